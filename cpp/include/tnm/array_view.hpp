@@ -1,0 +1,76 @@
+// Views of strided n-dimensional arrays that somebody else owns.
+//
+// The last two axes are the matrix, all leading axes are a batch. Strides are in bytes and may be
+// negative or zero, as in NumPy; elements need not be aligned.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace tnm {
+
+inline constexpr int kMaxRank = 64;
+
+enum class Dtype : std::uint8_t {
+    boolean,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+    float16,
+    bfloat16,
+    float32,
+    float64,
+};
+
+struct Layout {
+    int rank = 0;
+    std::array<std::int64_t, kMaxRank> shape{};
+    std::array<std::int64_t, kMaxRank> strides{};
+
+    std::int64_t rows() const { return shape[rank - 2]; }
+    std::int64_t columns() const { return shape[rank - 1]; }
+    std::int64_t row_stride() const { return strides[rank - 2]; }
+    std::int64_t column_stride() const { return strides[rank - 1]; }
+
+    // Number of matrices in the batch.
+    std::int64_t planes() const {
+        std::int64_t count = 1;
+        for (int axis = 0; axis < rank - 2; ++axis) count *= shape[axis];
+        return count;
+    }
+
+    // Byte offset of matrix `plane`, counted in C order over the batch axes.
+    std::int64_t plane_offset(std::int64_t plane) const {
+        std::int64_t offset = 0;
+        for (int axis = rank - 3; axis >= 0; --axis) {
+            offset += (plane % shape[axis]) * strides[axis];
+            plane /= shape[axis];
+        }
+        return offset;
+    }
+};
+
+struct ArrayView {
+    const std::byte* data = nullptr;
+    Dtype dtype = Dtype::float32;
+    Layout layout;
+};
+
+// One byte a flag, 0 or 1.
+struct MaskView {
+    std::uint8_t* data = nullptr;
+    Layout layout;
+};
+
+struct ConstMaskView {
+    const std::uint8_t* data = nullptr;
+    Layout layout;
+};
+
+}  // namespace tnm

@@ -1,0 +1,40 @@
+// The compressed form of an N:M sparse array: n values and n positions for each group of m along
+// the last axis.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "tnm/array_view.hpp"
+#include "tnm/pattern.hpp"
+
+namespace tnm {
+
+// Elements of any type, told apart by their size alone (1, 2, 4, 8 or 16 bytes).
+struct ElementsView {
+    const std::byte* data = nullptr;
+    std::size_t item_size = 0;
+    Layout layout;
+};
+
+struct MutableElementsView {
+    std::byte* data = nullptr;
+    std::size_t item_size = 0;
+    Layout layout;
+};
+
+// Writes planes x rows x ceil(columns / m) * n values and indices, both C-contiguous. The indices of
+// a group ascend; a group that keeps fewer than n is filled up with zero values at the lowest
+// positions that it dropped (in a last, shorter group also at positions beyond the edge). Returns
+// nothing on success, else the number (in C order) of the first group that keeps more than n.
+std::optional<std::int64_t> compress(const ElementsView& elements, const ConstMaskView& mask,
+                                     const Pattern& pattern, std::byte* values,
+                                     std::uint8_t* indices);
+
+// Writes every value to its place in `elements`, which the caller has set to zero. Returns whether
+// all indices were below m.
+bool decompress(const std::byte* values, const std::uint8_t* indices, const Pattern& pattern,
+                const MutableElementsView& elements);
+
+}  // namespace tnm

@@ -1,0 +1,53 @@
+#include "optimal/optimal_solver.hpp"
+
+#include <algorithm>
+
+#include "optimal/refine_prices.hpp"
+
+namespace tnm {
+namespace {
+
+int missing_units(const ResidualNetwork& network) {
+    int units = 0;
+    for (int node = 0; node < network.nodes(); ++node) units += std::max(0, network.excess(node));
+    return units;
+}
+
+}  // namespace
+
+// n = m on a full tile: prices low enough that every entry is worth keeping.
+void OptimalSolver::keep_everything(TileMask& mask, TilePrices* prices) const {
+    mask.reset(tile_.rows());
+    for (int i = 0; i < tile_.rows(); ++i)
+        for (int j = 0; j < tile_.columns(); ++j) mask.set(i, j);
+    if (prices == nullptr) return;
+    prices->exponent = tile_.exponent();
+    prices->column.fill(0.0);
+    for (int i = 0; i < tile_.rows(); ++i)
+        prices->row[i] = *std::min_element(tile_.row(i), tile_.row(i) + tile_.columns());
+}
+
+void OptimalSolver::start() {
+    double* rows = proposed_.row.data();
+    double* columns = proposed_.column.data();
+    warm_start_.propose(tile_, rows, columns);
+    network_.build(tile_, rows, columns);
+    paths_.fill_tight_arcs(network_);
+    if (missing_units(network_) <= std::max(tile_.rows(), tile_.columns()) / 2) return;
+    refine_prices(tile_, rows, columns);
+    network_.build(tile_, rows, columns);
+    paths_.fill_tight_arcs(network_);
+}
+
+void OptimalSolver::solve(const ScoreTile& scores, TileMask& mask, TilePrices* prices) {
+    tile_.assign(scores);
+    if (tile_.exact() && tile_.n() == tile_.rows()) return keep_everything(mask, prices);
+    start();
+    paths_.balance(network_);
+    network_.read_mask(mask);
+    if (prices == nullptr) return;
+    prices->exponent = tile_.exponent();
+    network_.read_prices(prices->row.data(), prices->column.data());
+}
+
+}  // namespace tnm

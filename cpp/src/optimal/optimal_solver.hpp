@@ -1,0 +1,26 @@
+// The optimal mask of a tile of any shape: warm start, threshold, shortest augmenting paths.
+#pragma once
+
+#include "optimal/residual_network.hpp"
+#include "optimal/scaled_tile.hpp"
+#include "optimal/shortest_paths.hpp"
+#include "optimal/warm_start.hpp"
+
+namespace tnm {
+
+class OptimalSolver final : public TileSolver {
+  public:
+    void solve(const ScoreTile& scores, TileMask& mask, TilePrices* prices) override;
+
+  private:
+    void keep_everything(TileMask& mask, TilePrices* prices) const;
+    void start();
+
+    ScaledTile tile_;
+    WarmStart warm_start_;
+    ResidualNetwork network_;
+    ShortestPaths paths_;
+    TilePrices proposed_;
+};
+
+}  // namespace tnm

@@ -1,0 +1,13 @@
+// Coordinate descent on the dual in double precision, for tiles whose dynamic range 16 bits cannot
+// show.
+#pragma once
+
+#include "optimal/scaled_tile.hpp"
+
+namespace tnm {
+
+// Improves the prices in place. Prices stay multiples of the largest power of two that divides all
+// scores wherever double can show that, so that slacks remain exact.
+void refine_prices(const ScaledTile& tile, double* row_prices, double* column_prices);
+
+}  // namespace tnm

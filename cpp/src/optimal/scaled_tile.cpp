@@ -1,0 +1,40 @@
+#include "optimal/scaled_tile.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace tnm {
+namespace {
+
+int exponent_of_largest(const ScoreTile& tile) {
+    double largest = 0.0;
+    for (int i = 0; i < tile.rows; ++i) {
+        const double* row = tile.row(i);
+        for (int j = 0; j < tile.columns; ++j) largest = std::max(largest, std::fabs(row[j]));
+    }
+    int exponent = 0;
+    std::frexp(largest, &exponent);
+    return exponent;
+}
+
+}  // namespace
+
+void ScaledTile::assign(const ScoreTile& tile) {
+    rows_ = tile.rows;
+    columns_ = tile.columns;
+    n_ = tile.pattern.n;
+    exact_ = tile.full();
+    exponent_ = exponent_of_largest(tile);
+    values_.resize(static_cast<std::size_t>(rows_) * columns_);
+
+    // Two factors: 2^-exponent itself may be beyond the range of double.
+    const double first = std::ldexp(1.0, -(exponent_ / 2));
+    const double second = std::ldexp(1.0, -(exponent_ - exponent_ / 2));
+    for (int i = 0; i < rows_; ++i) {
+        const double* source = tile.row(i);
+        double* target = values_.data() + static_cast<std::ptrdiff_t>(i) * columns_;
+        for (int j = 0; j < columns_; ++j) target[j] = source[j] * first * second;
+    }
+}
+
+}  // namespace tnm

@@ -1,0 +1,27 @@
+// From array elements to the scores of one tile.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tnm/array_view.hpp"
+#include "tnm/pattern.hpp"
+
+namespace tnm {
+
+// A rectangle of array elements.
+struct ElementBlock {
+    const std::byte* data = nullptr;
+    std::int64_t row_stride = 0;
+    std::int64_t column_stride = 0;
+    int rows = 0;
+    int columns = 0;
+};
+
+// Writes the scores of the block to scores[i * stride + j] and returns whether all are finite.
+using LoadScores = bool (*)(const ElementBlock& block, double* scores, int stride);
+
+// The loader for one element type and score; memory is walked along its smaller stride.
+LoadScores score_loader(Dtype dtype, Score score);
+
+}  // namespace tnm

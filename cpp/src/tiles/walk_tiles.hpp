@@ -1,0 +1,28 @@
+// Walking over all tiles of a batch of matrices on several threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "tnm/array_view.hpp"
+#include "tnm/execution.hpp"
+#include "tnm/pattern.hpp"
+#include "tnm/status.hpp"
+
+namespace tnm {
+
+// Neighbouring tiles of one row of tiles.
+struct TileRun {
+    std::int64_t plane = 0;
+    std::int64_t tile_row = 0;
+    std::int64_t first_tile_column = 0;
+    std::int64_t tile_columns = 0;
+};
+
+using RunWorker = std::function<Status(const TileRun& run)>;
+
+// Cuts the grid of every plane into runs and gives each to a worker; see parallel_for.
+Status walk_tiles(const TileGrid& grid, std::int64_t planes, const Execution& execution,
+                  const std::function<RunWorker()>& make_worker);
+
+}  // namespace tnm

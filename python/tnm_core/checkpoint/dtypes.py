@@ -1,0 +1,53 @@
+"""Names of dtypes in safetensors files, and what NumPy (with ml_dtypes) calls them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+_NUMPY = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "U16": "uint16",
+    "I16": "int16",
+    "F16": "float16",
+    "U32": "uint32",
+    "I32": "int32",
+    "F32": "float32",
+    "U64": "uint64",
+    "I64": "int64",
+    "F64": "float64",
+    "C64": "complex64",
+}
+_ML_DTYPES = {
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+}
+
+
+def array_dtype(code: str) -> np.dtype[Any] | None:
+    """The NumPy dtype for a safetensors code, little-endian; None if NumPy cannot hold it."""
+    if code in _NUMPY:
+        return np.dtype(_NUMPY[code]).newbyteorder("<")
+    if code in _ML_DTYPES:
+        try:
+            import ml_dtypes
+        except ImportError:
+            return None
+        return np.dtype(getattr(ml_dtypes, _ML_DTYPES[code]))
+    return None
+
+
+def dtype_label(code: str) -> str:
+    """How to show a safetensors dtype to people."""
+    return _NUMPY.get(code) or _ML_DTYPES.get(code) or code
+
+
+def is_prunable(dtype: np.dtype[Any] | None) -> bool:
+    """Whether a dtype is one of the floating-point types that masks are computed for."""
+    return dtype is not None and dtype.name in ("float16", "bfloat16", "float32", "float64")

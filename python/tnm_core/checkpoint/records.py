@@ -1,0 +1,100 @@
+"""What pruning leaves behind in a checkpoint: which layers, which pattern, how."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
+
+from tnm_core.checkpoint.errors import CheckpointError
+
+_PREFIX = "tnm."
+_FIELDS = ("pattern", "method", "score", "version")
+
+
+@dataclass(frozen=True)
+class PruneRecord:
+    """One run of pruning: the pattern ``n:m``, how it was found, and the layers it reached."""
+
+    pattern: str
+    method: str
+    score: str
+    version: str
+    layers: tuple[str, ...] = ()
+
+    @property
+    def transposable(self) -> bool:
+        """Whether the pattern holds along rows and columns, not along rows alone."""
+        return self.method != "rowwise"
+
+
+def without_layers(records: Iterable[PruneRecord], layers: Iterable[str]) -> list[PruneRecord]:
+    """Records with some layers taken out; a record that loses all of its layers goes."""
+    gone = set(layers)
+    rest = (
+        replace(record, layers=tuple(name for name in record.layers if name not in gone))
+        for record in records
+    )
+    return [record for record in rest if record.layers]
+
+
+def record_metadata(record: PruneRecord, earlier: Iterable[PruneRecord]) -> dict[str, str]:
+    """Metadata entries (strings, as safetensors wants them) for a run and those before it."""
+    entries = {_PREFIX + field: str(getattr(record, field)) for field in _FIELDS}
+    entries[_PREFIX + "layers"] = json.dumps(record.layers)
+    previous = without_layers(earlier, record.layers)
+    if previous:
+        entries[_PREFIX + "previous"] = json.dumps([asdict(item) for item in previous])
+    return entries
+
+
+def foreign_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The entries that are not ours."""
+    return {key: value for key, value in metadata.items() if not key.startswith(_PREFIX)}
+
+
+def parse_records(metadata: Mapping[str, object], label: str) -> list[PruneRecord]:
+    """Read the entries that `record_metadata` wrote, latest run first.
+
+    Parameters
+    ----------
+    metadata : mapping
+        Metadata of a checkpoint; entries of other tools are ignored.
+    label : str
+        Name of the file, for the error message.
+
+    Raises
+    ------
+    CheckpointError
+        If entries of ours are there, but damaged.
+    """
+    if _PREFIX + "pattern" not in metadata:
+        return []
+    try:
+        first = {field: metadata[_PREFIX + field] for field in _FIELDS}
+        layers = _decode(metadata.get(_PREFIX + "layers", "[]"))
+        previous = _decode(metadata.get(_PREFIX + "previous", "[]"))
+        return [parse_record({**first, "layers": layers}), *map(parse_record, previous)]
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"{label}: the metadata entries tnm.* are damaged ({error}); "
+            "expected those that tnm prune writes: prune again"
+        ) from None
+
+
+def parse_record(fields: Mapping[str, object]) -> PruneRecord:
+    """Build one record from decoded JSON; `TypeError` or `KeyError` if it is not one."""
+    values = [fields[field] for field in _FIELDS]
+    layers = fields.get("layers", ())
+    if not all(isinstance(value, str) for value in values):
+        raise TypeError("expected strings")
+    if not isinstance(layers, (list, tuple)) or not all(isinstance(x, str) for x in layers):
+        raise TypeError("expected a list of layer names")
+    return PruneRecord(*map(str, values), layers=tuple(layers))
+
+
+def _decode(text: object) -> list[dict[str, object]]:
+    items = json.loads(str(text))
+    if not isinstance(items, list):
+        raise TypeError("expected a list")
+    return items

@@ -1,0 +1,197 @@
+"""safetensors files: headers validated by the safetensors library, tensors streamed.
+
+The library reads; writing is our own, because its `save_file` wants every tensor in memory at
+once and cannot pass on dtypes that NumPy lacks. The format is small: eight bytes of length, a
+JSON header (name -> dtype, shape, offsets; ``__metadata__`` -> strings), then the bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from numpy.typing import NDArray
+
+from tnm_core.checkpoint.base import (
+    SingleFile,
+    TensorInfo,
+    Transform,
+    as_bytes,
+    check_transformed,
+    copy_exactly,
+    only_names,
+    read_exactly,
+)
+from tnm_core.checkpoint.dtypes import array_dtype, dtype_label
+from tnm_core.checkpoint.errors import CheckpointError
+from tnm_core.checkpoint.records import (
+    PruneRecord,
+    foreign_metadata,
+    parse_records,
+    record_metadata,
+)
+from tnm_core.checkpoint.transaction import FileTransaction
+
+MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library
+METADATA_KEY = "__metadata__"
+
+
+@dataclass(frozen=True)
+class HeaderEntry:
+    """One tensor of a header: its dtype code, shape and size, in the order of the data."""
+
+    name: str
+    code: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+
+class SafetensorsFile(SingleFile):
+    """One ``.safetensors`` file."""
+
+    suffix = ".safetensors"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = path.open("rb")
+        try:
+            header, self._data_start = _read_header(path, self._file)
+        except BaseException:
+            self._file.close()
+            raise
+        self.metadata: dict[str, str] = header.pop(METADATA_KEY, None) or {}
+        ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
+        self._entries = {name: _entry(name, fields) for name, fields in ordered}
+        self._starts = {name: fields["data_offsets"][0] for name, fields in ordered}
+        self.tensors = {name: _info(entry) for name, entry in self._entries.items()}
+
+    @property
+    def records(self) -> list[PruneRecord]:
+        """Earlier runs of pruning, from the metadata."""
+        return parse_records(self.metadata, str(self.path))
+
+    def read(self, name: str) -> NDArray[Any]:
+        """Read one tensor into memory of its own."""
+        only_names([name], self.tensors, str(self.path))
+        info = self.tensors[name]
+        if info.array_dtype is None:
+            raise CheckpointError(f"{self.path}: {name!r} has dtype {info.dtype}, unknown to NumPy")
+        self._seek(name)
+        data = read_exactly(self._file, info.nbytes, str(self.path))
+        return data.view(info.array_dtype).reshape(info.shape)
+
+    def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
+        """Copy to ``out`` with ``transform`` applied to ``record.layers``."""
+        with FileTransaction() as transaction:
+            self.write_to(transaction.open(out), record, transform)
+
+    def write_to(self, out: BinaryIO, record: PruneRecord, transform: Transform) -> None:
+        """Write the changed file into an open one."""
+        only_names(record.layers, self.tensors, str(self.path))
+        metadata = foreign_metadata(self.metadata)
+        metadata.update(record_metadata(record, self.records))
+        layers = set(record.layers)
+        write_header(out, self._entries.values(), metadata)
+        for name, info in self.tensors.items():
+            if name in layers:
+                out.write(as_bytes(check_transformed(info, transform(info, self.read(name)))))
+            else:
+                self._seek(name)
+                copy_exactly(self._file, out, info.nbytes, str(self.path))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _seek(self, name: str) -> None:
+        self._file.seek(self._data_start + self._starts[name])
+
+
+def write_header(
+    out: BinaryIO, entries: Iterable[HeaderEntry], metadata: Mapping[str, str]
+) -> None:
+    """Write the header; the bytes of the entries must follow in the same order, without gaps."""
+    header: dict[str, Any] = {METADATA_KEY: dict(metadata)} if metadata else {}
+    start = 0
+    for entry in entries:
+        offsets = [start, start + entry.nbytes]
+        header[entry.name] = {
+            "dtype": entry.code,
+            "shape": list(entry.shape),
+            "data_offsets": offsets,
+        }
+        start += entry.nbytes
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the data starts aligned
+    if len(text) > MAX_HEADER_BYTES:
+        raise CheckpointError(
+            f"the safetensors header would take {len(text)} bytes, more than the format's limit "
+            f"of {MAX_HEADER_BYTES}: shorten the metadata"
+        )
+    out.write(len(text).to_bytes(8, "little") + text)
+
+
+def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
+    """The decoded header, once the library has accepted the file, and where the data starts."""
+    size = os.fstat(file.fileno()).st_size
+    prefix = file.read(8)
+    length = int.from_bytes(prefix, "little")
+    if len(prefix) < 8 or length > min(size - 8, MAX_HEADER_BYTES):
+        raise CheckpointError(
+            f"{path} is not a safetensors file, or a truncated one: its first 8 bytes announce a "
+            f"header of {length} bytes in a file of {size}; fetch it again"
+        )
+    _ask_library(path)
+    header = _decode_header(path, bytes(read_exactly(file, length, str(path))))
+    return header, 8 + length
+
+
+def _ask_library(path: Path) -> None:
+    """Let the reference implementation judge lengths, offsets, overlaps, shapes and dtypes."""
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError:
+        raise CheckpointError(
+            "reading safetensors files needs the package safetensors: "
+            'pip install "tnm_core[cli]"'
+        ) from None
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except SafetensorError as error:
+        reason = str(error).removeprefix("Error while deserializing header: ")
+        raise CheckpointError(
+            f"{path} is not a valid safetensors file: {reason}; it is damaged or truncated, "
+            "fetch it again"
+        ) from None
+
+
+def _decode_header(path: Path, text: bytes) -> dict[str, Any]:
+    # The library lets the last of several equal names win; the others' bytes would be lost.
+    def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        fields = dict(pairs)
+        if len(fields) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice = next(name for name in names if names.count(name) > 1)
+            raise CheckpointError(
+                f"{path}: the safetensors header names {twice!r} twice; expected each name once"
+            )
+        return fields
+
+    header: dict[str, Any] = json.loads(text, object_pairs_hook=refuse_duplicates)
+    return header
+
+
+def _entry(name: str, fields: Mapping[str, Any]) -> HeaderEntry:
+    start, end = fields["data_offsets"]
+    return HeaderEntry(name, fields["dtype"], tuple(fields["shape"]), end - start)
+
+
+def _info(entry: HeaderEntry) -> TensorInfo:
+    return TensorInfo(
+        entry.name, entry.shape, dtype_label(entry.code), entry.nbytes, array_dtype(entry.code)
+    )

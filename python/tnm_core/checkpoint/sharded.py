@@ -1,0 +1,145 @@
+"""Checkpoints in several safetensors files, named by an index ``*.safetensors.index.json``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from tnm_core.checkpoint.base import Checkpoint, Transform, only_names
+from tnm_core.checkpoint.errors import CheckpointError
+from tnm_core.checkpoint.records import (
+    PruneRecord,
+    foreign_metadata,
+    parse_records,
+    record_metadata,
+)
+from tnm_core.checkpoint.safetensors_file import MAX_HEADER_BYTES, SafetensorsFile
+from tnm_core.checkpoint.transaction import FileTransaction
+
+INDEX_SUFFIX = ".safetensors.index.json"
+
+
+class ShardedCheckpoint(Checkpoint):
+    """Several safetensors files and their index."""
+
+    suffix = INDEX_SUFFIX
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._index = _read_index(path)
+        self._shards: dict[str, SafetensorsFile] = {}
+        try:
+            self._open_shards()
+        except BaseException:
+            self.close()
+            raise
+        self._home = {name: shard for shard in self._shards.values() for name in shard.tensors}
+        self.tensors = {name: shard.tensors[name] for name, shard in self._home.items()}
+        self.metadata = {
+            key: value for key, value in self._index["metadata"].items() if isinstance(value, str)
+        }
+
+    @property
+    def records(self) -> list[PruneRecord]:
+        """Earlier runs of pruning, from the metadata of the index."""
+        return parse_records(self.metadata, str(self.path))
+
+    def read(self, name: str) -> NDArray[Any]:
+        """Read one tensor into memory of its own."""
+        only_names([name], self.tensors, str(self.path))
+        return self._home[name].read(name)
+
+    def targets(self, out: Path) -> list[Path]:
+        """Every shard and the index, in the folder ``out`` or beside an index named ``out``."""
+        if out.name.endswith(INDEX_SUFFIX):
+            folder, index = out.parent, out.name
+        elif out.suffix in ("", *_LIKE_A_FOLDER) or out.is_dir():
+            folder, index = out, self.path.name
+        else:
+            raise CheckpointError(
+                f"cannot write {out}: the input is sharded, so the output must be a folder or "
+                f"end in {INDEX_SUFFIX}: name it like {out.with_suffix('').name}"
+            )
+        return [*(folder / name for name in self._shards), folder / index]
+
+    def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
+        """Write every shard and the index; they are renamed together, the index last."""
+        only_names(record.layers, self.tensors, str(self.path))
+        *paths, index_path = self.targets(out)
+        with FileTransaction() as transaction:
+            transaction.make_folder(index_path.parent)
+            for path, shard in zip(paths, self._shards.values(), strict=True):
+                layers = tuple(name for name in record.layers if name in shard.tensors)
+                shard.write_to(transaction.open(path), replace(record, layers=layers), transform)
+            transaction.open(index_path).write(self._index_text(record))
+
+    def close(self) -> None:
+        """Close the shards."""
+        for shard in self._shards.values():
+            shard.close()
+
+    def _index_text(self, record: PruneRecord) -> bytes:
+        metadata = foreign_metadata(self._index["metadata"])
+        metadata.update(record_metadata(record, self.records))
+        index = {**self._index, "metadata": metadata}
+        return (json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode()
+
+    def _open_shards(self) -> None:
+        weight_map: dict[str, str] = self._index["weight_map"]
+        for shard_name in dict.fromkeys(weight_map.values()):
+            path = self.path.with_name(shard_name)
+            if not path.is_file():
+                raise CheckpointError(
+                    f"{self.path} names the shard {shard_name}, which is not beside it: "
+                    "fetch the missing file"
+                )
+            self._shards[shard_name] = SafetensorsFile(path)
+        found = [(name, key) for key, shard in self._shards.items() for name in shard.tensors]
+        for name, shard_name in found:
+            if weight_map.get(name) != shard_name:
+                raise CheckpointError(
+                    f"{self.path.with_name(shard_name)} holds {name!r}, which the index "
+                    f"{self.path.name} places in {weight_map.get(name, 'no shard')}: "
+                    "index and shards do not belong together"
+                )
+        for name, shard_name in weight_map.items():
+            if name not in self._shards[shard_name].tensors:
+                raise CheckpointError(
+                    f"{self.path} places {name!r} in {shard_name}, which does not hold it: "
+                    "index and shards do not belong together"
+                )
+
+
+_LIKE_A_FOLDER: tuple[str, ...] = ()
+
+
+def _read_index(path: Path) -> dict[str, Any]:
+    expected = 'expected {"weight_map": {tensor: shard file}}'
+    if path.stat().st_size > MAX_HEADER_BYTES:
+        raise CheckpointError(f"{path} is too large for an index; {expected}")
+    try:
+        index = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error}); {expected}") from None
+    weight_map = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(weight_map, dict) or not weight_map:
+        raise CheckpointError(f"{path} is not the index of a sharded checkpoint; {expected}")
+    for name, shard in weight_map.items():
+        if not _is_plain_name(shard):
+            raise CheckpointError(
+                f"{path} places {name!r} in {shard!r}; expected the name of a .safetensors file "
+                "beside the index, without folders"
+            )
+    if not isinstance(index.setdefault("metadata", {}), dict):
+        raise CheckpointError(f"{path}: the entry metadata is not an object; {expected}")
+    return index
+
+
+def _is_plain_name(shard: object) -> bool:
+    if not isinstance(shard, str) or not shard.endswith(".safetensors"):
+        return False
+    return not any(mark in shard for mark in ("/", "\\", ":", "\0")) and not shard.startswith(".")

@@ -1,0 +1,1 @@
+"""Shared test code: oracles, naive references, input generators and the assertion helper."""
