@@ -2,7 +2,9 @@
 
 namespace tnm {
 
-const char* version() { return TNM_VERSION; }
+const char* version() {
+    return TNM_VERSION;
+}
 
 const char* compiler() {
 #if defined(__clang__)

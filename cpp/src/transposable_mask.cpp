@@ -32,8 +32,8 @@ void write_proof(const CertificateView& certificate, std::int64_t index, const S
     certificate.dual[index] = proof.dual;
     certificate.gap[index] = proof.gap;
     const int m = scores.pattern.m;
-    write_prices(prices.row.data(), scores.rows, prices.exponent, certificate.row_prices + index * m,
-                 m);
+    write_prices(prices.row.data(), scores.rows, prices.exponent,
+                 certificate.row_prices + index * m, m);
     write_prices(prices.column.data(), scores.columns, prices.exponent,
                  certificate.column_prices + index * m, m);
 }
@@ -52,8 +52,8 @@ Status transposable_mask(const ArrayView& scores, const MaskView& mask,
         };
     }
     return solve_tiles(
-        scores, mask, options.pattern, options.score, [&] { return make_solver(options); }, observer,
-        execution);
+        scores, mask, options.pattern, options.score, [&] { return make_solver(options); },
+        observer, execution);
 }
 
 }  // namespace tnm

@@ -24,8 +24,8 @@ struct MutableElementsView {
     Layout layout;
 };
 
-// Writes planes x rows x ceil(columns / m) * n values and indices, both C-contiguous. The indices of
-// a group ascend; a group that keeps fewer than n is filled up with zero values at the lowest
+// Writes planes x rows x ceil(columns / m) * n values and indices, both C-contiguous. The indices
+// of a group ascend; a group that keeps fewer than n is filled up with zero values at the lowest
 // positions that it dropped (in a last, shorter group also at positions beyond the edge). Returns
 // nothing on success, else the number (in C order) of the first group that keeps more than n.
 std::optional<std::int64_t> compress(const ElementsView& elements, const ConstMaskView& mask,

@@ -44,7 +44,8 @@ void for_each_group(const Layout& layout, int m, Visit&& visit) {
     for (std::int64_t plane = 0; plane < layout.planes(); ++plane) {
         for (std::int64_t i = 0; i < layout.rows(); ++i) {
             for (std::int64_t g = 0; g < groups; ++g, ++number) {
-                const auto width = static_cast<int>(std::min<std::int64_t>(m, layout.columns() - g * m));
+                const auto width =
+                    static_cast<int>(std::min<std::int64_t>(m, layout.columns() - g * m));
                 if (!visit(number, plane, i, g * m, width)) return;
             }
         }
@@ -61,27 +62,30 @@ std::optional<std::int64_t> compress(const ElementsView& elements, const ConstMa
     const std::size_t size = elements.item_size;
     const Layout& source = elements.layout;
     const Layout& flags = mask.layout;
-    for_each_group(source, pattern.m, [&](std::int64_t number, std::int64_t plane, std::int64_t row,
-                                          std::int64_t column, int width) {
-        const std::byte* data = elements.data + source.plane_offset(plane) +
-                                row * source.row_stride() + column * source.column_stride();
-        const std::uint8_t* kept = mask.data + flags.plane_offset(plane) + row * flags.row_stride() +
-                                   column * flags.column_stride();
-        if (!positions.choose(kept, flags.column_stride(), width, pattern)) {
-            overfull = number;
-            return false;
-        }
-        for (int k = 0; k < positions.count(); ++k) {
-            std::byte* target = values + (number * pattern.n + k) * static_cast<std::int64_t>(size);
-            const int position = positions.position(k);
-            indices[number * pattern.n + k] = static_cast<std::uint8_t>(position);
-            if (positions.kept(k))
-                std::memcpy(target, data + position * source.column_stride(), size);
-            else
-                std::memset(target, 0, size);
-        }
-        return true;
-    });
+    for_each_group(
+        source, pattern.m,
+        [&](std::int64_t number, std::int64_t plane, std::int64_t row, std::int64_t column,
+            int width) {
+            const std::byte* data = elements.data + source.plane_offset(plane) +
+                                    row * source.row_stride() + column * source.column_stride();
+            const std::uint8_t* kept = mask.data + flags.plane_offset(plane) +
+                                       row * flags.row_stride() + column * flags.column_stride();
+            if (!positions.choose(kept, flags.column_stride(), width, pattern)) {
+                overfull = number;
+                return false;
+            }
+            for (int k = 0; k < positions.count(); ++k) {
+                std::byte* target =
+                    values + (number * pattern.n + k) * static_cast<std::int64_t>(size);
+                const int position = positions.position(k);
+                indices[number * pattern.n + k] = static_cast<std::uint8_t>(position);
+                if (positions.kept(k))
+                    std::memcpy(target, data + position * source.column_stride(), size);
+                else
+                    std::memset(target, 0, size);
+            }
+            return true;
+        });
     return overfull;
 }
 
@@ -90,18 +94,20 @@ bool decompress(const std::byte* values, const std::uint8_t* indices, const Patt
     bool valid = true;
     const std::size_t size = elements.item_size;
     const Layout& target = elements.layout;
-    for_each_group(target, pattern.m, [&](std::int64_t number, std::int64_t plane, std::int64_t row,
-                                          std::int64_t column, int width) {
-        std::byte* data = elements.data + target.plane_offset(plane) + row * target.row_stride() +
-                          column * target.column_stride();
-        for (std::int64_t k = number * pattern.n; k < (number + 1) * pattern.n; ++k) {
-            valid &= indices[k] < pattern.m;
-            if (indices[k] >= width) continue;
-            std::memcpy(data + indices[k] * target.column_stride(),
-                        values + k * static_cast<std::int64_t>(size), size);
-        }
-        return valid;
-    });
+    for_each_group(
+        target, pattern.m,
+        [&](std::int64_t number, std::int64_t plane, std::int64_t row, std::int64_t column,
+            int width) {
+            std::byte* data = elements.data + target.plane_offset(plane) +
+                              row * target.row_stride() + column * target.column_stride();
+            for (std::int64_t k = number * pattern.n; k < (number + 1) * pattern.n; ++k) {
+                valid &= indices[k] < pattern.m;
+                if (indices[k] >= width) continue;
+                std::memcpy(data + indices[k] * target.column_stride(),
+                            values + k * static_cast<std::int64_t>(size), size);
+            }
+            return valid;
+        });
     return valid;
 }
 

@@ -43,12 +43,13 @@ Status count_kept(const ConstMaskView& mask, int m, std::uint8_t* row_counts,
         const std::int64_t row = run.tile_row * m;
         for (std::int64_t t = 0; t < run.tile_columns; ++t) {
             const std::int64_t tile_column = run.first_tile_column + t, column = tile_column * m;
-            count_tile({plane + row * layout.row_stride() + column * layout.column_stride(),
-                        layout.row_stride(), layout.column_stride(), grid.height(run.tile_row),
-                        grid.width(tile_column),
-                        row_counts + (run.plane * grid.rows + row) * tile_columns + tile_column,
-                        tile_columns,
-                        column_counts + (run.plane * tile_rows + run.tile_row) * grid.columns + column});
+            count_tile(
+                {plane + row * layout.row_stride() + column * layout.column_stride(),
+                 layout.row_stride(), layout.column_stride(), grid.height(run.tile_row),
+                 grid.width(tile_column),
+                 row_counts + (run.plane * grid.rows + row) * tile_columns + tile_column,
+                 tile_columns,
+                 column_counts + (run.plane * tile_rows + run.tile_row) * grid.columns + column});
         }
         return Status::ok;
     };

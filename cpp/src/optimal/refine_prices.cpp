@@ -47,11 +47,13 @@ void refine_prices(const ScaledTile& tile, double* row_prices, double* column_pr
     for (int sweep = 0; sweep < kSweeps; ++sweep) {
         for (int i = 0; i < tile.rows(); ++i) {
             for (int j = 0; j < tile.columns(); ++j) values[j] = tile.row(i)[j] - column_prices[j];
-            row_prices[i] = best_price(values.data(), tile.columns(), tile.n(), tile.exact(), lattice);
+            row_prices[i] =
+                best_price(values.data(), tile.columns(), tile.n(), tile.exact(), lattice);
         }
         for (int j = 0; j < tile.columns(); ++j) {
             for (int i = 0; i < tile.rows(); ++i) values[i] = tile.row(i)[j] - row_prices[i];
-            column_prices[j] = best_price(values.data(), tile.rows(), tile.n(), tile.exact(), lattice);
+            column_prices[j] =
+                best_price(values.data(), tile.rows(), tile.n(), tile.exact(), lattice);
         }
     }
 }

@@ -31,7 +31,9 @@ class ResidualNetwork {
     bool is_row(int node) const { return node < side_; }
     int first_opposite(int node) const { return is_row(node) ? side_ : 0; }
 
-    const double* weights(int node) const { return weights_.data() + static_cast<std::ptrdiff_t>(node) * side_; }
+    const double* weights(int node) const {
+        return weights_.data() + static_cast<std::ptrdiff_t>(node) * side_;
+    }
     double* prices() { return prices_.data(); }
     const double* prices() const { return prices_.data(); }
 

@@ -1,7 +1,7 @@
 // A tile's scores scaled by a power of two, so that the largest magnitude lies in [0.5, 1).
 //
-// The scaling is exact (short of underflow far below the largest score), keeps every order and every
-// tie, and lets the solver work at one magnitude whatever the data.
+// The scaling is exact (short of underflow far below the largest score), keeps every order and
+// every tie, and lets the solver work at one magnitude whatever the data.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,9 @@ class ScaledTile {
     bool exact() const { return exact_; }
     // original score = scaled score * 2^exponent
     int exponent() const { return exponent_; }
-    const double* row(int i) const { return values_.data() + static_cast<std::ptrdiff_t>(i) * columns_; }
+    const double* row(int i) const {
+        return values_.data() + static_cast<std::ptrdiff_t>(i) * columns_;
+    }
 
   private:
     std::vector<double> values_;

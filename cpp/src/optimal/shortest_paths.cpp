@@ -23,7 +23,8 @@ void ShortestPaths::fill_tight_arcs(ResidualNetwork& network) {
         const double* weights = network.weights(row);
         order_.clear();
         for (int column = side; column < 2 * side; ++column)
-            if (network.excess(column) < 0 && weights[column - side] + (prices[row] - prices[column]) == 0.0)
+            if (network.excess(column) < 0 &&
+                weights[column - side] + (prices[row] - prices[column]) == 0.0)
                 order_.push_back(column);
         // The neediest columns first, so that rows that come later still find room.
         std::stable_sort(order_.begin(), order_.end(),
@@ -53,7 +54,8 @@ int ShortestPaths::nearest(const ResidualNetwork& network) const {
     if (least == kInfinity) return -1;
     for (const int sink : sinks_)
         if (distances_[sink] == least) return sink;
-    return static_cast<int>(std::find(distances_.begin(), distances_.end(), least) - distances_.begin());
+    return static_cast<int>(std::find(distances_.begin(), distances_.end(), least) -
+                            distances_.begin());
 }
 
 void ShortestPaths::close(const ResidualNetwork& network, int node) {

@@ -30,7 +30,8 @@ class ShortestPaths {
     int search(const ResidualNetwork& network);
     int nearest(const ResidualNetwork& network) const;
     void close(const ResidualNetwork& network, int node);
-    int predecessor(const ResidualNetwork& network, int node, double distance, std::size_t before) const;
+    int predecessor(const ResidualNetwork& network, int node, double distance,
+                    std::size_t before) const;
     void augment(ResidualNetwork& network, int sink);
 
     std::vector<double> distances_;  // infinity where not reached, or closed

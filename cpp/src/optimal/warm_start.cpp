@@ -30,7 +30,9 @@ Int16Vector overshoot(Int16Vector step, int relaxation) {
     }
 }
 
-int padded(int size) { return (size + kInt16Lanes - 1) / kInt16Lanes * kInt16Lanes; }
+int padded(int size) {
+    return (size + kInt16Lanes - 1) / kInt16Lanes * kInt16Lanes;
+}
 
 // The k-th and (k+1)-th largest of each lane.
 struct Neighbours {
@@ -46,7 +48,8 @@ Neighbours select_neighbours(const Int16Vector* values, int count, int k) {
         largest = maximum(largest, values[j]);
     }
     const Int16Vector wanted = splat(static_cast<std::int16_t>(k));
-    Int16Vector low = least - splat(1), high = largest;  // more than k above low, at most k above high
+    Int16Vector low = least - splat(1),
+                high = largest;  // more than k above low, at most k above high
     Int16Vector above{};
     for (;;) {
         const Int16Vector threshold = midpoint(low, high);
@@ -86,7 +89,8 @@ void WarmStart::quantize(const ScaledTile& tile) {
     unsigned bits = 0;
     for (int i = 0; i < rows_.size; ++i) {
         const double* source = tile.row(i);
-        std::int16_t* target = columns_.values.data() + static_cast<std::ptrdiff_t>(i) * columns_.lanes;
+        std::int16_t* target =
+            columns_.values.data() + static_cast<std::ptrdiff_t>(i) * columns_.lanes;
         for (int j = 0; j < columns_.size; ++j) {
             const double exact = source[j] * kGrid;
             const int value = static_cast<int>(exact);
@@ -98,7 +102,8 @@ void WarmStart::quantize(const ScaledTile& tile) {
     for (int j = 0; j < columns_.size; ++j) {
         const std::int16_t* source = columns_.values.data() + j;
         std::int16_t* target = rows_.values.data() + static_cast<std::ptrdiff_t>(j) * rows_.lanes;
-        for (int i = 0; i < rows_.size; ++i) target[i] = source[static_cast<std::ptrdiff_t>(i) * columns_.lanes];
+        for (int i = 0; i < rows_.size; ++i)
+            target[i] = source[static_cast<std::ptrdiff_t>(i) * columns_.lanes];
     }
     lattice_ = rounded ? -1 : bits == 0 ? kFractionBits : std::countr_zero(bits);
 }
@@ -107,7 +112,8 @@ void WarmStart::start_from_column_means(const ScaledTile&) {
     int total = 0;
     std::array<int, kMaxM> sums{};
     for (int i = 0; i < rows_.size; ++i) {
-        const std::int16_t* line = columns_.values.data() + static_cast<std::ptrdiff_t>(i) * columns_.lanes;
+        const std::int16_t* line =
+            columns_.values.data() + static_cast<std::ptrdiff_t>(i) * columns_.lanes;
         for (int j = 0; j < columns_.size; ++j) sums[j] += line[j];
     }
     for (int j = 0; j < columns_.size; ++j) total += sums[j] / rows_.size;
@@ -121,8 +127,9 @@ void WarmStart::update_midpoints(Side& side, const Side& other, int relaxation) 
     Int16Vector values[kMaxM];
     for (int lane = 0; lane < side.lanes; lane += kInt16Lanes) {
         for (int j = 0; j < other.size; ++j)
-            values[j] = load(side.values.data() + static_cast<std::ptrdiff_t>(j) * side.lanes + lane) -
-                        splat(other.prices[j]);
+            values[j] =
+                load(side.values.data() + static_cast<std::ptrdiff_t>(j) * side.lanes + lane) -
+                splat(other.prices[j]);
         const Neighbours nth = select_neighbours(values, other.size, n_);
         const Int16Vector target = clamp(midpoint(nth.upper, nth.lower), kBound);
         const Int16Vector step = target - load(side.prices.data() + lane);
@@ -137,8 +144,9 @@ void WarmStart::update_to_nth(Side& side, const Side& other) {
     Int16Vector values[kMaxM];
     for (int lane = 0; lane < side.lanes; lane += kInt16Lanes) {
         for (int j = 0; j < other.size; ++j)
-            values[j] = load(side.values.data() + static_cast<std::ptrdiff_t>(j) * side.lanes + lane) -
-                        splat(other.prices[j]);
+            values[j] =
+                load(side.values.data() + static_cast<std::ptrdiff_t>(j) * side.lanes + lane) -
+                splat(other.prices[j]);
         const std::int16_t bound = static_cast<std::int16_t>(kBound >> lattice_ << lattice_);
         Int16Vector price = clamp(select_neighbours(values, other.size, n_).upper, bound);
         if (!exact_) price = maximum(price, Int16Vector{});

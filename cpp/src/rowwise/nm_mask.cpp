@@ -48,7 +48,8 @@ class RowwiseSolver final : public TileSolver {
 Status nm_mask(const ArrayView& scores, const MaskView& mask, const Pattern& pattern, Score score,
                const Execution& execution) {
     return solve_tiles(
-        scores, mask, pattern, score, [] { return std::make_unique<RowwiseSolver>(); }, {}, execution);
+        scores, mask, pattern, score, [] { return std::make_unique<RowwiseSolver>(); }, {},
+        execution);
 }
 
 }  // namespace tnm

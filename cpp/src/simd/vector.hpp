@@ -9,7 +9,9 @@ namespace tnm {
 inline constexpr int kInt16Lanes = 8;
 using Int16Vector = std::int16_t __attribute__((vector_size(2 * kInt16Lanes)));
 
-inline Int16Vector splat(std::int16_t value) { return Int16Vector{} + value; }
+inline Int16Vector splat(std::int16_t value) {
+    return Int16Vector{} + value;
+}
 
 inline Int16Vector load(const std::int16_t* source) {
     Int16Vector vector;
@@ -26,15 +28,21 @@ inline Int16Vector select(Int16Vector mask, Int16Vector if_set, Int16Vector if_c
     return (mask & if_set) | (~mask & if_clear);
 }
 
-inline Int16Vector minimum(Int16Vector a, Int16Vector b) { return a < b ? a : b; }
-inline Int16Vector maximum(Int16Vector a, Int16Vector b) { return a > b ? a : b; }
+inline Int16Vector minimum(Int16Vector a, Int16Vector b) {
+    return a < b ? a : b;
+}
+inline Int16Vector maximum(Int16Vector a, Int16Vector b) {
+    return a > b ? a : b;
+}
 
 inline Int16Vector clamp(Int16Vector vector, std::int16_t bound) {
     return minimum(maximum(vector, splat(static_cast<std::int16_t>(-bound))), splat(bound));
 }
 
 // Rounded down; unlike (a + b) / 2 it cannot overflow.
-inline Int16Vector midpoint(Int16Vector a, Int16Vector b) { return (a & b) + ((a ^ b) >> 1); }
+inline Int16Vector midpoint(Int16Vector a, Int16Vector b) {
+    return (a & b) + ((a ^ b) >> 1);
+}
 
 inline bool all_set(Int16Vector mask) {
     std::uint64_t words[sizeof(Int16Vector) / sizeof(std::uint64_t)];

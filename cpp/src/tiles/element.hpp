@@ -29,8 +29,8 @@ inline float to_float(Float16 half) {
     const std::uint32_t magnitude = std::uint32_t{half.bits & 0x7fffU} << 13;
     if (magnitude >= 0x0f800000U) return std::bit_cast<float>(sign | magnitude | 0x7f800000U);
     constexpr float kRebias = std::bit_cast<float>(std::uint32_t{(127 + 112) << 23});
-    return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(
-                                           std::bit_cast<float>(magnitude) * kRebias));
+    return std::bit_cast<float>(
+        sign | std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) * kRebias));
 }
 
 template <class T>

@@ -15,7 +15,9 @@ double load_score(const std::byte* address) {
 }
 
 // NaN and infinity fail this comparison, so that a running conjunction needs no branch.
-bool is_finite(double score) { return std::fabs(score) <= std::numeric_limits<double>::max(); }
+bool is_finite(double score) {
+    return std::fabs(score) <= std::numeric_limits<double>::max();
+}
 
 template <class T, Score kScore>
 bool load_by_rows(const ElementBlock& block, double* scores, int stride) {

@@ -47,7 +47,8 @@ class TilePipeline {
 
   private:
     ScoreTile tile_at(std::int64_t tile_row, std::int64_t tile_column) const {
-        return {scores_.data(), grid_.m, grid_.height(tile_row), grid_.width(tile_column), pattern_};
+        return {scores_.data(), grid_.m, grid_.height(tile_row), grid_.width(tile_column),
+                pattern_};
     }
     ElementBlock elements_of(const ScoreTile& tile, const std::byte* plane, std::int64_t tile_row,
                              std::int64_t tile_column) const {
@@ -81,8 +82,8 @@ class TilePipeline {
 
 }  // namespace
 
-Status solve_tiles(const ArrayView& array, const MaskView& mask, const Pattern& pattern, Score score,
-                   const std::function<std::unique_ptr<TileSolver>()>& make_solver,
+Status solve_tiles(const ArrayView& array, const MaskView& mask, const Pattern& pattern,
+                   Score score, const std::function<std::unique_ptr<TileSolver>()>& make_solver,
                    const TileObserver& observer, const Execution& execution) {
     if (!pattern.valid() || array.layout.rank < 2 || !same_shape(array.layout, mask.layout))
         return Status::invalid_argument;

@@ -18,8 +18,8 @@ using TileObserver = std::function<void(std::int64_t index, const ScoreTile& sco
                                         const TileMask& mask, const TilePrices& prices)>;
 
 // `make_solver` is called once a thread. `observer` may be empty.
-Status solve_tiles(const ArrayView& array, const MaskView& mask, const Pattern& pattern, Score score,
-                   const std::function<std::unique_ptr<TileSolver>()>& make_solver,
+Status solve_tiles(const ArrayView& array, const MaskView& mask, const Pattern& pattern,
+                   Score score, const std::function<std::unique_ptr<TileSolver>()>& make_solver,
                    const TileObserver& observer, const Execution& execution);
 
 }  // namespace tnm

@@ -17,7 +17,8 @@ std::uint64_t bytes_of_bits(std::uint64_t bits) {
 void store_contiguous_row(const TileMask& mask, int i, int columns, std::uint8_t* target) {
     for (int j = 0; j < columns; j += 8) {
         const std::uint64_t flags = bytes_of_bits(mask.word(i, j >> 6) >> (j & 63));
-        std::memcpy(target + j, &flags, static_cast<std::size_t>(columns - j < 8 ? columns - j : 8));
+        std::memcpy(target + j, &flags,
+                    static_cast<std::size_t>(columns - j < 8 ? columns - j : 8));
     }
 }
 

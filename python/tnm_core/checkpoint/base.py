@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.records import PruneRecord
 
 CHUNK_BYTES = 1 << 22
+_Self = TypeVar("_Self", bound="Checkpoint")  # typing.Self needs Python 3.11
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Checkpoint(ABC):
     def close(self) -> None:
         """Close the files."""
 
-    def __enter__(self) -> Checkpoint:
+    def __enter__(self: _Self) -> _Self:
         return self
 
     def __exit__(
@@ -127,12 +128,12 @@ def read_exactly(stream: BinaryIO, nbytes: int, label: str) -> NDArray[np.uint8]
 def copy_exactly(source: BinaryIO, target: BinaryIO, nbytes: int, label: str) -> None:
     """Copy ``nbytes`` through a small buffer."""
     for start in range(0, nbytes, CHUNK_BYTES):
-        target.write(read_exactly(source, min(CHUNK_BYTES, nbytes - start), label))
+        target.write(read_exactly(source, min(CHUNK_BYTES, nbytes - start), label).data)
 
 
-def as_bytes(array: NDArray[Any]) -> NDArray[np.uint8]:
+def as_bytes(array: NDArray[Any]) -> memoryview:
     """The bytes of an array in C order, without a copy where it lies so already."""
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def check_transformed(info: TensorInfo, array: NDArray[Any]) -> NDArray[Any]:

@@ -28,19 +28,21 @@ _ML_DTYPES = {
     "F8_E4M3FNUZ": "float8_e4m3fnuz",
     "F8_E5M2FNUZ": "float8_e5m2fnuz",
 }
+_PRUNABLE = ("float16", "bfloat16", "float32", "float64")
 
 
 def array_dtype(code: str) -> np.dtype[Any] | None:
     """The NumPy dtype for a safetensors code, little-endian; None if NumPy cannot hold it."""
+    held: np.dtype[Any] | None = None
     if code in _NUMPY:
-        return np.dtype(_NUMPY[code]).newbyteorder("<")
+        held = np.dtype(_NUMPY[code]).newbyteorder("<")
     if code in _ML_DTYPES:
         try:
             import ml_dtypes
         except ImportError:
             return None
-        return np.dtype(getattr(ml_dtypes, _ML_DTYPES[code]))
-    return None
+        held = np.dtype(getattr(ml_dtypes, _ML_DTYPES[code]))
+    return held
 
 
 def dtype_label(code: str) -> str:
@@ -50,4 +52,4 @@ def dtype_label(code: str) -> str:
 
 def is_prunable(dtype: np.dtype[Any] | None) -> bool:
     """Whether a dtype is one of the floating-point types that masks are computed for."""
-    return dtype is not None and dtype.name in ("float16", "bfloat16", "float32", "float64")
+    return dtype is not None and str(dtype.name) in _PRUNABLE

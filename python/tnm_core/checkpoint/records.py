@@ -90,7 +90,8 @@ def parse_record(fields: Mapping[str, object]) -> PruneRecord:
         raise TypeError("expected strings")
     if not isinstance(layers, (list, tuple)) or not all(isinstance(x, str) for x in layers):
         raise TypeError("expected a list of layer names")
-    return PruneRecord(*map(str, values), layers=tuple(layers))
+    pattern, method, score, version = map(str, values)
+    return PruneRecord(pattern, method, score, version, tuple(layers))
 
 
 def _decode(text: object) -> list[dict[str, object]]:

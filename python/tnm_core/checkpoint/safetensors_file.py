@@ -156,8 +156,7 @@ def _ask_library(path: Path) -> None:
         from safetensors import SafetensorError, safe_open
     except ImportError:
         raise CheckpointError(
-            "reading safetensors files needs the package safetensors: "
-            'pip install "tnm_core[cli]"'
+            'reading safetensors files needs the package safetensors: pip install "tnm_core[cli]"'
         ) from None
     try:
         with safe_open(path, framework="numpy"):

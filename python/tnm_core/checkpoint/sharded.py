@@ -21,6 +21,7 @@ from tnm_core.checkpoint.safetensors_file import MAX_HEADER_BYTES, SafetensorsFi
 from tnm_core.checkpoint.transaction import FileTransaction
 
 INDEX_SUFFIX = ".safetensors.index.json"
+_FILE_SUFFIXES = (".safetensors", ".json", ".npy", ".npz")
 
 
 class ShardedCheckpoint(Checkpoint):
@@ -57,7 +58,7 @@ class ShardedCheckpoint(Checkpoint):
         """Every shard and the index, in the folder ``out`` or beside an index named ``out``."""
         if out.name.endswith(INDEX_SUFFIX):
             folder, index = out.parent, out.name
-        elif out.suffix in ("", *_LIKE_A_FOLDER) or out.is_dir():
+        elif out.is_dir() or out.suffix.lower() not in _FILE_SUFFIXES:
             folder, index = out, self.path.name
         else:
             raise CheckpointError(
@@ -114,15 +115,12 @@ class ShardedCheckpoint(Checkpoint):
                 )
 
 
-_LIKE_A_FOLDER: tuple[str, ...] = ()
-
-
 def _read_index(path: Path) -> dict[str, Any]:
     expected = 'expected {"weight_map": {tensor: shard file}}'
     if path.stat().st_size > MAX_HEADER_BYTES:
         raise CheckpointError(f"{path} is too large for an index; {expected}")
     try:
-        index = json.loads(path.read_bytes())
+        index: dict[str, Any] = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not valid JSON ({error}); {expected}") from None
     weight_map = index.get("weight_map") if isinstance(index, dict) else None

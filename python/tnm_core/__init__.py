@@ -1,0 +1,29 @@
+"""Provably optimal transposable N:M sparsity masks.
+
+n is what is kept of m: a 2:4 mask keeps 2 of every 4 entries. A transposable mask does so along the
+rows and along the columns of every m x m tile, so that a weight matrix and its transpose are both
+N:M sparse.
+"""
+
+from __future__ import annotations
+
+from tnm_core._build import __version__, build_info
+from tnm_core.certificate import Certificate
+from tnm_core.check import MaskReport, Violation, check_mask, is_transposable
+from tnm_core.compression import Compressed, compress, decompress
+from tnm_core.masks import nm_mask, transposable_mask
+
+__all__ = [
+    "Certificate",
+    "Compressed",
+    "MaskReport",
+    "Violation",
+    "__version__",
+    "build_info",
+    "check_mask",
+    "compress",
+    "decompress",
+    "is_transposable",
+    "nm_mask",
+    "transposable_mask",
+]

@@ -1,0 +1,60 @@
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+def transposable_mask(
+    array: NDArray[Any],
+    dtype: str,
+    mask: NDArray[np.bool_],
+    n: int,
+    m: int,
+    method: str,
+    score: str,
+    complete: bool,
+    threads: int,
+) -> bool: ...
+def certified_transposable_mask(
+    array: NDArray[Any],
+    dtype: str,
+    mask: NDArray[np.bool_],
+    n: int,
+    m: int,
+    score: str,
+    threads: int,
+    row_prices: NDArray[np.float64],
+    column_prices: NDArray[np.float64],
+    primal: NDArray[np.float64],
+    dual: NDArray[np.float64],
+    gap: NDArray[np.float64],
+) -> bool: ...
+def find_non_finite(array: NDArray[Any], dtype: str, score: str) -> int | None: ...
+def nm_mask(
+    array: NDArray[Any],
+    dtype: str,
+    mask: NDArray[np.bool_],
+    n: int,
+    m: int,
+    score: str,
+    threads: int,
+) -> bool: ...
+def count_kept(
+    mask: NDArray[np.bool_],
+    m: int,
+    row_counts: NDArray[np.uint8],
+    column_counts: NDArray[np.uint8],
+    threads: int,
+) -> None: ...
+def compress(
+    array: NDArray[Any],
+    mask: NDArray[np.bool_],
+    n: int,
+    m: int,
+    values: NDArray[Any],
+    indices: NDArray[np.uint8],
+) -> int | None: ...
+def decompress(
+    values: NDArray[Any], indices: NDArray[np.uint8], n: int, m: int, array: NDArray[Any]
+) -> bool: ...
+def version() -> str: ...
+def compiler() -> str: ...

@@ -1,0 +1,271 @@
+"""Checking masks, strictly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tnm_core import _arguments, _core
+
+__all__ = ["MaskReport", "Violation", "check_mask", "is_transposable"]
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A group of entries that keeps the wrong number.
+
+    Attributes
+    ----------
+    axis : {"row", "column"}
+        Whether the group is part of a row or of a column.
+    index : tuple of int
+        Index of the group's first entry in the mask.
+    size : int
+        Entries in the group: m, or fewer at an edge.
+    count : int
+        How many of them are kept.
+    expected : str
+        How many should be, such as ``"exactly 2"`` or ``"at most 2"``.
+    """
+
+    axis: Literal["row", "column"]
+    index: tuple[int, ...]
+    size: int
+    count: int
+    expected: str
+
+    def __str__(self) -> str:
+        place = ", ".join(str(i) for i in self.index)
+        return (
+            f"the group of {self.size} that starts at [{place}] and runs along its {self.axis} "
+            f"keeps {self.count}, expected {self.expected}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class MaskReport:
+    """What `check_mask` found; true in a condition if the mask is valid.
+
+    Attributes
+    ----------
+    valid : bool
+        Whether the mask obeys the pattern.
+    violation : Violation or None
+        The first group that does not: tiles in C order, in a tile rows before columns.
+    density : float
+        Share of entries that are kept; NaN for an empty mask.
+    row_counts : ndarray of uint8, shape (..., rows, ceil(columns / m))
+        Kept entries in each group of m along the last axis.
+    column_counts : ndarray of uint8, shape (..., ceil(rows / m), columns)
+        Kept entries in each group of m along the axis before it.
+    n, m : int
+        The pattern.
+    transposable : bool
+        Whether columns were checked as well as rows.
+    """
+
+    valid: bool
+    violation: Violation | None
+    density: float
+    row_counts: NDArray[np.uint8]
+    column_counts: NDArray[np.uint8]
+    n: int
+    m: int
+    transposable: bool
+
+    def __bool__(self) -> bool:
+        return self.valid
+
+    def __str__(self) -> str:
+        kind = "transposable" if self.transposable else "row-wise"
+        verdict = f"valid {kind}" if self.valid else f"not a {kind}"
+        reason = "" if self.violation is None else f"; {self.violation}"
+        return f"{verdict} {self.n}:{self.m} mask of density {self.density:.4f}{reason}"
+
+
+def check_mask(
+    mask: ArrayLike,
+    n: int,
+    m: int,
+    *,
+    transposable: bool = True,
+    exact: bool = True,
+    axis: int = -1,
+) -> MaskReport:
+    """Check that a mask obeys an N:M pattern, and say where it does not.
+
+    Parameters
+    ----------
+    mask : array_like of bool (or integers 0 and 1), shape (..., rows, columns)
+        The mask. To check weights, pass ``weights != 0`` and ``exact=False``.
+    n, m : int
+        n entries are kept of every m, ``1 <= n <= m <= 128``.
+    transposable : bool
+        Check the rows and the columns of every tile, or only groups along `axis`.
+    exact : bool
+        Expect exactly n, or at most n. Groups and tiles that m cuts short at the edge of the shape
+        are always held to at most n.
+    axis : int
+        The axis of the groups; only for ``transposable=False``.
+
+    Returns
+    -------
+    MaskReport
+        For ``transposable=False`` its counts and the violation's row are along `axis` (which is
+        moved to the end).
+
+    Raises
+    ------
+    TypeError
+        If the mask is neither bool nor integer, or n, m or axis is not an integer.
+    ValueError
+        If an integer mask holds anything but 0 and 1, the mask has fewer than two axes, or n, m or
+        axis does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tnm_core as tnm
+    >>> print(tnm.check_mask(np.tile(np.eye(4, dtype=bool), (2, 2)), 1, 4))
+    valid transposable 1:4 mask of density 0.2500
+    >>> mask = np.array([[1, 1, 0, 0]] * 4)
+    >>> print(tnm.check_mask(mask, 2, 4).violation)
+    the group of 4 that starts at [0, 0] and runs along its column keeps 4, expected exactly 2
+    """
+    n, m = _arguments.pattern(n, m)
+    flags = _arguments.mask_flags(mask)
+    axis = _arguments.axis_index(axis, flags.ndim)
+    if transposable and axis != flags.ndim - 1:
+        raise ValueError(
+            f"axis={axis} came with transposable=True, expected it with transposable=False: "
+            "a transposable mask is checked along both of the last two axes"
+        )
+    moved = np.moveaxis(flags, axis, -1)
+    *batch, rows, columns = moved.shape
+    row_counts = np.empty((*batch, rows, -(-columns // m)), dtype=np.uint8)
+    column_counts = np.empty((*batch, -(-rows // m), columns), dtype=np.uint8)
+    threads = _arguments.threads(None, flags.size)
+    _core.count_kept(moved, m, row_counts, column_counts, threads)
+
+    found = _first_violation(
+        row_counts, column_counts, _Rule(n, m, bool(exact), bool(transposable))
+    )
+    if found is not None and not transposable:
+        found = _with_axis(found, axis)
+    kept = int(row_counts.sum(dtype=np.int64))
+    density = kept / flags.size if flags.size else float("nan")
+    return MaskReport(found is None, found, density, row_counts, column_counts, n, m, transposable)
+
+
+def is_transposable(mask: ArrayLike, n: int, m: int) -> bool:
+    """Tell whether a mask is a transposable N:M mask; see `check_mask`.
+
+    Parameters
+    ----------
+    mask : array_like of bool (or integers 0 and 1), shape (..., rows, columns)
+        The mask.
+    n, m : int
+        n entries are kept of every m, ``1 <= n <= m <= 128``.
+
+    Returns
+    -------
+    bool
+        Whether every full tile keeps exactly n in each row and column, and every edge tile at most
+        n.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `check_mask`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tnm_core as tnm
+    >>> tnm.is_transposable(np.eye(4, dtype=bool), 1, 4)
+    True
+    """
+    return check_mask(mask, n, m).valid
+
+
+class _Rule(NamedTuple):
+    """How many entries a group may keep: whole groups of full tiles exactly n, if asked for."""
+
+    n: int
+    m: int
+    exact: bool
+    transposable: bool
+
+    def exact_rows(self, rows: int, columns: int) -> NDArray[np.bool_]:
+        """Which row groups must keep exactly n; shape (rows, tile columns)."""
+        whole = (np.arange(-(-columns // self.m)) + 1) * self.m <= columns
+        in_whole_tile_row = (np.arange(rows) // self.m + 1) * self.m <= rows
+        return np.asarray(
+            self.exact & whole & (in_whole_tile_row | (not self.transposable))[:, None]
+        )
+
+    def exact_columns(self, rows: int, columns: int) -> NDArray[np.bool_]:
+        """Which column groups must keep exactly n; shape (tile rows, columns)."""
+        return self.exact_rows(columns, rows).T
+
+    def broken(
+        self, counts: NDArray[np.uint8], must_be_exact: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        return np.asarray((counts > self.n) | (must_be_exact & (counts != self.n)))
+
+    def expectation(self, must_be_exact: np.bool_) -> str:
+        return f"exactly {self.n}" if must_be_exact else f"at most {self.n}"
+
+
+def _first_violation(
+    row_counts: NDArray[np.uint8], column_counts: NDArray[np.uint8], rule: _Rule
+) -> Violation | None:
+    """Find the first bad group: tiles in C order, in a tile rows before columns."""
+    m, rows, columns = rule.m, row_counts.shape[-2], column_counts.shape[-1]
+    exact_rows = rule.exact_rows(rows, columns)
+    bad_rows = rule.broken(row_counts, exact_rows)
+    bad_tiles = _tiles_with(bad_rows, axis=-2, m=m)
+    exact_columns = rule.exact_columns(rows, columns)
+    bad_columns = rule.broken(column_counts, exact_columns)
+    if rule.transposable:
+        bad_tiles = bad_tiles | _tiles_with(bad_columns, axis=-1, m=m)
+    if not bad_tiles.any():
+        return None
+
+    *batch, tile_row, tile_column = _first_index(bad_tiles)
+    plane = tuple(batch)
+    top, left = tile_row * m, tile_column * m
+    in_rows = bad_rows[plane][top : top + m, tile_column]
+    if in_rows.any():
+        row = top + int(np.argmax(in_rows))
+        count = int(row_counts[plane][row, tile_column])
+        expected = rule.expectation(exact_rows[row, tile_column])
+        return Violation("row", (*plane, row, left), min(m, columns - left), count, expected)
+    column = left + int(np.argmax(bad_columns[plane][tile_row, left : left + m]))
+    count = int(column_counts[plane][tile_row, column])
+    expected = rule.expectation(exact_columns[tile_row, column])
+    return Violation("column", (*plane, top, column), min(m, rows - top), count, expected)
+
+
+def _tiles_with(bad: NDArray[np.bool_], *, axis: int, m: int) -> NDArray[np.bool_]:
+    """Whether any of each m neighbours along `axis` is bad."""
+    if bad.size == 0:
+        shape = list(bad.shape)
+        shape[axis] = -(-shape[axis] // m)
+        return np.zeros(shape, dtype=np.bool_)
+    starts = np.arange(0, bad.shape[axis], m)
+    return np.asarray(np.logical_or.reduceat(bad, starts, axis=axis))
+
+
+def _first_index(flags: NDArray[np.bool_]) -> tuple[int, ...]:
+    return tuple(int(i) for i in np.unravel_index(int(np.argmax(flags)), flags.shape))
+
+
+def _with_axis(found: Violation, axis: int) -> Violation:
+    """Translate an index with `axis` moved to the end back to the mask's own order."""
+    index = list(found.index)
+    index.insert(axis, index.pop())
+    return Violation(found.axis, tuple(index), found.size, found.count, found.expected)

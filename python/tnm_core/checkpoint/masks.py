@@ -1,0 +1,173 @@
+"""Masks on disk, one bit an entry, in a safetensors file.
+
+Each mask is a flat U8 tensor of ``ceil(entries / 8)`` bytes: entries in C order, the first in
+the lowest bit, unused bits zero. Its shape stands in the metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tnm_core.checkpoint.errors import CheckpointError
+from tnm_core.checkpoint.records import PruneRecord, parse_records, record_metadata
+from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
+from tnm_core.checkpoint.transaction import FileTransaction
+
+FORMAT_KEY = "tnm.mask_format"
+SHAPES_KEY = "tnm.mask_shapes"
+FORMAT = "packed bits 1"
+
+
+class MaskFile:
+    """A file of bit-packed masks, read one at a time."""
+
+    def __init__(self, file: SafetensorsFile) -> None:
+        self._file = file
+        self.path = file.path
+        self.shapes = _read_shapes(file)
+
+    @property
+    def records(self) -> list[PruneRecord]:
+        """How the masks were found, as far as the file tells."""
+        return parse_records(self._file.metadata, str(self.path))
+
+    def read(self, name: str) -> NDArray[np.bool_]:
+        """Unpack one mask."""
+        shape = self.shapes[name]
+        entries = math.prod(shape)
+        packed = self._file.read(name)
+        bits = np.unpackbits(packed, bitorder="little").view(np.bool_)
+        if bits[entries:].any():
+            raise CheckpointError(
+                f"{self.path}: mask {name!r} has bits set beyond its {entries} entries; "
+                "the file is damaged, write it again with save_masks"
+            )
+        return bits[:entries].reshape(shape)
+
+
+def is_mask_file(file: object) -> bool:
+    """Whether an open checkpoint holds bit-packed masks."""
+    return isinstance(file, SafetensorsFile) and FORMAT_KEY in file.metadata
+
+
+def write_masks(
+    path: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    masks: Iterable[NDArray[np.bool_]],
+    record: PruneRecord | None,
+) -> None:
+    """Write masks as they come, in the order of ``shapes``; the file appears when all is there."""
+    entries = [
+        HeaderEntry(name, "U8", (size,), size)
+        for name, size in ((name, -(-math.prod(shape) // 8)) for name, shape in shapes.items())
+    ]
+    metadata = {FORMAT_KEY: FORMAT, SHAPES_KEY: json.dumps(shapes)}
+    if record is not None:
+        metadata.update(record_metadata(record, []))
+    with FileTransaction() as transaction:
+        file = transaction.open(path)
+        write_header(file, entries, metadata)
+        for entry, mask in zip(entries, masks, strict=True):
+            packed = np.packbits(mask, axis=None, bitorder="little")
+            if packed.size != entry.nbytes:
+                raise ValueError(f"mask of {entry.name!r} has shape {mask.shape}, not as announced")
+            file.write(packed.data)
+
+
+def save_masks(
+    path: str | PathLike[str],
+    masks: Mapping[str, ArrayLike],
+    *,
+    pattern: str | None = None,
+    method: str = "optimal",
+    score: str = "abs",
+) -> None:
+    """Save masks bit-packed, one bit an entry, in a safetensors file.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to write; it is replaced at once when everything is written.
+    masks : mapping of str to array of bool
+        Masks of any shape, by name.
+    pattern : str, optional
+        The pattern ``"n:m"`` that the masks obey; `tnm check` reads it.
+    method, score : str
+        How the masks were found; recorded only together with a pattern.
+        ``method="rowwise"`` says that the pattern holds along the last axis alone.
+
+    Raises
+    ------
+    TypeError
+        If a mask is not of dtype bool.
+
+    See Also
+    --------
+    load_masks : Read them back.
+    """
+    arrays = {name: np.asarray(mask) for name, mask in masks.items()}
+    for name, array in arrays.items():
+        if array.dtype != np.bool_:
+            raise TypeError(f"mask {name!r} has dtype {array.dtype}; expected bool")
+    record = None
+    if pattern is not None:
+        from tnm_core import __version__
+
+        record = PruneRecord(pattern, method, score, __version__, tuple(arrays))
+    shapes = {name: array.shape for name, array in arrays.items()}
+    write_masks(Path(path), shapes, arrays.values(), record)
+
+
+def load_masks(path: str | PathLike[str]) -> dict[str, NDArray[np.bool_]]:
+    """Load masks that `save_masks` or ``tnm prune --masks-only`` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+
+    Returns
+    -------
+    dict of str to array of bool
+        The masks by name, each in the shape in which it was saved.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged, or holds something other than masks.
+    """
+    with SafetensorsFile(Path(path)) as file:
+        if not is_mask_file(file):
+            raise CheckpointError(
+                f"{path} holds tensors, not masks; expected a file written by save_masks or "
+                "tnm prune --masks-only"
+            )
+        masks = MaskFile(file)
+        return {name: masks.read(name) for name in masks.shapes}
+
+
+def _read_shapes(file: SafetensorsFile) -> dict[str, tuple[int, ...]]:
+    damaged = f"{file.path} is damaged: expected masks as save_masks writes them"
+    if file.metadata.get(FORMAT_KEY) != FORMAT:
+        raise CheckpointError(
+            f"{file.path} holds masks in the format {file.metadata.get(FORMAT_KEY)!r}; this "
+            f"version reads {FORMAT!r}: upgrade tnm_core"
+        )
+    try:
+        shapes: Any = json.loads(file.metadata[SHAPES_KEY])
+        sizes = {name: -(-math.prod(shape) // 8) for name, shape in shapes.items()}
+        negative = any(int(length) < 0 for shape in shapes.values() for length in shape)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        raise CheckpointError(damaged) from None
+    found = {name: info.nbytes for name, info in file.tensors.items() if info.dtype == "uint8"}
+    if negative or sizes != found or len(found) != len(file.tensors):
+        raise CheckpointError(damaged)
+    return {name: tuple(shape) for name, shape in shapes.items()}

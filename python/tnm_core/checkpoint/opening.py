@@ -1,0 +1,61 @@
+"""From a path that a user gave to an open checkpoint."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from tnm_core.checkpoint.base import Checkpoint
+from tnm_core.checkpoint.errors import CheckpointError
+from tnm_core.checkpoint.npy import NpyFile
+from tnm_core.checkpoint.npz import NpzFile
+from tnm_core.checkpoint.safetensors_file import SafetensorsFile
+from tnm_core.checkpoint.sharded import INDEX_SUFFIX, ShardedCheckpoint
+
+_EXPECTED = f"expected .safetensors, *{INDEX_SUFFIX}, a folder with one of them, .npy or .npz"
+_FORMATS: dict[str, type[SafetensorsFile | NpyFile | NpzFile]] = {
+    ".safetensors": SafetensorsFile,
+    ".npy": NpyFile,
+    ".npz": NpzFile,
+}
+
+
+def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
+    """Open a checkpoint; close it, or use it as a context manager.
+
+    Parameters
+    ----------
+    path : path-like
+        A ``.safetensors`` file, an index ``*.safetensors.index.json`` of a sharded checkpoint, a
+        folder that holds one of them, or a ``.npy`` or ``.npz`` file.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    CheckpointError
+        If the file is of another kind, truncated or damaged.
+    """
+    found = Path(path)
+    if found.is_dir():
+        found = _inside(found)
+    if not found.exists():
+        raise FileNotFoundError(f"{found} does not exist; {_EXPECTED}")
+    if not found.is_file():
+        raise CheckpointError(f"{found} is not a regular file; {_EXPECTED}")
+    if found.name.endswith(INDEX_SUFFIX):
+        return ShardedCheckpoint(found)
+    if found.suffix.lower() not in _FORMATS:
+        raise CheckpointError(f"{found} has an ending that says nothing; {_EXPECTED}")
+    return _FORMATS[found.suffix.lower()](found)
+
+
+def _inside(folder: Path) -> Path:
+    indices = sorted(folder.glob(f"*{INDEX_SUFFIX}"))
+    files = indices or sorted(folder.glob("*.safetensors"))
+    if len(files) != 1:
+        raise CheckpointError(
+            f"the folder {folder} holds {len(files)} candidates; expected exactly one "
+            f"*{INDEX_SUFFIX} or .safetensors file: name the file itself"
+        )
+    return files[0]

@@ -1,0 +1,42 @@
+"""The commands of ``tnm``, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import tnm_core as tnm
+from tnm_core.cli.check import check
+from tnm_core.cli.inspect import inspect
+from tnm_core.cli.plot import plot_app
+from tnm_core.cli.prune import prune
+
+app = typer.Typer(
+    name="tnm",
+    help="Transposable N:M sparsity for checkpoints: N of M are kept, in every row and every "
+    "column of every M x M tile.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(prune)
+app.command()(check)
+app.command()(inspect)
+app.add_typer(plot_app, name="plot")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"tnm {tnm.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())

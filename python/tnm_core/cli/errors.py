@@ -1,0 +1,21 @@
+"""Errors for users, each of one line."""
+
+from __future__ import annotations
+
+
+class CommandError(Exception):
+    """Bad usage or input: printed as one line, exit status 2."""
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived; like Ctrl-C, it unwinds so that temporary files are removed."""
+
+
+def one_line(text: str) -> str:
+    """Put a message on one line and take the teeth out of control characters."""
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """Escape what a terminal would obey; names of tensors come from files of strangers."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -1,0 +1,71 @@
+"""What pruning did, for tables and for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+RETAINED_KINDS = ("optimal", "rowwise", "unstructured")
+
+
+@dataclass
+class LayerReport:
+    """Figures of one layer; scores are sums, so that layers can be added up.
+
+    Attributes
+    ----------
+    kept_scores : dict of str to float
+        Sum of the scores that each way of pruning keeps: the method that was used, the
+        transposable optimum, row-wise, and unstructured at the same density.
+    worst_gap : float or None
+        Largest relative gap of the certificate; None if the method has none.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    entries: int
+    kept: int = 0
+    score: float = 0.0
+    kept_scores: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    worst_gap: float | None = None
+
+    @property
+    def density(self) -> float:
+        """Share of entries that are kept."""
+        return self.kept / self.entries if self.entries else 0.0
+
+    def retained(self, kind: str) -> float:
+        """Share of the score that is kept; nothing is lost where there is nothing."""
+        return self.kept_scores[kind] / self.score if self.score else 1.0
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures under the names of the JSON report."""
+        return {
+            "name": self.name,
+            "shape": list(self.shape),
+            "dtype": self.dtype,
+            "entries": self.entries,
+            "kept": self.kept,
+            "density": self.density,
+            "retained": {kind: self.retained(kind) for kind in self.kept_scores},
+            "seconds": self.seconds,
+            "worst_gap": self.worst_gap,
+        }
+
+
+def total_of(layers: Iterable[LayerReport]) -> LayerReport:
+    """Add layers up."""
+    total = LayerReport("total", (), "", 0)
+    for layer in layers:
+        total.entries += layer.entries
+        total.kept += layer.kept
+        total.score += layer.score
+        total.seconds += layer.seconds
+        for kind, value in layer.kept_scores.items():
+            total.kept_scores[kind] = total.kept_scores.get(kind, 0.0) + value
+        if layer.worst_gap is not None:
+            total.worst_gap = max(total.worst_gap or 0.0, layer.worst_gap)
+    return total

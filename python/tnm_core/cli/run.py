@@ -1,0 +1,87 @@
+"""Run the command line: exit statuses, one-line errors, interrupts."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+import typer
+
+from tnm_core.checkpoint import CheckpointError
+from tnm_core.cli.app import app
+from tnm_core.cli.errors import CommandError, Terminated, one_line
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+TERMINATED = 143
+
+# click's base class of usage errors; typer carries click under another name in some versions.
+_UsageProblem: type[Exception] = next(
+    base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException"
+)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        with _terminate_by_exception():
+            status = _invoke(arguments)
+            sys.stdout.flush()
+            return status
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing was changed", INTERRUPTED)
+    except Terminated:
+        return _fail("terminated; nothing was changed", TERMINATED)
+    except BrokenPipeError:
+        # The reader has gone (tnm inspect ... | head); the flush at exit must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except (CommandError, CheckpointError) as error:
+        return _fail(str(error), BAD_INPUT)
+    except MemoryError as error:
+        return _fail(f"not enough memory for the largest tensor ({error})", BAD_INPUT)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}", BAD_INPUT)
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    command = typer.main.get_command(app)
+    name = "tnm"
+    try:
+        with command.make_context("tnm", list(arguments)) as context:
+            if context.invoked_subcommand:
+                name = f"tnm {context.invoked_subcommand}"
+            command.invoke(context)
+    except typer.Exit as stop:
+        return stop.exit_code
+    except _UsageProblem as error:
+        message = getattr(error, "format_message", lambda: str(error))()
+        raise CommandError(f"{message.rstrip('.')} (see {name} --help)") from None
+    return 0
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"tnm: {one_line(message)}", file=sys.stderr)
+    return status
+
+
+@contextmanager
+def _terminate_by_exception() -> Iterator[None]:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

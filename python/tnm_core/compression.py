@@ -1,0 +1,178 @@
+"""The compressed form of an N:M sparse array, along rows or along columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tnm_core import _arguments, _core
+
+__all__ = ["Compressed", "compress", "decompress"]
+
+_ITEM_SIZES = (1, 2, 4, 8, 16)
+
+
+@dataclass(frozen=True, eq=False)
+class Compressed:
+    """n values and n positions for each group of m.
+
+    Attributes
+    ----------
+    values : ndarray, shape (..., rows, groups * n) or, for ``axis=-2``, (..., columns, groups * n)
+        The kept values; zero where a group keeps fewer than n.
+    indices : ndarray of uint8, same shape
+        Position of each value within its group of m, ascending and distinct in a group.
+    n, m : int
+        The pattern.
+    axis : int
+        -1 if groups run along the rows, -2 if they run along the columns: then this is the
+        compressed form of the transposed matrix.
+    shape : tuple of int
+        Shape of the original array.
+    """
+
+    values: NDArray[Any]
+    indices: NDArray[np.uint8]
+    n: int
+    m: int
+    axis: int
+    shape: tuple[int, ...]
+
+
+def compress(array: ArrayLike, mask: ArrayLike, n: int, m: int, *, axis: int = -1) -> Compressed:
+    """Pack the kept entries of an N:M sparse array.
+
+    With a transposable mask both orientations exist: ``axis=-1`` packs W for products that
+    contract its columns, ``axis=-2`` packs its transpose.
+
+    Parameters
+    ----------
+    array : array_like, shape (..., rows, columns)
+        Values of any numeric dtype.
+    mask : array_like of bool (or integers 0 and 1), shape of `array`
+        What is kept: at most n in each group of m along `axis`.
+    n, m : int
+        n entries are kept of every m, ``1 <= n <= m <= 128``.
+    axis : {-1, -2}
+        The axis of the groups.
+
+    Returns
+    -------
+    Compressed
+        Groups that keep fewer than n are filled up with zeros at the lowest positions that they
+        dropped, so that each has n distinct ascending positions below m. In a last group of fewer
+        than m entries these may lie beyond the edge.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a dtype, a shape, n, m or `axis` does not fit, or a group keeps more than n (the message
+        says which).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tnm_core as tnm
+    >>> weights = np.array([[5, 0, 0, 7], [0, 3, 2, 0], [1, 0, 4, 0], [0, 6, 0, 8]])
+    >>> packed = tnm.compress(weights, weights != 0, 2, 4)
+    >>> packed.values[0], packed.indices[0]
+    (array([5, 7]), array([0, 3], dtype=uint8))
+    >>> bool((tnm.decompress(packed) == weights).all())
+    True
+    """
+    n, m = _arguments.pattern(n, m)
+    data = np.asarray(array)
+    flags = _arguments.mask_flags(mask)
+    _require_packable(data)
+    axis = _packing_axis(axis)
+    if flags.shape != data.shape:
+        raise ValueError(f"mask has shape {flags.shape}, expected the array's shape {data.shape}")
+    lines, kept = (data, flags) if axis == -1 else (data.swapaxes(-1, -2), flags.swapaxes(-1, -2))
+    groups = -(-lines.shape[-1] // m)
+    values = np.empty((*lines.shape[:-1], groups * n), dtype=data.dtype)
+    indices = np.empty(values.shape, dtype=np.uint8)
+    overfull = _core.compress(lines, kept, n, m, values, indices)
+    if overfull is not None:
+        raise ValueError(_spell_overfull(overfull, kept, groups, (n, m), axis))
+    return Compressed(values, indices, n, m, axis, data.shape)
+
+
+def decompress(compressed: Compressed) -> NDArray[Any]:
+    """Unpack to a dense array with zeros for what was dropped.
+
+    Parameters
+    ----------
+    compressed : Compressed
+        What `compress` returned.
+
+    Returns
+    -------
+    ndarray, shape ``compressed.shape``
+        The array times its mask, dtype of ``compressed.values``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the parts of `compressed` do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tnm_core as tnm
+    >>> weights = np.diag([1.5, 2.5, 3.5, 4.5])
+    >>> packed = tnm.compress(weights, weights != 0, 1, 4, axis=-2)
+    >>> bool((tnm.decompress(packed) == weights).all())
+    True
+    """
+    if not isinstance(compressed, Compressed):
+        raise TypeError(f"got a {type(compressed).__name__}, expected what compress() returned")
+    n, m = _arguments.pattern(compressed.n, compressed.m)
+    axis = _packing_axis(compressed.axis)
+    values = np.ascontiguousarray(compressed.values)
+    indices = np.ascontiguousarray(compressed.indices)
+    result = np.zeros(compressed.shape, dtype=values.dtype)
+    _require_packable(result)
+    lines = result if axis == -1 else result.swapaxes(-1, -2)
+    expected = (*lines.shape[:-1], -(-lines.shape[-1] // m) * n)
+    if indices.dtype != np.uint8:
+        raise TypeError(f"indices have dtype {indices.dtype}, expected uint8")
+    if values.shape != expected or indices.shape != expected:
+        raise ValueError(
+            f"values have shape {values.shape} and indices {indices.shape}, expected {expected} "
+            f"for {n}:{m} along axis {axis} of shape {compressed.shape}"
+        )
+    if not _core.decompress(values, indices, n, m, lines):
+        raise ValueError(f"indices hold {int(indices.max())}, expected positions below m = {m}")
+    return result
+
+
+def _require_packable(data: NDArray[Any]) -> None:
+    if data.dtype.hasobject or data.dtype.itemsize not in _ITEM_SIZES:
+        raise TypeError(f"array has dtype {data.dtype}, expected a numeric dtype")
+    if data.ndim < 2:
+        raise ValueError(
+            f"array has {data.ndim} axes (shape {data.shape}), expected at least 2: reshape it"
+        )
+
+
+def _packing_axis(axis: int) -> int:
+    if axis not in (-1, -2):
+        raise ValueError(f"axis is {axis!r}, expected -1 (along rows) or -2 (along columns)")
+    return axis
+
+
+def _spell_overfull(
+    group: int, kept: NDArray[np.bool_], groups: int, pattern: tuple[int, int], axis: int
+) -> str:
+    n, m = pattern
+    *line, number = (int(i) for i in np.unravel_index(group, (*kept.shape[:-1], groups)))
+    first = number * m
+    count = int(np.count_nonzero(kept[tuple(line)][first : first + m]))
+    index = [*line, first] if axis == -1 else [*line[:-1], first, line[-1]]
+    return (
+        f"the group of {m} along axis {axis} that starts at {index} keeps {count}, "
+        f"expected at most {n}; check_mask() lists what a mask breaks"
+    )

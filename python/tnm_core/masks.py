@@ -1,0 +1,237 @@
+"""Finding masks: transposable N:M and row-wise N:M."""
+
+from __future__ import annotations
+
+from typing import Literal, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tnm_core import _arguments, _core
+from tnm_core._arguments import Method, Score
+from tnm_core.certificate import Certificate
+
+__all__ = ["nm_mask", "transposable_mask"]
+
+
+@overload
+def transposable_mask(
+    array: ArrayLike,
+    n: int,
+    m: int,
+    *,
+    method: Method = ...,
+    score: Score = ...,
+    complete: bool = ...,
+    out: NDArray[np.bool_] | None = ...,
+    threads: int | None = ...,
+    return_certificate: Literal[False] = ...,
+) -> NDArray[np.bool_]: ...
+
+
+@overload
+def transposable_mask(
+    array: ArrayLike,
+    n: int,
+    m: int,
+    *,
+    method: Method = ...,
+    score: Score = ...,
+    complete: bool = ...,
+    out: NDArray[np.bool_] | None = ...,
+    threads: int | None = ...,
+    return_certificate: Literal[True],
+) -> tuple[NDArray[np.bool_], Certificate]: ...
+
+
+def transposable_mask(
+    array: ArrayLike,
+    n: int,
+    m: int,
+    *,
+    method: Method = "optimal",
+    score: Score = "abs",
+    complete: bool = True,
+    out: NDArray[np.bool_] | None = None,
+    threads: int | None = None,
+    return_certificate: bool = False,
+) -> NDArray[np.bool_] | tuple[NDArray[np.bool_], Certificate]:
+    """Find a transposable N:M mask: n of m kept along rows *and* along columns.
+
+    The matrix is tiled in m x m tiles from its first entry on. Every full tile keeps exactly n
+    entries in each of its rows and columns. Where m does not divide the shape, the edge tiles keep
+    at most n, and only entries of positive score.
+
+    Parameters
+    ----------
+    array : array_like, shape (..., rows, columns)
+        The weights, or with ``score="identity"`` the scores themselves. The last two axes are the
+        matrix, leading axes a batch. Any dtype of bool, integers of 8 to 64 bits, float16,
+        bfloat16 (ml_dtypes), float32, float64; any strides. It is read in place (only a foreign
+        byte order costs a copy) and never changed.
+    n, m : int
+        n entries are kept of every m, ``1 <= n <= m <= 128``.
+    method : {"optimal", "two_approximation", "greedy"}
+        ``"optimal"`` finds the mask of highest total score, by min-cost flow on every tile.
+        ``"two_approximation"`` keeps what is among the top n of its row and of its column; it
+        prunes at most twice the score that the optimum prunes. ``"greedy"`` keeps from the highest
+        score downwards while row and column have room; it keeps at least half of the optimal
+        score. Both bounds are for scores that are not negative. The two exist for comparison: the
+        optimum is usually faster.
+    score : {"abs", "square", "identity"}
+        What a kept entry is worth, computed in float64.
+    complete : bool
+        Bring the mask of an approximate method to exactly n, keeping its bound. ``False`` leaves
+        it as published, with rows and columns that keep fewer.
+    out : ndarray of bool, shape (..., rows, columns), optional
+        Where to write the mask; must not overlap `array`. Left alone if an error is raised.
+    threads : int, optional
+        How many threads to use; by default all cores that the process may use, fewer on small
+        arrays. The mask does not depend on it.
+    return_certificate : bool
+        Also return the proof of optimality; only for ``method="optimal"``.
+
+    Returns
+    -------
+    mask : ndarray of bool, shape (..., rows, columns)
+        True where an entry is kept; `out` if that was given.
+    certificate : Certificate
+        Only with ``return_certificate=True``.
+
+    Raises
+    ------
+    TypeError
+        If a dtype or the type of an argument is wrong.
+    ValueError
+        If a score is NaN or infinite (the message names the first one), the array has fewer than
+        two axes, or n, m, `threads`, `method`, `score` or `out` do not fit.
+
+    Notes
+    -----
+    Several masks may be optimal when scores tie. Which one is returned is deterministic: it depends
+    on the scores of the tile, n and m, and not on dtype, strides, threads or platform. The
+    approximate methods rank equal scores by their row-major position in the tile, first ones
+    higher.
+
+    The problem and the 2-approximation are those of Hubara et al., "Accelerated Sparse Neural
+    Training" (NeurIPS 2021), sections 4.1 and 4.2; there N counts the zeros.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tnm_core as tnm
+    >>> weights = np.array([[9, 1, 8, 2], [1, 9, 2, 8], [7, 3, 1, 6], [3, 7, 6, 1]])
+    >>> tnm.transposable_mask(weights, 2, 4).astype(int)
+    array([[1, 0, 1, 0],
+           [0, 1, 0, 1],
+           [1, 0, 0, 1],
+           [0, 1, 1, 0]])
+    """
+    n, m = _arguments.pattern(n, m)
+    method = _arguments.method_name(method)
+    score = _arguments.score_name(score)
+    source = _arguments.score_array(array)
+    count = _arguments.threads(threads, source.data.size)
+    if method == "optimal" and not complete:
+        raise ValueError(
+            "complete=False came with method='optimal', expected it with an approximate method: "
+            "an optimal mask always keeps exactly n"
+        )
+    if return_certificate and method != "optimal":
+        raise ValueError(
+            f"return_certificate=True came with method={method!r}, expected method='optimal': "
+            "an approximate mask has no proof of optimality"
+        )
+    mask = _arguments.output_mask(out, source.data)
+    if out is not None:
+        _arguments.require_finite(source, score)
+    if return_certificate:
+        certificate = Certificate._empty(source.data.shape, n, m, score)
+        finite = _core.certified_transposable_mask(
+            source.data,
+            source.dtype,
+            mask,
+            n,
+            m,
+            score,
+            count,
+            certificate.row_prices,
+            certificate.column_prices,
+            certificate.primal,
+            certificate.dual,
+            certificate.gap,
+        )
+    else:
+        finite = _core.transposable_mask(
+            source.data, source.dtype, mask, n, m, method, score, complete, count
+        )
+    if not finite:
+        _arguments.require_finite(source, score)
+    return (mask, certificate) if return_certificate else mask
+
+
+def nm_mask(
+    array: ArrayLike,
+    n: int,
+    m: int,
+    *,
+    axis: int = -1,
+    score: Score = "abs",
+    out: NDArray[np.bool_] | None = None,
+    threads: int | None = None,
+) -> NDArray[np.bool_]:
+    """Find the row-wise N:M mask: the n highest scores of every m along one axis.
+
+    Parameters
+    ----------
+    array : array_like, at least one axis
+        The weights; dtypes and strides as in `transposable_mask`.
+    n, m : int
+        n entries are kept of every m, ``1 <= n <= m <= 128``.
+    axis : int
+        The axis along which every aligned group of m entries keeps exactly n. A last group of
+        fewer than m entries keeps at most n, and only entries of positive score.
+    score : {"abs", "square", "identity"}
+        What a kept entry is worth, computed in float64.
+    out : ndarray of bool, shape of `array`, optional
+        Where to write the mask; must not overlap `array`. Left alone if an error is raised.
+    threads : int, optional
+        As in `transposable_mask`.
+
+    Returns
+    -------
+    mask : ndarray of bool, shape of `array`
+        True where an entry is kept. Of equal scores the lowest index is kept.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `transposable_mask`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import tnm_core as tnm
+    >>> tnm.nm_mask(np.array([[3, -4, 1, 2, 5, 5, 5, 5]]), 2, 4).astype(int)
+    array([[1, 1, 0, 0, 1, 1, 0, 0]])
+    """
+    n, m = _arguments.pattern(n, m)
+    score = _arguments.score_name(score)
+    source = _arguments.score_array(array, least_ndim=1)
+    axis = _arguments.axis_index(axis, source.data.ndim)
+    count = _arguments.threads(threads, source.data.size)
+    mask = _arguments.output_mask(out, source.data)
+    if out is not None:
+        _arguments.require_finite(source, score)
+    finite = _core.nm_mask(
+        np.atleast_2d(np.moveaxis(source.data, axis, -1)),
+        source.dtype,
+        np.atleast_2d(np.moveaxis(mask, axis, -1)),
+        n,
+        m,
+        score,
+        count,
+    )
+    if not finite:
+        _arguments.require_finite(source, score)
+    return mask
