@@ -173,7 +173,7 @@ def test_planted_mask_is_found(n: int, m: int) -> None:
 def test_values_next_to_overflow(n: int, m: int) -> None:
     """Sums of the largest float64 values overflow; the choice must not."""
     array = make_array((2 * m, 2 * m + 3), "float64", "normal", seed=m)
-    array *= np.finfo(np.float64).max / np.abs(array).max()
+    array = array / np.abs(array).max() * np.finfo(np.float64).max
     mask = tnm.transposable_mask(array, n, m)
     np.testing.assert_array_equal(mask, tnm.transposable_mask(array * 2.0**-40, n, m))
 

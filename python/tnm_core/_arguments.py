@@ -144,18 +144,9 @@ def output_mask(out: NDArray[np.bool_] | None, array: NDArray[Any]) -> NDArray[n
         raise ValueError("out is read-only, expected a writeable array; pass a copy of it")
     if any(step == 0 and size > 1 for step, size in zip(out.strides, out.shape, strict=True)):
         raise ValueError("out repeats elements (a stride of 0), expected one element an entry")
-    if _overlap(out, array):
+    if np.shares_memory(out, array):
         raise ValueError("out overlaps the array, expected separate memory; pass another out")
     return out
-
-
-def _overlap(first: NDArray[Any], second: NDArray[Any]) -> bool:
-    if not np.may_share_memory(first, second):
-        return False
-    try:
-        return np.shares_memory(first, second, max_work=100_000)
-    except np.exceptions.TooHardError:
-        return True
 
 
 def require_finite(array: ScoreArray, score: Score) -> None:

@@ -209,7 +209,7 @@ class _Rule(NamedTuple):
 
     def exact_columns(self, rows: int, columns: int) -> NDArray[np.bool_]:
         """Which column groups must keep exactly n; shape (tile rows, columns)."""
-        return self.exact_rows(columns, rows).T
+        return np.transpose(self.exact_rows(columns, rows))
 
     def broken(
         self, counts: NDArray[np.uint8], must_be_exact: NDArray[np.bool_]

@@ -52,14 +52,17 @@ def greedy(scores: np.ndarray, n: int, full: bool) -> np.ndarray:
 
 
 def nm_mask(scores: np.ndarray, n: int, m: int, axis: int) -> np.ndarray:
-    """Keep the n largest of every group of m along an axis; ties go to the lowest index."""
+    """Keep the n largest of every group of m along an axis; ties go to the lowest index.
+
+    A last group of fewer than m entries keeps only positive scores.
+    """
     moved = np.moveaxis(scores, axis, -1)
     mask = np.zeros(moved.shape, dtype=bool)
     for line in np.ndindex(*moved.shape[:-1]):
         for start in range(0, moved.shape[-1], m):
             group = moved[line][start : start + m]
-            for position in descending(group)[:n]:
-                mask[(*line, start + int(position))] = True
+            for position in descending(group)[:n].tolist():
+                mask[(*line, start + position)] = len(group) == m or group[position] > 0
     return np.moveaxis(mask, -1, axis)
 
 
