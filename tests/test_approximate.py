@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from tests.support import references
 from tests.support.arrays import DISTRIBUTIONS, make_array
 from tests.support.assertions import assert_solved
+from tests.support.oracles import every_mask
 from tests.support.strategies import Case, cases
 from tests.support.tiles import kept_score, scores_of
 
@@ -67,14 +70,40 @@ def test_published_densities_of_the_two_approximation() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("n", "m"), PATTERNS)
-def test_completion_gains_score(n: int, m: int, method: str) -> None:
-    """Completing never ends with less than the incomplete mask, and fills full tiles."""
+def test_completion_fills_up(n: int, m: int, method: str) -> None:
     array = make_array((8 * m, 8 * m), seed=m)
     scores = scores_of(array)
     some = tnm.transposable_mask(array, n, m, method=method, complete=False)
     whole = tnm.transposable_mask(array, n, m, method=method)
-    assert kept_score(scores, whole) >= kept_score(scores, some)
-    assert whole.mean() == n / m
+    assert some.mean() <= whole.mean() == n / m
+    # With n near m, exactly n can be worth less than at most n: making room drops heavy entries.
+    if 2 * n <= m:
+        assert kept_score(scores, whole) >= kept_score(scores, some)
+
+
+def _tile_batches() -> list[np.ndarray]:
+    bits = (np.arange(2**16)[:, None] >> np.arange(16)) & 1
+    digits = np.array(list(itertools.product((0, 1, 3), repeat=9)))
+    return [bits.astype(np.int8).reshape(-1, 4, 4), digits.astype(np.int8).reshape(-1, 3, 3)]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("batch", _tile_batches(), ids=["binary 4x4", "ternary 3x3"])
+def test_bounds_on_all_small_tiles(batch: np.ndarray, method: str, complete: bool) -> None:
+    m = batch.shape[-1]
+    scores = batch.reshape(-1, m * m).astype(int)
+    for n in range(1, m):
+        mask = tnm.transposable_mask(batch, n, m, method=method, complete=complete)
+        assert tnm.check_mask(mask, n, m, exact=complete)
+        kept = (scores * mask.reshape(-1, m * m)).sum(axis=1)
+        most = (scores @ every_mask(m, m, n, True).T.astype(int)).max(axis=1)
+        total = scores.sum(axis=1)
+        if method == "greedy":
+            broken = np.flatnonzero(2 * kept < most)
+        else:
+            broken = np.flatnonzero(total - kept > 2 * (total - most))
+        assert broken.size == 0, f"{n}:{m}\n{batch[broken[:3]]}\n{mask[broken[:3]]}"
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -97,11 +126,10 @@ def test_incomplete_greedy_can_get_stuck() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("complete", [True, False])
-def test_optimum_is_never_below(method: str, complete: bool) -> None:
+def test_optimum_is_never_below(method: str) -> None:
     for n, m in PATTERNS:
         array = make_array((4 * m, 4 * m), distribution="student_t", seed=n)
         scores = scores_of(array)
-        fast = tnm.transposable_mask(array, n, m, method=method, complete=complete)
+        fast = tnm.transposable_mask(array, n, m, method=method)
         best = tnm.transposable_mask(array, n, m)
         assert kept_score(scores, fast) <= kept_score(scores, best) * (1 + 1e-12)

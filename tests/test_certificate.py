@@ -105,6 +105,26 @@ def test_keeping_only_zeros_is_proven_too() -> None:
     proof.verify(array, mask)
 
 
+@pytest.mark.parametrize("m", [2, 3, 4, 8])
+def test_negative_scores_over_twelve_decades(m: int) -> None:
+    """What is kept may be ten decades lighter than what is dropped, and so must the prices be."""
+    array = -(10 ** np.random.default_rng(m).uniform(-12, 0, (100, m, m)))
+    for n in range(1, m):
+        mask, proof = _solve(array, n, m, "identity")
+        assert_certificate(proof, array, mask, n, m, "identity")
+        proof.verify(array, mask)
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 4), (2, 4), (16, 32)])
+def test_values_next_to_overflow(n: int, m: int) -> None:
+    """Primal and dual may pass the largest float64; the proof holds all the same."""
+    array = make_array((2 * m, 2 * m), "float64")
+    array = array / np.abs(array).max() * np.finfo(np.float64).max
+    mask, proof = _solve(array, n, m)
+    assert proof.worst_gap <= LARGEST_GAP
+    proof.verify(array, mask)
+
+
 # Verification of something that was tampered with. The matrix has full and edge tiles.
 ARRAY = make_array((20, 22), "float64", seed=9)
 
@@ -116,6 +136,18 @@ def _changed(values: np.ndarray, index: tuple[int, ...], change: float) -> np.nd
 
 
 FIELDS = ["row_prices", "column_prices", "primal", "dual", "gap"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint64"])
+@pytest.mark.parametrize(("n", "m"), [(1, 3), (2, 8), (2, 20), (9, 20)])
+def test_prices_of_many_edge_tiles(n: int, m: int, dtype: str) -> None:
+    """Not one price may round to the wrong side of zero."""
+    for distribution in ("normal", "huge", "decades"):
+        array = make_array((60, m - 1, 2 * m - m // 3), dtype, distribution, seed=m)
+        for score in ("abs", "identity"):
+            mask, proof = _solve(array, n, m, score)
+            assert_certificate(proof, array, mask, n, m, score)
+            proof.verify(array, mask)
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -180,7 +212,8 @@ def test_verify_rejects_an_invalid_mask_of_equal_score() -> None:
 def test_verify_rejects_another_array() -> None:
     mask, proof = _solve(ARRAY, 4, 8)
     changed = ARRAY.copy()
-    changed[3, 3] += 7.0
+    # What was dropped becomes the heaviest entry of its tile.
+    changed[tuple(np.argwhere(~mask)[0])] = 100.0
     for wrong in (changed, ARRAY * 2, np.zeros_like(ARRAY)):
         with pytest.raises(ValueError, match=r"\w"):
             proof.verify(wrong, mask)

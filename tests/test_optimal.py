@@ -18,9 +18,15 @@ import tnm_core as tnm
 EVERY_SMALL_PATTERN = [(n, m) for m in range(1, 9) for n in range(1, m + 1)]
 
 
-@settings(max_examples=250)
+@settings(max_examples=600)
 @given(cases())
 def test_optimal_on_anything(case: Case) -> None:
+    assert_solved(case.array, case.n, case.m, score=case.score)
+
+
+@settings(max_examples=150)
+@given(cases(max_m=40, max_tiles=1))
+def test_optimal_on_anything_larger(case: Case) -> None:
     assert_solved(case.array, case.n, case.m, score=case.score)
 
 
@@ -131,6 +137,24 @@ def test_all_binary_4x4_tiles(n: int) -> None:
 def test_all_ternary_3x3_tiles(n: int) -> None:
     digits = np.array(list(itertools.product((-1, 0, 1), repeat=9)), dtype=np.int8)
     _assert_brute_force_agrees(digits.reshape(-1, 3, 3), n)
+
+
+@pytest.mark.parametrize(
+    ("shape", "m"), [((2, 2), 3), ((1, 4), 4), ((2, 3), 4), ((3, 2), 3), ((3, 2), 5)]
+)
+def test_all_small_edge_tiles_of_few_values(shape: tuple[int, int], m: int) -> None:
+    """Values of very different size, zeros and negative ones, in every arrangement."""
+    values = (-1.0, 0.0, 1e-8, 1.0, 2.0, 100.0)
+    batch = np.array(list(itertools.product(values, repeat=shape[0] * shape[1])))
+    for n in range(1, m):
+        mask = tnm.transposable_mask(batch.reshape(-1, *shape), n, m, score="identity")
+        kept = mask.reshape(batch.shape)
+        worthless = np.flatnonzero((kept & (batch <= 0)).any(axis=1))
+        assert worthless.size == 0, f"{n}:{m} keeps worthless entries of {batch[worthless[:3]]}"
+        assert tnm.check_mask(mask, n, m)
+        best = (batch @ oracles.every_mask(*shape, n, False).T.astype(float)).max(axis=1)
+        worse = np.flatnonzero((batch * kept).sum(axis=1) < best * (1 - 1e-12))
+        assert worse.size == 0, f"{n}:{m} not optimal on {batch[worse[:3]]}"
 
 
 @pytest.mark.parametrize("score", ["abs", "square", "identity"])

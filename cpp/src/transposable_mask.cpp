@@ -3,6 +3,7 @@
 #include "approximate/approximate_solvers.hpp"
 #include "optimal/certificate.hpp"
 #include "optimal/optimal_solver.hpp"
+#include "strip/strip_pipeline.hpp"
 #include "tiles/solve_tiles.hpp"
 #include "tnm/transposable.hpp"
 
@@ -51,6 +52,9 @@ Status transposable_mask(const ArrayView& scores, const MaskView& mask,
             write_proof(*certificate, index, tile, kept, prices);
         };
     }
+    if (options.method == Method::optimal && options.pattern.valid() &&
+        has_strip_solver(options.pattern))
+        return solve_strips(scores, mask, options.pattern, options.score, observer, execution);
     return solve_tiles(
         scores, mask, options.pattern, options.score, [&] { return make_solver(options); },
         observer, execution);

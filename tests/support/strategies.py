@@ -49,11 +49,15 @@ def patterns(draw: st.DrawFn, max_m: int = 10) -> tuple[int, int]:
 
 @st.composite
 def shapes(draw: st.DrawFn, m: int, max_tiles: int = 2) -> tuple[int, ...]:
-    """Draw batched matrices with full tiles, edge tiles, or nothing at all."""
-    whole = st.integers(0, max_tiles).map(lambda count: count * m)
-    ragged = st.integers(0, max_tiles * m + m - 1)
-    batch = draw(st.sampled_from([(), (), (), (1,), (2,), (1, 2), (0,)]))
-    return (*batch, draw(whole | ragged), draw(whole | ragged))
+    """Draw batched matrices of full tiles or with edge tiles; now and then one without entries."""
+    whole = st.integers(1, max_tiles).map(lambda count: count * m)
+    ragged = st.integers(1, max_tiles * m + m - 1)
+    batch = draw(st.sampled_from([(), (), (), (1,), (2,), (1, 2)]))
+    shape = (*batch, draw(whole | ragged), draw(whole | ragged))
+    if draw(st.integers(0, 9)) < 9:
+        return shape
+    emptied = draw(st.integers(0, len(shape) - 1))
+    return (*shape[:emptied], 0, *shape[emptied + 1 :])
 
 
 def scores_for(dtype: str, distribution: str) -> st.SearchStrategy[str]:

@@ -9,73 +9,93 @@
 namespace tnm {
 namespace {
 
-template <class T, Score kScore>
+template <class Element, Score kScore>
 double load_score(const std::byte* address) {
-    return score_of(to_double(load_element<T>(address)), kScore);
+    return score_of(to_double(load_element<Element>(address)), kScore);
 }
 
 // NaN and infinity fail this comparison, so that a running conjunction needs no branch.
-bool is_finite(double score) {
-    return std::fabs(score) <= std::numeric_limits<double>::max();
-}
+bool is_finite(double score) { return std::fabs(score) <= std::numeric_limits<double>::max(); }
 
-template <class T, Score kScore>
-bool load_by_rows(const ElementBlock& block, double* scores, int stride) {
+template <class Element, Score kScore, class T>
+bool load_row(const std::byte* source, std::int64_t step, int count, T* target) {
     bool finite = true;
-    for (int i = 0; i < block.rows; ++i) {
-        const std::byte* source = block.data + i * block.row_stride;
-        double* target = scores + static_cast<std::ptrdiff_t>(i) * stride;
-        if (block.column_stride == sizeof(T)) {
-            for (int j = 0; j < block.columns; ++j) {
-                target[j] = load_score<T, kScore>(source + static_cast<std::ptrdiff_t>(j) *
-                                                               std::ptrdiff_t{sizeof(T)});
-                finite &= is_finite(target[j]);
-            }
-        } else {
-            for (int j = 0; j < block.columns; ++j) {
-                target[j] = load_score<T, kScore>(source + j * block.column_stride);
-                finite &= is_finite(target[j]);
-            }
-        }
+    for (int j = 0; j < count; ++j) {
+        const double score = load_score<Element, kScore>(source + j * step);
+        target[j] = static_cast<T>(score);
+        finite &= is_finite(score);
     }
     return finite;
 }
 
-template <class T, Score kScore>
-bool load_by_columns(const ElementBlock& block, double* scores, int stride) {
+template <class Element, Score kScore, class T>
+bool load_by_rows(const ElementBlock& block, T* scores, int stride) {
+    constexpr std::int64_t kSize = sizeof(Element);
+    bool finite = true;
+    for (int i = 0; i < block.rows; ++i) {
+        const std::byte* source = block.data + i * block.row_stride;
+        T* target = scores + static_cast<std::ptrdiff_t>(i) * stride;
+        // A constant step lets the compiler use vectors.
+        finite &= block.column_stride == kSize
+                      ? load_row<Element, kScore>(source, kSize, block.columns, target)
+                      : load_row<Element, kScore>(source, block.column_stride, block.columns, target);
+    }
+    return finite;
+}
+
+template <class Element, Score kScore, class T>
+bool load_by_columns(const ElementBlock& block, T* scores, int stride) {
     bool finite = true;
     for (int j = 0; j < block.columns; ++j) {
         const std::byte* source = block.data + j * block.column_stride;
         for (int i = 0; i < block.rows; ++i) {
-            const double score = load_score<T, kScore>(source + i * block.row_stride);
-            scores[static_cast<std::ptrdiff_t>(i) * stride + j] = score;
+            const double score = load_score<Element, kScore>(source + i * block.row_stride);
+            scores[static_cast<std::ptrdiff_t>(i) * stride + j] = static_cast<T>(score);
             finite &= is_finite(score);
         }
     }
     return finite;
 }
 
-template <class T, Score kScore>
-bool load(const ElementBlock& block, double* scores, int stride) {
+template <class Element, Score kScore, class T>
+bool load(const ElementBlock& block, T* scores, int stride) {
     if (std::llabs(block.column_stride) <= std::llabs(block.row_stride))
-        return load_by_rows<T, kScore>(block, scores, stride);
-    return load_by_columns<T, kScore>(block, scores, stride);
+        return load_by_rows<Element, kScore>(block, scores, stride);
+    return load_by_columns<Element, kScore>(block, scores, stride);
 }
 
 }  // namespace
 
-LoadScores score_loader(Dtype dtype, Score score) {
-    return visit_dtype(dtype, [score]<class T>() -> LoadScores {
+template <class T>
+LoadScores<T> score_loader(Dtype dtype, Score score) {
+    return visit_dtype(dtype, [score]<class Element>() -> LoadScores<T> {
         switch (score) {
             case Score::abs:
-                return load<T, Score::abs>;
+                return load<Element, Score::abs, T>;
             case Score::square:
-                return load<T, Score::square>;
+                return load<Element, Score::square, T>;
             case Score::identity:
                 break;
         }
-        return load<T, Score::identity>;
+        return load<Element, Score::identity, T>;
     });
+}
+
+template LoadScores<float> score_loader<float>(Dtype dtype, Score score);
+template LoadScores<double> score_loader<double>(Dtype dtype, Score score);
+
+bool fits_float(Dtype dtype, Score score) {
+    if (score == Score::square) return false;
+    switch (dtype) {
+        case Dtype::int32:
+        case Dtype::int64:
+        case Dtype::uint32:
+        case Dtype::uint64:
+        case Dtype::float64:
+            return false;
+        default:
+            return true;
+    }
 }
 
 }  // namespace tnm

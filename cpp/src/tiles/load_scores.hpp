@@ -19,9 +19,15 @@ struct ElementBlock {
 };
 
 // Writes the scores of the block to scores[i * stride + j] and returns whether all are finite.
-using LoadScores = bool (*)(const ElementBlock& block, double* scores, int stride);
+template <class T>
+using LoadScores = bool (*)(const ElementBlock& block, T* scores, int stride);
 
-// The loader for one element type and score; memory is walked along its smaller stride.
-LoadScores score_loader(Dtype dtype, Score score);
+// The loader for one element type and score, to float or double; memory is walked along its
+// smaller stride. Only double holds every score exactly: see fits_float.
+template <class T>
+LoadScores<T> score_loader(Dtype dtype, Score score);
+
+// Whether float holds every score of such elements exactly.
+bool fits_float(Dtype dtype, Score score);
 
 }  // namespace tnm

@@ -17,6 +17,9 @@ namespace tnm {
 using TileObserver = std::function<void(std::int64_t index, const ScoreTile& scores,
                                         const TileMask& mask, const TilePrices& prices)>;
 
+// Whether array, mask and pattern go together.
+bool fits(const ArrayView& array, const MaskView& mask, const Pattern& pattern);
+
 // `make_solver` is called once a thread. `observer` may be empty.
 Status solve_tiles(const ArrayView& array, const MaskView& mask, const Pattern& pattern,
                    Score score, const std::function<std::unique_ptr<TileSolver>()>& make_solver,

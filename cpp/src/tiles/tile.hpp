@@ -36,6 +36,7 @@ class TileMask {
     void set(int i, int j) { words_[i][j >> 6] |= std::uint64_t{1} << (j & 63); }
     void clear(int i, int j) { words_[i][j >> 6] &= ~(std::uint64_t{1} << (j & 63)); }
     std::uint64_t word(int i, int w) const { return words_[i][w]; }
+    void set_word(int i, int w, std::uint64_t bits) { words_[i][w] = bits; }
     int row_count(int i) const {
         int count = 0;
         for (const std::uint64_t word : words_[i]) count += std::popcount(word);

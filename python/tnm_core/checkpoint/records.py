@@ -9,18 +9,23 @@ from dataclasses import asdict, dataclass, replace
 from tnm_core.checkpoint.errors import CheckpointError
 
 _PREFIX = "tnm."
-_FIELDS = ("pattern", "method", "score", "version")
+_FIELDS = ("pattern", "method", "score", "version", "three_d")
+_DEFAULTS = {"three_d": "skip"}
 
 
 @dataclass(frozen=True)
 class PruneRecord:
-    """One run of pruning: the pattern ``n:m``, how it was found, and the layers it reached."""
+    """One run of pruning: the pattern ``n:m``, how it was found, and the layers it reached.
+
+    ``three_d`` says how 3-D tensors were read: ``"stacked"`` matrices or ``"conv1d"`` weights.
+    """
 
     pattern: str
     method: str
     score: str
     version: str
     layers: tuple[str, ...] = ()
+    three_d: str = "skip"
 
     @property
     def transposable(self) -> bool:
@@ -71,11 +76,11 @@ def parse_records(metadata: Mapping[str, object], label: str) -> list[PruneRecor
     if _PREFIX + "pattern" not in metadata:
         return []
     try:
-        first = {field: metadata[_PREFIX + field] for field in _FIELDS}
+        first = {field: metadata.get(_PREFIX + field) for field in _FIELDS}
         layers = _decode(metadata.get(_PREFIX + "layers", "[]"))
         previous = _decode(metadata.get(_PREFIX + "previous", "[]"))
         return [parse_record({**first, "layers": layers}), *map(parse_record, previous)]
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{label}: the metadata entries tnm.* are damaged ({error}); "
             "expected those that tnm prune writes: prune again"
@@ -83,15 +88,15 @@ def parse_records(metadata: Mapping[str, object], label: str) -> list[PruneRecor
 
 
 def parse_record(fields: Mapping[str, object]) -> PruneRecord:
-    """Build one record from decoded JSON; `TypeError` or `KeyError` if it is not one."""
-    values = [fields[field] for field in _FIELDS]
+    """Build one record from decoded JSON; `TypeError` if it is not one."""
+    values = [fields.get(field) or _DEFAULTS.get(field) for field in _FIELDS]
     layers = fields.get("layers", ())
     if not all(isinstance(value, str) for value in values):
         raise TypeError("expected strings")
     if not isinstance(layers, (list, tuple)) or not all(isinstance(x, str) for x in layers):
         raise TypeError("expected a list of layer names")
-    pattern, method, score, version = map(str, values)
-    return PruneRecord(pattern, method, score, version, tuple(layers))
+    pattern, method, score, version, three_d = map(str, values)
+    return PruneRecord(pattern, method, score, version, tuple(layers), three_d)
 
 
 def _decode(text: object) -> list[dict[str, object]]:

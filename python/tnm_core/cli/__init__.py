@@ -13,8 +13,7 @@ def main() -> None:
     missing = [name for name in _NEEDED if not _is_installed(name)]
     if missing:
         print(
-            f"tnm: the command line needs {', '.join(missing)}: "
-            'pip install "tnm_core[cli]"',
+            f'tnm: the command line needs {", ".join(missing)}: pip install "tnm_core[cli]"',
             file=sys.stderr,
         )
         sys.exit(2)

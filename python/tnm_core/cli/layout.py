@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 _PANEL_ENTRIES = 1 << 22
 
 
-class Layout(str, Enum):
+class Layout(Enum):
     """Which axes of a tensor are the matrix [outputs, inputs].
 
     A convolution is one matrix per kernel position, so that no group crosses a filter.
@@ -33,7 +33,8 @@ _TO_MATRICES = {
 
 def matrices(array: NDArray[Any], layout: Layout) -> NDArray[Any]:
     """View a tensor as matrices in its last two axes."""
-    return array.transpose(_TO_MATRICES[layout])
+    view: NDArray[Any] = array.transpose(_TO_MATRICES[layout])
+    return view
 
 
 def matrix_shape(shape: tuple[int, ...], layout: Layout) -> tuple[int, int]:

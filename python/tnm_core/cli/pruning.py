@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,11 @@ class Score(str, Enum):
 
     ABS = "abs"
     SQUARE = "square"
+
+    @property
+    def keyword(self) -> Literal["abs", "square"]:
+        """The value, of the type that the API asks for."""
+        return "abs" if self is Score.ABS else "square"
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,7 @@ def apply_mask(array: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def _solve_panel(panel: NDArray[Any], settings: Settings) -> _Panel:
-    n, m, score = settings.pattern.n, settings.pattern.m, settings.score.value
+    n, m, score = settings.pattern.n, settings.pattern.m, settings.score.keyword
     masks: dict[str, NDArray[np.bool_]] = {}
     seconds: dict[str, float] = {}
     start = time.perf_counter()
@@ -104,9 +109,12 @@ def _solve_panel(panel: NDArray[Any], settings: Settings) -> _Panel:
     seconds["rowwise"] = time.perf_counter() - start
     method = settings.method.value
     if method not in masks:
+        approximation: Literal["greedy", "two_approximation"] = (
+            "greedy" if settings.method is Method.GREEDY else "two_approximation"
+        )
         start = time.perf_counter()
         masks[method] = tnm.transposable_mask(
-            panel, n, m, method=method, score=score, threads=settings.threads
+            panel, n, m, method=approximation, score=score, threads=settings.threads
         )
         seconds[method] = time.perf_counter() - start
     return _Panel(masks, seconds[method], certificate.worst_gap)
@@ -132,7 +140,8 @@ def _unstructured_score(array: NDArray[Any], settings: Settings) -> float:
     pattern = settings.pattern
     dropped = array.size - round(array.size * pattern.n / pattern.m)
     wide = np.float64 if array.dtype.itemsize == 8 else np.float32
-    magnitudes = np.abs(array.astype(wide)).reshape(-1)
+    magnitudes = array.astype(wide).reshape(-1)
+    np.abs(magnitudes, out=magnitudes)
     if 0 < dropped < magnitudes.size:
         magnitudes.partition(dropped)
     kept = magnitudes[dropped:]

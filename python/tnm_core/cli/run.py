@@ -38,9 +38,9 @@ def run(arguments: Sequence[str]) -> int:
             sys.stdout.flush()
             return status
     except KeyboardInterrupt:
-        return _fail("interrupted; nothing was changed", INTERRUPTED)
+        return _fail("interrupted; no unfinished file is left", INTERRUPTED)
     except Terminated:
-        return _fail("terminated; nothing was changed", TERMINATED)
+        return _fail("terminated; no unfinished file is left", TERMINATED)
     except BrokenPipeError:
         # The reader has gone (tnm inspect ... | head); the flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -56,17 +56,15 @@ def run(arguments: Sequence[str]) -> int:
 
 def _invoke(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
-    name = "tnm"
     try:
         with command.make_context("tnm", list(arguments)) as context:
-            if context.invoked_subcommand:
-                name = f"tnm {context.invoked_subcommand}"
             command.invoke(context)
     except typer.Exit as stop:
         return stop.exit_code
     except _UsageProblem as error:
-        message = getattr(error, "format_message", lambda: str(error))()
-        raise CommandError(f"{message.rstrip('.')} (see {name} --help)") from None
+        message = str(getattr(error, "format_message", error.__str__)())
+        where = getattr(getattr(error, "ctx", None), "command_path", "tnm")
+        raise CommandError(f"{message.rstrip('.')} (see {where} --help)") from None
     return 0
 
 

@@ -32,30 +32,39 @@ class Rules:
     exclude: Sequence[str] = ()
     three_d: ThreeD = ThreeD.SKIP
     default_exclude: Sequence[str] = DEFAULT_EXCLUDE
+    any_dtype: bool = False
+
+    def name_reason(self, name: str) -> str | None:
+        """Why --include or --exclude leave a name out, if they do."""
+        if self.include and not _matches(name, self.include):
+            return "not matched by --include"
+        if _matches(name, self.exclude):
+            return "matched by --exclude"
+        return None
+
+    def layout(self, rank: int) -> Layout | str:
+        """How to read a tensor of some rank, or the reason not to."""
+        if rank == 3 and self.three_d is not ThreeD.SKIP:
+            return Layout(self.three_d.value)
+        if rank == 3:
+            return "3-D (say with --three-d how to read it)"
+        return {2: Layout.MATRIX, 4: Layout.CONV2D}.get(rank, f"{rank}-D")
 
     def judge(self, info: TensorInfo) -> Layout | str:
         """How to read a tensor, or the reason to leave it alone."""
-        if self.include and not _matches(info.name, self.include):
-            return "not matched by --include"
-        if _matches(info.name, self.exclude):
-            return "matched by --exclude"
-        if not is_prunable(info.array_dtype):
+        reason = self.name_reason(info.name)
+        if reason is not None:
+            return reason
+        if not self.any_dtype and not is_prunable(info.array_dtype):
             return f"dtype {info.dtype} (float16, bfloat16, float32 and float64 are pruned)"
-        layout = self._layout(len(info.shape))
-        if isinstance(layout, str) and not isinstance(layout, Layout):
+        layout = self.layout(len(info.shape))
+        if isinstance(layout, str):
             return layout
         if min(matrix_shape(info.shape, layout)) < self.m:
             return f"smaller than one {self.m} x {self.m} tile"
         if not self.include and _matches(info.name.lower(), self.default_exclude):
             return "embedding, head or norm by its name (--include it to prune it)"
         return layout
-
-    def _layout(self, rank: int) -> Layout | str:
-        if rank == 3 and self.three_d is not ThreeD.SKIP:
-            return Layout(self.three_d.value)
-        if rank == 3:
-            return "3-D (say with --three-d how to read it)"
-        return {2: Layout.MATRIX, 4: Layout.CONV2D}.get(rank, f"{rank}-D")
 
 
 @dataclass

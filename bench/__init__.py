@@ -1,0 +1,1 @@
+"""Benchmarks of tnm_core against its peers and the machine's limits: `python -m bench`."""

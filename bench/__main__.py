@@ -1,0 +1,82 @@
+"""Run the benchmarks: `python -m bench [-o build/bench] [--quick] [--only SECTION ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from bench import machine, plots, report
+from bench.context import Context, Record, note
+from bench.sections import SECTIONS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    options.output.mkdir(parents=True, exist_ok=True)
+    context = Context(options.output, options.quick)
+    started = perf_counter()
+    sections = {
+        section.name: _run_section(section.name, context)
+        for section in SECTIONS
+        if not options.only or section.name in options.only
+    }
+    facts = machine.describe()
+    facts["mode"] = "quick" if options.quick else "full"
+    facts["seconds"] = perf_counter() - started
+    results: dict[str, Any] = {"machine": facts, "sections": sections}
+    results["plots"] = plots.draw_all(sections, options.output)
+    _write(results, options.output, options.docs)
+    return _complain(sections)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("-o", "--output", type=Path, default=Path("build/bench"))
+    parser.add_argument("--quick", action="store_true", help="small matrices, under a minute")
+    parser.add_argument(
+        "--only", nargs="+", metavar="SECTION", choices=[section.name for section in SECTIONS]
+    )
+    parser.add_argument("--docs", type=Path, help="also write benchmarks.md and images/ there")
+    return parser.parse_args(arguments)
+
+
+def _run_section(name: str, context: Context) -> list[Record]:
+    section = next(section for section in SECTIONS if section.name == name)
+    note(f"{section.title} ...")
+    started = perf_counter()
+    records = section.run(context)
+    note(f"  {perf_counter() - started:.1f} s")
+    return records
+
+
+def _write(results: dict[str, Any], output: Path, docs: Path | None) -> None:
+    (output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    table = report.render(results)
+    (output / "table.md").write_text(table)
+    if docs is not None:
+        images = docs / "images"
+        images.mkdir(parents=True, exist_ok=True)
+        (docs / "benchmarks.md").write_text(report.render(results, images="images/"))
+        for name in results["plots"]:
+            shutil.copyfile(output / name, images / name)
+    note(f"\n{table}")
+
+
+def _complain(sections: dict[str, list[Record]]) -> int:
+    """Exit status 1 if any peer's answer contradicts ours."""
+    wrong = [r for records in sections.values() for r in records if r.get("disagreement")]
+    for record in wrong:
+        pattern = f"{record['n']}:{record['m']}, {record['distribution']}"
+        found = f"{record['peer']}, {pattern}: {record['disagreement']}"
+        print(f"DISAGREEMENT: {found}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

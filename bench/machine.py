@@ -1,0 +1,70 @@
+"""What the figures were measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import tnm_core as tnm
+
+PACKAGES = ("numpy", "scipy", "ortools", "networkx", "ml_dtypes", "matplotlib")
+
+
+def describe() -> dict[str, Any]:
+    return {
+        "cpu": _cpu_model(),
+        "vector_extensions": _vector_extensions(),
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "benchmark_compiler": compiler_version(),
+        "tnm_core": dict(tnm.build_info()),
+    }
+
+
+def compiler() -> str:
+    return os.environ.get("CXX", "c++")
+
+
+def compiler_version() -> str | None:
+    try:
+        answer = subprocess.run(
+            [compiler(), "--version"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.splitlines()[0]
+
+
+def _cpu_fields() -> dict[str, str]:
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return {}
+    first = path.read_text().split("\n\n")[0]
+    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def _cpu_model() -> str:
+    fields = _cpu_fields()
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    if "cpu family" in fields:
+        name += f" (family {fields['cpu family']}, model {fields.get('model', '?')})"
+    return name
+
+
+def _vector_extensions() -> list[str]:
+    flags = set(_cpu_fields().get("flags", "").split())
+    return [name for name in ("sse2", "avx2", "avx512f", "avx512bw", "avx512vl") if name in flags]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

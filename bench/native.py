@@ -1,0 +1,39 @@
+"""Small C++ drivers, built on the fly and loaded with ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+from bench.machine import compiler
+
+HERE = Path(__file__).parent
+BUILD = HERE.parent / "build" / "bench" / "native"
+
+
+class UnavailableError(Exception):
+    """A peer or a driver that this machine cannot run; the text says why."""
+
+
+@cache
+def load(source: str, *flags: str) -> ctypes.CDLL:
+    """Compile bench/<source> into a shared library under build/."""
+    path = HERE / source
+    BUILD.mkdir(parents=True, exist_ok=True)
+    library = BUILD / f"{path.stem}.so"
+    unfinished = library.with_suffix(f".{os.getpid()}.tmp")
+    command = [compiler(), "-std=c++17", "-O3", "-DNDEBUG", "-shared", "-fPIC", *flags]
+    try:
+        subprocess.run(
+            [*command, str(path), "-o", str(unfinished)], check=True, capture_output=True, text=True
+        )
+    except OSError as error:
+        raise UnavailableError(f"no C++ compiler ({error})") from error
+    except subprocess.CalledProcessError as error:
+        first = next((line for line in error.stderr.splitlines() if "error" in line), "failed")
+        raise UnavailableError(f"{source} does not compile: {first}") from error
+    unfinished.replace(library)
+    return ctypes.CDLL(str(library))

@@ -1,0 +1,49 @@
+"""The report as Markdown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.context import Record
+from bench.sections import SECTIONS
+
+INTRODUCTION = """\
+# Benchmarks
+
+Written by `make bench` (`python -m bench --docs docs`), everything in one run. Rates are medians of
+repeated calls; seeds are fixed.
+"""
+
+
+def render(results: dict[str, Any], images: str = "") -> str:
+    """Render all sections that were run; `images` is the folder of the plots."""
+    parts = [INTRODUCTION, machine(results["machine"])]
+    for section in SECTIONS:
+        records = results["sections"].get(section.name)
+        if records is not None:
+            table = (
+                section.table(records)
+                if records
+                else "Not available on this machine or with this build.\n"
+            )
+            parts.append(f"## {section.title}\n\n{section.text}\n\n{table}")
+    parts.extend(
+        f"![{title}]({images}{name})\n" for name, title in results.get("plots", {}).items()
+    )
+    return "\n".join(parts)
+
+
+def machine(facts: Record) -> str:
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
+    library = facts["tnm_core"]
+    details = ", ".join(
+        f"{key.replace('_', ' ')} {value}" for key, value in library.items() if key != "version"
+    )
+    return (
+        f"* processor: {facts['cpu']}, {facts['cores']} cores, "
+        f"{' '.join(facts['vector_extensions'])}; {facts['system']}\n"
+        f"* tnm_core {library['version']} ({details})\n"
+        f"* Python {facts['python']}, {packages}\n"
+        f"* peers in C++ built with {facts['benchmark_compiler']}\n"
+        f"* {facts['mode']} run of {facts['seconds']:.0f} s\n"
+    )

@@ -1,0 +1,243 @@
+// Shortest augmenting paths for one tile of a strip.
+//
+// The same search as optimal/shortest_paths.hpp (Dijkstra on reduced costs from all nodes with units
+// to send, nearest first; ties: a node that wants a unit, then the lowest row, then the lowest
+// column), but nothing is built: reduced costs are computed from scores and prices where they are
+// needed, in double, and arcs are bits. No predecessors are stored; a path is traced back by asking
+// which closed node gives exactly the distance found.
+#pragma once
+
+#include "strip/lanes.hpp"
+#include "strip/strip.hpp"
+#include "strip/threshold.hpp"
+
+namespace tnm::TNM_ISA {
+
+inline constexpr double kInfinity = __builtin_inf();
+
+template <int kM, class T>
+class TileAugmenter {
+  public:
+    // `scores` points at the tile's first entry in the strip.
+    void begin(const T* scores, int n) {
+        scores_ = scores;
+        n_ = n;
+    }
+
+    void set_row(int i, std::uint64_t kept, double price) {
+        kept_[i] = kept;
+        row_price_[i] = price;
+        set_excess(i, n_ - static_cast<int>(field_counts<64>(kept)));
+    }
+    void set_column(int j, int count, double price) {
+        column_price_[j] = price;
+        set_excess(kM + j, count - n_);
+    }
+
+    std::uint64_t kept(int i) const { return kept_[i]; }
+    double row_price(int i) const { return row_price_[i]; }
+    double column_price(int j) const { return column_price_[j]; }
+
+    // Brings every row and column to n units. Gives up, prices and bits still consistent, when more
+    // than `limit` units are missing.
+    bool balance(int limit) {
+        if (missing_ > limit) return false;
+        for (; missing_ > 0; --missing_) {
+            start_search();
+            augment(search());
+        }
+        return true;
+    }
+
+  private:
+    static constexpr int kNodes = 2 * kM;  // rows, then columns
+
+    struct Closed {
+        int node;
+        double distance;
+    };
+
+    static constexpr bool is_row(int node) { return node < kM; }
+
+    void set_excess(int node, int units) {
+        excess_[node] = static_cast<std::int16_t>(units);
+        sources_[source_count_] = sinks_[sink_count_] = static_cast<std::int16_t>(node);
+        source_count_ += units > 0;
+        sink_count_ += units < 0;
+        missing_ += units > 0 ? units : 0;
+    }
+
+    static void remove_node(std::int16_t* nodes, int& count, int node) {
+        int k = 0;
+        while (nodes[k] != node) ++k;
+        for (--count; k < count; ++k) nodes[k] = nodes[k + 1];
+    }
+
+    void start_search() {
+        closed_count_ = 0;
+        closed_rows_ = 0;
+        for (int node = 0; node < kNodes; node += kLanes<Doubles>)
+            store(distance_ + node, splat<Doubles>(kInfinity));
+        for (int s = 0; s < source_count_; ++s) distance_[sources_[s]] = 0.0;
+        for (int j = 0; j < kM; j += kLanes<Doubles>)
+            store(search_price_ + j, load<Doubles>(column_price_ + j));
+    }
+
+    // Returns the sink that the shortest path ends in.
+    int search() {
+        for (;;) {
+            const int node = nearest();
+            if (excess_[node] < 0) return node;
+            closed_[closed_count_++] = {node, distance_[node]};
+            if (is_row(node))
+                close_row(node);
+            else
+                close_column(node - kM);
+        }
+    }
+
+    int nearest() const {
+        Doubles least = load<Doubles>(distance_);
+        for (int node = kLanes<Doubles>; node < kNodes; node += kLanes<Doubles>)
+            least = minimum(least, load<Doubles>(distance_ + node));
+        double best = least[0];
+        for (int lane = 1; lane < kLanes<Doubles>; ++lane) best = least[lane] < best ? least[lane] : best;
+        for (int s = 0; s < sink_count_; ++s)
+            if (distance_[sinks_[s]] == best) return sinks_[s];
+        for (int node = 0;; node += kLanes<Doubles>) {
+            const std::uint64_t equal = bits_of(load<Doubles>(distance_ + node) == best);
+            if (equal != 0) return node + __builtin_ctzll(equal);
+        }
+    }
+
+    // The distance over an arc of reduced cost `cost`, which rounding may leave a hair below zero.
+    static double extended(double distance, double cost) {
+        const double sum = distance + cost;
+        return sum > distance ? sum : distance;
+    }
+    // Positive where keeping pays.
+    double surplus(int i, int j) const {
+        return (static_cast<double>(scores_[i * kStripColumns + j]) - row_price_[i]) - column_price_[j];
+    }
+
+    // Arcs row -> column: entries that are dropped.
+    void close_row(int i) {
+        const double distance = distance_[i];
+        distance_[i] = kInfinity;
+        closed_rows_ |= std::uint64_t{1} << i;
+        const T* scores = scores_ + i * kStripColumns;
+        double* distances = distance_ + kM;
+        const std::uint64_t kept = kept_[i];
+        for (int j = 0; j < kM; j += kLanes<Doubles>) {
+            // A closed column has an infinite search price, hence an infinite distance here.
+            const Doubles above =
+                (load_doubles(scores + j) - row_price_[i]) - load<Doubles>(search_price_ + j);
+            Doubles reached = maximum(distance - above, splat<Doubles>(distance));
+            reached = lane_bits(kept >> j) ? splat<Doubles>(kInfinity) : reached;
+            store(distances + j, minimum(load<Doubles>(distances + j), reached));
+        }
+    }
+
+    // Lane k is -1 if bit k is set, else 0.
+    static Int64s lane_bits(std::uint64_t bits) {
+        Int64s lane_bit;
+        for (int lane = 0; lane < kLanes<Doubles>; ++lane) lane_bit[lane] = std::int64_t{1} << lane;
+        return (splat<Int64s>(static_cast<std::int64_t>(bits)) & lane_bit) != 0;
+    }
+
+    // Arcs column -> row: entries that are kept.
+    void close_column(int j) {
+        const double distance = distance_[kM + j];
+        distance_[kM + j] = kInfinity;
+        search_price_[j] = kInfinity;
+        const std::uint64_t open = column_bits(j) & ~closed_rows_;
+        const double price = column_price_[j];
+        for (int i = 0; i < kM; i += kLanes<Doubles>) {
+            const Doubles above =
+                (column_scores(i, j) - load<Doubles>(row_price_ + i)) - splat<Doubles>(price);
+            Doubles reached = maximum(distance + above, splat<Doubles>(distance));
+            reached = lane_bits(open >> i) ? reached : splat<Doubles>(kInfinity);
+            store(distance_ + i, minimum(load<Doubles>(distance_ + i), reached));
+        }
+    }
+
+    // Entries (i, j), (i + 1, j), ... as one vector.
+    Doubles column_scores(int i, int j) const {
+        const T* scores = scores_ + i * kStripColumns + j;
+        return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
+            return Doubles{static_cast<double>(scores[l * kStripColumns])...};
+        }(std::make_index_sequence<kLanes<Doubles>>{});
+    }
+
+    std::uint64_t column_bits(int j) const {
+        std::uint64_t bits = 0;
+        for (int i = 0; i < kM; i += kLanes<Int64s>) {
+            const Int64s kept = load<Int64s>(kept_ + i);
+            bits |= bits_of((kept & (std::int64_t{1} << j)) != 0) << i;
+        }
+        return bits;
+    }
+
+    // The first closed node, of those before `end`, that `node` got its distance from.
+    int predecessor(int node, double distance, int end) const {
+        for (int c = 0; c < end; ++c) {
+            const int from = closed_[c].node;
+            if (is_row(from) == is_row(node)) continue;
+            const int i = is_row(from) ? from : node, j = (is_row(from) ? node : from) - kM;
+            const bool kept = kept_[i] >> j & 1;
+            if (kept == is_row(from)) continue;
+            const double cost = is_row(from) ? -surplus(i, j) : surplus(i, j);
+            if (extended(closed_[c].distance, cost) == distance) return c;
+        }
+        return -1;
+    }
+
+    void augment(int sink) {
+        const double length = distance_[sink];
+        int node = sink, end = closed_count_;
+        double distance = length;
+        if (++excess_[sink] == 0) remove_node(sinks_, sink_count_, sink);
+        path_length_ = 0;
+        for (;;) {
+            const int c = predecessor(node, distance, end);
+            const int from = closed_[c].node;
+            path_[path_length_++] = {is_row(from) ? from : node, (is_row(from) ? node : from) - kM};
+            node = from;
+            distance = closed_[c].distance;
+            end = c;
+            if (excess_[node] > 0) break;
+        }
+        if (--excess_[node] == 0) remove_node(sources_, source_count_, node);
+        for (int k = 0; k < path_length_; ++k)
+            kept_[path_[k].row] ^= std::uint64_t{1} << path_[k].column;
+        for (int c = 0; c < closed_count_; ++c) {
+            const double change = length - closed_[c].distance;
+            const int closed = closed_[c].node;
+            if (is_row(closed))
+                row_price_[closed] -= change;
+            else
+                column_price_[closed - kM] += change;
+        }
+    }
+
+    struct Entry {
+        int row, column;
+    };
+
+    const T* scores_ = nullptr;
+    int n_ = 0;
+    alignas(64) std::uint64_t kept_[kM];
+    alignas(64) double row_price_[kM];
+    alignas(64) double column_price_[kM];
+    alignas(64) double distance_[kNodes];
+    alignas(64) double search_price_[kM];  // column prices; infinite once closed
+    std::int16_t excess_[kNodes];  // units to send (positive) or to get (negative)
+    Closed closed_[kNodes];
+    Entry path_[kNodes];
+    std::int16_t sources_[kNodes + 1], sinks_[kNodes + 1];  // ascending
+    std::uint64_t closed_rows_ = 0;
+    int source_count_ = 0, sink_count_ = 0, missing_ = 0;
+    int closed_count_ = 0, path_length_ = 0;
+};
+
+}  // namespace tnm::TNM_ISA

@@ -1,0 +1,2 @@
+#define TNM_ISA avx2
+#include "strip/kernels_of_isa.hpp"

@@ -1,0 +1,2 @@
+#define TNM_ISA baseline
+#include "strip/kernels_of_isa.hpp"

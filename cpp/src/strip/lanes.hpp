@@ -1,0 +1,143 @@
+// Vectors of the instruction set that this translation unit is compiled for.
+//
+// The including file defines TNM_ISA, the namespace of the instruction set. Everything that is
+// compiled with wider instructions lives in that namespace, so that the linker can never pick such
+// a copy for a machine without them; for the same reason no function template of the standard
+// library is called from here. All arithmetic is the compiler's vector extension; only turning a
+// comparison into bits needs an intrinsic.
+#pragma once
+
+#ifndef TNM_ISA
+#error "define TNM_ISA before including this header"
+#endif
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+namespace tnm::TNM_ISA {
+
+#if defined(__AVX512BW__)
+inline constexpr int kVectorBytes = 64;
+#elif defined(__AVX2__)
+inline constexpr int kVectorBytes = 32;
+#else
+inline constexpr int kVectorBytes = 16;
+#endif
+
+template <class T>
+struct VectorOf {
+    using type __attribute__((vector_size(kVectorBytes))) = T;
+};
+
+using Bytes = VectorOf<std::uint8_t>::type;
+using Int16s = VectorOf<std::int16_t>::type;
+using Int32s = VectorOf<std::int32_t>::type;
+using Int64s = VectorOf<std::int64_t>::type;
+using Floats = VectorOf<float>::type;
+using Doubles = VectorOf<double>::type;
+
+template <class Vector>
+inline constexpr int kLanes = static_cast<int>(sizeof(Vector) / sizeof(Vector{}[0]));
+
+// Half as wide as the others.
+struct HalfFloats {
+    using type __attribute__((vector_size(kVectorBytes / 2))) = float;
+};
+
+template <class Vector, class T>
+inline Vector load(const T* source) {
+    static_assert(sizeof(T) == sizeof(Vector{}[0]));
+    Vector vector;
+    std::memcpy(&vector, source, sizeof vector);
+    return vector;
+}
+
+template <class Vector, class T>
+inline void store(T* target, Vector vector) {
+    static_assert(sizeof(T) == sizeof(Vector{}[0]));
+    std::memcpy(target, &vector, sizeof vector);
+}
+
+inline Doubles load_doubles(const double* source) { return load<Doubles>(source); }
+inline Doubles load_doubles(const float* source) {
+    return __builtin_convertvector(load<HalfFloats::type>(source), Doubles);
+}
+
+template <class Vector, class T>
+inline Vector splat(T value) {
+    return Vector{} + value;
+}
+
+template <class Vector>
+inline Vector minimum(Vector a, Vector b) {
+    return a < b ? a : b;
+}
+template <class Vector>
+inline Vector maximum(Vector a, Vector b) {
+    return a > b ? a : b;
+}
+
+// Rounded up; unlike (a + b + 1) / 2 it cannot overflow.
+inline Int16s midpoint(Int16s a, Int16s b) { return (a | b) - ((a ^ b) >> 1); }
+
+inline Int16s clamp(Int16s vector, std::int16_t bound) {
+    return minimum(maximum(vector, splat<Int16s>(static_cast<std::int16_t>(-bound))),
+                   splat<Int16s>(bound));
+}
+
+// ---- comparison masks to bits: lane k becomes bit k ---------------------------
+
+inline std::uint64_t bits_of(Int16s mask) {
+#if defined(__AVX512BW__)
+    return _mm512_movepi16_mask(reinterpret_cast<__m512i>(mask));
+#elif defined(__AVX2__)
+    const __m256i bytes = _mm256_packs_epi16(reinterpret_cast<__m256i>(mask), _mm256_setzero_si256());
+    const auto packed = static_cast<std::uint32_t>(_mm256_movemask_epi8(bytes));
+    return (packed & 0xffU) | ((packed >> 8) & 0xff00U);
+#elif defined(__SSE2__)
+    return static_cast<std::uint64_t>(
+        _mm_movemask_epi8(_mm_packs_epi16(reinterpret_cast<__m128i>(mask), _mm_setzero_si128())));
+#else
+    std::uint64_t bits = 0;
+    for (int lane = 0; lane < kLanes<Int16s>; ++lane)
+        bits |= static_cast<std::uint64_t>(mask[lane] & 1) << lane;
+    return bits;
+#endif
+}
+
+inline std::uint64_t bits_of(Int32s mask) {
+#if defined(__AVX512DQ__)
+    return _mm512_movepi32_mask(reinterpret_cast<__m512i>(mask));
+#elif defined(__AVX2__)
+    return static_cast<std::uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(mask)));
+#elif defined(__SSE2__)
+    return static_cast<std::uint32_t>(_mm_movemask_ps(reinterpret_cast<__m128>(mask)));
+#else
+    std::uint64_t bits = 0;
+    for (int lane = 0; lane < kLanes<Int32s>; ++lane)
+        bits |= static_cast<std::uint64_t>(mask[lane] & 1) << lane;
+    return bits;
+#endif
+}
+
+inline std::uint64_t bits_of(Int64s mask) {
+#if defined(__AVX512DQ__)
+    return _mm512_movepi64_mask(reinterpret_cast<__m512i>(mask));
+#elif defined(__AVX2__)
+    return static_cast<std::uint32_t>(_mm256_movemask_pd(reinterpret_cast<__m256d>(mask)));
+#elif defined(__SSE2__)
+    return static_cast<std::uint32_t>(_mm_movemask_pd(reinterpret_cast<__m128d>(mask)));
+#else
+    std::uint64_t bits = 0;
+    for (int lane = 0; lane < kLanes<Int64s>; ++lane)
+        bits |= static_cast<std::uint64_t>(mask[lane] & 1) << lane;
+    return bits;
+#endif
+}
+
+}  // namespace tnm::TNM_ISA

@@ -1,0 +1,49 @@
+// The code that is compiled once for each instruction set, and the choice among the copies.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "strip/strip.hpp"
+#include "tnm/array_view.hpp"
+#include "tnm/pattern.hpp"
+
+namespace tnm {
+
+template <class T>
+using SolveStrip = void (*)(const T* scores, int n, StripSolution& solution);
+
+// Reads `rows` rows of 64 neighbouring elements; returns whether all scores are finite.
+template <class T>
+using LoadStrip = bool (*)(const std::byte* data, std::int64_t row_stride, int rows, T* scores);
+
+// Writes `rows` rows of 64 neighbouring flags.
+using StoreStrip = void (*)(const std::uint64_t* kept, int rows, std::uint8_t* data,
+                            std::int64_t row_stride);
+
+struct StripKernels {
+    const char* name;
+    bool (*supported)();
+    // Null where m or n has no fast path.
+    SolveStrip<float> (*float_solver)(Pattern pattern);
+    SolveStrip<double> (*double_solver)(Pattern pattern);
+    // Null where the general loader is to be used.
+    LoadStrip<float> (*float_loader)(Dtype dtype, Score score);
+    LoadStrip<double> (*double_loader)(Dtype dtype, Score score);
+    StoreStrip store;
+};
+
+// Plainest first.
+std::vector<const StripKernels*> built_strip_kernels();
+
+struct KernelChoice {
+    const StripKernels* kernels;
+    std::string error;  // empty unless TNM_FORCE_ISA names what cannot be used
+};
+const KernelChoice& choose_strip_kernels();
+
+inline const StripKernels& strip_kernels() { return *choose_strip_kernels().kernels; }
+
+}  // namespace tnm

@@ -1,0 +1,182 @@
+#include "strip/strip_pipeline.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+#include "tiles/element.hpp"
+
+namespace tnm {
+namespace {
+
+template <class T>
+SolveStrip<T> find_solver(const Pattern& pattern) {
+    if constexpr (std::is_same_v<T, float>)
+        return strip_kernels().float_solver(pattern);
+    else
+        return strip_kernels().double_solver(pattern);
+}
+
+template <class T>
+LoadStrip<T> find_loader(Dtype dtype, Score score) {
+    if constexpr (std::is_same_v<T, float>)
+        return strip_kernels().float_loader(dtype, score);
+    else
+        return strip_kernels().double_loader(dtype, score);
+}
+
+std::uint64_t field_mask(int m) {
+    return m == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << m) - 1;
+}
+
+std::int64_t item_size(Dtype dtype) {
+    return visit_dtype(dtype, []<class Element>() { return static_cast<std::int64_t>(sizeof(Element)); });
+}
+
+}  // namespace
+
+template <class T>
+StripPipeline<T>::StripPipeline(const ArrayView& array, const MaskView& mask, const Pattern& pattern,
+                                Score score, const TileObserver& observer)
+    : array_(array),
+      mask_(mask),
+      pattern_(pattern),
+      observer_(observer),
+      grid_{array.layout.rows(), array.layout.columns(), pattern.m},
+      kernels_(strip_kernels()),
+      solve_(find_solver<T>(pattern)),
+      load_rows_(find_loader<T>(array.dtype, score)),
+      load_any_(score_loader<T>(array.dtype, score)),
+      edge_tiles_(array, mask, pattern, score, std::make_unique<OptimalSolver>(), observer),
+      tile_scores_(static_cast<std::size_t>(pattern.m) * pattern.m) {
+    // The kernels only read elements that lie side by side.
+    if (array.layout.column_stride() != item_size(array.dtype)) load_rows_ = nullptr;
+}
+
+template <class T>
+Status StripPipeline<T>::operator()(const TileRun& run) {
+    const std::int64_t end = run.first_tile_column + run.tile_columns;
+    const bool full_rows = grid_.height(run.tile_row) == grid_.m;
+    const std::int64_t full_end = full_rows ? std::min(end, grid_.columns / grid_.m) : run.first_tile_column;
+    const int tiles_per_strip = kStripColumns / grid_.m;
+    std::int64_t column = run.first_tile_column;
+    for (; column < full_end; column += tiles_per_strip) {
+        const auto tiles = static_cast<int>(std::min<std::int64_t>(tiles_per_strip, full_end - column));
+        if (!process({run.plane, run.tile_row, column, tiles})) return Status::non_finite_score;
+    }
+    column = std::min(column, full_end);
+    if (column == end) return Status::ok;
+    return edge_tiles_({run.plane, run.tile_row, column, end - column});
+}
+
+template <class T>
+bool StripPipeline<T>::process(const Place& place) {
+    if (!load(place)) return false;
+    solve_(scores_.values, pattern_.n, solution_);
+    if (solution_.unsolved != 0)
+        for (int tile = 0; tile < place.tiles; ++tile)
+            if (solution_.unsolved >> tile & 1) solve_rest(tile);
+    if (observer_)
+        for (int tile = 0; tile < place.tiles; ++tile) observe(place, tile);
+    store(place);
+    return true;
+}
+
+template <class T>
+bool StripPipeline<T>::load(const Place& place) {
+    const Layout& layout = array_.layout;
+    const std::byte* data = array_.data + layout.plane_offset(place.plane) +
+                            place.tile_row * grid_.m * layout.row_stride() +
+                            place.tile_column * grid_.m * layout.column_stride();
+    const int columns = place.tiles * grid_.m;
+    if (load_rows_ != nullptr && columns == kStripColumns)
+        return load_rows_(data, layout.row_stride(), grid_.m, scores_.values);
+    if (columns < kStripColumns)
+        std::fill(scores_.values, scores_.values + grid_.m * kStripColumns, T{0});
+    return load_any_({data, layout.row_stride(), layout.column_stride(), grid_.m, columns},
+                     scores_.values, kStripColumns);
+}
+
+template <class T>
+ScoreTile StripPipeline<T>::tile_scores(int tile) {
+    const int m = grid_.m;
+    for (int i = 0; i < m; ++i)
+        for (int j = 0; j < m; ++j)
+            tile_scores_[static_cast<std::size_t>(i) * m + j] =
+                static_cast<double>(scores_.values[i * kStripColumns + tile * m + j]);
+    return {tile_scores_.data(), m, m, m, pattern_};
+}
+
+template <class T>
+void StripPipeline<T>::solve_rest(int tile) {
+    const int m = grid_.m, first = tile * m;
+    general_.solve(tile_scores(tile), tile_mask_, &tile_prices_);
+    for (int i = 0; i < m; ++i) {
+        solution_.kept[i] &= ~(field_mask(m) << first);
+        solution_.kept[i] |= tile_mask_.word(i, 0) << first;
+        solution_.row_prices[first + i] = std::ldexp(tile_prices_.row[i], tile_prices_.exponent);
+        solution_.column_prices[first + i] = std::ldexp(tile_prices_.column[i], tile_prices_.exponent);
+    }
+}
+
+template <class T>
+void StripPipeline<T>::observe(const Place& place, int tile) {
+    const int m = grid_.m, first = tile * m;
+    tile_mask_.reset(m);
+    tile_prices_.exponent = 0;
+    for (int i = 0; i < m; ++i) {
+        tile_mask_.set_word(i, 0, solution_.kept[i] >> first & field_mask(m));
+        tile_prices_.row[i] = solution_.row_prices[first + i];
+        tile_prices_.column[i] = solution_.column_prices[first + i];
+    }
+    const std::int64_t index =
+        (place.plane * grid_.tile_rows() + place.tile_row) * grid_.tile_columns() +
+        place.tile_column + tile;
+    observer_(index, tile_scores(tile), tile_mask_, tile_prices_);
+}
+
+template <class T>
+void StripPipeline<T>::store(const Place& place) {
+    const Layout& layout = mask_.layout;
+    std::uint8_t* data = mask_.data + layout.plane_offset(place.plane) +
+                         place.tile_row * grid_.m * layout.row_stride() +
+                         place.tile_column * grid_.m * layout.column_stride();
+    const int columns = place.tiles * grid_.m;
+    if (layout.column_stride() == 1 && columns == kStripColumns)
+        return kernels_.store(solution_.kept, grid_.m, data, layout.row_stride());
+    for (int i = 0; i < grid_.m; ++i)
+        for (int c = 0; c < columns; ++c)
+            data[i * layout.row_stride() + c * layout.column_stride()] =
+                static_cast<std::uint8_t>(solution_.kept[i] >> c & 1);
+}
+
+template class StripPipeline<float>;
+template class StripPipeline<double>;
+
+bool has_strip_solver(const Pattern& pattern) {
+    return strip_kernels().float_solver(pattern) != nullptr;
+}
+
+namespace {
+
+template <class T>
+RunWorker make_worker_of(const ArrayView& array, const MaskView& mask, const Pattern& pattern,
+                         Score score, const TileObserver& observer) {
+    auto pipeline = std::make_shared<StripPipeline<T>>(array, mask, pattern, score, observer);
+    return [pipeline](const TileRun& run) { return (*pipeline)(run); };
+}
+
+}  // namespace
+
+Status solve_strips(const ArrayView& array, const MaskView& mask, const Pattern& pattern,
+                    Score score, const TileObserver& observer, const Execution& execution) {
+    if (!fits(array, mask, pattern)) return Status::invalid_argument;
+    const TileGrid grid{array.layout.rows(), array.layout.columns(), pattern.m};
+    const auto make_worker = fits_float(array.dtype, score) ? make_worker_of<float> : make_worker_of<double>;
+    return walk_tiles(grid, array.layout.planes(), execution, [&]() -> RunWorker {
+        return make_worker(array, mask, pattern, score, observer);
+    });
+}
+
+}  // namespace tnm

@@ -1,0 +1,64 @@
+// Taking the tiles of a run, a strip at a time, through load, solve, prove and store.
+//
+// Full tiles go through the kernels of the instruction set in use; edge tiles and the few full ones
+// that the kernels leave go to the general solver.
+#pragma once
+
+#include "optimal/optimal_solver.hpp"
+#include "strip/strip_kernels.hpp"
+#include "tiles/tile_pipeline.hpp"
+
+namespace tnm {
+
+// T is float where that holds every score exactly, else double. Owns the scratch memory of one
+// thread.
+template <class T>
+class StripPipeline {
+  public:
+    // Only for patterns for which `solve` is not null.
+    StripPipeline(const ArrayView& array, const MaskView& mask, const Pattern& pattern, Score score,
+                  const TileObserver& observer);
+
+    Status operator()(const TileRun& run);
+
+  private:
+    // Neighbouring full tiles, at most a strip of them.
+    struct Place {
+        std::int64_t plane, tile_row, tile_column;
+        int tiles;
+    };
+
+    bool process(const Place& place);
+    bool load(const Place& place);
+    void solve_rest(int tile);
+    void observe(const Place& place, int tile);
+    void store(const Place& place);
+    ScoreTile tile_scores(int tile);
+
+    const ArrayView& array_;
+    const MaskView& mask_;
+    const Pattern pattern_;
+    const TileObserver& observer_;
+    const TileGrid grid_;
+    const StripKernels& kernels_;
+    SolveStrip<T> solve_;
+    LoadStrip<T> load_rows_;
+    LoadScores<T> load_any_;
+    TilePipeline edge_tiles_;
+    OptimalSolver general_;
+
+    StripScores<T> scores_;
+    StripSolution solution_;
+    std::vector<double> tile_scores_;
+    TileMask tile_mask_;
+    TilePrices tile_prices_;
+};
+
+// Whether there is a fast path for the pattern.
+bool has_strip_solver(const Pattern& pattern);
+
+// Optimal masks for such patterns; arguments as for solve_tiles.
+Status solve_strips(const ArrayView& array, const MaskView& mask, const Pattern& pattern,
+                    Score score, const TileObserver& observer, const Execution& execution);
+
+}  // namespace tnm

@@ -1,0 +1,79 @@
+// Taking the tiles of a run, one after another, through load, solve, prove and store.
+#pragma once
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "tiles/load_scores.hpp"
+#include "tiles/solve_tiles.hpp"
+#include "tiles/store_mask.hpp"
+#include "tiles/walk_tiles.hpp"
+
+namespace tnm {
+
+// Owns the scratch memory of one thread.
+class TilePipeline {
+  public:
+    TilePipeline(const ArrayView& array, const MaskView& mask, const Pattern& pattern, Score score,
+                 std::unique_ptr<TileSolver> solver, const TileObserver& observer)
+        : array_(array),
+          mask_(mask),
+          pattern_(pattern),
+          observer_(observer),
+          grid_{array.layout.rows(), array.layout.columns(), pattern.m},
+          load_(score_loader<double>(array.dtype, score)),
+          solver_(std::move(solver)),
+          scores_(static_cast<std::size_t>(pattern.m) * pattern.m) {}
+
+    Status operator()(const TileRun& run) {
+        const std::byte* source = array_.data + array_.layout.plane_offset(run.plane);
+        std::uint8_t* target = mask_.data + mask_.layout.plane_offset(run.plane);
+        const std::int64_t end = run.first_tile_column + run.tile_columns;
+        for (std::int64_t column = run.first_tile_column; column < end; ++column) {
+            const ScoreTile tile = tile_at(run.tile_row, column);
+            if (!load_(elements_of(tile, source, run.tile_row, column), scores_.data(), grid_.m))
+                return Status::non_finite_score;
+            solver_->solve(tile, kept_, observer_ ? &prices_ : nullptr);
+            if (observer_) observer_(index_of(run, column), tile, kept_, prices_);
+            store_mask(kept_, flags_of(tile, target, run.tile_row, column));
+        }
+        return Status::ok;
+    }
+
+  private:
+    ScoreTile tile_at(std::int64_t tile_row, std::int64_t tile_column) const {
+        return {scores_.data(), grid_.m, grid_.height(tile_row), grid_.width(tile_column),
+                pattern_};
+    }
+    ElementBlock elements_of(const ScoreTile& tile, const std::byte* plane, std::int64_t tile_row,
+                             std::int64_t tile_column) const {
+        const std::int64_t row_stride = array_.layout.row_stride();
+        const std::int64_t column_stride = array_.layout.column_stride();
+        return {plane + tile_row * grid_.m * row_stride + tile_column * grid_.m * column_stride,
+                row_stride, column_stride, tile.rows, tile.columns};
+    }
+    FlagBlock flags_of(const ScoreTile& tile, std::uint8_t* plane, std::int64_t tile_row,
+                       std::int64_t tile_column) const {
+        const std::int64_t row_stride = mask_.layout.row_stride();
+        const std::int64_t column_stride = mask_.layout.column_stride();
+        return {plane + tile_row * grid_.m * row_stride + tile_column * grid_.m * column_stride,
+                row_stride, column_stride, tile.rows, tile.columns};
+    }
+    std::int64_t index_of(const TileRun& run, std::int64_t tile_column) const {
+        return (run.plane * grid_.tile_rows() + run.tile_row) * grid_.tile_columns() + tile_column;
+    }
+
+    const ArrayView& array_;
+    const MaskView& mask_;
+    const Pattern pattern_;
+    const TileObserver& observer_;
+    const TileGrid grid_;
+    const LoadScores<double> load_;
+    std::unique_ptr<TileSolver> solver_;
+    std::vector<double> scores_;
+    TileMask kept_;
+    TilePrices prices_;
+};
+
+}  // namespace tnm

@@ -1,0 +1,80 @@
+"""Where text goes: tables to stdout, progress to stderr, JSON to stdout alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from tnm_core.cli.errors import printable
+
+_PLAIN_WIDTH = 160  # a file or a pipe has no width, and names of layers are long
+
+
+def stdout_console() -> Console:
+    """A console on stdout; without a terminal, wide enough not to break names."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_PLAIN_WIDTH)
+    return console
+
+
+def print_json(report: Mapping[str, Any]) -> None:
+    """Print a report on stdout."""
+    print(json_text(report))
+
+
+def json_text(report: Mapping[str, Any]) -> str:
+    """Write a report as strict JSON, ASCII alone, so that any locale can print it."""
+    return json.dumps(report, indent=2, allow_nan=False)
+
+
+class _Throughput(ProgressColumn):
+    """Million entries a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        text = "-" if speed is None else f"{speed / 1e6:,.1f}"
+        return Text(f"{text} M entries/s", style="progress.data.speed")
+
+
+@contextmanager
+def progress_bar(total: int) -> Iterator[Callable[[str, int], None]]:
+    """Show progress on stderr, if that is a terminal; yields ``advance(layer, entries)``."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.fields[layer]}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        _Throughput(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not (console.is_terminal and sys.stderr.isatty()),
+    )
+    with bar:
+        task = bar.add_task("prune", total=total, layer="")
+
+        def advance(layer: str, entries: int) -> None:
+            bar.update(task, advance=entries, layer=_shorten(layer))
+
+        yield advance
+
+
+def _shorten(name: str, width: int = 36) -> str:
+    name = printable(name)
+    return name if len(name) <= width else "..." + name[3 - width :]

@@ -1,0 +1,90 @@
+"""Run the command line in this process, on real files in a folder of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from tnm_core.cli.run import run
+
+
+@dataclass
+class Result:
+    status: int
+    out: str
+    err: str
+
+    def assert_refused(self, *words: str) -> None:
+        """Status 2 and one line on stderr that holds the words, without a traceback."""
+        assert self.status == 2, (self.out, self.err)
+        assert self.out == ""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("tnm: ")
+        for word in words:
+            assert word in lines[0], (word, lines[0])
+
+
+Tnm = Callable[..., Result]
+
+
+@pytest.fixture
+def tnm(capsys: pytest.CaptureFixture[str]) -> Tnm:
+    def call(*arguments: object) -> Result:
+        capsys.readouterr()
+        status = run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Result(status, captured.out, captured.err)
+
+    return call
+
+
+def snapshot(folder: Path) -> dict[str, bytes | None]:
+    """Everything in a folder: what must not change."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A small checkpoint: linear layers, a convolution, and things to leave alone."""
+    rng = np.random.default_rng(7)
+    path = tmp_path / "model.safetensors"
+    tensors = {
+        "blocks.0.up.weight": rng.standard_normal((24, 16)).astype(np.float32),
+        "blocks.0.up.bias": rng.standard_normal(24).astype(np.float32),
+        "blocks.0.down.weight": rng.standard_normal((16, 24)).astype(np.float32),
+        "blocks.1.conv.weight": rng.standard_normal((16, 12, 3, 3)).astype(np.float32),
+        "embed_tokens.weight": rng.standard_normal((32, 16)).astype(np.float32),
+        "final_norm.weight": rng.standard_normal((8, 8)).astype(np.float32),
+        "lm_head.weight": rng.standard_normal((32, 16)).astype(np.float32),
+        "steps": np.arange(64).reshape(8, 8),
+        "tiny.weight": rng.standard_normal((3, 16)).astype(np.float32),
+        "stack": rng.standard_normal((8, 8, 4)).astype(np.float32),
+    }
+    save_file(tensors, path, metadata={"format": "pt"})
+    return path
+
+
+def most_kept(support: np.ndarray, m: int) -> tuple[int, int]:
+    """The most kept entries of any group of m in a row, and of any in a column."""
+    rows, columns = support.shape
+    along_rows = max(support[i, j : j + m].sum() for i in range(rows) for j in range(0, columns, m))
+    along_columns = max(
+        support[i : i + m, j].sum() for i in range(0, rows, m) for j in range(columns)
+    )
+    return int(along_rows), int(along_columns)
+
+
+def keeps_exactly(support: np.ndarray, n: int, m: int) -> bool:
+    """Whether every m x m tile of a matrix that divides keeps n in each row and column."""
+    rows, columns = support.shape
+    tiles = support.reshape(rows // m, m, columns // m, m)
+    return bool((tiles.sum(axis=1) == n).all() and (tiles.sum(axis=3) == n).all())

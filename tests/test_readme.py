@@ -1,0 +1,115 @@
+"""Every example of the documents runs as it is written."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import tnm_core
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+
+
+class Block(NamedTuple):
+    document: str
+    line: int
+    language: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.document}:{self.line}"
+
+
+def _blocks(*languages: str) -> list[Block]:
+    found = []
+    for document in DOCUMENTS:
+        content = document.read_text()
+        for match in FENCE.finditer(content):
+            line = content.count("\n", 0, match.start()) + 1
+            name = str(document.relative_to(ROOT))
+            found.append(Block(name, line, match[2], match[3]))
+    return [block for block in found if block.language in languages]
+
+
+def _commands() -> list[tuple[Block, list[str]]]:
+    """Every `tnm ...` of the shell blocks, split into words."""
+    found = []
+    for block in _blocks("bash", "console", "sh", "shell"):
+        joined = block.text.replace("\\\n", " ")
+        for line in joined.splitlines():
+            words = line.strip().removeprefix("$ ").split("#")[0].split()
+            if words[:1] == ["tnm"]:
+                found.append((block, words))
+    return found
+
+
+@pytest.mark.parametrize("block", _blocks("python"), ids=str)
+def test_python_block_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    if ">>>" in block.text:
+        _run_session(block)
+        return
+    # Padding makes tracebacks point at the line of the document.
+    code = compile("\n" * block.line + block.text, block.document, "exec")
+    exec(code, {"__name__": "__main__"})
+
+
+def _run_session(block: Block) -> None:
+    examples = doctest.DocTestParser().get_doctest(
+        block.text, {}, block.document, block.document, block.line
+    )
+    results = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(examples)
+    assert results.attempted > 0
+    assert results.failed == 0
+
+
+def test_readme_has_a_python_example() -> None:
+    assert any(block.document == "README.md" for block in _blocks("python"))
+
+
+@pytest.mark.parametrize(("block", "words"), _commands(), ids=lambda value: str(value)[:60])
+def test_command_and_its_options_exist(block: Block, words: list[str]) -> None:
+    typer = pytest.importorskip("typer")
+    from tnm_core.cli.app import app
+
+    command, name = typer.main.get_command(app), "tnm"
+    for word in words[1:]:
+        if word.startswith("-") or not hasattr(command, "commands"):
+            break
+        assert word in command.commands, f"{block}: {name} has no command {word!r}"
+        command, name = command.commands[word], f"{name} {word}"
+    known = {option for parameter in command.params for option in parameter.opts}
+    known |= {"--help", "--install-completion", "--show-completion"}
+    for word in words[1:]:
+        option = word.split("=")[0]
+        if re.fullmatch(r"--?[a-zA-Z][\w-]*", option):
+            assert option in known, f"{block}: {name} has no option {option}"
+
+
+def test_local_links_lead_somewhere() -> None:
+    for document in DOCUMENTS:
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", document.read_text()):
+            if "://" not in target and not target.startswith("mailto:"):
+                assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(tnm_core.__path__, "tnm_core.")
+    if not re.search(r"\.(torch|cli|plots|_core)\b|__main__", module.name)
+)
+
+
+@pytest.mark.parametrize("name", ["tnm_core", *MODULES])
+def test_docstring_examples(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    module = importlib.import_module(name)
+    assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
