@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
     context = Context(options.output, options.quick)
-    started = perf_counter()
+    started, share = perf_counter(), machine.processor_share()
     sections = {
         section.name: _run_section(section.name, context)
         for section in SECTIONS
@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     facts = machine.describe()
     facts["mode"] = "quick" if options.quick else "full"
+    facts["processor_share"] = min(share, machine.processor_share())
     facts["seconds"] = perf_counter() - started
     results: dict[str, Any] = {"machine": facts, "sections": sections}
     results["plots"] = plots.draw_all(sections, options.output)

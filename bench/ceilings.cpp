@@ -16,6 +16,7 @@ extern "C" double abs_sum(const float* values, std::int64_t count) {
 }
 
 // Reads float32 and writes a byte of 0 or 1: the traffic of a mask without any search.
-extern "C" void threshold(const float* values, std::int64_t count, float limit, std::uint8_t* mask) {
+extern "C" void threshold(const float* values, std::int64_t count, float limit,
+                          std::uint8_t* mask) {
     for (std::int64_t i = 0; i < count; ++i) mask[i] = std::fabs(values[i]) > limit;
 }

@@ -43,7 +43,7 @@ def _constant(rng: np.random.Generator, shape: Shape, _: float) -> Weights:
 
 def _zero_inflated(rng: np.random.Generator, shape: Shape, density: float) -> Weights:
     """Draw non-zeros just above the density that is kept: a mask of them exists, hard to find."""
-    return _thinned(rng, shape, min(1.0, density + 0.05))
+    return _thinned(rng, shape, min(1.0, density + 0.02))
 
 
 def _decades_12(rng: np.random.Generator, shape: Shape, _: float) -> Weights:
@@ -64,7 +64,7 @@ DISTRIBUTIONS: dict[str, tuple[str, Maker]] = {
     "zeros": ("70 % zeros, rest normal", _zeros_70),
     "binary": ("binary", _binary),
     "constant": ("constant", _constant),
-    "inflated": ("zero-inflated, density n/m + 0.05", _zero_inflated),
+    "inflated": ("zero-inflated, density n/m + 0.02", _zero_inflated),
 }
 
 

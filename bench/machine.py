@@ -7,6 +7,7 @@ import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from time import perf_counter, process_time
 from typing import Any
 
 import tnm_core as tnm
@@ -25,6 +26,14 @@ def describe() -> dict[str, Any]:
         "benchmark_compiler": compiler_version(),
         "tnm_core": dict(tnm.build_info()),
     }
+
+
+def processor_share(seconds: float = 0.2) -> float:
+    """Measure how much of a core a busy process gets: below 1 others are at work as well."""
+    wall, busy = perf_counter(), process_time()
+    while perf_counter() - wall < seconds:
+        pass
+    return (process_time() - busy) / (perf_counter() - wall)
 
 
 def compiler() -> str:

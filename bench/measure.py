@@ -9,7 +9,7 @@ from time import perf_counter
 
 SLOW_CALL = 0.5
 LEAST_REPEATS = 3
-MOST_REPEATS = 25
+MOST_REPEATS = 200
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ Written by `make bench` (`python -m bench --docs docs`), everything in one run. 
 repeated calls; seeds are fixed.
 """
 
+ABSENT = "Not available on this machine or with this build.\n"
+
 
 def render(results: dict[str, Any], images: str = "") -> str:
     """Render all sections that were run; `images` is the folder of the plots."""
@@ -21,11 +23,7 @@ def render(results: dict[str, Any], images: str = "") -> str:
     for section in SECTIONS:
         records = results["sections"].get(section.name)
         if records is not None:
-            table = (
-                section.table(records)
-                if records
-                else "Not available on this machine or with this build.\n"
-            )
+            table = section.table(records) if records else ABSENT
             parts.append(f"## {section.title}\n\n{section.text}\n\n{table}")
     parts.extend(
         f"![{title}]({images}{name})\n" for name, title in results.get("plots", {}).items()
@@ -33,17 +31,24 @@ def render(results: dict[str, Any], images: str = "") -> str:
     return "\n".join(parts)
 
 
+def _words(value: object) -> str:
+    return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
 def machine(facts: Record) -> str:
     packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     library = facts["tnm_core"]
     details = ", ".join(
-        f"{key.replace('_', ' ')} {value}" for key, value in library.items() if key != "version"
+        f"{key.replace('_', ' ')} {_words(value)}"
+        for key, value in library.items()
+        if key != "version"
     )
     return (
         f"* processor: {facts['cpu']}, {facts['cores']} cores, "
         f"{' '.join(facts['vector_extensions'])}; {facts['system']}\n"
         f"* tnm_core {library['version']} ({details})\n"
         f"* Python {facts['python']}, {packages}\n"
-        f"* peers in C++ built with {facts['benchmark_compiler']}\n"
-        f"* {facts['mode']} run of {facts['seconds']:.0f} s\n"
+        f"* peers in C++ built with {facts['benchmark_compiler'] or 'no compiler: left out'}\n"
+        f"* {facts['mode']} run of {facts['seconds']:.0f} s, on a machine that gave it "
+        f"{100 * facts['processor_share']:.0f} % of a core\n"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,9 @@ Masks = NDArray[np.bool_]
 # get the very same numbers and their answers can be compared exactly.
 GRID = 2.0**20
 
+# Fine enough for every bit of a float32 of ordinary size.
+FINE_GRID = 2.0**40
+
 
 @dataclass(frozen=True)
 class TileSample:
@@ -25,6 +28,7 @@ class TileSample:
     integers: NDArray[np.int64]
     n: int
     distribution: str
+    grid: float = GRID
 
     @property
     def m(self) -> int:
@@ -36,15 +40,14 @@ class TileSample:
 
     @cached_property
     def scores(self) -> NDArray[np.float64]:
-        return self.integers / GRID
+        return self.integers / self.grid
 
     @cached_property
     def wide(self) -> NDArray[np.float32]:
         """Hold the tiles side by side in one matrix, as weights come; the grid fits float32."""
-        wide: NDArray[np.float32] = (
-            self.scores.transpose(1, 0, 2).reshape(self.m, -1).astype(np.float32)
-        )
-        assert (wide * GRID == self.integers.transpose(1, 0, 2).reshape(self.m, -1)).all()
+        scores = self.scores.transpose(1, 0, 2).reshape(self.m, -1)
+        wide: NDArray[np.float32] = scores.astype(np.float32)
+        assert (wide == scores).all()
         return wide
 
     def from_wide(self, masks: Masks) -> Masks:
@@ -70,17 +73,17 @@ class TileSample:
         return self.kept(masks)
 
     def part(self, start: int, stop: int) -> TileSample:
-        return TileSample(self.integers[start:stop], self.n, self.distribution)
+        return replace(self, integers=self.integers[start:stop])
 
     def kept(self, masks: Masks) -> NDArray[np.int64]:
         chosen: NDArray[np.int64] = np.where(masks, self.integers[: len(masks)], 0).sum(axis=(1, 2))
         return chosen
 
 
-def sample(distribution: str, n: int, m: int, entries: int) -> TileSample:
+def sample(distribution: str, n: int, m: int, entries: int, grid: float = GRID) -> TileSample:
     tiles = max(1, entries // (m * m))
     weights = np.abs(draw(distribution, (tiles, m, m), n, m)).astype(np.float64)
-    return TileSample(np.rint(weights * GRID).astype(np.int64), n, distribution)
+    return TileSample(np.rint(weights * grid).astype(np.int64), n, distribution, grid)
 
 
 def require_pattern(masks: Masks, n: int, *, exactly: bool) -> None:

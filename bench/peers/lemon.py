@@ -13,7 +13,10 @@ from bench.tiles import Masks, TileSample
 
 
 def _open() -> Callable[[TileSample], Masks]:
-    library = native.load("peers/lemon_driver.cpp")
+    try:
+        library = native.load("peers/lemon_driver.cpp")
+    except native.UnavailableError as reason:
+        raise native.UnavailableError(f"{reason} (Debian: install liblemon-dev)") from reason
     library.solve_tiles.restype = ctypes.c_int64
     library.solve_tiles.argtypes = [
         ctypes.c_void_p, ctypes.c_int64, ctypes.c_int, ctypes.c_int, ctypes.c_void_p,

@@ -11,13 +11,16 @@ from bench.peers import PEERS, Peer
 from bench.sections.base import MAIN_M, Section
 from bench.tables import by_m, number, percent, pivot
 from bench.throughput import solver_record
-from bench.tiles import sample
+from bench.tiles import GRID, sample
 
 OURS = "tnm_core, optimal"
 
 
 def run_peers(
-    context: Context, peers: Iterable[Peer], cases: Iterable[tuple[str, int, int]]
+    context: Context,
+    peers: Iterable[Peer],
+    cases: Iterable[tuple[str, int, int]],
+    grid: float = GRID,
 ) -> list[Record]:
     """Solve each case (distribution, n, m) by us, on a large matrix, and by peers on a sample."""
     chosen, missing = list(peers), set[str]()
@@ -29,12 +32,13 @@ def run_peers(
                 **ours,
                 "peer": OURS,
                 "exact": True,
+                "fills": True,
                 "loss": 0.0,
                 "ratio": 1.0,
                 "tiles_per_second": ours["rate"] * 1e6 / m**2,
             }
         )
-        tiles = sample(distribution, n, m, 1 << 15 if context.quick else 1 << 19)
+        tiles = sample(distribution, n, m, 1 << 15 if context.quick else 1 << 19, grid)
         for peer in chosen:
             if m > peer.largest_m or peer.name in missing:
                 continue

@@ -334,6 +334,14 @@ def test_usage(tnm: Tnm, model: Path, tmp_path: Path) -> None:
     assert not out.exists()
 
 
+def test_a_report_never_replaces_weights(tnm: Tnm, model: Path, tmp_path: Path) -> None:
+    before = snapshot(tmp_path)
+    for report in (model, tmp_path / "model.safetensors.index.json"):
+        result = tnm("prune", model, "--dry-run", "-p", "2:4", "--report", report, "--force")
+        result.assert_refused("report.json")
+    assert snapshot(tmp_path) == before
+
+
 def test_masks_are_not_weights(tnm: Tnm, model: Path, tmp_path: Path) -> None:
     masks = tmp_path / "masks.safetensors"
     tnm("prune", model, "-o", masks, "-p", "2:4", "--masks-only")

@@ -61,10 +61,11 @@ def test_inspect_shows_masks_by_their_shape(tnm: Tnm, model: Path, tmp_path: Pat
     assert found["blocks.1.conv.weight"]["transposable"] == ["2:4"]
 
 
-def test_a_reader_that_goes_away(model: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_reader_that_goes_away(model: Path, options: list[str]) -> None:
     code = "from tnm_core.cli import main; main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "inspect", str(model), "--json"],
+        [sys.executable, "-c", code, "inspect", str(model), *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

@@ -62,7 +62,9 @@ def _kill_half_way(number: signal.Signals, *arguments: object) -> tuple[int, str
 
 @pytest.mark.parametrize("existing", [b"what was there before", None])
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["INT", "TERM", "HUP"],
 )
 def test_interrupt_leaves_nothing(
     weights: Path, tmp_path: Path, number: signal.Signals, status: int, existing: bytes | None

@@ -44,7 +44,8 @@ void solve_strip(const T* scores, int n, StripSolution& solution) {
         solution.row_prices[c] = prices.rows[c] * strip.unit[c];
         solution.column_prices[c] = prices.columns[c] * strip.unit[c];
     }
-    solution.unsolved = any_in_field<kM>(strip.out_of_range);
+    solution.out_of_range = any_in_field<kM>(strip.out_of_range);
+    solution.unsolved = solution.out_of_range;
     std::uint64_t unbalanced = unbalanced_tiles<kM>(result, n) & ~solution.unsolved;
     for (; unbalanced != 0; unbalanced &= unbalanced - 1) {
         const int tile = __builtin_ctzll(unbalanced);

@@ -40,6 +40,8 @@ struct alignas(64) StripSolution {
     double column_prices[kStripColumns];
     // Bit g is set if tile g was left to the general solver.
     std::uint64_t unsolved;
+    // Bit g is set if, moreover, that was because T cannot hold the scale of its scores.
+    std::uint64_t out_of_range;
 };
 
 }  // namespace tnm

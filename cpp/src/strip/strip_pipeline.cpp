@@ -74,6 +74,8 @@ template <class T>
 bool StripPipeline<T>::process(const Place& place) {
     if (!load(place)) return false;
     solve_(scores_.values, pattern_.n, solution_);
+    if constexpr (std::is_same_v<T, float>)
+        if (solution_.out_of_range != 0) solve_in_double();
     if (solution_.unsolved != 0)
         for (int tile = 0; tile < place.tiles; ++tile)
             if (solution_.unsolved >> tile & 1) solve_rest(tile);
@@ -106,6 +108,14 @@ ScoreTile StripPipeline<T>::tile_scores(int tile) {
             tile_scores_[static_cast<std::size_t>(i) * m + j] =
                 static_cast<double>(scores_.values[i * kStripColumns + tile * m + j]);
     return {tile_scores_.data(), m, m, m, pattern_};
+}
+
+// Float scores of extreme size: the mask must be the one that the same scores have as doubles.
+template <class T>
+void StripPipeline<T>::solve_in_double() {
+    StripScores<double> wide;
+    for (int k = 0; k < grid_.m * kStripColumns; ++k) wide.values[k] = static_cast<double>(scores_.values[k]);
+    find_solver<double>(pattern_)(wide.values, pattern_.n, solution_);
 }
 
 template <class T>

@@ -30,6 +30,7 @@ class StripPipeline {
 
     bool process(const Place& place);
     bool load(const Place& place);
+    void solve_in_double();
     void solve_rest(int tile);
     void observe(const Place& place, int tile);
     void store(const Place& place);

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -94,10 +95,10 @@ class NpzFile(SingleFile):
         self._zip.close()
 
     def _list_members(self) -> dict[str, zipfile.ZipInfo]:
-        names = [member.filename for member in self._zip.infolist()]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise CheckpointError(f"{self.path} holds {twice[0]!r} twice; expected each name once")
+        counts = Counter(member.filename for member in self._zip.infolist())
+        for name, count in counts.items():
+            if count > 1:
+                raise CheckpointError(f"{self.path} holds {name!r} twice; expected each name once")
         return {
             member.filename.removesuffix(".npy"): member
             for member in self._zip.infolist()

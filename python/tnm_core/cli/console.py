@@ -25,11 +25,17 @@ from tnm_core.cli.errors import printable
 _PLAIN_WIDTH = 160  # a file or a pipe has no width, and names of layers are long
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave the exit status to `run`; rich would make it that of a failed check."""
+        raise BrokenPipeError
+
+
 def stdout_console() -> Console:
     """A console on stdout; without a terminal, wide enough not to break names."""
-    console = Console(highlight=False)
+    console = _Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, width=_PLAIN_WIDTH)
+        console = _Console(highlight=False, width=_PLAIN_WIDTH)
     return console
 
 

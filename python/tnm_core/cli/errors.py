@@ -8,7 +8,11 @@ class CommandError(Exception):
 
 
 class Terminated(BaseException):
-    """SIGTERM arrived; like Ctrl-C, it unwinds so that temporary files are removed."""
+    """SIGTERM or SIGHUP arrived; like Ctrl-C, it unwinds and temporary files are removed."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def one_line(text: str) -> str:

@@ -23,6 +23,7 @@ from tnm_core.checkpoint import (
     open_checkpoint,
     write_masks,
 )
+from tnm_core.checkpoint.sharded import INDEX_SUFFIX
 from tnm_core.cli import options
 from tnm_core.cli.console import json_text, print_json, progress_bar, stdout_console
 from tnm_core.cli.errors import CommandError
@@ -182,7 +183,7 @@ def prune(
         job = _Job(checkpoint, target, masks_only, settings, selection, three_d, [])
         report_file = None
         if report_path is not None:
-            _refuse_existing([report_path], force)
+            _check_report(report_path, force)
             report_file = stack.enter_context(FileTransaction()).open(report_path)
         job.run()
         report = job.as_json(time.perf_counter() - began)
@@ -208,6 +209,13 @@ def _check_targets(checkpoint: Checkpoint, target: Path, masks_only: bool, force
             f"cannot write masks to {target}: they are a .safetensors file, name it so"
         )
     _refuse_existing(targets, force)
+
+
+def _check_report(path: Path, force: bool) -> None:
+    # Whatever --force allows, a report can never land on weights or on an index.
+    if path.suffix != ".json" or path.name.endswith(INDEX_SUFFIX):
+        raise CommandError(f"cannot write the report to {path}: expected a name like report.json")
+    _refuse_existing([path], force)
 
 
 def _refuse_existing(targets: list[Path], force: bool) -> None:

@@ -19,7 +19,6 @@ from tnm_core.cli.errors import CommandError, Terminated, one_line
 BAD_INPUT = 2
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-TERMINATED = 143
 
 # click's base class of usage errors; typer carries click under another name in some versions.
 _UsageProblem: type[Exception] = next(
@@ -39,8 +38,8 @@ def run(arguments: Sequence[str]) -> int:
             return status
     except KeyboardInterrupt:
         return _fail("interrupted; no unfinished file is left", INTERRUPTED)
-    except Terminated:
-        return _fail("terminated; no unfinished file is left", TERMINATED)
+    except Terminated as stopped:
+        return _fail("terminated; no unfinished file is left", 128 + stopped.number)
     except BrokenPipeError:
         # The reader has gone (tnm inspect ... | head); the flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -76,10 +75,15 @@ def _fail(message: str, status: int) -> int:
 @contextmanager
 def _terminate_by_exception() -> Iterator[None]:
     def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated
+        raise Terminated(number)
 
-    before = signal.signal(signal.SIGTERM, stop)
+    names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP; nohup ignores it, and that stays
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    handled = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
+    for number in handled:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in handled:
+            signal.signal(number, signal.SIG_DFL)
