@@ -14,6 +14,7 @@ Written by `make bench` (`python -m bench --docs docs`), everything in one run. 
 repeated calls; seeds are fixed.
 """
 
+QUIET = 0.95
 ABSENT = "Not available on this machine or with this build.\n"
 
 
@@ -29,6 +30,15 @@ def render(results: dict[str, Any], images: str = "") -> str:
         f"![{title}]({images}{name})\n" for name, title in results.get("plots", {}).items()
     )
     return "\n".join(parts)
+
+
+def _warning(facts: Record) -> str:
+    if facts["processor_share"] >= QUIET:
+        return ""
+    return (
+        "\n**Others were at work on this machine during the run: rates are too low and ratios "
+        "distorted. Run again when it is quiet.**\n"
+    )
 
 
 def _words(value: object) -> str:
@@ -51,4 +61,5 @@ def machine(facts: Record) -> str:
         f"* peers in C++ built with {facts['benchmark_compiler'] or 'no compiler: left out'}\n"
         f"* {facts['mode']} run of {facts['seconds']:.0f} s, on a machine that gave it "
         f"{100 * facts['processor_share']:.0f} % of a core\n"
+        f"{_warning(facts)}"
     )

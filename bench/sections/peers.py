@@ -74,6 +74,11 @@ def loss_table(records: list[Record]) -> str:
     tables = [
         _by_peer(records, "million entries a second", lambda r: number(r["rate"])),
         _by_peer(records, "relative loss of score", lambda r: percent(r["loss"])),
+        _by_peer(
+            [record for record in others if not record["fills"]],
+            "tiles where every row and column keeps n",
+            lambda r: f"{100 * r['filled_tiles']:.0f} %",
+        ),
         _by_peer(others, "tnm_core optimal is faster by", lambda r: f"{number(r['ratio'])} x"),
     ]
     return "\n".join([*tables, verdict(others)])

@@ -15,6 +15,7 @@ from bench.tables import markdown, number
 from tnm_core import _core
 
 SIDES = (4, 256)
+MOST_SECONDS = 1.0
 
 
 def _run(context: Context) -> list[Record]:
@@ -32,7 +33,9 @@ def _overhead(side: int, repeats: int) -> Record:
     def public() -> object:
         return tnm.transposable_mask(weights, 2, 4)
 
-    pairs = [(time_once(core), time_once(public)) for _ in range(repeats)][repeats // 10 :]
+    core(), public()
+    repeats = max(20, min(repeats, int(MOST_SECONDS / (time_once(core) + time_once(public)))))
+    pairs = [(time_once(core), time_once(public)) for _ in range(repeats)]
     inner, outer = (1e6 * median(times) for times in zip(*pairs, strict=True))
     overhead = 1e6 * median(whole - part for part, whole in pairs)
     return {"side": side, "core": inner, "public": outer, "overhead": overhead}

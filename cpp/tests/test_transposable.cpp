@@ -2,12 +2,14 @@
 #include "tnm/transposable.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
 #include "support/check.hpp"
 #include "support/values.hpp"
 #include "support/verify.hpp"
+#include "tnm/build_info.hpp"
 
 namespace tnm::test {
 namespace {
@@ -22,17 +24,24 @@ void check_filled(Dtype dtype, const Shape& shape, const Pattern& pattern, Score
     check_optimal(array, pattern, score);
 }
 
-// A batch of tiles of the given size that together hold every combination of the values.
+// Tiles of the given size that together hold every combination of the values; `step` leaves some
+// out. Full tiles lie side by side, edge tiles one in each matrix of a batch.
 void check_all_tiles(int rows, int columns, const Pattern& pattern, const std::vector<int>& values,
                      int step = 1) {
     const auto base = static_cast<std::int64_t>(values.size());
     std::int64_t combinations = 1;
     for (int k = 0; k < rows * columns; ++k) combinations *= base;
-    Array array(Dtype::int8, {(combinations + step - 1) / step, rows, columns});
-    for (std::int64_t flat = 0, code = 0; code < combinations; code += step) {
-        std::int64_t rest = code;
-        for (int k = 0; k < rows * columns; ++k, ++flat, rest /= base)
+    const std::int64_t tiles = (combinations + step - 1) / step;
+    const bool full = rows == pattern.m && columns == pattern.m;
+    Array array(Dtype::int8, full ? Shape{1, rows, tiles * columns} : Shape{tiles, rows, columns});
+    for (std::int64_t tile = 0; tile < tiles; ++tile) {
+        std::int64_t rest = tile * step;
+        for (int k = 0; k < rows * columns; ++k, rest /= base) {
+            const std::int64_t i = k / columns, j = k % columns;
+            const std::int64_t flat = full ? (i * tiles + tile) * columns + j
+                                           : (tile * rows + i) * columns + j;
             array.set(flat, values[static_cast<std::size_t>(rest % base)]);
+        }
     }
     check_optimal(array, pattern, Score::identity);
 }
@@ -135,14 +144,32 @@ void test_large_edge_tiles() {
         }
 }
 
+// Zeros are worth nothing, so nothing is gained by keeping one: not even as a detour of the flow.
+void test_edge_tiles_keep_only_positive_scores() {
+    Array array(Dtype::float64, {2, 5});
+    const double scores[] = {19061956, 3350441689, 0, 247653169, 0, 0, 3102267204, 0, 0, 0};
+    for (std::int64_t flat = 0; flat < 10; ++flat) array.set(flat, scores[flat]);
+    check_optimal(array, {1, 5}, Score::identity);
+    Random random(550);
+    for (int trial = 0; trial < 200; ++trial) {
+        const int m = random.between(2, 12), n = random.between(1, m);
+        Array edge(Dtype::float32, {random.between(1, m), random.between(1, m - 1)});
+        for (std::int64_t flat = 0; flat < edge.size(); ++flat)
+            edge.set(flat, random.between(0, 1) ? 0.0 : random.uniform());
+        check_optimal(edge, {n, m}, Score::identity);
+    }
+}
+
 // Tiles that are solved side by side must not disturb each other.
 void test_unlike_neighbours() {
     std::uint64_t seed = 600;
     for (const auto& [m, n, rows, columns] :
          {std::array{2, 1, 6, 140}, std::array{4, 2, 24, 204}, std::array{4, 1, 8, 128},
-          std::array{4, 3, 9, 131}, std::array{8, 4, 40, 200}, std::array{8, 2, 16, 72},
-          std::array{8, 5, 17, 130}, std::array{16, 8, 48, 144}, std::array{16, 4, 33, 100},
-          std::array{32, 16, 32, 160}}) {
+          std::array{4, 3, 9, 131}, std::array{5, 2, 11, 137}, std::array{7, 6, 14, 140},
+          std::array{8, 4, 40, 200}, std::array{8, 1, 16, 72}, std::array{8, 5, 17, 130},
+          std::array{12, 5, 26, 133}, std::array{16, 8, 48, 144}, std::array{16, 4, 33, 100},
+          std::array{24, 16, 49, 123}, std::array{32, 16, 32, 160}, std::array{48, 20, 48, 100},
+          std::array{64, 32, 64, 136}}) {
         for (const Dtype dtype : {Dtype::float32, Dtype::float64}) {
             const Given given([&] { return join("a distribution a tile, seed ", seed); });
             Random random(seed);
@@ -150,6 +177,25 @@ void test_unlike_neighbours() {
             fill_tile_by_tile(array, m, random);
             check_optimal(array, {n, m}, seed % 3 ? Score::abs : Score::identity);
             ++seed;
+        }
+    }
+}
+
+// What a tile keeps is decided by its scores, not by its place or its neighbours.
+void test_place_does_not_matter() {
+    for (const auto& [n, m] : {std::pair{2, 4}, std::pair{3, 6}, std::pair{4, 8}, std::pair{8, 16},
+                               std::pair{9, 20}, std::pair{16, 32}, std::pair{32, 64}}) {
+        Random random(650 + static_cast<std::uint64_t>(m));
+        Array array(Dtype::float32, {m, m * std::max(3, 100 / m)});
+        fill_tile_by_tile(array, m, random);
+        const auto tiles = tiles_of(array, {n, m}, Score::abs);
+        const auto kept = tiles_of(solve(array.view(), {{n, m}}), m);
+        for (std::size_t t = 0; t < tiles.size(); ++t) {
+            const Given given([&] { return join("number ", t, ", ", tiles[t].description()); });
+            Array alone(Dtype::float32, {m, m});
+            for (std::int64_t k = 0; k < alone.size(); ++k)
+                alone.set(k, tiles[t].scores[static_cast<std::size_t>(k)]);
+            TNM_CHECK(solve(alone.view(), {{n, m}}).flags() == kept[t]);
         }
     }
 }
@@ -166,6 +212,37 @@ void test_unlike_magnitudes() {
         check_optimal(array, {m / 2, m}, Score::abs);
         check_optimal(array, {m / 2, m}, Score::identity);
     }
+}
+
+// Prices between two neighbouring doubles have nowhere to go.
+void test_smallest_denormals() {
+    std::uint64_t seed = 750;
+    for (const int m : {4, 8, 15, 16, 32})
+        for (const int most : {1, 3, 1000, 100000}) {
+            Random random(seed++);
+            Array array(Dtype::float64, {m + 1, 2 * m + 2});
+            for (std::int64_t flat = 0; flat < array.size(); ++flat)
+                array.set(flat, std::numeric_limits<double>::denorm_min() *
+                                    random.between(-most / 2, most));
+            check_optimal(array, {(m + 1) / 2, m}, Score::identity);
+        }
+}
+
+// Both zeros are the same score.
+void test_signed_zeros() {
+    for (const auto& [n, m] : {std::pair{2, 4}, std::pair{4, 8}, std::pair{6, 16}})
+        for (const Dtype dtype : {Dtype::float16, Dtype::float32, Dtype::float64}) {
+            Random random(760);
+            Array plain(dtype, {2 * m, 70}), mixed(dtype, plain.shape());
+            for (std::int64_t flat = 0; flat < plain.size(); ++flat) {
+                const double value = std::max(0, random.between(-3, 2));
+                plain.set(flat, value);
+                mixed.set(flat, value == 0.0 && random.between(0, 1) ? -0.0 : value);
+            }
+            const Given given([&] { return join(plain.description(), ", ", n, ":", m); });
+            TNM_CHECK(solve(plain.view(), {{n, m}, Method::optimal, Score::identity}).flags() ==
+                      solve(mixed.view(), {{n, m}, Method::optimal, Score::identity}).flags());
+        }
 }
 
 void test_every_dtype() {
@@ -301,6 +378,8 @@ void test_threads_agree() {
 
 int main(int argc, char** argv) {
     using namespace tnm::test;
+    // Says so to ctest if this machine does not have the instruction set to be tested.
+    if (!tnm::instruction_set_error().empty()) return 77;
     return run_tests(argc, argv,
                      {
                          {"all_tiny_tiles", test_all_tiny_tiles},
@@ -311,8 +390,13 @@ int main(int argc, char** argv) {
                          {"large_patterns", test_large_patterns},
                          {"every_distribution", test_every_distribution_at_common_patterns},
                          {"large_edge_tiles", test_large_edge_tiles},
+                         {"edge_tiles_keep_only_positive_scores",
+                          test_edge_tiles_keep_only_positive_scores},
                          {"unlike_neighbours", test_unlike_neighbours},
+                         {"place_does_not_matter", test_place_does_not_matter},
                          {"unlike_magnitudes", test_unlike_magnitudes},
+                         {"smallest_denormals", test_smallest_denormals},
+                         {"signed_zeros", test_signed_zeros},
                          {"every_dtype", test_every_dtype},
                          {"integer_extremes", test_integer_extremes},
                          {"every_layout", test_every_layout},

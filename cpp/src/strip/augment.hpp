@@ -15,13 +15,19 @@ namespace tnm::TNM_ISA {
 
 inline constexpr double kInfinity = __builtin_inf();
 
-template <int kM, class T>
+template <int kW, class T>
 class TileAugmenter {
   public:
     // `scores` points at the tile's first entry in the strip.
-    void begin(const T* scores, int n) {
+    void begin(const T* scores, Pattern pattern) {
         scores_ = scores;
-        n_ = n;
+        m_ = pattern.m;
+        n_ = pattern.n;
+        for (int k = m_; k < kSide; ++k) {
+            kept_[k] = 0;
+            row_price_[k] = column_price_[k] = 0.0;
+            excess_[k] = excess_[kSide + k] = 0;
+        }
     }
 
     void set_row(int i, std::uint64_t kept, double price) {
@@ -31,7 +37,7 @@ class TileAugmenter {
     }
     void set_column(int j, int count, double price) {
         column_price_[j] = price;
-        set_excess(kM + j, count - n_);
+        set_excess(kSide + j, count - n_);
     }
 
     std::uint64_t kept(int i) const { return kept_[i]; }
@@ -50,14 +56,16 @@ class TileAugmenter {
     }
 
   private:
-    static constexpr int kNodes = 2 * kM;  // rows, then columns
+    // Rows and columns have whole vectors of nodes each; those beyond m have no arcs.
+    static constexpr int kSide = kW < kLanes<Doubles> ? kLanes<Doubles> : kW;
+    static constexpr int kNodes = 2 * kSide;  // rows, then columns
 
     struct Closed {
         int node;
         double distance;
     };
 
-    static constexpr bool is_row(int node) { return node < kM; }
+    static constexpr bool is_row(int node) { return node < kSide; }
 
     void set_excess(int node, int units) {
         excess_[node] = static_cast<std::int16_t>(units);
@@ -79,7 +87,7 @@ class TileAugmenter {
         for (int node = 0; node < kNodes; node += kLanes<Doubles>)
             store(distance_ + node, splat<Doubles>(kInfinity));
         for (int s = 0; s < source_count_; ++s) distance_[sources_[s]] = 0.0;
-        for (int j = 0; j < kM; j += kLanes<Doubles>)
+        for (int j = 0; j < kSide; j += kLanes<Doubles>)
             store(search_price_ + j, load<Doubles>(column_price_ + j));
     }
 
@@ -92,7 +100,7 @@ class TileAugmenter {
             if (is_row(node))
                 close_row(node);
             else
-                close_column(node - kM);
+                close_column(node - kSide);
         }
     }
 
@@ -126,14 +134,15 @@ class TileAugmenter {
         distance_[i] = kInfinity;
         closed_rows_ |= std::uint64_t{1} << i;
         const T* scores = scores_ + i * kStripColumns;
-        double* distances = distance_ + kM;
-        const std::uint64_t kept = kept_[i];
-        for (int j = 0; j < kM; j += kLanes<Doubles>) {
+        double* distances = distance_ + kSide;
+        // Columns beyond m are treated like kept entries: no arc leads there.
+        const std::uint64_t no_arc = kept_[i] | ~(~std::uint64_t{0} >> (64 - m_));
+        for (int j = 0; j < kSide; j += kLanes<Doubles>) {
             // A closed column has an infinite search price, hence an infinite distance here.
             const Doubles above =
                 (load_doubles(scores + j) - row_price_[i]) - load<Doubles>(search_price_ + j);
             Doubles reached = maximum(distance - above, splat<Doubles>(distance));
-            reached = lane_bits(kept >> j) ? splat<Doubles>(kInfinity) : reached;
+            reached = lane_bits(no_arc >> j) ? splat<Doubles>(kInfinity) : reached;
             store(distances + j, minimum(load<Doubles>(distances + j), reached));
         }
     }
@@ -147,12 +156,12 @@ class TileAugmenter {
 
     // Arcs column -> row: entries that are kept.
     void close_column(int j) {
-        const double distance = distance_[kM + j];
-        distance_[kM + j] = kInfinity;
+        const double distance = distance_[kSide + j];
+        distance_[kSide + j] = kInfinity;
         search_price_[j] = kInfinity;
         const std::uint64_t open = column_bits(j) & ~closed_rows_;
         const double price = column_price_[j];
-        for (int i = 0; i < kM; i += kLanes<Doubles>) {
+        for (int i = 0; i < kSide; i += kLanes<Doubles>) {
             const Doubles above =
                 (column_scores(i, j) - load<Doubles>(row_price_ + i)) - splat<Doubles>(price);
             Doubles reached = maximum(distance + above, splat<Doubles>(distance));
@@ -171,7 +180,7 @@ class TileAugmenter {
 
     std::uint64_t column_bits(int j) const {
         std::uint64_t bits = 0;
-        for (int i = 0; i < kM; i += kLanes<Int64s>) {
+        for (int i = 0; i < kSide; i += kLanes<Int64s>) {
             const Int64s kept = load<Int64s>(kept_ + i);
             bits |= bits_of((kept & (std::int64_t{1} << j)) != 0) << i;
         }
@@ -183,7 +192,7 @@ class TileAugmenter {
         for (int c = 0; c < end; ++c) {
             const int from = closed_[c].node;
             if (is_row(from) == is_row(node)) continue;
-            const int i = is_row(from) ? from : node, j = (is_row(from) ? node : from) - kM;
+            const int i = is_row(from) ? from : node, j = (is_row(from) ? node : from) - kSide;
             const bool kept = kept_[i] >> j & 1;
             if (kept == is_row(from)) continue;
             const double cost = is_row(from) ? -surplus(i, j) : surplus(i, j);
@@ -201,7 +210,7 @@ class TileAugmenter {
         for (;;) {
             const int c = predecessor(node, distance, end);
             const int from = closed_[c].node;
-            path_[path_length_++] = {is_row(from) ? from : node, (is_row(from) ? node : from) - kM};
+            path_[path_length_++] = {is_row(from) ? from : node, (is_row(from) ? node : from) - kSide};
             node = from;
             distance = closed_[c].distance;
             end = c;
@@ -216,7 +225,7 @@ class TileAugmenter {
             if (is_row(closed))
                 row_price_[closed] -= change;
             else
-                column_price_[closed - kM] += change;
+                column_price_[closed - kSide] += change;
         }
     }
 
@@ -225,12 +234,12 @@ class TileAugmenter {
     };
 
     const T* scores_ = nullptr;
-    int n_ = 0;
-    alignas(64) std::uint64_t kept_[kM];
-    alignas(64) double row_price_[kM];
-    alignas(64) double column_price_[kM];
+    int m_ = 0, n_ = 0;
+    alignas(64) std::uint64_t kept_[kSide];
+    alignas(64) double row_price_[kSide];
+    alignas(64) double column_price_[kSide];
     alignas(64) double distance_[kNodes];
-    alignas(64) double search_price_[kM];  // column prices; infinite once closed
+    alignas(64) double search_price_[kSide];  // column prices; infinite once closed
     std::int16_t excess_[kNodes];  // units to send (positive) or to get (negative)
     Closed closed_[kNodes];
     Entry path_[kNodes];

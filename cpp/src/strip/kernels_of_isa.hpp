@@ -8,25 +8,26 @@
 
 namespace tnm::TNM_ISA {
 
-template <int kM, class T>
-SolveStrip<T> solver_of(int n) {
-    if (n == kM) return nullptr;
-    return n == kM / 2 ? solve_strip<kM, kM / 2, T> : solve_strip<kM, 0, T>;
+template <int kW, class T>
+SolveStrip<T> solver_of(Pattern pattern) {
+    if (pattern.m < kW) return solve_strip<kW, true, 0, T>;
+    return pattern.n == kW / 2 ? solve_strip<kW, false, kW / 2, T> : solve_strip<kW, false, 0, T>;
 }
 
 template <class T>
 SolveStrip<T> solver(Pattern pattern) {
-    switch (pattern.m) {
+    if (pattern.m > kLargestStripM || pattern.n == pattern.m) return nullptr;
+    switch (field_width(pattern.m)) {
+        case 4:
+            return solver_of<4, T>(pattern);
         case 8:
-            return solver_of<8, T>(pattern.n);
+            return solver_of<8, T>(pattern);
         case 16:
-            return solver_of<16, T>(pattern.n);
+            return solver_of<16, T>(pattern);
         case 32:
-            return solver_of<32, T>(pattern.n);
-        case 64:
-            return solver_of<64, T>(pattern.n);
+            return solver_of<32, T>(pattern);
         default:
-            return nullptr;
+            return solver_of<64, T>(pattern);
     }
 }
 

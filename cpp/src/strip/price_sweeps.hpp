@@ -34,55 +34,59 @@ inline Int16s overshoot(Int16s step, Overshoot share) {
 
 // Lane k of each field, over the whole field. `first` is the first lane of `prices` that a vector
 // at this place of the strip covers.
-template <int kM, int k>
+template <int kW, int k>
 inline __attribute__((always_inline)) Int16s broadcast(const std::int16_t* prices, int first) {
-    if constexpr (kM >= kLanes<Int16s>) {
-        return splat<Int16s>(prices[first / kM * kM + k]);
+    if constexpr (kW >= kLanes<Int16s>) {
+        return splat<Int16s>(prices[first / kW * kW + k]);
     } else {
         const Int16s vector = load<Int16s>(prices + first);
         return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
-            return __builtin_shufflevector(vector, vector, (l / kM * kM + k)...);
+            return __builtin_shufflevector(vector, vector, (l / kW * kW + k)...);
         }(std::make_index_sequence<kLanes<Int16s>>{});
     }
 }
 
 // values[k] = line k of the strip less the other side's price k, for one vector of lanes.
-template <int kM>
+template <int kW>
 inline __attribute__((always_inline)) void subtract_prices(const std::int16_t* lines,
                                                            const std::int16_t* other_prices,
                                                            int first, Int16s* values) {
     [&]<std::size_t... k>(std::index_sequence<k...>) __attribute__((always_inline)) {
         ((values[k] = load<Int16s>(lines + k * kStripColumns + first) -
-                      broadcast<kM, k>(other_prices, first)),
+                      broadcast<kW, k>(other_prices, first)),
          ...);
-    }(std::make_index_sequence<kM>{});
+    }(std::make_index_sequence<kW>{});
 }
 
-template <int kM, int kN>
+// `real_lanes` is null if there is no padding; the price of padding is zero.
+template <int kW, int kN>
 inline void sweep_side(const std::int16_t* lines, const std::int16_t* other_prices,
-                       std::int16_t* prices, int n, Overshoot share) {
+                       const std::int16_t* real_lanes, int n, Overshoot share,
+                       std::int16_t* prices) {
     for (int first = 0; first < kStripColumns; first += kLanes<Int16s>) {
-        Int16s values[kM];
-        subtract_prices<kM>(lines, other_prices, first, values);
-        const auto nth = select_neighbours<kM>(values, kN > 0 ? kN : n);
+        Int16s values[kW];
+        subtract_prices<kW>(lines, other_prices, first, values);
+        const auto nth = select_neighbours<kW>(values, kN > 0 ? kN : n);
         const Int16s target = clamp(midpoint(nth.upper, nth.lower), kPriceBound);
         const Int16s step = target - load<Int16s>(prices + first);
-        store(prices + first, clamp(target + overshoot(step, share), kPriceBound));
+        Int16s price = clamp(target + overshoot(step, share), kPriceBound);
+        if (real_lanes != nullptr) price &= load<Int16s>(real_lanes + first);
+        store(prices + first, price);
     }
 }
 
 // Half of how far each column's mean is from the mean of the tile; within the bound of prices.
-template <int kM>
+template <int kW>
 inline void start_from_column_means(const std::int16_t* by_row, std::int16_t* column_prices) {
     alignas(64) std::int32_t sums[kStripColumns] = {};
-    for (int i = 0; i < kM; ++i)
+    for (int i = 0; i < kW; ++i)
         for (int c = 0; c < kStripColumns; ++c) sums[c] += by_row[i * kStripColumns + c];
-    for (int tile = 0; tile < kStripColumns; tile += kM) {
+    for (int tile = 0; tile < kStripColumns; tile += kW) {
         std::int32_t total = 0;
-        for (int k = 0; k < kM; ++k) total += sums[tile + k];
-        for (int k = 0; k < kM; ++k)
+        for (int k = 0; k < kW; ++k) total += sums[tile + k];
+        for (int k = 0; k < kW; ++k)
             column_prices[tile + k] =
-                static_cast<std::int16_t>((sums[tile + k] - total / kM) / (2 * kM));
+                static_cast<std::int16_t>((sums[tile + k] - total / kW) / (2 * kW));
     }
 }
 
@@ -90,16 +94,17 @@ inline constexpr Overshoot kSchedule[] = {Overshoot::none,          Overshoot::q
                                           Overshoot::three_eighths, Overshoot::three_eighths,
                                           Overshoot::half,          Overshoot::none};
 
-// kN is n where it is worth a copy of the code of its own, else 0.
-template <int kM, int kN>
-inline void propose_prices(const QuantizedStrip& strip, int n, StripPrices& prices) {
-    start_from_column_means<kM>(strip.by_row, prices.columns);
+// Improves on the column prices that `prices` starts with. kN is n where that is worth a copy of the
+// code of its own, else 0.
+template <int kW, int kN>
+inline void propose_prices(const QuantizedStrip& strip, const std::int16_t* real_lanes, int n,
+                           StripPrices& prices) {
     for (int c = 0; c < kStripColumns; ++c) prices.rows[c] = 0;
     bool first = true;
     for (const Overshoot share : kSchedule) {
-        sweep_side<kM, kN>(strip.by_column, prices.columns, prices.rows, n, share);
-        sweep_side<kM, kN>(strip.by_row, prices.rows, prices.columns, n,
-                           first ? Overshoot::none : share);
+        sweep_side<kW, kN>(strip.by_column, prices.columns, real_lanes, n, share, prices.rows);
+        sweep_side<kW, kN>(strip.by_row, prices.rows, real_lanes, n,
+                           first ? Overshoot::none : share, prices.columns);
         first = false;
     }
 }

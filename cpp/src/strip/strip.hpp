@@ -1,16 +1,17 @@
 // The data layout of the fast path.
 //
-// A strip is one row of tiles, 64 columns wide: 64 / m full tiles side by side, m = 8, 16, 32, 64.
-// Column c of the strip is lane c; tile g owns the field of lanes g*m .. g*m + m - 1. Nothing ever
-// crosses from one field to another, so a tile's mask does not depend on its neighbours or on its
-// place in the strip; missing tiles are lanes of zeros.
+// A strip is part of a row of tiles, 64 lanes wide. Every tile has a field of w lanes, w = 4, 8, 16,
+// 32 or 64 being the smallest that holds m: tile g owns lanes g*w .. g*w + w - 1, its column j is
+// lane g*w + j. Nothing ever crosses from one field to another, so a tile's mask does not depend on
+// its neighbours or on its place in the strip. Lanes and rows beyond m, and missing tiles, hold
+// zeros in `scores` and are never kept.
 //
-//   scores      m x 64 floats or doubles, row-major: what the exact phase reads
-//   by_row      m x 64 int16: the scores scaled to +-2^14 tile by tile, same layout
-//   by_column   m x 64 int16: the same with every tile transposed in its field, so that lane
-//               g*m + i of line j holds entry (i, j) of tile g
-//   prices      64 int16 for rows, lane g*m + i; 64 for columns, lane g*m + j
-//   kept        m words of 64 bits: row r of the strip's mask, bit c for column c
+//   scores      w x 64 floats or doubles, row-major: what the exact phase reads
+//   by_row      w x 64 int16: the scores scaled to +-2^14 tile by tile, same layout
+//   by_column   w x 64 int16: the same with every tile transposed in its field, so that lane
+//               g*w + i of line j holds entry (i, j) of tile g
+//   prices      64 int16 for rows, lane g*w + i; 64 for columns, lane g*w + j
+//   kept        w words of 64 bits: row r of the strip's mask, bit c for lane c
 //
 // Stages: load (any dtype and stride -> scores), quantize, price sweeps (int16, propose prices),
 // threshold (exact), balance (count per field; augmenting paths in double where counts are off),
@@ -26,7 +27,12 @@ namespace tnm {
 inline constexpr int kStripColumns = 64;
 inline constexpr int kLargestStripM = 64;
 
-inline constexpr bool strip_supports(int m) { return m == 8 || m == 16 || m == 32 || m == 64; }
+// The width w of a tile's field, for m <= kLargestStripM.
+inline constexpr int field_width(int m) {
+    int width = 4;
+    while (width < m) width *= 2;
+    return width;
+}
 
 template <class T>
 struct alignas(64) StripScores {

@@ -13,7 +13,7 @@
 namespace tnm {
 
 template <class T>
-using SolveStrip = void (*)(const T* scores, int n, StripSolution& solution);
+using SolveStrip = void (*)(const T* scores, Pattern pattern, StripSolution& solution);
 
 // Reads `rows` rows of 64 neighbouring elements; returns whether all scores are finite.
 template <class T>

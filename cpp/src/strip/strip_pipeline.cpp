@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <type_traits>
 
 #include "tiles/element.hpp"
@@ -26,9 +27,7 @@ LoadStrip<T> find_loader(Dtype dtype, Score score) {
         return strip_kernels().double_loader(dtype, score);
 }
 
-std::uint64_t field_mask(int m) {
-    return m == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << m) - 1;
-}
+std::uint64_t lowest_bits(int count) { return ~std::uint64_t{0} >> (64 - count); }
 
 std::int64_t item_size(Dtype dtype) {
     return visit_dtype(dtype, []<class Element>() { return static_cast<std::int64_t>(sizeof(Element)); });
@@ -44,14 +43,17 @@ StripPipeline<T>::StripPipeline(const ArrayView& array, const MaskView& mask, co
       pattern_(pattern),
       observer_(observer),
       grid_{array.layout.rows(), array.layout.columns(), pattern.m},
+      field_(field_width(pattern.m)),
       kernels_(strip_kernels()),
       solve_(find_solver<T>(pattern)),
       load_rows_(find_loader<T>(array.dtype, score)),
       load_any_(score_loader<T>(array.dtype, score)),
       edge_tiles_(array, mask, pattern, score, std::make_unique<OptimalSolver>(), observer),
       tile_scores_(static_cast<std::size_t>(pattern.m) * pattern.m) {
-    // The kernels only read elements that lie side by side.
-    if (array.layout.column_stride() != item_size(array.dtype)) load_rows_ = nullptr;
+    // The kernels only read whole strips of elements that lie side by side.
+    if (array.layout.column_stride() != item_size(array.dtype) || field_ != pattern.m)
+        load_rows_ = nullptr;
+    std::fill(std::begin(scores_.values), std::end(scores_.values), T{0});
 }
 
 template <class T>
@@ -59,7 +61,7 @@ Status StripPipeline<T>::operator()(const TileRun& run) {
     const std::int64_t end = run.first_tile_column + run.tile_columns;
     const bool full_rows = grid_.height(run.tile_row) == grid_.m;
     const std::int64_t full_end = full_rows ? std::min(end, grid_.columns / grid_.m) : run.first_tile_column;
-    const int tiles_per_strip = kStripColumns / grid_.m;
+    const int tiles_per_strip = kStripColumns / field_;
     std::int64_t column = run.first_tile_column;
     for (; column < full_end; column += tiles_per_strip) {
         const auto tiles = static_cast<int>(std::min<std::int64_t>(tiles_per_strip, full_end - column));
@@ -73,7 +75,7 @@ Status StripPipeline<T>::operator()(const TileRun& run) {
 template <class T>
 bool StripPipeline<T>::process(const Place& place) {
     if (!load(place)) return false;
-    solve_(scores_.values, pattern_.n, solution_);
+    solve_(scores_.values, pattern_, solution_);
     if constexpr (std::is_same_v<T, float>)
         if (solution_.out_of_range != 0) solve_in_double();
     if (solution_.unsolved != 0)
@@ -91,13 +93,20 @@ bool StripPipeline<T>::load(const Place& place) {
     const std::byte* data = array_.data + layout.plane_offset(place.plane) +
                             place.tile_row * grid_.m * layout.row_stride() +
                             place.tile_column * grid_.m * layout.column_stride();
-    const int columns = place.tiles * grid_.m;
-    if (load_rows_ != nullptr && columns == kStripColumns)
-        return load_rows_(data, layout.row_stride(), grid_.m, scores_.values);
-    if (columns < kStripColumns)
-        std::fill(scores_.values, scores_.values + grid_.m * kStripColumns, T{0});
-    return load_any_({data, layout.row_stride(), layout.column_stride(), grid_.m, columns},
-                     scores_.values, kStripColumns);
+    const int m = grid_.m, tiles_per_strip = kStripColumns / field_;
+    if (place.tiles < tiles_per_strip)
+        std::fill(scores_.values, scores_.values + field_ * kStripColumns, T{0});
+    else if (load_rows_ != nullptr)
+        return load_rows_(data, layout.row_stride(), m, scores_.values);
+    const ElementBlock strip{data, layout.row_stride(), layout.column_stride(), m, place.tiles * m};
+    if (field_ == m) return load_any_(strip, scores_.values, kStripColumns);
+    bool finite = true;
+    for (int tile = 0; tile < place.tiles; ++tile) {
+        const ElementBlock block{data + tile * m * layout.column_stride(), layout.row_stride(),
+                                 layout.column_stride(), m, m};
+        finite &= load_any_(block, scores_.values + tile * field_, kStripColumns);
+    }
+    return finite;
 }
 
 template <class T>
@@ -106,7 +115,7 @@ ScoreTile StripPipeline<T>::tile_scores(int tile) {
     for (int i = 0; i < m; ++i)
         for (int j = 0; j < m; ++j)
             tile_scores_[static_cast<std::size_t>(i) * m + j] =
-                static_cast<double>(scores_.values[i * kStripColumns + tile * m + j]);
+                static_cast<double>(scores_.values[i * kStripColumns + tile * field_ + j]);
     return {tile_scores_.data(), m, m, m, pattern_};
 }
 
@@ -114,16 +123,16 @@ ScoreTile StripPipeline<T>::tile_scores(int tile) {
 template <class T>
 void StripPipeline<T>::solve_in_double() {
     StripScores<double> wide;
-    for (int k = 0; k < grid_.m * kStripColumns; ++k) wide.values[k] = static_cast<double>(scores_.values[k]);
-    find_solver<double>(pattern_)(wide.values, pattern_.n, solution_);
+    for (int k = 0; k < field_ * kStripColumns; ++k) wide.values[k] = static_cast<double>(scores_.values[k]);
+    find_solver<double>(pattern_)(wide.values, pattern_, solution_);
 }
 
 template <class T>
 void StripPipeline<T>::solve_rest(int tile) {
-    const int m = grid_.m, first = tile * m;
+    const int m = grid_.m, first = tile * field_;
     general_.solve(tile_scores(tile), tile_mask_, &tile_prices_);
     for (int i = 0; i < m; ++i) {
-        solution_.kept[i] &= ~(field_mask(m) << first);
+        solution_.kept[i] &= ~(lowest_bits(m) << first);
         solution_.kept[i] |= tile_mask_.word(i, 0) << first;
         solution_.row_prices[first + i] = std::ldexp(tile_prices_.row[i], tile_prices_.exponent);
         solution_.column_prices[first + i] = std::ldexp(tile_prices_.column[i], tile_prices_.exponent);
@@ -132,11 +141,11 @@ void StripPipeline<T>::solve_rest(int tile) {
 
 template <class T>
 void StripPipeline<T>::observe(const Place& place, int tile) {
-    const int m = grid_.m, first = tile * m;
+    const int m = grid_.m, first = tile * field_;
     tile_mask_.reset(m);
     tile_prices_.exponent = 0;
     for (int i = 0; i < m; ++i) {
-        tile_mask_.set_word(i, 0, solution_.kept[i] >> first & field_mask(m));
+        tile_mask_.set_word(i, 0, solution_.kept[i] >> first & lowest_bits(m));
         tile_prices_.row[i] = solution_.row_prices[first + i];
         tile_prices_.column[i] = solution_.column_prices[first + i];
     }
@@ -152,13 +161,36 @@ void StripPipeline<T>::store(const Place& place) {
     std::uint8_t* data = mask_.data + layout.plane_offset(place.plane) +
                          place.tile_row * grid_.m * layout.row_stride() +
                          place.tile_column * grid_.m * layout.column_stride();
-    const int columns = place.tiles * grid_.m;
+    const int m = grid_.m, columns = place.tiles * m;
+    if (field_ != m) close_gaps(place.tiles);
     if (layout.column_stride() == 1 && columns == kStripColumns)
-        return kernels_.store(solution_.kept, grid_.m, data, layout.row_stride());
-    for (int i = 0; i < grid_.m; ++i)
-        for (int c = 0; c < columns; ++c)
-            data[i * layout.row_stride() + c * layout.column_stride()] =
-                static_cast<std::uint8_t>(solution_.kept[i] >> c & 1);
+        return kernels_.store(solution_.kept, m, data, layout.row_stride());
+    for (int i = 0; i < m; ++i)
+        store_row(solution_.kept[i], columns, layout.column_stride(), data + i * layout.row_stride());
+}
+
+// Moves the fields' bits together, without the padding between them.
+template <class T>
+void StripPipeline<T>::close_gaps(int tiles) {
+    const int m = grid_.m;
+    for (int i = 0; i < m; ++i) {
+        std::uint64_t together = 0;
+        for (int tile = 0; tile < tiles; ++tile)
+            together |= (solution_.kept[i] >> (tile * field_) & lowest_bits(m)) << (tile * m);
+        solution_.kept[i] = together;
+    }
+}
+
+template <class T>
+void StripPipeline<T>::store_row(std::uint64_t bits, int columns, std::int64_t stride,
+                                 std::uint8_t* data) {
+    std::uint8_t flags[kStripColumns];
+    kernels_.store(&bits, 1, flags, 0);
+    if (stride == 1) {
+        std::memcpy(data, flags, static_cast<std::size_t>(columns));
+    } else {
+        for (int c = 0; c < columns; ++c) data[c * stride] = flags[c];
+    }
 }
 
 template class StripPipeline<float>;

@@ -34,6 +34,8 @@ class StripPipeline {
     void solve_rest(int tile);
     void observe(const Place& place, int tile);
     void store(const Place& place);
+    void close_gaps(int tiles);
+    void store_row(std::uint64_t bits, int columns, std::int64_t stride, std::uint8_t* data);
     ScoreTile tile_scores(int tile);
 
     const ArrayView& array_;
@@ -41,6 +43,7 @@ class StripPipeline {
     const Pattern pattern_;
     const TileObserver& observer_;
     const TileGrid grid_;
+    const int field_;  // lanes of a tile
     const StripKernels& kernels_;
     SolveStrip<T> solve_;
     LoadStrip<T> load_rows_;

@@ -13,10 +13,10 @@ struct alignas(64) ThresholdedStrip {
     std::int16_t column_counts[kStripColumns];
 };
 
-template <int kM>
+template <int kW>
 inline void compare_int16(const QuantizedStrip& strip, const StripPrices& prices,
                           ThresholdedStrip& result) {
-    for (int i = 0; i < kM; ++i) result.kept[i] = result.undecided[i] = 0;
+    for (int i = 0; i < kW; ++i) result.kept[i] = result.undecided[i] = 0;
     for (int first = 0; first < kStripColumns; first += kLanes<Int16s>) {
         const Int16s column_prices = load<Int16s>(prices.columns + first);
         Int16s counts{};
@@ -29,22 +29,22 @@ inline void compare_int16(const QuantizedStrip& strip, const StripPrices& prices
                 result.undecided[row] |= bits_of(score == price) << first;
             };
             (compare_row(static_cast<int>(i),
-                         clamp(broadcast<kM, i>(prices.rows, first) + column_prices, kPriceBound)),
+                         clamp(broadcast<kW, i>(prices.rows, first) + column_prices, kPriceBound)),
              ...);
-        }(std::make_index_sequence<kM>{});
+        }(std::make_index_sequence<kW>{});
         store(result.column_counts + first, counts);
     }
 }
 
 // A score that rounds to the very sum of its prices, or like that sum was clamped. The comparison
 // in double is exact, because the sum is an integer of 16 bits times a power of two.
-template <int kM, class T>
+template <int kW, class T>
 inline void decide_exactly(const T* scores, const QuantizedStrip& strip, const StripPrices& prices,
                            ThresholdedStrip& result) {
-    for (int i = 0; i < kM; ++i) {
+    for (int i = 0; i < kW; ++i) {
         for (std::uint64_t rest = result.undecided[i]; rest != 0; rest &= rest - 1) {
             const int c = __builtin_ctzll(rest);
-            const int price = prices.rows[c / kM * kM + i] + prices.columns[c];
+            const int price = prices.rows[c / kW * kW + i] + prices.columns[c];
             if (static_cast<double>(scores[i * kStripColumns + c]) > price * strip.unit[c]) {
                 result.kept[i] |= std::uint64_t{1} << c;
                 ++result.column_counts[c];
@@ -53,57 +53,59 @@ inline void decide_exactly(const T* scores, const QuantizedStrip& strip, const S
     }
 }
 
-template <int kM, class T>
+template <int kW, class T>
 inline void threshold(const T* scores, const QuantizedStrip& strip, const StripPrices& prices,
                       ThresholdedStrip& result) {
-    compare_int16<kM>(strip, prices, result);
-    decide_exactly<kM>(scores, strip, prices, result);
+    compare_int16<kW>(strip, prices, result);
+    decide_exactly<kW>(scores, strip, prices, result);
 }
 
-// Popcount of every field of kM bits, each in the lowest bits of its field.
-template <int kM>
+// Popcount of every field of kW bits, each in the lowest bits of its field.
+template <int kW>
 inline std::uint64_t field_counts(std::uint64_t bits) {
     bits -= bits >> 1 & 0x5555555555555555ULL;
     bits = (bits & 0x3333333333333333ULL) + (bits >> 2 & 0x3333333333333333ULL);
+    if constexpr (kW == 4) return bits;
     bits = (bits + (bits >> 4)) & 0x0f0f0f0f0f0f0f0fULL;
-    if constexpr (kM >= 16) bits = (bits + (bits >> 8)) & 0x00ff00ff00ff00ffULL;
-    if constexpr (kM >= 32) bits = (bits + (bits >> 16)) & 0x0000ffff0000ffffULL;
-    if constexpr (kM >= 64) bits = (bits + (bits >> 32)) & 0x00000000ffffffffULL;
+    if constexpr (kW >= 16) bits = (bits + (bits >> 8)) & 0x00ff00ff00ff00ffULL;
+    if constexpr (kW >= 32) bits = (bits + (bits >> 16)) & 0x0000ffff0000ffffULL;
+    if constexpr (kW >= 64) bits = (bits + (bits >> 32)) & 0x00000000ffffffffULL;
     return bits;
 }
 
-template <int kM>
-inline constexpr std::uint64_t kFieldMask = kM == 64 ? ~std::uint64_t{0}
-                                                     : (std::uint64_t{1} << (kM % 64)) - 1;
+template <int kW>
+inline constexpr std::uint64_t kFieldMask = kW == 64 ? ~std::uint64_t{0}
+                                                     : (std::uint64_t{1} << (kW % 64)) - 1;
 
 // The lowest bit of every field.
-template <int kM>
+template <int kW>
 constexpr std::uint64_t field_units() {
     std::uint64_t units = 0;
-    for (int c = 0; c < kStripColumns; c += kM) units |= std::uint64_t{1} << c;
+    for (int c = 0; c < kStripColumns; c += kW) units |= std::uint64_t{1} << c;
     return units;
 }
 
 // Bit g of the result is set if some bit of field g is.
-template <int kM>
+template <int kW>
 inline std::uint64_t any_in_field(std::uint64_t bits) {
     std::uint64_t tiles = 0;
-    for (int tile = 0; tile < kStripColumns / kM; ++tile)
-        tiles |= static_cast<std::uint64_t>((bits >> (tile * kM) & kFieldMask<kM>) != 0) << tile;
+    for (int tile = 0; tile < kStripColumns / kW; ++tile)
+        tiles |= static_cast<std::uint64_t>((bits >> (tile * kW) & kFieldMask<kW>) != 0) << tile;
     return tiles;
 }
 
 // Bit g is set if some row or column of tile g does not keep exactly n.
-template <int kM>
-inline std::uint64_t unbalanced_tiles(const ThresholdedStrip& strip, int n) {
-    const std::uint64_t expected = field_units<kM>() * static_cast<std::uint64_t>(n);
-    std::uint64_t wrong = 0;
-    for (int i = 0; i < kM; ++i) wrong |= field_counts<kM>(strip.kept[i]) ^ expected;
+template <int kW>
+inline std::uint64_t unbalanced_tiles(const ThresholdedStrip& strip, Pattern pattern) {
+    const std::uint64_t expected = field_units<kW>() * static_cast<std::uint64_t>(pattern.n);
+    std::uint64_t wrong = 0, wrong_columns = 0;
+    for (int i = 0; i < pattern.m; ++i) wrong |= field_counts<kW>(strip.kept[i]) ^ expected;
     for (int first = 0; first < kStripColumns; first += kLanes<Int16s>) {
         const Int16s counts = load<Int16s>(strip.column_counts + first);
-        wrong |= bits_of(counts != static_cast<std::int16_t>(n)) << first;
+        wrong_columns |= bits_of(counts != static_cast<std::int16_t>(pattern.n)) << first;
     }
-    return any_in_field<kM>(wrong);
+    const std::uint64_t real = field_units<kW>() * (~std::uint64_t{0} >> (64 - pattern.m));
+    return any_in_field<kW>(wrong | (wrong_columns & real));
 }
 
 }  // namespace tnm::TNM_ISA

@@ -24,10 +24,10 @@ inline __attribute__((always_inline)) Int16s high_halves(Int16s a, Int16s b) {
 }
 
 // One of log2(m) stages: swaps bit kDistance of the row number with that of the lane number.
-template <int kM, int kDistance>
+template <int kW, int kDistance>
 inline void transpose_stage(std::int16_t* lines) {
     if constexpr (kDistance < kLanes<Int16s>) {
-        for (int i = 0; i < kM; ++i) {
+        for (int i = 0; i < kW; ++i) {
             if (i & kDistance) continue;
             std::int16_t* upper = lines + i * kStripColumns;
             std::int16_t* lower = lines + (i + kDistance) * kStripColumns;
@@ -38,7 +38,7 @@ inline void transpose_stage(std::int16_t* lines) {
             }
         }
     } else {
-        for (int i = 0; i < kM; ++i) {
+        for (int i = 0; i < kW; ++i) {
             if (i & kDistance) continue;
             std::int16_t* upper = lines + i * kStripColumns;
             std::int16_t* lower = lines + (i + kDistance) * kStripColumns;
@@ -52,16 +52,16 @@ inline void transpose_stage(std::int16_t* lines) {
     }
 }
 
-template <int kM, int kDistance = kM / 2>
+template <int kW, int kDistance = kW / 2>
 inline void transpose_stages(std::int16_t* lines) {
-    transpose_stage<kM, kDistance>(lines);
-    if constexpr (kDistance > 1) transpose_stages<kM, kDistance / 2>(lines);
+    transpose_stage<kW, kDistance>(lines);
+    if constexpr (kDistance > 1) transpose_stages<kW, kDistance / 2>(lines);
 }
 
-template <int kM>
+template <int kW>
 inline void transpose_tiles(const std::int16_t* source, std::int16_t* target) {
-    std::memcpy(target, source, sizeof(std::int16_t) * kM * kStripColumns);
-    transpose_stages<kM>(target);
+    std::memcpy(target, source, sizeof(std::int16_t) * kW * kStripColumns);
+    transpose_stages<kW>(target);
 }
 
 }  // namespace tnm::TNM_ISA
