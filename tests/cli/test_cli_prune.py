@@ -206,3 +206,13 @@ def test_all_zero_layer(tnm: Tnm, tmp_path: Path) -> None:
     save_file({"w": np.zeros((8, 8), np.float32)}, tmp_path / "w.safetensors")
     result = tnm("prune", tmp_path / "w.safetensors", "--dry-run", "-p", "2:4", "--json")
     assert json.loads(result.out)["total"]["retained"]["optimal"] == 1.0
+
+
+def test_sums_beyond_float64(tnm: Tnm, tmp_path: Path) -> None:
+    weight = np.random.default_rng(1).uniform(0.5e308, 1.7e308, (8, 8))
+    np.save(tmp_path / "w.npy", weight)
+    options = ("-o", tmp_path / "out.npy", "-p", "2:4", "--json")
+    result = tnm("prune", tmp_path / "w.npy", *options)
+    assert result.status == 0, result.err
+    assert json.loads(result.out)["total"]["retained"]["optimal"] is None
+    assert keeps_exactly(np.load(tmp_path / "out.npy") != 0, 2, 4)

@@ -7,6 +7,7 @@ namespace tnm {
 namespace {
 
 constexpr double kNoArc = std::numeric_limits<double>::infinity();
+constexpr int kUnbounded = std::numeric_limits<int>::max();
 // Rows of weights are padded to whole vectors.
 constexpr int kPadding = 4;
 
@@ -22,10 +23,15 @@ void ResidualNetwork::build(const ScaledTile& tile, const double* row_prices,
     const int ground = exact_ ? 0 : 1;
     side_ = (std::max(rows_, columns_) + ground + kPadding - 1) / kPadding * kPadding;
     weights_.assign(static_cast<std::size_t>(2) * side_ * side_, kNoArc);
-    prices_.assign(nodes(), 0.0);
     flow_.assign(static_cast<std::size_t>(side_) * side_, 0);
-    excess_.assign(nodes(), 0);
+    start_nodes(row_prices, column_prices);
+    for (int i = 0; i < rows_; ++i) start_row(i, column_prices);
+    if (!exact_) start_ground();
+}
 
+void ResidualNetwork::start_nodes(const double* row_prices, const double* column_prices) {
+    prices_.assign(nodes(), 0.0);
+    excess_.assign(nodes(), 0);
     for (int i = 0; i < rows_; ++i) {
         prices_[i] = row_prices[i];
         excess_[i] = n_;
@@ -34,68 +40,54 @@ void ResidualNetwork::build(const ScaledTile& tile, const double* row_prices,
         prices_[side_ + j] = -column_prices[j];
         excess_[side_ + j] = -n_;
     }
-    for (int i = 0; i < rows_; ++i) {
-        const double* scores = tile.row(i);
-        for (int j = 0; j < columns_; ++j) {
-            const int kept = scores[j] - row_prices[i] - column_prices[j] > 0.0 ? 1 : 0;
-            flow_[index(i, j)] = kept;
-            excess_[i] -= kept;
-            excess_[side_ + j] += kept;
-            weights_[static_cast<std::size_t>(i) * side_ + j] = kept ? kNoArc : -scores[j];
-            weights_[static_cast<std::size_t>(side_ + j) * side_ + i] = kept ? scores[j] : kNoArc;
-        }
-    }
-    if (!exact_) connect_ground();
 }
 
-void ResidualNetwork::connect_ground() {
-    const int ground_row = rows_, ground_column = side_ + columns_;
-    // The ground absorbs what rows may send and provides what columns may receive.
-    excess_[ground_row] = n_ * columns_;
-    excess_[ground_column] = -n_ * rows_;
-    for (int i = 0; i < rows_; ++i) {
-        // Only a row of price zero may leave units unsent (complementary slackness).
-        const int units = prices_[i] == 0.0 ? std::max(0, excess_[i]) : 0;
-        flow_[index(i, columns_)] = units;
-        excess_[i] -= units;
-        excess_[ground_column] += units;
-        set_arcs(i, columns_);
-    }
+void ResidualNetwork::start_row(int row, const double* column_prices) {
+    const double* scores = tile_->row(row);
     for (int j = 0; j < columns_; ++j) {
-        const int units = prices_[side_ + j] == 0.0 ? std::max(0, -excess_[side_ + j]) : 0;
-        flow_[index(rows_, j)] = units;
-        excess_[side_ + j] += units;
-        excess_[ground_row] -= units;
-        set_arcs(rows_, j);
+        if (!exact_ && scores[j] <= 0.0) continue;
+        const int kept = scores[j] - prices_[row] - column_prices[j] > 0.0 ? 1 : 0;
+        flow_[index(row, j)] = kept;
+        excess_[row] -= kept;
+        excess_[side_ + j] += kept;
+        weights_[static_cast<std::size_t>(row) * side_ + j] = kept ? kNoArc : -scores[j];
+        weights_[static_cast<std::size_t>(side_ + j) * side_ + row] = kept ? scores[j] : kNoArc;
     }
-    const int through = std::max(0, excess_[ground_row]);
-    flow_[index(rows_, columns_)] = through;
-    excess_[ground_row] -= through;
-    excess_[ground_column] += through;
-    set_arcs(rows_, columns_);
 }
 
-int ResidualNetwork::units_per_arc(int row, int column) const {
-    const bool within_tile = row < rows_ && column < columns_;
-    return within_tile ? 1 : std::numeric_limits<int>::max();
+// The ground absorbs what rows need not send and provides what columns need not receive.
+void ResidualNetwork::start_ground() {
+    excess_[rows_] = n_ * columns_;
+    excess_[side_ + columns_] = -n_ * rows_;
+    for (int i = 0; i < rows_; ++i) set_arcs(i, columns_);
+    for (int j = 0; j <= columns_; ++j) set_arcs(rows_, j);
 }
 
 void ResidualNetwork::set_arcs(int row, int column) {
-    const bool within_tile = row < rows_ && column < columns_;
-    const double score = within_tile ? tile_->row(row)[column] : 0.0;
+    const bool within = in_tile(row, column);
+    const double score = within ? tile_->row(row)[column] : 0.0;
     const int flow = flow_[index(row, column)];
     weights_[static_cast<std::size_t>(row) * side_ + column] =
-        flow < units_per_arc(row, column) ? -score : kNoArc;
+        within && flow > 0 ? kNoArc : -score;
     weights_[static_cast<std::size_t>(side_ + column) * side_ + row] = flow > 0 ? score : kNoArc;
 }
 
-void ResidualNetwork::push(int from, int to) {
+int ResidualNetwork::capacity(int from, int to) const {
     const bool forward = is_row(from);
     const int row = forward ? from : to;
     const int column = (forward ? to : from) - side_;
-    flow_[index(row, column)] += forward ? 1 : -1;
-    excess_[from] -= 1;
-    excess_[to] += 1;
+    const int flow = flow_[index(row, column)];
+    if (!forward) return flow;
+    return in_tile(row, column) ? 1 - flow : kUnbounded;
+}
+
+void ResidualNetwork::push(int from, int to, int units) {
+    const bool forward = is_row(from);
+    const int row = forward ? from : to;
+    const int column = (forward ? to : from) - side_;
+    flow_[index(row, column)] += forward ? units : -units;
+    excess_[from] -= units;
+    excess_[to] += units;
     set_arcs(row, column);
 }
 
@@ -108,8 +100,11 @@ void ResidualNetwork::read_mask(TileMask& mask) const {
 
 void ResidualNetwork::read_prices(double* row_prices, double* column_prices) const {
     const double ground = exact_ ? 0.0 : prices_[rows_];
-    for (int i = 0; i < rows_; ++i) row_prices[i] = prices_[i] - ground;
-    for (int j = 0; j < columns_; ++j) column_prices[j] = ground - prices_[side_ + j];
+    // Rounding may leave a price of zero a hair below it; only above is it a bound.
+    const double least = exact_ ? -kNoArc : 0.0;
+    for (int i = 0; i < rows_; ++i) row_prices[i] = std::max(least, prices_[i] - ground);
+    for (int j = 0; j < columns_; ++j)
+        column_prices[j] = std::max(least, ground - prices_[side_ + j]);
 }
 
 }  // namespace tnm

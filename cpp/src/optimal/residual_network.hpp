@@ -7,9 +7,10 @@
 //     price = u_i of a row, -v_j of a column,   weight = -s_ij from a row, +s_ij from a column,
 // and infinity where there is no residual arc. Complementary slackness says: no cost is negative.
 //
-// "At most n" (edge tiles) adds one ground row and one ground column, joined by free arcs: row i
-// may send any of its n units to the ground, column j receive any of its n units from there. The
-// ground's price is the zero that the prices u, v >= 0 are measured from.
+// "At most n" (edge tiles) adds one ground row and one ground column, joined by free arcs of any
+// capacity: row i may send any of its n units to the ground, column j receive any of its n units
+// from there. The ground's price is the zero that the prices u, v >= 0 are measured from. Entries
+// whose score is not positive have no arcs: they are never kept.
 #pragma once
 
 #include <vector>
@@ -21,7 +22,8 @@ namespace tnm {
 
 class ResidualNetwork {
   public:
-    // Starts from the entries whose score exceeds the two prices.
+    // Starts from the entries whose score exceeds the two prices, and with nothing on the ground's
+    // arcs.
     void build(const ScaledTile& tile, const double* row_prices, const double* column_prices);
 
     // Nodes of one side are numbered from 0, columns from side() on; beyond rows() or columns()
@@ -29,6 +31,9 @@ class ResidualNetwork {
     int side() const { return side_; }
     int nodes() const { return 2 * side_; }
     bool is_row(int node) const { return node < side_; }
+    bool is_ground(int node) const {
+        return !exact_ && (node == rows_ || node == side_ + columns_);
+    }
     int first_opposite(int node) const { return is_row(node) ? side_ : 0; }
 
     const double* weights(int node) const {
@@ -40,8 +45,10 @@ class ResidualNetwork {
     // Units that must leave a node (positive) or come to it (negative).
     int excess(int node) const { return excess_[node]; }
 
-    // Sends one unit over the residual arc.
-    void push(int from, int to);
+    // Units that the residual arc can take.
+    int capacity(int from, int to) const;
+    // Sends units over the residual arc.
+    void push(int from, int to, int units);
 
     bool keeps(int row, int column) const { return flow_[index(row, column)] != 0; }
     void read_mask(TileMask& mask) const;
@@ -49,9 +56,11 @@ class ResidualNetwork {
 
   private:
     int index(int row, int column) const { return row * side_ + column; }
-    int units_per_arc(int row, int column) const;
+    bool in_tile(int row, int column) const { return row < rows_ && column < columns_; }
+    void start_nodes(const double* row_prices, const double* column_prices);
+    void start_row(int row, const double* column_prices);
+    void start_ground();
     void set_arcs(int row, int column);
-    void connect_ground();
 
     int rows_ = 0, columns_ = 0, n_ = 0, side_ = 0;
     bool exact_ = true;

@@ -6,11 +6,15 @@
 namespace tnm {
 namespace {
 
+// Of what a tile of "at most n" never keeps only the sign matters: it counts as zero.
+double relevant(double score, bool exact) { return exact ? score : std::max(score, 0.0); }
+
 int exponent_of_largest(const ScoreTile& tile) {
     double largest = 0.0;
     for (int i = 0; i < tile.rows; ++i) {
         const double* row = tile.row(i);
-        for (int j = 0; j < tile.columns; ++j) largest = std::max(largest, std::fabs(row[j]));
+        for (int j = 0; j < tile.columns; ++j)
+            largest = std::max(largest, std::fabs(relevant(row[j], tile.full())));
     }
     int exponent = 0;
     std::frexp(largest, &exponent);
@@ -33,7 +37,8 @@ void ScaledTile::assign(const ScoreTile& tile) {
     for (int i = 0; i < rows_; ++i) {
         const double* source = tile.row(i);
         double* target = values_.data() + static_cast<std::ptrdiff_t>(i) * columns_;
-        for (int j = 0; j < columns_; ++j) target[j] = source[j] * first * second;
+        for (int j = 0; j < columns_; ++j) 
+            target[j] = relevant(source[j], exact_) * first * second;
     }
 }
 

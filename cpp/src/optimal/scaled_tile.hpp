@@ -1,7 +1,8 @@
 // A tile's scores scaled by a power of two, so that the largest magnitude lies in [0.5, 1).
 //
 // The scaling is exact (short of underflow far below the largest score), keeps every order and
-// every tie, and lets the solver work at one magnitude whatever the data.
+// every tie, and lets the solver work at one magnitude whatever the data. On tiles of "at most n"
+// scores below zero become zero: neither is ever kept.
 #pragma once
 
 #include <cstddef>

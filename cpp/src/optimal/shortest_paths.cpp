@@ -17,21 +17,24 @@ double extended(double distance, double weight, double price, double opposite_pr
 
 void ShortestPaths::fill_tight_arcs(ResidualNetwork& network) {
     const int side = network.side();
-    const double* prices = network.prices();
     for (int row = 0; row < side; ++row) {
         if (network.excess(row) <= 0) continue;
         const double* weights = network.weights(row);
         order_.clear();
         for (int column = side; column < 2 * side; ++column)
             if (network.excess(column) < 0 &&
-                weights[column - side] + (prices[row] - prices[column]) == 0.0)
+                weights[column - side] + (network.prices()[row] - network.prices()[column]) == 0.0)
                 order_.push_back(column);
         // The neediest columns first, so that rows that come later still find room.
-        std::stable_sort(order_.begin(), order_.end(),
-                         [&](int a, int b) { return network.excess(a) < network.excess(b); });
+        std::stable_sort(order_.begin(), order_.end(), [&](int a, int b) {
+            if (network.is_ground(a) != network.is_ground(b)) return network.is_ground(b);
+            return network.excess(a) < network.excess(b);
+        });
         for (const int column : order_) {
-            if (network.excess(row) == 0) break;
-            network.push(row, column);
+            const int units = std::min({network.excess(row), -network.excess(column),
+                                        network.capacity(row, column)});
+            if (units == 0) break;
+            network.push(row, column, units);
         }
     }
 }
@@ -100,23 +103,84 @@ int ShortestPaths::predecessor(const ResidualNetwork& network, int node, double 
     return -1;
 }
 
-void ShortestPaths::augment(ResidualNetwork& network, int sink) {
-    const double length = distances_[sink];
+// Fills `path_` from a source to the sink that the search has reached.
+void ShortestPaths::trace_back(const ResidualNetwork& network, int sink) {
     int node = sink;
-    double distance = length;
+    double distance = distances_[sink];
     std::size_t before = closed_.size();
-    order_.clear();
-    order_.push_back(sink);
+    path_.clear();
+    path_.push_back(sink);
     while (network.excess(node) <= 0) {
         const int c = predecessor(network, node, distance, before);
         node = closed_[c].node;
         distance = closed_[c].distance;
         before = static_cast<std::size_t>(c);
-        order_.push_back(node);
+        path_.push_back(node);
     }
-    for (const auto& [closed, closed_distance] : closed_)
-        network.prices()[closed] -= length - closed_distance;
-    for (std::size_t k = order_.size() - 1; k > 0; --k) network.push(order_[k], order_[k - 1]);
+    std::reverse(path_.begin(), path_.end());
+}
+
+void ShortestPaths::move_prices(ResidualNetwork& network, double length) const {
+    for (const auto& [node, distance] : closed_) network.prices()[node] -= length - distance;
+}
+
+void ShortestPaths::send_along_path(ResidualNetwork& network) const {
+    int units = std::min(network.excess(path_.front()), -network.excess(path_.back()));
+    for (std::size_t k = 1; k < path_.size(); ++k)
+        units = std::min(units, network.capacity(path_[k - 1], path_[k]));
+    for (std::size_t k = 1; k < path_.size(); ++k) network.push(path_[k - 1], path_[k], units);
+}
+
+// Whether arcs of cost zero may lead to anywhere but the sink just served: to a node at the same
+// distance. Without ties they never do, and looking for such paths would be in vain.
+bool ShortestPaths::may_have_company(const ResidualNetwork& network, int sink,
+                                     double length) const {
+    if (network.excess(sink) < 0) return true;
+    for (int node = 0; node < network.nodes(); ++node)
+        if (distances_[node] <= length && node != sink) return true;
+    return false;
+}
+
+// The node to go on with from `node` over an arc of cost zero, or -1.
+int ShortestPaths::tight_successor(const ResidualNetwork& network, int node) const {
+    const int first = network.first_opposite(node);
+    const double* weights = network.weights(node);
+    const double price = network.prices()[node];
+    const double* opposite_prices = network.prices() + first;
+    int found = -1;
+    for (int k = 0; k < network.side(); ++k) {
+        if (weights[k] + (price - opposite_prices[k]) > 0.0 || visited_[first + k]) continue;
+        if (network.excess(first + k) < 0) return first + k;
+        if (found < 0) found = first + k;
+    }
+    return found;
+}
+
+// Depth first. A node that leads nowhere stays visited for the rest of the round.
+bool ShortestPaths::find_tight_path(const ResidualNetwork& network, int source) {
+    path_.assign(1, source);
+    visited_[source] = 1;
+    while (!path_.empty()) {
+        const int node = tight_successor(network, path_.back());
+        if (node < 0) {
+            path_.pop_back();
+            continue;
+        }
+        path_.push_back(node);
+        if (network.excess(node) < 0) return true;
+        visited_[node] = 1;
+    }
+    return false;
+}
+
+void ShortestPaths::send_over_tight_arcs(ResidualNetwork& network) {
+    visited_.assign(network.nodes(), 0);
+    for (int source = 0; source < network.nodes(); ++source) {
+        while (network.excess(source) > 0 && find_tight_path(network, source)) {
+            send_along_path(network);
+            for (const int node : path_) visited_[node] = 0;
+        }
+    }
 }
 
 void ShortestPaths::balance(ResidualNetwork& network) {
@@ -125,7 +189,11 @@ void ShortestPaths::balance(ResidualNetwork& network) {
         if (sinks_.empty()) return;
         const int sink = search(network);
         if (sink < 0) return;
-        augment(network, sink);
+        const double length = distances_[sink];
+        trace_back(network, sink);
+        move_prices(network, length);
+        send_along_path(network);
+        if (may_have_company(network, sink, length)) send_over_tight_arcs(network);
     }
 }
 

@@ -7,14 +7,15 @@
 
 namespace tnm {
 
-// Successive shortest paths with potentials: each round is one search by Dijkstra's algorithm over
-// the costs, from all nodes with units to send to the nearest node that wants one; prices move by
-// the distances so that no cost becomes negative. Ties: a node that wants a unit comes first, then
-// the lowest row, then the lowest column.
+// The primal-dual method: each round is one search by Dijkstra's algorithm over the costs, from all
+// nodes with units to send to the nearest node that wants one. Prices move by the distances, so
+// that no cost becomes negative and the path found costs nothing; units go over it, and over as
+// many other paths of arcs of cost zero as a depth-first search finds. Ties, in both searches: a
+// node that wants a unit comes first, then the lowest row, then the lowest column.
 class ShortestPaths {
   public:
     // Sends units over arcs of cost zero from rows with excess to columns in need, as many as a
-    // single greedy pass finds. Prices stay.
+    // single greedy pass finds, the ground last. Prices stay.
     void fill_tight_arcs(ResidualNetwork& network);
 
     // Runs until no node has excess.
@@ -32,12 +33,20 @@ class ShortestPaths {
     void close(const ResidualNetwork& network, int node);
     int predecessor(const ResidualNetwork& network, int node, double distance,
                     std::size_t before) const;
-    void augment(ResidualNetwork& network, int sink);
+    void trace_back(const ResidualNetwork& network, int sink);
+    void move_prices(ResidualNetwork& network, double length) const;
+    void send_along_path(ResidualNetwork& network) const;
+    bool may_have_company(const ResidualNetwork& network, int sink, double length) const;
+    void send_over_tight_arcs(ResidualNetwork& network);
+    bool find_tight_path(const ResidualNetwork& network, int source);
+    int tight_successor(const ResidualNetwork& network, int node) const;
 
     std::vector<double> distances_;  // infinity where not reached, or closed
     std::vector<double> search_prices_;
     std::vector<Closed> closed_;
     std::vector<int> sinks_, order_;
+    std::vector<int> path_;               // from a source to a sink
+    std::vector<unsigned char> visited_;  // on the path, or known to lead nowhere
 };
 
 }  // namespace tnm

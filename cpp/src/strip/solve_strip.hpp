@@ -5,21 +5,33 @@
 #include "strip/price_sweeps.hpp"
 #include "strip/quantize.hpp"
 #include "strip/threshold.hpp"
+#include "strip/ties.hpp"
 #include "strip/transpose.hpp"
 
 namespace tnm::TNM_ISA {
 
+// What the stages of one strip hand to each other.
+struct StripState {
+    QuantizedStrip quantized;
+    StripPrices prices;
+    ThresholdedStrip thresholded;
+    alignas(64) std::int16_t real_lanes[kStripColumns];
+};
+
 template <int kW, class T>
-inline bool balance_tile(const T* scores, int tile, Pattern pattern,
-                         const std::int16_t* column_counts, StripSolution& solution) {
+inline bool balance_tile(const T* scores, int tile, Pattern pattern, const StripState& state,
+                         StripSolution& solution) {
     const int first = tile * kW, m = pattern.m;
+    const StripPrices& prices = state.prices;
+    const double unit = state.quantized.unit[first];
     TileAugmenter<kW, T> augmenter;
     augmenter.begin(scores + first, pattern);
     for (int k = 0; k < m; ++k)
-        augmenter.set_row(k, solution.kept[k] >> first & kFieldMask<kW>,
-                          solution.row_prices[first + k]);
+        augmenter.set_row(k, state.thresholded.kept[k] >> first & kFieldMask<kW>,
+                          prices.rows[first + k] * unit);
     for (int k = 0; k < m; ++k)
-        augmenter.set_column(k, column_counts[first + k], solution.column_prices[first + k]);
+        augmenter.set_column(k, state.thresholded.column_counts[first + k],
+                             prices.columns[first + k] * unit);
     if (!augmenter.balance(m / 2)) return false;
     for (int k = 0; k < m; ++k) {
         solution.kept[k] =
@@ -30,36 +42,102 @@ inline bool balance_tile(const T* scores, int tile, Pattern pattern,
     return true;
 }
 
+template <int kW, class T>
+inline void balance_tiles(const T* scores, std::uint64_t tiles, Pattern pattern,
+                          const StripState& state, StripSolution& solution) {
+    for (; tiles != 0; tiles &= tiles - 1) {
+        const int tile = __builtin_ctzll(tiles);
+        if (!balance_tile<kW>(scores, tile, pattern, state, solution))
+            solution.unsolved |= std::uint64_t{1} << tile;
+    }
+}
+
+// Copies mask and prices of the given tiles from the threshold's result.
+template <int kW>
+inline void accept(const StripState& state, std::uint64_t lanes, StripSolution& solution) {
+    for (int i = 0; i < kW; ++i)
+        solution.kept[i] = (solution.kept[i] & ~lanes) | (state.thresholded.kept[i] & lanes);
+    for (int c = 0; c < kStripColumns; ++c) {
+        if ((lanes >> c & 1) == 0) continue;
+        solution.row_prices[c] = state.prices.rows[c] * state.quantized.unit[c];
+        solution.column_prices[c] = state.prices.columns[c] * state.quantized.unit[c];
+    }
+}
+
+template <int kW>
+inline void fill_tight(int tile, Pattern pattern, ThresholdedStrip& strip) {
+    const int first = tile * kW, m = pattern.m, n = pattern.n;
+    TightFill<kW> fill;
+    for (int i = 0; i < m; ++i) {
+        const std::uint64_t kept = strip.kept[i] >> first & kFieldMask<kW>;
+        fill.set_row(i, kept, strip.undecided[i] >> first & kFieldMask<kW>,
+                     n - static_cast<int>(field_counts<64>(kept)));
+    }
+    for (int j = 0; j < m; ++j) fill.set_column_need(j, n - strip.column_counts[first + j]);
+    fill.run(m);
+    for (int j = 0; j < m; ++j) strip.column_counts[first + j] = 0;
+    for (int i = 0; i < m; ++i) {
+        strip.kept[i] = (strip.kept[i] & ~(kFieldMask<kW> << first)) | fill.kept(i) << first;
+        for (int j = 0; j < m; ++j)
+            strip.column_counts[first + j] = static_cast<std::int16_t>(
+                strip.column_counts[first + j] + static_cast<int>(fill.kept(i) >> j & 1));
+    }
+}
+
+// A second attempt at the tiles in `tiles`, from which too much was missing.
+template <int kW, bool kPadded, class T>
+__attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t tiles,
+                                                Pattern pattern, StripState& state,
+                                                StripSolution& solution) {
+    std::uint64_t exact[kW];
+    alignas(64) std::int16_t price_bits[kStripColumns];
+    const std::int16_t* real_lanes = kPadded ? state.real_lanes : nullptr;
+    QuantizedStrip& strip = state.quantized;
+    StripPrices& prices = state.prices;
+    find_exact_entries<kW>(scores, strip, exact);
+    find_lattices<kW>(strip, exact, pattern.m, price_bits);
+    for (int c = 0; c < kStripColumns; ++c)
+        prices.columns[c] = static_cast<std::int16_t>(prices.columns[c] & price_bits[c]);
+    sweep_side_to_nth<kW>(strip.by_column, prices.columns, real_lanes, price_bits, pattern.n, prices.rows);
+    sweep_side_to_nth<kW>(strip.by_row, prices.rows, real_lanes, price_bits, pattern.n, prices.columns);
+    threshold_with_ties<kW>(scores, strip, prices, exact, state.thresholded);
+
+    std::uint64_t lanes = 0;
+    for (std::uint64_t rest = tiles; rest != 0; rest &= rest - 1) {
+        const int tile = __builtin_ctzll(rest);
+        fill_tight<kW>(tile, pattern, state.thresholded);
+        lanes |= kFieldMask<kW> << (tile * kW);
+    }
+    accept<kW>(state, lanes, solution);
+    solution.unsolved &= ~tiles;
+    balance_tiles<kW>(scores, unbalanced_tiles<kW>(state.thresholded, pattern) & tiles, pattern, state,
+                      solution);
+}
+
 // kPadded: m is smaller than the field. kN: n if known at compile time, else 0.
 template <int kW, bool kPadded, int kN, class T>
 void solve_strip(const T* scores, Pattern pattern, StripSolution& solution) {
-    QuantizedStrip strip;
-    StripPrices prices;
-    ThresholdedStrip result;
-    alignas(64) std::int16_t real_lanes[kStripColumns];
+    StripState state;
+    QuantizedStrip& strip = state.quantized;
     quantize<kW>(scores, pattern, strip);
-    start_from_column_means<kW>(strip.by_row, prices.columns);
+    start_from_column_means<kW>(strip.by_row, state.prices.columns);
     if constexpr (kPadded) {
-        mark_real_lanes<kW>(pattern.m, real_lanes);
-        exclude_padding<kW>(pattern.m, real_lanes, strip.by_row);
+        mark_real_lanes<kW>(pattern.m, state.real_lanes);
+        exclude_padding<kW>(pattern.m, state.real_lanes, strip.by_row);
     }
     transpose_tiles<kW>(strip.by_row, strip.by_column);
-    propose_prices<kW, kN>(strip, kPadded ? real_lanes : nullptr, pattern.n, prices);
-    threshold<kW>(scores, strip, prices, result);
+    propose_prices<kW, kN>(strip, kPadded ? state.real_lanes : nullptr, pattern.n, state.prices);
+    threshold<kW>(scores, strip, state.prices, state.thresholded);
 
-    for (int i = 0; i < kW; ++i) solution.kept[i] = result.kept[i];
-    for (int c = 0; c < kStripColumns; ++c) {
-        solution.row_prices[c] = prices.rows[c] * strip.unit[c];
-        solution.column_prices[c] = prices.columns[c] * strip.unit[c];
-    }
+    accept<kW>(state, ~std::uint64_t{0}, solution);
     solution.out_of_range = any_in_field<kW>(strip.out_of_range);
-    solution.unsolved = solution.out_of_range;
-    std::uint64_t unbalanced = unbalanced_tiles<kW>(result, pattern) & ~solution.unsolved;
-    for (; unbalanced != 0; unbalanced &= unbalanced - 1) {
-        const int tile = __builtin_ctzll(unbalanced);
-        if (!balance_tile<kW>(scores, tile, pattern, result.column_counts, solution))
-            solution.unsolved |= std::uint64_t{1} << tile;
-    }
+    solution.unsolved = 0;
+    balance_tiles<kW>(scores,
+                      unbalanced_tiles<kW>(state.thresholded, pattern) & ~solution.out_of_range,
+                      pattern, state, solution);
+    if (solution.unsolved != 0)
+        solve_tied_tiles<kW, kPadded>(scores, solution.unsolved, pattern, state, solution);
+    solution.unsolved |= solution.out_of_range;
 }
 
 }  // namespace tnm::TNM_ISA

@@ -82,10 +82,12 @@ def find_mask(
         except ValueError as error:
             raise CommandError(f"{info.name}: {error}") from None
         mask_view[..., rows, :] = solved.masks[settings.method.value]
-        _add_panel(report, panel, solved, settings)
+        with np.errstate(over="ignore"):  # float64 weights near its limit: their sum is inf
+            _add_panel(report, panel, solved, settings)
         advance(panel.size)
     report.kept = int(np.count_nonzero(mask))
-    report.kept_scores["unstructured"] = _unstructured_score(array, settings)
+    with np.errstate(over="ignore"):
+        report.kept_scores["unstructured"] = _unstructured_score(array, settings)
     return mask, report
 
 

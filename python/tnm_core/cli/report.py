@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,10 +51,15 @@ class LayerReport:
             "entries": self.entries,
             "kept": self.kept,
             "density": self.density,
-            "retained": {kind: self.retained(kind) for kind in self.kept_scores},
+            "retained": {kind: _or_null(self.retained(kind)) for kind in self.kept_scores},
             "seconds": self.seconds,
-            "worst_gap": self.worst_gap,
+            "worst_gap": None if self.worst_gap is None else _or_null(self.worst_gap),
         }
+
+
+def _or_null(value: float) -> float | None:
+    """JSON knows no NaN, which is what sums beyond the range of float64 end in."""
+    return value if math.isfinite(value) else None
 
 
 def total_of(layers: Iterable[LayerReport]) -> LayerReport:
