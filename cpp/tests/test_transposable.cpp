@@ -228,6 +228,24 @@ void test_smallest_denormals() {
         }
 }
 
+// Totals of a tile may be infinite, prices and the gap may not.
+void test_largest_doubles() {
+    std::uint64_t seed = 755;
+    for (const auto& [n, m] : {std::pair{1, 2}, std::pair{2, 4}, std::pair{3, 5}, std::pair{1, 8},
+                               std::pair{4, 8}, std::pair{8, 16}, std::pair{40, 65}})
+        for (const bool extremes_only : {false, true}) {
+            Random random(seed++);
+            Array array(Dtype::float64, {m + 1, 2 * m + 1});
+            for (std::int64_t flat = 0; flat < array.size(); ++flat) {
+                const double size = extremes_only ? 1.0 : 1.0 - 0.5 * random.uniform();
+                const double sign = random.between(0, 1) ? 1.0 : -1.0;
+                array.set(flat, sign * size * std::numeric_limits<double>::max());
+            }
+            check_optimal(array, {n, m}, Score::abs);
+            check_optimal(array, {n, m}, Score::identity);
+        }
+}
+
 // Both zeros are the same score.
 void test_signed_zeros() {
     for (const auto& [n, m] : {std::pair{2, 4}, std::pair{4, 8}, std::pair{6, 16}})
@@ -396,6 +414,7 @@ int main(int argc, char** argv) {
                          {"place_does_not_matter", test_place_does_not_matter},
                          {"unlike_magnitudes", test_unlike_magnitudes},
                          {"smallest_denormals", test_smallest_denormals},
+                         {"largest_doubles", test_largest_doubles},
                          {"signed_zeros", test_signed_zeros},
                          {"every_dtype", test_every_dtype},
                          {"integer_extremes", test_integer_extremes},

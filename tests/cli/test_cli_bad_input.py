@@ -137,13 +137,21 @@ def _not_a_zip(path: Path) -> None:
     path.write_bytes(b"not a zip archive")
 
 
-@pytest.mark.parametrize("damage", [_truncate, _flip_data, _duplicate, _not_a_zip])
-def test_bad_npz(tnm: Tnm, tmp_path: Path, damage: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(
+    ("damage", "word"),
+    [
+        (_truncate, "cannot be read"),
+        (_flip_data, "CRC"),
+        (_duplicate, "'w.npy' twice"),
+        (_not_a_zip, "not a zip"),
+    ],
+)
+def test_bad_npz(tnm: Tnm, tmp_path: Path, damage: Callable[[Path], None], word: str) -> None:
     path = tmp_path / "bad.npz"
     np.savez(path, w=np.random.default_rng(0).standard_normal((16, 16)))
     damage(path)
     before = snapshot(tmp_path)
-    tnm("prune", path, "-o", tmp_path / "out.npz", "-p", "2:4").assert_refused("bad.npz")
+    tnm("prune", path, "-o", tmp_path / "out.npz", "-p", "2:4").assert_refused("bad.npz", word)
     assert snapshot(tmp_path) == before
 
 

@@ -1,6 +1,7 @@
 #include "optimal/optimal_solver.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "optimal/refine_prices.hpp"
 
@@ -39,12 +40,27 @@ void OptimalSolver::start() {
     paths_.fill_tight_arcs(network_);
 }
 
+// Sums |score| over the kept entries, row by row until it is `enough`.
+double OptimalSolver::kept_magnitude(const TileMask& mask, double enough) const {
+    double magnitude = 0.0;
+    for (int i = 0; i < tile_.rows() && magnitude < enough; ++i)
+        for (int j = 0; j < tile_.columns(); ++j)
+            if (mask.test(i, j)) magnitude += std::fabs(tile_.row(i)[j]);
+    return magnitude;
+}
+
 void OptimalSolver::solve(const ScoreTile& scores, TileMask& mask, TilePrices* prices) {
     tile_.assign(scores);
     if (tile_.exact() && tile_.n() == tile_.rows()) return keep_everything(mask, prices);
     start();
     paths_.balance(network_);
     network_.read_mask(mask);
+    // The largest magnitude of a scaled tile is at least 1/2, unless all are zero. Of scores that
+    // are not negative, more than that is always kept.
+    if (needs_polish(kept_magnitude(mask, 0.5), tile_.largest())) {
+        polish_.run(network_);
+        network_.read_mask(mask);
+    }
     if (prices == nullptr) return;
     prices->exponent = tile_.exponent();
     network_.read_prices(prices->row.data(), prices->column.data());

@@ -1,6 +1,8 @@
-// The optimal mask of a tile of any shape: warm start, threshold, shortest augmenting paths.
+// The optimal mask of a tile of any shape: warm start, threshold, shortest augmenting paths,
+// and a polish where the kept scores are tiny.
 #pragma once
 
+#include "optimal/polish.hpp"
 #include "optimal/residual_network.hpp"
 #include "optimal/scaled_tile.hpp"
 #include "optimal/shortest_paths.hpp"
@@ -15,11 +17,13 @@ class OptimalSolver final : public TileSolver {
   private:
     void keep_everything(TileMask& mask, TilePrices* prices) const;
     void start();
+    double kept_magnitude(const TileMask& mask, double enough) const;
 
     ScaledTile tile_;
     WarmStart warm_start_;
     ResidualNetwork network_;
     ShortestPaths paths_;
+    Polish polish_;
     TilePrices proposed_;
 };
 

@@ -67,8 +67,7 @@ void ResidualNetwork::set_arcs(int row, int column) {
     const bool within = in_tile(row, column);
     const double score = within ? tile_->row(row)[column] : 0.0;
     const int flow = flow_[index(row, column)];
-    weights_[static_cast<std::size_t>(row) * side_ + column] =
-        within && flow > 0 ? kNoArc : -score;
+    weights_[static_cast<std::size_t>(row) * side_ + column] = within && flow > 0 ? kNoArc : -score;
     weights_[static_cast<std::size_t>(side_ + column) * side_ + row] = flow > 0 ? score : kNoArc;
 }
 

@@ -7,18 +7,18 @@ namespace tnm {
 namespace {
 
 // Of what a tile of "at most n" never keeps only the sign matters: it counts as zero.
-double relevant(double score, bool exact) { return exact ? score : std::max(score, 0.0); }
+double relevant(double score, bool exact) {
+    return exact ? score : std::max(score, 0.0);
+}
 
-int exponent_of_largest(const ScoreTile& tile) {
+double largest_magnitude(const ScoreTile& tile) {
     double largest = 0.0;
     for (int i = 0; i < tile.rows; ++i) {
         const double* row = tile.row(i);
         for (int j = 0; j < tile.columns; ++j)
             largest = std::max(largest, std::fabs(relevant(row[j], tile.full())));
     }
-    int exponent = 0;
-    std::frexp(largest, &exponent);
-    return exponent;
+    return largest;
 }
 
 }  // namespace
@@ -28,7 +28,8 @@ void ScaledTile::assign(const ScoreTile& tile) {
     columns_ = tile.columns;
     n_ = tile.pattern.n;
     exact_ = tile.full();
-    exponent_ = exponent_of_largest(tile);
+    exponent_ = 0;
+    largest_ = std::frexp(largest_magnitude(tile), &exponent_);
     values_.resize(static_cast<std::size_t>(rows_) * columns_);
 
     // Two factors: 2^-exponent itself may be beyond the range of double.
@@ -37,8 +38,7 @@ void ScaledTile::assign(const ScoreTile& tile) {
     for (int i = 0; i < rows_; ++i) {
         const double* source = tile.row(i);
         double* target = values_.data() + static_cast<std::ptrdiff_t>(i) * columns_;
-        for (int j = 0; j < columns_; ++j) 
-            target[j] = relevant(source[j], exact_) * first * second;
+        for (int j = 0; j < columns_; ++j) target[j] = relevant(source[j], exact_) * first * second;
     }
 }
 

@@ -21,6 +21,8 @@ class ScaledTile {
     int n() const { return n_; }
     // Exactly n in each row and column, or at most n.
     bool exact() const { return exact_; }
+    // The largest magnitude, scaled.
+    double largest() const { return largest_; }
     // original score = scaled score * 2^exponent
     int exponent() const { return exponent_; }
     const double* row(int i) const {
@@ -30,6 +32,7 @@ class ScaledTile {
   private:
     std::vector<double> values_;
     int rows_ = 0, columns_ = 0, n_ = 0, exponent_ = 0;
+    double largest_ = 0.0;
     bool exact_ = true;
 };
 

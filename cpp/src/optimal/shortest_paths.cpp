@@ -31,8 +31,8 @@ void ShortestPaths::fill_tight_arcs(ResidualNetwork& network) {
             return network.excess(a) < network.excess(b);
         });
         for (const int column : order_) {
-            const int units = std::min({network.excess(row), -network.excess(column),
-                                        network.capacity(row, column)});
+            const int units = std::min(
+                {network.excess(row), -network.excess(column), network.capacity(row, column)});
             if (units == 0) break;
             network.push(row, column, units);
         }

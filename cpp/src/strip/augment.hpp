@@ -18,7 +18,8 @@ inline constexpr double kInfinity = __builtin_inf();
 template <int kW, class T>
 class TileAugmenter {
   public:
-    // `scores` points at the tile's first entry in the strip.
+    // `scores` points at the tile's first entry in the strip. The caller then sets every row and
+    // column, and calls count_excess().
     void begin(const T* scores, Pattern pattern) {
         scores_ = scores;
         m_ = pattern.m;
@@ -26,18 +27,30 @@ class TileAugmenter {
         for (int k = m_; k < kSide; ++k) {
             kept_[k] = 0;
             row_price_[k] = column_price_[k] = 0.0;
-            excess_[k] = excess_[kSide + k] = 0;
         }
     }
 
     void set_row(int i, std::uint64_t kept, double price) {
         kept_[i] = kept;
         row_price_[i] = price;
-        set_excess(i, n_ - static_cast<int>(field_counts<64>(kept)));
     }
     void set_column(int j, int count, double price) {
+        excess_[kSide + j] = static_cast<std::int16_t>(count - n_);
         column_price_[j] = price;
-        set_excess(kSide + j, count - n_);
+    }
+    void count_excess() {
+        for (int i = 0; i < m_; ++i)
+            excess_[i] = static_cast<std::int16_t>(n_ - static_cast<int>(field_counts<64>(kept_[i])));
+        for (int k = m_; k < kSide; ++k) excess_[k] = excess_[kSide + k] = 0;
+        for (int node = 0; node < kNodes; ++node) {
+            if (excess_[node] == 0) continue;
+            if (excess_[node] > 0) {
+                sources_[source_count_++] = static_cast<std::int16_t>(node);
+                missing_ += excess_[node];
+            } else {
+                sinks_[sink_count_++] = static_cast<std::int16_t>(node);
+            }
+        }
     }
 
     std::uint64_t kept(int i) const { return kept_[i]; }
@@ -66,14 +79,6 @@ class TileAugmenter {
     };
 
     static constexpr bool is_row(int node) { return node < kSide; }
-
-    void set_excess(int node, int units) {
-        excess_[node] = static_cast<std::int16_t>(units);
-        sources_[source_count_] = sinks_[sink_count_] = static_cast<std::int16_t>(node);
-        source_count_ += units > 0;
-        sink_count_ += units < 0;
-        missing_ += units > 0 ? units : 0;
-    }
 
     static void remove_node(std::int16_t* nodes, int& count, int node) {
         int k = 0;
@@ -108,14 +113,31 @@ class TileAugmenter {
         Doubles least = load<Doubles>(distance_);
         for (int node = kLanes<Doubles>; node < kNodes; node += kLanes<Doubles>)
             least = minimum(least, load<Doubles>(distance_ + node));
-        double best = least[0];
-        for (int lane = 1; lane < kLanes<Doubles>; ++lane) best = least[lane] < best ? least[lane] : best;
+        least = spread_minimum(least);
+        const double best = least[0];
         for (int s = 0; s < sink_count_; ++s)
             if (distance_[sinks_[s]] == best) return sinks_[s];
-        for (int node = 0;; node += kLanes<Doubles>) {
-            const std::uint64_t equal = bits_of(load<Doubles>(distance_ + node) == best);
-            if (equal != 0) return node + __builtin_ctzll(equal);
+        for (int half = 0;; half += 64) {
+            std::uint64_t equal = 0;
+            for (int node = half; node < half + 64 && node < kNodes; node += kLanes<Doubles>)
+                equal |= bits_of(load<Doubles>(distance_ + node) == least) << (node - half);
+            if (equal != 0) return half + __builtin_ctzll(equal);
         }
+    }
+
+    template <int kDistance = kLanes<Doubles> / 2>
+    static Doubles spread_minimum(Doubles vector) {
+        vector = minimum(vector, swap_lanes<kDistance>(vector));
+        if constexpr (kDistance > 1) return spread_minimum<kDistance / 2>(vector);
+        return vector;
+    }
+
+    // Writes a whole vector: a single element would have to leave the store buffer before the vector
+    // around it could be loaded again.
+    static void set_infinite(double* values, int k) {
+        double* block = values + k / kLanes<Doubles> * kLanes<Doubles>;
+        const Int64s is_k = lane_bits(std::uint64_t{1} << k % kLanes<Doubles>);
+        store(block, is_k ? splat<Doubles>(kInfinity) : load<Doubles>(block));
     }
 
     // The distance over an arc of reduced cost `cost`, which rounding may leave a hair below zero.
@@ -131,7 +153,7 @@ class TileAugmenter {
     // Arcs row -> column: entries that are dropped.
     void close_row(int i) {
         const double distance = distance_[i];
-        distance_[i] = kInfinity;
+        set_infinite(distance_, i);
         closed_rows_ |= std::uint64_t{1} << i;
         const T* scores = scores_ + i * kStripColumns;
         double* distances = distance_ + kSide;
@@ -157,8 +179,8 @@ class TileAugmenter {
     // Arcs column -> row: entries that are kept.
     void close_column(int j) {
         const double distance = distance_[kSide + j];
-        distance_[kSide + j] = kInfinity;
-        search_price_[j] = kInfinity;
+        set_infinite(distance_, kSide + j);
+        set_infinite(search_price_, j);
         const std::uint64_t open = column_bits(j) & ~closed_rows_;
         const double price = column_price_[j];
         for (int i = 0; i < kSide; i += kLanes<Doubles>) {

@@ -90,9 +90,22 @@ inline void start_from_column_means(const std::int16_t* by_row, std::int16_t* co
     }
 }
 
+// One entry a sweep over rows and columns. More sweeps leave less to the augmenting paths, whose
+// cost grows faster with the size of the tile: measured, not derived.
+template <int kW>
 inline constexpr Overshoot kSchedule[] = {Overshoot::none,          Overshoot::quarter,
                                           Overshoot::three_eighths, Overshoot::three_eighths,
                                           Overshoot::half,          Overshoot::none};
+template <>
+inline constexpr Overshoot kSchedule<4>[] = {Overshoot::none, Overshoot::quarter, Overshoot::none};
+template <>
+inline constexpr Overshoot kSchedule<32>[] = {
+    Overshoot::none, Overshoot::quarter, Overshoot::three_eighths, Overshoot::three_eighths,
+    Overshoot::half, Overshoot::half,    Overshoot::half,          Overshoot::none};
+template <>
+inline constexpr Overshoot kSchedule<8>[] = {Overshoot::none, Overshoot::quarter,
+                                             Overshoot::quarter, Overshoot::three_eighths,
+                                             Overshoot::none};
 
 // Improves on the column prices that `prices` starts with. kN is n where that is worth a copy of the
 // code of its own, else 0.
@@ -101,7 +114,7 @@ inline void propose_prices(const QuantizedStrip& strip, const std::int16_t* real
                            StripPrices& prices) {
     for (int c = 0; c < kStripColumns; ++c) prices.rows[c] = 0;
     bool first = true;
-    for (const Overshoot share : kSchedule) {
+    for (const Overshoot share : kSchedule<kW>) {
         sweep_side<kW, kN>(strip.by_column, prices.columns, real_lanes, n, share, prices.rows);
         sweep_side<kW, kN>(strip.by_row, prices.rows, real_lanes, n,
                            first ? Overshoot::none : share, prices.columns);

@@ -32,6 +32,7 @@ inline bool balance_tile(const T* scores, int tile, Pattern pattern, const Strip
     for (int k = 0; k < m; ++k)
         augmenter.set_column(k, state.thresholded.column_counts[first + k],
                              prices.columns[first + k] * unit);
+    augmenter.count_excess();
     if (!augmenter.balance(m / 2)) return false;
     for (int k = 0; k < m; ++k) {
         solution.kept[k] =
