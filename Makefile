@@ -17,7 +17,7 @@ DEMO_LAYER := encoder.layer.0.intermediate.dense.weight
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test test-cpp test-python lint clean
+.PHONY: help demo bench test test-cpp test-python lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -35,6 +35,10 @@ $(VENV)/.installed: $(SOURCES) | $(VENV)/.created
 
 $(VENV)/.installed-test: $(SOURCES) | $(VENV)/.created
 	$(PIP) install '.[test]' cmake ninja
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: $(SOURCES) | $(VENV)/.created
+	$(PIP) install '.[bench]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.minilm: | $(VENV)/.created
@@ -60,6 +64,10 @@ demo: $(VENV)/.installed $(VENV)/.minilm ## prune MiniLM to 2:4 and 8:16, check 
 	$(BIN)/tnm plot retained $(DEMO)/minilm-2-4.json $(DEMO)/minilm-8-16.json \
 	    -o $(DEMO)/retained.png
 
+# ---- benchmarks --------------------------------------------------------------
+bench: $(VENV)/.installed-bench ## measure against peers, about 6 minutes; results in build/bench
+	$(BIN)/python -m bench
+
 # ---- tests -------------------------------------------------------------------
 test: test-cpp test-python lint ## run the C++ tests with sanitizers, pytest, lint and types
 
@@ -68,7 +76,7 @@ test-cpp: $(VENV)/.installed-test ## run the C++ tests with sanitizers
 	    -DCMAKE_BUILD_TYPE=Debug -DTNM_BUILD_TESTS=ON -DTNM_SANITIZE=address,undefined \
 	    -DTNM_WARNINGS_AS_ERRORS=ON
 	$(BIN)/cmake --build $(CPP_BUILD)
-	$(BIN)/ctest --test-dir $(CPP_BUILD)/cpp --output-on-failure --no-tests=error
+	$(BIN)/ctest --test-dir $(CPP_BUILD) --output-on-failure --no-tests=error
 
 test-python: $(VENV)/.installed-test ## run pytest
 	$(BIN)/python -m pytest

@@ -46,11 +46,14 @@ bool certified_mask_of(const py::array& array, const std::string& dtype, py::arr
 }
 
 std::optional<std::int64_t> first_non_finite(const py::array& array, const std::string& dtype,
-                                             const std::string& score) {
+                                             const std::string& score, int threads) {
     const ArrayView scores = array_view(array, dtype);
     const Score kind = score_from_name(score);
-    const py::gil_scoped_release release;
-    return find_non_finite(scores, kind);
+    std::optional<std::int64_t> first;
+    run(threads, [&](const Execution& execution) {
+        return find_non_finite(scores, kind, first, execution);
+    });
+    return first;
 }
 
 }  // namespace
@@ -65,5 +68,5 @@ void register_transposable(py::module_& module) {
                py::arg("column_prices").noconvert(), py::arg("primal").noconvert(),
                py::arg("dual").noconvert(), py::arg("gap").noconvert());
     module.def("find_non_finite", &first_non_finite, py::arg("array"), py::arg("dtype"),
-               py::arg("score"));
+               py::arg("score"), py::arg("threads"));
 }

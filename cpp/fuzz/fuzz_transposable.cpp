@@ -3,8 +3,11 @@
 //
 // libFuzzer drives it where there is Clang; replay.cpp drives it anywhere.
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <limits>
 
 #include "support/check.hpp"
 #include "support/verify.hpp"
@@ -51,6 +54,22 @@ Pattern read_pattern(Reader& reader) {
     return {reader.between(1, m), m};
 }
 
+// Where the 12 decades that the values span begin; they end well below the largest double.
+int read_exponent(Reader& reader, Dtype dtype) {
+    const int lowest = dtype == Dtype::float64 ? -1080 : -150;
+    return lowest + static_cast<int>(reader.bits() %
+                                     static_cast<unsigned>(dtype == Dtype::float64 ? 2030 : 230));
+}
+
+// Any sign, 12 decades, now and then zero, rarely infinite.
+double read_float(Reader& reader, int exponent) {
+    const std::uint64_t bits = reader.bits();
+    if (bits % 1009 == 1) return std::numeric_limits<double>::infinity();
+    if (bits % 5 == 0) return 0.0;
+    const double value = 1.0 + std::ldexp(static_cast<double>(bits >> 12), -52);
+    return std::ldexp(bits & 64 ? -value : value, exponent + static_cast<int>(bits % 40));
+}
+
 Array read_array(Reader& reader, int m) {
     const auto dtype = kDtypes.begin()[reader.byte() % kDtypes.size()];
     const auto memory = kMemories.begin()[reader.byte() % kMemories.size()];
@@ -59,32 +78,33 @@ Array read_array(Reader& reader, int m) {
                          reader.between(1, most)};
     Array array(dtype, shape, memory);
     const bool narrow = reader.byte() % 2 == 0;
+    const int exponent = read_exponent(reader, dtype);
     const std::size_t start = reader.position();
     for (std::int64_t flat = 0; flat < array.size(); ++flat) {
         reader.rewind_if_used_up(start);
-        // Bytes as numbers make for ties, raw bits for every exponent there is.
+        // Bytes as numbers make for ties.
         if (narrow)
             array.set(flat, reader.byte() - 100.0);
-        else
+        else if (is_integer(dtype))
             array.set_bits(flat, reader.bits());
+        else
+            array.set(flat, read_float(reader, exponent));
     }
     return array;
 }
 
 void check_refused(const Array& array, const Problem& problem) {
     MaskArray mask(array.shape());
-    const Status status =
-        transposable_mask(array.view(), mask.view(),
-                          {problem.pattern, problem.method, problem.score, problem.complete},
-                          nullptr, Execution{});
+    const Status status = transposable_mask(
+        array.view(), mask.view(),
+        {problem.pattern, problem.method, problem.score, problem.complete}, nullptr, Execution{});
     TNM_CHECK(status == Status::non_finite_score);
 }
 
 void check_approximation(const Array& array, const Problem& problem) {
     const auto& [pattern, score, method, complete] = problem;
     const auto tiles = tiles_of(array, pattern, score);
-    const auto kept =
-        tiles_of(solve(array.view(), {pattern, method, score, complete}), pattern.m);
+    const auto kept = tiles_of(solve(array.view(), {pattern, method, score, complete}), pattern.m);
     for (std::size_t t = 0; t < tiles.size(); ++t) {
         const Given given([&] { return tiles[t].description(); });
         TNM_CHECK(obeys_pattern(tiles[t], kept[t], complete));
@@ -104,7 +124,10 @@ void check_one(Reader reader) {
     const Given given([&] {
         return join(array.description(), ", pattern ", problem.pattern.n, ":", problem.pattern.m);
     });
-    if (find_non_finite(array.view(), problem.score))
+    std::optional<std::int64_t> non_finite;
+    if (find_non_finite(array.view(), problem.score, non_finite, Execution{}) != Status::ok)
+        std::abort();
+    if (non_finite)
         check_refused(array, problem);
     else if (problem.method == Method::optimal)
         check_optimal(array, problem.pattern, problem.score);

@@ -27,8 +27,8 @@ void test_patterns() {
 
 void test_shapes() {
     const Array array(Dtype::uint8, {2, 8, 8});
-    for (const Shape& shape : {Shape{2, 8, 9}, Shape{2, 7, 8}, Shape{1, 8, 8}, Shape{16, 8},
-                               Shape{1, 2, 8, 8}}) {
+    for (const Shape& shape :
+         {Shape{2, 8, 9}, Shape{2, 7, 8}, Shape{1, 8, 8}, Shape{16, 8}, Shape{1, 2, 8, 8}}) {
         const Given given([&] { return join("mask of shape ", name_of(shape)); });
         MaskArray mask(shape);
         check_refused(array.view(), mask, {2, 4});

@@ -32,6 +32,26 @@ ElementsView elements_of(const Array& array) {
     return {view.data, item_size(array.dtype()), view.layout};
 }
 
+// The first over-full group, whatever the number of threads.
+std::optional<std::int64_t> pack(const ElementsView& elements, const MaskArray& mask,
+                                 const Pattern& pattern, std::byte* values, std::uint8_t* indices,
+                                 int threads = 1) {
+    Execution execution;
+    execution.threads = threads;
+    std::optional<std::int64_t> overfull;
+    TNM_CHECK(compress(elements, mask.const_view(), pattern, values, indices, overfull,
+                       execution) == Status::ok);
+    return overfull;
+}
+
+// Whether all indices were valid.
+bool unpack(const std::byte* values, const std::uint8_t* indices, const Pattern& pattern,
+            const MutableElementsView& elements) {
+    bool valid = false;
+    TNM_CHECK(decompress(values, indices, pattern, elements, valid, Execution{}) == Status::ok);
+    return valid;
+}
+
 // A random mask with at most n in each group along the last axis, often fewer.
 void keep_at_most_n(MaskArray& mask, const Pattern& pattern, Random& random) {
     const std::int64_t columns = mask.shape().back();
@@ -95,16 +115,15 @@ void check_round_trip(const Array& array, const MaskArray& mask, const Pattern& 
             std::memcpy(expected.data() + placement.offset(flat), element.bytes().data(), item);
     }
     const MutableElementsView target{buffer.data() + placement.first(), item, placement.layout()};
-    TNM_CHECK(
-        decompress(compressed.values.data(), compressed.indices.data(), pattern, target));
+    TNM_CHECK(unpack(compressed.values.data(), compressed.indices.data(), pattern, target));
     TNM_CHECK(buffer == expected);
 }
 
 void test_round_trips() {
     Random random(1);
-    for (const auto& [n, m] : {std::pair{1, 1}, std::pair{1, 2}, std::pair{2, 4}, std::pair{3, 5},
-                               std::pair{4, 8}, std::pair{16, 32}, std::pair{1, 128},
-                               std::pair{127, 128}, std::pair{128, 128}})
+    for (const auto& [n, m] :
+         {std::pair{1, 1}, std::pair{1, 2}, std::pair{2, 4}, std::pair{3, 5}, std::pair{4, 8},
+          std::pair{16, 32}, std::pair{1, 128}, std::pair{127, 128}, std::pair{128, 128}})
         for (const Dtype dtype : {Dtype::uint8, Dtype::float16, Dtype::float32, Dtype::float64})
             for (const Memory memory : kMemories) {
                 const Shape shape = {2, 3, random.between(1, 2 * m + 1)};
@@ -115,9 +134,8 @@ void test_round_trips() {
                 keep_at_most_n(mask, {n, m}, random);
                 const Given given([&] { return join(array.description(), ", ", n, ":", m); });
                 Compressed compressed = memory_for(shape, {n, m}, item_size(dtype));
-                const auto overfull =
-                    compress(elements_of(array), mask.const_view(), {n, m},
-                             compressed.values.data(), compressed.indices.data());
+                const auto overfull = pack(elements_of(array), mask, {n, m},
+                                           compressed.values.data(), compressed.indices.data());
                 TNM_CHECK(!overfull);
                 check_groups(array, mask, {n, m}, compressed);
                 check_round_trip(array, mask, {n, m}, memory, compressed);
@@ -135,8 +153,7 @@ void test_sixteen_byte_items() {
     layout.strides[1] = 16;
     std::vector<std::byte> values(4 * 16);
     std::uint8_t indices[4];
-    TNM_CHECK(!compress({elements.data(), 16, layout}, mask.const_view(), {2, 4},
-                        values.data(), indices));
+    TNM_CHECK(!pack({elements.data(), 16, layout}, mask, {2, 4}, values.data(), indices));
     TNM_CHECK(std::equal(values.begin(), values.begin() + 32, elements.begin() + 32));
     TNM_CHECK(std::equal(values.begin() + 32, values.end(), elements.begin() + 96));
 }
@@ -149,10 +166,40 @@ void test_overfull_group_is_named() {
         const std::int64_t start = bad / 3 * 10 + bad % 3 * 4;
         for (int k = 0; k < 2; ++k) mask.set(start + k, true);
         Compressed compressed = memory_for(array.shape(), {1, 4}, 4);
-        const auto overfull = compress(elements_of(array), mask.const_view(), {1, 4},
-                                       compressed.values.data(), compressed.indices.data());
+        const auto overfull = pack(elements_of(array), mask, {1, 4}, compressed.values.data(),
+                                   compressed.indices.data());
         TNM_CHECK(overfull.has_value());
         TNM_CHECK_EQUAL(*overfull, bad);
+    }
+}
+
+// Large enough that every thread gets some; two over-full groups far apart, of which the first
+// counts.
+void test_threads_agree() {
+    Random random(2);
+    Array array(Dtype::float32, {3, 300, 515});
+    for (std::int64_t flat = 0; flat < array.size(); ++flat)
+        array.set(flat, random.between(0, 100));
+    MaskArray mask(array.shape());
+    keep_at_most_n(mask, {2, 4}, random);
+    const Compressed untouched = memory_for(array.shape(), {2, 4}, 4);
+    Compressed expected = untouched;
+    TNM_CHECK(
+        !pack(elements_of(array), mask, {2, 4}, expected.values.data(), expected.indices.data()));
+    MaskArray overfull = mask;
+    for (const std::int64_t start : {std::int64_t{100} * 515 + 8, std::int64_t{850} * 515})
+        for (int k = 0; k < 3; ++k) overfull.set(start + k, true);
+    for (const int threads : {1, 2, 7}) {
+        const Given given([&] { return join(threads, " threads"); });
+        Compressed compressed = untouched;
+        TNM_CHECK(!pack(elements_of(array), mask, {2, 4}, compressed.values.data(),
+                        compressed.indices.data(), threads));
+        TNM_CHECK(compressed.values == expected.values);
+        TNM_CHECK(compressed.indices == expected.indices);
+        const auto found = pack(elements_of(array), overfull, {2, 4}, compressed.values.data(),
+                                compressed.indices.data(), threads);
+        TNM_CHECK(found.has_value());
+        TNM_CHECK_EQUAL(*found, 100 * 129 + 2);
     }
 }
 
@@ -163,7 +210,7 @@ void test_corrupt_indices_are_refused() {
         MaskArray target({1, 8});
         const MutableElementsView view{reinterpret_cast<std::byte*>(target.view().data), 1,
                                        target.view().layout};
-        TNM_CHECK(!decompress(values, indices, {2, 4}, view));
+        TNM_CHECK(!unpack(values, indices, {2, 4}, view));
     }
 }
 
@@ -171,7 +218,7 @@ void test_empty() {
     for (const Shape& shape : {Shape{0, 4}, Shape{4, 0}, Shape{0, 4, 4}}) {
         const Array array(Dtype::float32, shape);
         const MaskArray mask(shape);
-        TNM_CHECK(!compress(elements_of(array), mask.const_view(), {2, 4}, nullptr, nullptr));
+        TNM_CHECK(!pack(elements_of(array), mask, {2, 4}, nullptr, nullptr));
     }
 }
 
@@ -185,6 +232,7 @@ int main(int argc, char** argv) {
                          {"round_trips", test_round_trips},
                          {"sixteen_byte_items", test_sixteen_byte_items},
                          {"overfull_group_is_named", test_overfull_group_is_named},
+                         {"threads_agree", test_threads_agree},
                          {"corrupt_indices_are_refused", test_corrupt_indices_are_refused},
                          {"empty", test_empty},
                      });

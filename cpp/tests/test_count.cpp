@@ -1,12 +1,10 @@
 // Counting kept entries against counting them one by one.
 #include "tnm/count.hpp"
 
-
 #include "support/array.hpp"
 #include "support/check.hpp"
 #include "support/random.hpp"
 #include "tnm/pattern.hpp"
-
 
 namespace tnm::test {
 namespace {

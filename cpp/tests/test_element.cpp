@@ -48,6 +48,12 @@ void test_bfloat16_finite() {
     check_finite_patterns(Dtype::bfloat16);
 }
 
+std::optional<std::int64_t> first_non_finite(const Array& array, Score score) {
+    std::optional<std::int64_t> first;
+    TNM_CHECK(find_non_finite(array.view(), score, first, Execution{}) == Status::ok);
+    return first;
+}
+
 // All NaN and both infinities are found, and nothing else.
 void check_other_patterns(Dtype dtype) {
     Array array(dtype, {1, 3});
@@ -58,7 +64,7 @@ void check_other_patterns(Dtype dtype) {
         array.set(1, 1.0);
         array.set_bits(2, static_cast<std::uint64_t>(bits));
         const bool finite = std::isfinite(decode(dtype, static_cast<std::uint16_t>(bits)));
-        const auto found = find_non_finite(array.view(), Score::abs);
+        const auto found = first_non_finite(array, Score::abs);
         TNM_CHECK(found.has_value() != finite);
         if (found) TNM_CHECK_EQUAL(*found, 2);
         if (finite) continue;
@@ -91,10 +97,10 @@ void test_non_finite_is_found_anywhere() {
                     MaskArray mask(array.shape());
                     for (const Method method :
                          {Method::optimal, Method::two_approximation, Method::greedy})
-                        TNM_CHECK(transposable_mask(array.view(), mask.view(),
-                                                    {{m / 2, m}, method}, nullptr,
+                        TNM_CHECK(transposable_mask(array.view(), mask.view(), {{m / 2, m}, method},
+                                                    nullptr,
                                                     Execution{}) == Status::non_finite_score);
-                    const auto found = find_non_finite(array.view(), Score::abs);
+                    const auto found = first_non_finite(array, Score::abs);
                     TNM_CHECK(found.has_value());
                     TNM_CHECK_EQUAL(*found, at);
                 }
@@ -103,15 +109,32 @@ void test_non_finite_is_found_anywhere() {
 void test_square_that_overflows() {
     Array array(Dtype::float64, {8, 8});
     for (std::int64_t flat = 0; flat < 64; ++flat) array.set(flat, 1e150);
-    TNM_CHECK(!find_non_finite(array.view(), Score::square));
+    TNM_CHECK(!first_non_finite(array, Score::square));
     array.set(41, -1e155);
-    const auto found = find_non_finite(array.view(), Score::square);
+    const auto found = first_non_finite(array, Score::square);
     TNM_CHECK(found.has_value());
     TNM_CHECK_EQUAL(*found, 41);
-    TNM_CHECK(!find_non_finite(array.view(), Score::abs));
+    TNM_CHECK(!first_non_finite(array, Score::abs));
     MaskArray mask(array.shape());
     TNM_CHECK(transposable_mask(array.view(), mask.view(), {{2, 4}, Method::optimal, Score::square},
                                 nullptr, Execution{}) == Status::non_finite_score);
+}
+
+// The first one counts, whichever thread comes upon one first.
+void test_threads_find_the_first() {
+    Array array(Dtype::float32, {2, 700, 300}, Memory::fortran);
+    for (std::int64_t flat = 0; flat < array.size(); ++flat) array.set(flat, 1.0);
+    for (const std::int64_t first : {419999, 300001, 210000, 17, 0}) {
+        array.set(first, std::nan(""));
+        for (const int threads : {1, 2, 7}) {
+            Execution execution;
+            execution.threads = threads;
+            std::optional<std::int64_t> found;
+            TNM_CHECK(find_non_finite(array.view(), Score::abs, found, execution) == Status::ok);
+            TNM_CHECK(found.has_value());
+            TNM_CHECK_EQUAL(*found, first);
+        }
+    }
 }
 
 void test_integers_are_finite() {
@@ -119,7 +142,7 @@ void test_integers_are_finite() {
         Array array(dtype, {4, 4});
         for (std::int64_t flat = 0; flat < 16; ++flat)
             array.set_bits(flat, is_integer(dtype) ? ~std::uint64_t{0} : 0);
-        TNM_CHECK(!find_non_finite(array.view(), Score::square));
+        TNM_CHECK(!first_non_finite(array, Score::square));
     }
 }
 
@@ -136,6 +159,7 @@ int main(int argc, char** argv) {
                          {"bfloat16_non_finite", test_bfloat16_non_finite},
                          {"non_finite_is_found_anywhere", test_non_finite_is_found_anywhere},
                          {"square_that_overflows", test_square_that_overflows},
+                         {"threads_find_the_first", test_threads_find_the_first},
                          {"integers_are_finite", test_integers_are_finite},
                      });
 }

@@ -80,8 +80,8 @@ void test_bad_alloc_becomes_a_status() {
             };
         });
         TNM_CHECK(in_worker == Status::out_of_memory);
-        const Status in_maker = parallel_for(
-            1000, on_threads(threads), []() -> Worker { throw std::bad_alloc(); });
+        const Status in_maker =
+            parallel_for(1000, on_threads(threads), []() -> Worker { throw std::bad_alloc(); });
         TNM_CHECK(in_maker == Status::out_of_memory);
     }
 }

@@ -71,8 +71,7 @@ void test_prices_stay_on_the_lattice() {
             return;
         const double unit = std::ldexp(1.0, -scaled(tile).exponent());
         for (const auto* prices : {&proposal.row, &proposal.column})
-            for (const double price : *prices)
-                TNM_CHECK_EQUAL(std::fmod(price, unit), 0.0);
+            for (const double price : *prices) TNM_CHECK_EQUAL(std::fmod(price, unit), 0.0);
     });
 }
 
@@ -95,12 +94,12 @@ void test_state_does_not_leak() {
 
 int main(int argc, char** argv) {
     using namespace tnm::test;
-    return run_tests(argc, argv,
-                     {
-                         {"prices_are_moderate", test_prices_are_moderate},
-                         {"edge_tiles_have_no_negative_prices",
-                          test_edge_tiles_have_no_negative_prices},
-                         {"prices_stay_on_the_lattice", test_prices_stay_on_the_lattice},
-                         {"state_does_not_leak", test_state_does_not_leak},
-                     });
+    return run_tests(
+        argc, argv,
+        {
+            {"prices_are_moderate", test_prices_are_moderate},
+            {"edge_tiles_have_no_negative_prices", test_edge_tiles_have_no_negative_prices},
+            {"prices_stay_on_the_lattice", test_prices_stay_on_the_lattice},
+            {"state_does_not_leak", test_state_does_not_leak},
+        });
 }

@@ -15,6 +15,8 @@ Score = Literal["abs", "square", "identity"]
 Method = Literal["optimal", "two_approximation", "greedy"]
 
 LARGEST_M = 128
+# Nobody has more to gain from more, and the system may refuse them.
+_MOST_THREADS = 1024
 _ENTRIES_WORTH_A_THREAD = 65536
 
 _NATIVE_NAMES = (
@@ -95,14 +97,17 @@ def pattern(n: int, m: int) -> tuple[int, int]:
 
 
 def threads(requested: int | None, entries: int) -> int:
-    """Use the number asked for, else as many as the machine offers and the work is worth."""
+    """Use the number asked for, else as many as the machine offers and the work is worth.
+
+    More than 1024 are taken as 1024.
+    """
     if requested is None:
         worthwhile = entries // _ENTRIES_WORTH_A_THREAD
         return 1 if worthwhile <= 1 else min(available_cpus(), worthwhile)
     number = _integer("threads", requested)
     if number < 1:
         raise ValueError(f"threads is {number}, expected at least 1, or None for all cores")
-    return number
+    return min(number, _MOST_THREADS)
 
 
 def available_cpus() -> int:
@@ -142,16 +147,20 @@ def output_mask(out: NDArray[np.bool_] | None, array: NDArray[Any]) -> NDArray[n
         raise ValueError(f"out has shape {out.shape}, expected the array's shape {array.shape}")
     if not out.flags.writeable:
         raise ValueError("out is read-only, expected a writeable array; pass a copy of it")
-    if any(step == 0 and size > 1 for step, size in zip(out.strides, out.shape, strict=True)):
+    repeated = (step == 0 and size > 1 for step, size in zip(out.strides, out.shape, strict=True))
+    if out.size > 0 and any(repeated):
         raise ValueError("out repeats elements (a stride of 0), expected one element an entry")
     if np.shares_memory(out, array):
         raise ValueError("out overlaps the array, expected separate memory; pass another out")
     return out
 
 
-def require_finite(array: ScoreArray, score: Score) -> None:
+def require_finite(array: ScoreArray, score: Score, threads: int) -> None:
     """Raise for the first score in C order that is NaN or infinite."""
-    position = _core.find_non_finite(array.data, array.dtype, score) if array.is_floating else None
+    if not array.is_floating:
+        return
+    data = np.atleast_2d(array.data)
+    position = _core.find_non_finite(data, array.dtype, score, threads)
     if position is None:
         return
     index = tuple(int(i) for i in np.unravel_index(position, array.data.shape))

@@ -28,7 +28,7 @@ def certified_transposable_mask(
     dual: NDArray[np.float64],
     gap: NDArray[np.float64],
 ) -> bool: ...
-def find_non_finite(array: NDArray[Any], dtype: str, score: str) -> int | None: ...
+def find_non_finite(array: NDArray[Any], dtype: str, score: str, threads: int) -> int | None: ...
 def nm_mask(
     array: NDArray[Any],
     dtype: str,
@@ -52,9 +52,15 @@ def compress(
     m: int,
     values: NDArray[Any],
     indices: NDArray[np.uint8],
+    threads: int,
 ) -> int | None: ...
 def decompress(
-    values: NDArray[Any], indices: NDArray[np.uint8], n: int, m: int, array: NDArray[Any]
+    values: NDArray[Any],
+    indices: NDArray[np.uint8],
+    n: int,
+    m: int,
+    array: NDArray[Any],
+    threads: int,
 ) -> bool: ...
 def version() -> str: ...
 def compiler() -> str: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,9 +30,9 @@ class Certificate:
     row_prices, column_prices : ndarray of float64, shape (..., tile_rows, tile_columns, m)
         u and v of every tile, zero beyond an edge tile's rows and columns.
     primal : ndarray of float64, shape (..., tile_rows, tile_columns)
-        The total score of what the mask keeps.
+        The total score of what the mask keeps. Infinite if that is beyond float64.
     dual : ndarray of float64, shape (..., tile_rows, tile_columns)
-        The bound.
+        The bound. Infinite if that is beyond float64; the gap is not.
     gap : ndarray of float64, shape (..., tile_rows, tile_columns)
         (dual - primal) / (sum of abs(score) over kept entries); never negative. Rounding apart
         (about 1e-15) it is zero.
@@ -95,13 +95,15 @@ class Certificate:
         mask : array_like of bool, same shape
             The mask.
         tolerance : float
-            The largest relative gap to accept.
+            The largest gap to accept, relative to the sum of abs(score) over kept entries.
 
         Raises
         ------
         ValueError
-            If the mask breaks the pattern, a price is not allowed, or the score of the mask stays
-            more than `tolerance` below the bound on some tile; the message names the tile.
+            If the mask breaks the pattern, a price is not allowed (below zero on an edge tile, or
+            not zero beyond its rows or columns), the score of the mask stays more than `tolerance`
+            below the bound, or `primal`, `dual` or `gap` are off by more than that on some tile;
+            the message names the tile.
 
         Examples
         --------
@@ -113,23 +115,34 @@ class Certificate:
         """
         source = _arguments.score_array(array)
         kept = np.asarray(mask)
-        rows, columns = source.data.shape[-2:]
-        expected = (*source.data.shape[:-2], -(-rows // self.m), -(-columns // self.m))
         if kept.shape != source.data.shape or kept.dtype != np.bool_:
             raise ValueError(
                 f"mask has shape {kept.shape} and dtype {kept.dtype}, expected the array's shape "
                 f"{source.data.shape} and bool"
             )
-        if self.gap.shape != expected:
-            raise ValueError(
-                f"the certificate is for a grid of tiles of shape {self.gap.shape}, expected "
-                f"{expected} for an array of shape {source.data.shape}"
-            )
-        for tile_row in np.ndindex(*expected[:-1]):
+        rows, columns = source.data.shape[-2:]
+        grid = (*source.data.shape[:-2], -(-rows // self.m), -(-columns // self.m))
+        self._require_shapes(grid, source.data.shape)
+        for tile_row in np.ndindex(*grid[:-1]):
             start = tile_row[-1] * self.m
-            stop = min(start + self.m, rows)
-            band = (*tile_row[:-1], slice(start, stop))
+            band = (*tile_row[:-1], slice(start, min(start + self.m, rows)))
             self._verify_band(tile_row, _as_float64(source, band), kept[band], tolerance)
+
+    def _require_shapes(self, grid: tuple[int, ...], shape: tuple[int, ...]) -> None:
+        expected = {
+            "row_prices": (*grid, self.m),
+            "column_prices": (*grid, self.m),
+            "primal": grid,
+            "dual": grid,
+            "gap": grid,
+        }
+        for name, wanted in expected.items():
+            found = getattr(self, name).shape
+            if found != wanted:
+                raise ValueError(
+                    f"the certificate's {name} has shape {found}, expected {wanted} for an array "
+                    f"of shape {shape}"
+                )
 
     def _verify_band(
         self,
@@ -142,25 +155,129 @@ class Certificate:
         height, columns = values.shape
         if columns == 0:
             return
+        tiles = _Band(np.arange(0, columns, self.m), height, columns, self.m)
         scores = _scores(values, self.score)
-        starts = np.arange(0, columns, self.m)
-        widths = np.minimum(self.m, columns - starts)
-        full = (widths == self.m) & (height == self.m)
-        u = self.row_prices[tile_row][:, :height]
-        v = self.column_prices[tile_row].reshape(-1)[:columns]
+        all_u, all_v = self.row_prices[tile_row], self.column_prices[tile_row]
+        last_width = int(tiles.widths[-1])
+        beyond = all_u[:, height:].any(axis=1)
+        beyond[-1] |= bool(all_v[-1, last_width:].any())
+        _require(tiles.counts_hold(kept, self.n), tile_row, "the mask breaks the pattern")
+        _require(~beyond, tile_row, "a price beyond the edge is not zero")
+        below = (all_u.min(axis=1) < 0) | (all_v.min(axis=1) < 0)
+        _require(tiles.full | ~below, tile_row, "a price of an edge tile is negative")
 
-        _require(_counts_hold(kept, starts, full, self.n), tile_row, "the mask breaks the pattern")
-        negative = (u.min(axis=1) < 0) | (np.minimum.reduceat(v, starts) < 0)
-        _require(full | ~negative, tile_row, "a price of an edge tile is negative")
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._verify_numbers(tile_row, tiles, scores, kept, tolerance)
 
-        surplus = np.maximum(0.0, scores - np.repeat(u.T, widths, axis=1) - v)
-        bound = _tile_sums(surplus, starts) + self.n * (u.sum(axis=1) + np.add.reduceat(v, starts))
-        primal = _tile_sums(np.where(kept, scores, 0.0), starts)
-        magnitude = _tile_sums(np.where(kept, np.abs(scores), 0.0), starts)
+    def _verify_numbers(
+        self,
+        tile_row: tuple[int, ...],
+        tiles: _Band,
+        scores: NDArray[np.float64],
+        kept: NDArray[np.bool_],
+        tolerance: float,
+    ) -> None:
+        # A power of two a tile keeps sums next to overflow, or far below one, where they are exact.
+        if not tiles.full.all():
+            # Never kept, nor worth more than its prices: what is below zero has no say on edge
+            # tiles, however large.
+            ignored = tiles.spread(~tiles.full) & ~kept
+            scores = np.where(ignored, np.maximum(scores, 0.0), scores)
+        exponents = tiles.exponents(scores)
+        scores = np.ldexp(scores, -tiles.spread(exponents))
+        u = np.ldexp(self.row_prices[tile_row][:, : tiles.height], -exponents[:, None]).T
+        v = np.ldexp(self.column_prices[tile_row], -exponents[:, None])
+        difference = tiles.difference(scores, kept, u, v.reshape(-1)[: tiles.columns], self.n)
+        primal = tiles.sums(np.where(kept, scores, 0.0))
+        magnitude = tiles.sums(np.where(kept, np.abs(scores), 0.0))
+        accepted = tolerance * magnitude
+
         # Written so that a NaN fails.
-        _require(
-            bound - primal <= tolerance * magnitude, tile_row, "the mask does not reach the bound"
-        )
+        _require(difference <= accepted, tile_row, "the mask does not reach the bound")
+        gap = self.gap[tile_row]
+        close = (gap >= 0) & (np.abs(gap * magnitude - difference) <= accepted)
+        _require(close, tile_row, "the gap is not what it says")
+        for name, value in (("primal", primal), ("dual", primal + difference)):
+            stored = getattr(self, name)[tile_row]
+            close = np.abs(np.ldexp(stored, -exponents) - value) <= accepted
+            # Beyond the largest float64 there is nothing but infinity to store.
+            close |= np.isinf(stored) & (stored == np.ldexp(value, exponents))
+            _require(close, tile_row, f"the {name} value is not what it says")
+
+
+class _Band(NamedTuple):
+    """One row of tiles, and sums over each of them."""
+
+    starts: NDArray[np.intp]
+    height: int
+    columns: int
+    m: int
+
+    @property
+    def widths(self) -> NDArray[np.intp]:
+        return np.minimum(self.m, self.columns - self.starts)
+
+    @property
+    def full(self) -> NDArray[np.bool_]:
+        return np.asarray((self.widths == self.m) & (self.height == self.m))
+
+    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
+        """From one value a tile to one a column."""
+        return np.repeat(values, self.widths, axis=-1)
+
+    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.add.reduceat(values, self.starts, axis=1).sum(axis=0))
+
+    def exponents(self, scores: NDArray[np.float64]) -> NDArray[np.intc]:
+        largest = np.maximum.reduceat(np.abs(scores).max(axis=0), self.starts)
+        return np.frexp(largest)[1]
+
+    def counts_hold(self, kept: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
+        """Whether each tile keeps n (full tiles) or at most n in every row and column."""
+        in_rows = np.add.reduceat(kept, self.starts, axis=1, dtype=np.intp)
+        in_columns = kept.sum(axis=0)
+        most = np.maximum(in_rows.max(axis=0), np.maximum.reduceat(in_columns, self.starts))
+        least = np.minimum(in_rows.min(axis=0), np.minimum.reduceat(in_columns, self.starts))
+        return np.asarray((most <= n) & (~self.full | (least == n)))
+
+    def difference(
+        self,
+        scores: NDArray[np.float64],
+        kept: NDArray[np.bool_],
+        u: NDArray[np.float64],
+        v: NDArray[np.float64],
+        n: int,
+    ) -> NDArray[np.float64]:
+        """Sum up dual - primal term by term, so that large prices cannot cancel to noise.
+
+        What dropped entries are worth above their prices, kept ones below, and what the prices
+        charge for places that an edge tile leaves empty.
+        """
+        surplus = _exact_surplus(scores, self.spread(u), v)
+        slack = np.maximum(0.0, np.where(kept, -surplus, surplus))
+        # NumPy's maximum hands a NaN on, so that the caller sees it.
+        in_rows = np.add.reduceat(kept, self.starts, axis=1, dtype=np.intp)
+        empty_in_rows = (u * (n - in_rows)).sum(axis=0)
+        empty_in_columns = np.add.reduceat(v * (n - kept.sum(axis=0)), self.starts)
+        return np.asarray(self.sums(slack) + empty_in_rows + empty_in_columns)
+
+
+def _exact_surplus(
+    scores: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Compute scores - u - v, rounded once; u and v may be much larger than what is left."""
+    partial, first_error = _subtract(scores, u)
+    leading, second_error = _subtract(partial, v)
+    return np.asarray(leading + (second_error + first_error))
+
+
+def _subtract(
+    a: NDArray[np.float64], b: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Compute a - b and what rounding took from it (Knuth's two-sum)."""
+    difference = a - b
+    minus_b = difference - a
+    return difference, (a - (difference - minus_b)) - (b + minus_b)
 
 
 def _as_float64(source: _arguments.ScoreArray, band: tuple[Any, ...]) -> NDArray[np.float64]:
@@ -174,21 +291,6 @@ def _scores(values: NDArray[np.float64], score: Score) -> NDArray[np.float64]:
     if score == "abs":
         return np.abs(values)
     return np.square(values) if score == "square" else values
-
-
-def _tile_sums(values: NDArray[np.float64], starts: NDArray[np.intp]) -> NDArray[np.float64]:
-    return np.asarray(np.add.reduceat(values, starts, axis=1).sum(axis=0))
-
-
-def _counts_hold(
-    kept: NDArray[np.bool_], starts: NDArray[np.intp], full: NDArray[np.bool_], n: int
-) -> NDArray[np.bool_]:
-    """Whether each tile keeps n (full tiles) or at most n in every row and column."""
-    in_rows = np.add.reduceat(kept, starts, axis=1, dtype=np.intp)
-    in_columns = kept.sum(axis=0)
-    most = np.maximum(in_rows.max(axis=0), np.maximum.reduceat(in_columns, starts))
-    least = np.minimum(in_rows.min(axis=0), np.minimum.reduceat(in_columns, starts))
-    return np.asarray((most <= n) & (~full | (least == n)))
 
 
 def _require(holds: NDArray[np.bool_], tile_row: tuple[int, ...], reason: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,8 +19,9 @@ class Violation:
 
     Attributes
     ----------
-    axis : {"row", "column"}
-        Whether the group is part of a row or of a column.
+    axis : str
+        What the group is part of: ``"row"`` if it runs along the mask's last axis, ``"column"``
+        along the axis before it, else ``"axis k"`` with the number k of the axis.
     index : tuple of int
         Index of the group's first entry in the mask.
     size : int
@@ -31,7 +32,7 @@ class Violation:
         How many should be, such as ``"exactly 2"`` or ``"at most 2"``.
     """
 
-    axis: Literal["row", "column"]
+    axis: str
     index: tuple[int, ...]
     size: int
     count: int
@@ -40,9 +41,13 @@ class Violation:
     def __str__(self) -> str:
         place = ", ".join(str(i) for i in self.index)
         return (
-            f"the group of {self.size} that starts at [{place}] and runs along its {self.axis} "
+            f"the group of {self.size} that starts at [{place}] and runs along {self._direction} "
             f"keeps {self.count}, expected {self.expected}"
         )
+
+    @property
+    def _direction(self) -> str:
+        return f"its {self.axis}" if self.axis in ("row", "column") else self.axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +119,8 @@ def check_mask(
     Returns
     -------
     MaskReport
-        For ``transposable=False`` its counts and the violation's row are along `axis` (which is
-        moved to the end).
+        For ``transposable=False`` its row counts are along `axis` (which is moved to the end); the
+        violation speaks of the mask as it came.
 
     Raises
     ------
@@ -265,7 +270,8 @@ def _first_index(flags: NDArray[np.bool_]) -> tuple[int, ...]:
 
 
 def _with_axis(found: Violation, axis: int) -> Violation:
-    """Translate an index with `axis` moved to the end back to the mask's own order."""
+    """Translate a violation found with `axis` moved to the end back to the mask's own axes."""
     index = list(found.index)
     index.insert(axis, index.pop())
-    return Violation(found.axis, tuple(index), found.size, found.count, found.expected)
+    name = {len(index) - 1: "row", len(index) - 2: "column"}.get(axis, f"axis {axis}")
+    return Violation(name, tuple(index), found.size, found.count, found.expected)

@@ -94,7 +94,8 @@ def compress(array: ArrayLike, mask: ArrayLike, n: int, m: int, *, axis: int = -
     groups = -(-lines.shape[-1] // m)
     values = np.empty((*lines.shape[:-1], groups * n), dtype=data.dtype)
     indices = np.empty(values.shape, dtype=np.uint8)
-    overfull = _core.compress(lines, kept, n, m, values, indices)
+    threads = _arguments.threads(None, data.size)
+    overfull = _core.compress(lines, kept, n, m, values, indices, threads)
     if overfull is not None:
         raise ValueError(_spell_overfull(overfull, kept, groups, (n, m), axis))
     return Compressed(values, indices, n, m, axis, data.shape)
@@ -144,7 +145,8 @@ def decompress(compressed: Compressed) -> NDArray[Any]:
             f"values have shape {values.shape} and indices {indices.shape}, expected {expected} "
             f"for {n}:{m} along axis {axis} of shape {compressed.shape}"
         )
-    if not _core.decompress(values, indices, n, m, lines):
+    threads = _arguments.threads(None, result.size)
+    if not _core.decompress(values, indices, n, m, lines, threads):
         raise ValueError(f"indices hold {int(indices.max())}, expected positions below m = {m}")
     return result
 

@@ -87,7 +87,7 @@ def transposable_mask(
         Where to write the mask; must not overlap `array`. Left alone if an error is raised.
     threads : int, optional
         How many threads to use; by default all cores that the process may use, fewer on small
-        arrays. The mask does not depend on it.
+        arrays; more than 1024 count as 1024. The mask does not depend on it.
     return_certificate : bool
         Also return the proof of optimality; only for ``method="optimal"``.
 
@@ -144,7 +144,7 @@ def transposable_mask(
         )
     mask = _arguments.output_mask(out, source.data)
     if out is not None:
-        _arguments.require_finite(source, score)
+        _arguments.require_finite(source, score, count)
     if return_certificate:
         certificate = Certificate._empty(source.data.shape, n, m, score)
         finite = _core.certified_transposable_mask(
@@ -166,7 +166,7 @@ def transposable_mask(
             source.data, source.dtype, mask, n, m, method, score, complete, count
         )
     if not finite:
-        _arguments.require_finite(source, score)
+        _arguments.require_finite(source, score, count)
     return (mask, certificate) if return_certificate else mask
 
 
@@ -222,7 +222,7 @@ def nm_mask(
     count = _arguments.threads(threads, source.data.size)
     mask = _arguments.output_mask(out, source.data)
     if out is not None:
-        _arguments.require_finite(source, score)
+        _arguments.require_finite(source, score, count)
     finite = _core.nm_mask(
         np.atleast_2d(np.moveaxis(source.data, axis, -1)),
         source.dtype,
@@ -233,5 +233,5 @@ def nm_mask(
         count,
     )
     if not finite:
-        _arguments.require_finite(source, score)
+        _arguments.require_finite(source, score, count)
     return mask

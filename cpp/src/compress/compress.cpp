@@ -1,7 +1,10 @@
 #include "tnm/compress.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
+
+#include "parallel/parallel_for.hpp"
 
 namespace tnm {
 namespace {
@@ -35,80 +38,124 @@ class GroupPositions {
     int count_ = 0;
 };
 
-// Calls visit(group number, plane, row, first column, width) for every
-// group in C order until it returns false.
-template <class Visit>
-void for_each_group(const Layout& layout, int m, Visit&& visit) {
-    const std::int64_t groups = (layout.columns() + m - 1) / m;
-    std::int64_t number = 0;
-    for (std::int64_t plane = 0; plane < layout.planes(); ++plane) {
-        for (std::int64_t i = 0; i < layout.rows(); ++i) {
-            for (std::int64_t g = 0; g < groups; ++g, ++number) {
-                const auto width =
-                    static_cast<int>(std::min<std::int64_t>(m, layout.columns() - g * m));
-                if (!visit(number, plane, i, g * m, width)) return;
-            }
-        }
+// One group of m along the rows after another, in C order over all matrices.
+class GroupCursor {
+  public:
+    GroupCursor(const Layout& layout, int m, std::int64_t group)
+        : m_(m), rows_(layout.rows()), columns_(layout.columns()) {
+        const std::int64_t groups_per_row = (columns_ + m - 1) / m;
+        const std::int64_t line = group / groups_per_row;
+        column_ = group % groups_per_row * m;
+        row_ = line % rows_;
+        plane_ = line / rows_;
+    }
+    static std::int64_t count(const Layout& layout, int m) {
+        return layout.planes() * layout.rows() * ((layout.columns() + m - 1) / m);
+    }
+
+    void next() {
+        column_ += m_;
+        if (column_ < columns_) return;
+        column_ = 0;
+        if (++row_ < rows_) return;
+        row_ = 0;
+        ++plane_;
+    }
+    int width() const { return static_cast<int>(std::min<std::int64_t>(m_, columns_ - column_)); }
+    // Byte offset of the group's first element in an array of the same shape.
+    std::int64_t offset(const Layout& layout) const {
+        return layout.plane_offset(plane_) + row_ * layout.row_stride() +
+               column_ * layout.column_stride();
+    }
+
+  private:
+    std::int64_t m_, rows_, columns_;
+    std::int64_t plane_ = 0, row_ = 0, column_ = 0;
+};
+
+constexpr std::int64_t kEntriesPerRange = 65536;
+
+std::int64_t groups_per_range(int m) {
+    return std::max<std::int64_t>(1, kEntriesPerRange / m);
+}
+
+// Where one group's values come from and go to.
+struct PackedGroup {
+    const std::byte* data;
+    std::int64_t stride;
+    std::byte* values;
+    std::uint8_t* indices;
+};
+
+void pack(const PackedGroup& group, const GroupPositions& positions, std::size_t size) {
+    for (int k = 0; k < positions.count(); ++k) {
+        std::byte* target = group.values + k * static_cast<std::int64_t>(size);
+        const int position = positions.position(k);
+        group.indices[k] = static_cast<std::uint8_t>(position);
+        if (positions.kept(k))
+            std::memcpy(target, group.data + position * group.stride, size);
+        else
+            std::memset(target, 0, size);
     }
 }
 
 }  // namespace
 
-std::optional<std::int64_t> compress(const ElementsView& elements, const ConstMaskView& mask,
-                                     const Pattern& pattern, std::byte* values,
-                                     std::uint8_t* indices) {
-    std::optional<std::int64_t> overfull;
-    GroupPositions positions;
-    const std::size_t size = elements.item_size;
-    const Layout& source = elements.layout;
-    const Layout& flags = mask.layout;
-    for_each_group(
-        source, pattern.m,
-        [&](std::int64_t number, std::int64_t plane, std::int64_t row, std::int64_t column,
-            int width) {
-            const std::byte* data = elements.data + source.plane_offset(plane) +
-                                    row * source.row_stride() + column * source.column_stride();
-            const std::uint8_t* kept = mask.data + flags.plane_offset(plane) +
-                                       row * flags.row_stride() + column * flags.column_stride();
-            if (!positions.choose(kept, flags.column_stride(), width, pattern)) {
-                overfull = number;
-                return false;
-            }
-            for (int k = 0; k < positions.count(); ++k) {
-                std::byte* target =
-                    values + (number * pattern.n + k) * static_cast<std::int64_t>(size);
-                const int position = positions.position(k);
-                indices[number * pattern.n + k] = static_cast<std::uint8_t>(position);
-                if (positions.kept(k))
-                    std::memcpy(target, data + position * source.column_stride(), size);
-                else
-                    std::memset(target, 0, size);
-            }
-            return true;
-        });
-    return overfull;
+Status compress(const ElementsView& elements, const ConstMaskView& mask, const Pattern& pattern,
+                std::byte* values, std::uint8_t* indices, std::optional<std::int64_t>& overfull,
+                const Execution& execution) {
+    overfull.reset();
+    if (!pattern.valid()) return Status::invalid_argument;
+    const Layout& layout = elements.layout;
+    const auto size = static_cast<std::int64_t>(elements.item_size);
+    FirstFound found;
+    const auto pack_range = [&](std::int64_t begin, std::int64_t end) {
+        GroupPositions positions;
+        GroupCursor group(layout, pattern.m, begin);
+        for (std::int64_t g = begin; g < end && !found.precedes(g); ++g, group.next()) {
+            const std::uint8_t* kept = mask.data + group.offset(mask.layout);
+            if (!positions.choose(kept, mask.layout.column_stride(), group.width(), pattern))
+                found.report(g);
+            else
+                pack({elements.data + group.offset(layout), layout.column_stride(),
+                      values + g * pattern.n * size, indices + g * pattern.n},
+                     positions, elements.item_size);
+        }
+        return Status::ok;
+    };
+    const Status status = parallel_ranges(GroupCursor::count(layout, pattern.m),
+                                          groups_per_range(pattern.m), execution, pack_range);
+    overfull = found.get();
+    return status;
 }
 
-bool decompress(const std::byte* values, const std::uint8_t* indices, const Pattern& pattern,
-                const MutableElementsView& elements) {
-    bool valid = true;
-    const std::size_t size = elements.item_size;
-    const Layout& target = elements.layout;
-    for_each_group(
-        target, pattern.m,
-        [&](std::int64_t number, std::int64_t plane, std::int64_t row, std::int64_t column,
-            int width) {
-            std::byte* data = elements.data + target.plane_offset(plane) +
-                              row * target.row_stride() + column * target.column_stride();
-            for (std::int64_t k = number * pattern.n; k < (number + 1) * pattern.n; ++k) {
-                valid &= indices[k] < pattern.m;
+Status decompress(const std::byte* values, const std::uint8_t* indices, const Pattern& pattern,
+                  const MutableElementsView& elements, bool& valid_indices,
+                  const Execution& execution) {
+    valid_indices = true;
+    if (!pattern.valid()) return Status::invalid_argument;
+    const Layout& layout = elements.layout;
+    const std::int64_t stride = layout.column_stride();
+    std::atomic<bool> valid{true};
+    const auto unpack_range = [&](std::int64_t begin, std::int64_t end) {
+        GroupCursor group(layout, pattern.m, begin);
+        for (std::int64_t g = begin; g < end; ++g, group.next()) {
+            std::byte* data = elements.data + group.offset(layout);
+            const int width = group.width();
+            for (std::int64_t k = g * pattern.n; k < (g + 1) * pattern.n; ++k) {
+                if (indices[k] >= pattern.m) valid.store(false, std::memory_order_relaxed);
                 if (indices[k] >= width) continue;
-                std::memcpy(data + indices[k] * target.column_stride(),
-                            values + k * static_cast<std::int64_t>(size), size);
+                std::memcpy(data + indices[k] * stride,
+                            values + k * static_cast<std::int64_t>(elements.item_size),
+                            elements.item_size);
             }
-            return valid;
-        });
-    return valid;
+        }
+        return Status::ok;
+    };
+    const Status status = parallel_ranges(GroupCursor::count(layout, pattern.m),
+                                          groups_per_range(pattern.m), execution, unpack_range);
+    valid_indices = valid.load();
+    return status;
 }
 
 }  // namespace tnm

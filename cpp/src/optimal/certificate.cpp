@@ -1,5 +1,6 @@
 #include "optimal/certificate.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -10,6 +11,7 @@ namespace tnm {
 namespace {
 
 double scaled(double value, int exponent) {
+    if (exponent == 0) return value;
     const int half = exponent / 2;
     return std::ldexp(std::ldexp(value, half), exponent - half);
 }
@@ -47,18 +49,46 @@ void add_product(CompensatedSum& sum, double factor, double price) {
     sum.add(std::fma(factor, price, -product));
 }
 
-// All sums over one tile, in units of 2^exponent.
+// The power of two that brings the scores into [0, 1), where no sum overflows. On edge tiles, what
+// is not positive is never kept, nor worth more than its prices: it has no say.
+int exponent_of(const ScoreTile& scores) {
+    double largest = 0.0;
+    for (int i = 0; i < scores.rows; ++i)
+        for (int j = 0; j < scores.columns; ++j)
+            largest = std::max(largest, scores.full() ? std::fabs(scores(i, j)) : scores(i, j));
+    int exponent = 0;
+    std::frexp(largest, &exponent);
+    return exponent;
+}
+
+// All sums over one tile, in units of 2^exponent().
 class TileSums {
   public:
-    TileSums(const ScoreTile& scores, const TileMask& mask, const TilePrices& prices) {
+    TileSums(const ScoreTile& scores, const TileMask& mask, const TilePrices& prices)
+        : exponent_(exponent_of(scores)) {
+        TilePrices rescaled;
+        for (int i = 0; i < scores.rows; ++i)
+            rescaled.row[i] = scaled(prices.row[i], prices.exponent - exponent_);
+        for (int j = 0; j < scores.columns; ++j)
+            rescaled.column[j] = scaled(prices.column[j], prices.exponent - exponent_);
+        add_tile(scores, mask, rescaled);
+    }
+
+    int exponent() const { return exponent_; }
+    double primal() const { return primal_.value(); }
+    double dual() const { return dual_.value(); }
+    double difference() const { return difference_.value(); }
+    double magnitude() const { return magnitude_.value(); }
+
+  private:
+    void add_tile(const ScoreTile& scores, const TileMask& mask, const TilePrices& prices) {
         std::array<int, kMaxM> column_counts{};
         const int n = scores.pattern.n;
         for (int i = 0; i < scores.rows; ++i) {
             int row_count = 0;
             for (int j = 0; j < scores.columns; ++j) {
                 const bool kept = mask.test(i, j);
-                add_entry(scaled(scores(i, j), -prices.exponent), kept, prices.row[i],
-                          prices.column[j]);
+                add_entry(scaled(scores(i, j), -exponent_), kept, prices.row[i], prices.column[j]);
                 row_count += kept;
                 column_counts[j] += kept;
             }
@@ -67,13 +97,9 @@ class TileSums {
         for (int j = 0; j < scores.columns; ++j) add_price(prices.column[j], n, column_counts[j]);
     }
 
-    double primal() const { return primal_.value(); }
-    double dual() const { return dual_.value(); }
-    double difference() const { return difference_.value(); }
-    double magnitude() const { return magnitude_.value(); }
-
-  private:
     void add_entry(double score, bool kept, double u, double v) {
+        // Far below what is kept: not even finite in these units, and worth nothing.
+        if (!kept && score == -std::numeric_limits<double>::infinity()) return;
         const Surplus surplus(score, u, v);
         const double value = surplus.value();
         if (value > 0.0) surplus.add_to(dual_, 1.0);
@@ -87,6 +113,7 @@ class TileSums {
         if (kept != n) add_product(difference_, n - kept, price);
     }
 
+    int exponent_;
     CompensatedSum primal_, magnitude_, dual_;
     // dual - primal, term by term, as complementary slackness has it: what dropped entries are
     // worth above their prices and kept ones below, and what is paid for places left empty. The
@@ -99,8 +126,8 @@ class TileSums {
 TileProof prove(const ScoreTile& scores, const TileMask& mask, const TilePrices& prices) {
     const TileSums sums(scores, mask, prices);
     TileProof proof;
-    proof.primal = scaled(sums.primal(), prices.exponent);
-    proof.dual = scaled(sums.dual(), prices.exponent);
+    proof.primal = scaled(sums.primal(), sums.exponent());
+    proof.dual = scaled(sums.dual(), sums.exponent());
     if (sums.difference() > 0.0)
         proof.gap = sums.magnitude() > 0.0 ? sums.difference() / sums.magnitude()
                                            : std::numeric_limits<double>::infinity();

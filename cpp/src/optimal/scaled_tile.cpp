@@ -6,7 +6,7 @@
 namespace tnm {
 namespace {
 
-// Of what a tile of "at most n" never keeps only the sign matters: it counts as zero.
+// A tile of "at most n" never keeps a score below zero: it may as well be zero.
 double relevant(double score, bool exact) {
     return exact ? score : std::max(score, 0.0);
 }

@@ -21,8 +21,8 @@ struct SharedProgress {
     bool stopped() const { return status.load(std::memory_order_relaxed) != Status::ok; }
 };
 
-void work(std::int64_t pieces, SharedProgress& progress, const std::function<Worker()>& make_worker,
-          const Execution* caller) {
+void work_on(std::int64_t pieces, SharedProgress& progress,
+             const std::function<Worker()>& make_worker, const Execution* caller) {
     try {
         const Worker worker = make_worker();
         while (!progress.stopped()) {
@@ -49,15 +49,25 @@ Status parallel_for(std::int64_t pieces, const Execution& execution,
     std::vector<std::thread> threads;
     try {
         for (std::int64_t h = 0; h < helpers; ++h)
-            threads.emplace_back([&] { work(pieces, progress, make_worker, nullptr); });
+            threads.emplace_back([&] { work_on(pieces, progress, make_worker, nullptr); });
     } catch (const std::system_error&) {
         // No more threads to be had: the ones that run, and the caller, do all the work.
     } catch (const std::bad_alloc&) {
         progress.stop(Status::out_of_memory);
     }
-    work(pieces, progress, make_worker, &execution);
+    work_on(pieces, progress, make_worker, &execution);
     for (std::thread& thread : threads) thread.join();
     return progress.status.load();
+}
+
+Status parallel_ranges(std::int64_t count, std::int64_t length, const Execution& execution,
+                       const std::function<Status(std::int64_t begin, std::int64_t end)>& work) {
+    const std::int64_t pieces = (count + length - 1) / length;
+    return parallel_for(pieces, execution, [&]() -> Worker {
+        return [&](std::int64_t piece) {
+            return work(piece * length, std::min(count, (piece + 1) * length));
+        };
+    });
 }
 
 }  // namespace tnm

@@ -1,8 +1,11 @@
 // Running independent pieces of work on several threads.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <limits>
+#include <optional>
 
 #include "tnm/execution.hpp"
 #include "tnm/status.hpp"
@@ -18,5 +21,32 @@ using Worker = std::function<Status(std::int64_t piece)>;
 // out_of_memory.
 Status parallel_for(std::int64_t pieces, const Execution& execution,
                     const std::function<Worker()>& make_worker);
+
+// Cuts [0, count) into ranges of `length` (the last one shorter) and calls work(begin, end) for
+// each, from several threads at once; as parallel_for does.
+Status parallel_ranges(std::int64_t count, std::int64_t length, const Execution& execution,
+                       const std::function<Status(std::int64_t begin, std::int64_t end)>& work);
+
+// The least of what several threads report.
+class FirstFound {
+  public:
+    void report(std::int64_t index) {
+        std::int64_t known = first_.load(std::memory_order_relaxed);
+        while (index < known && !first_.compare_exchange_weak(known, index)) {
+        }
+    }
+    // Whether nothing from `index` on is of interest any more.
+    bool precedes(std::int64_t index) const {
+        return first_.load(std::memory_order_relaxed) <= index;
+    }
+    std::optional<std::int64_t> get() const {
+        const std::int64_t first = first_.load();
+        return first == kNone ? std::nullopt : std::optional(first);
+    }
+
+  private:
+    static constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
+    std::atomic<std::int64_t> first_{kNone};
+};
 
 }  // namespace tnm

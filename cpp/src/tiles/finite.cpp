@@ -1,45 +1,101 @@
 #include "tnm/finite.hpp"
 
+#include <algorithm>
 #include <cmath>
 
+#include "parallel/parallel_for.hpp"
 #include "tiles/element.hpp"
 
 namespace tnm {
 namespace {
 
-template <class T>
-std::optional<std::int64_t> find_in(const ArrayView& array, Score score) {
-    const Layout& layout = array.layout;
-    const std::int64_t rows = layout.rows(), columns = layout.columns();
-    std::int64_t index = 0;
-    for (std::int64_t plane = 0; plane < layout.planes(); ++plane) {
-        const std::byte* base = array.data + layout.plane_offset(plane);
-        for (std::int64_t i = 0; i < rows; ++i) {
-            const std::byte* row = base + i * layout.row_stride();
-            for (std::int64_t j = 0; j < columns; ++j, ++index) {
-                const T element = load_element<T>(row + j * layout.column_stride());
-                if (!std::isfinite(score_of(to_double(element), score))) return index;
-            }
-        }
+constexpr std::int64_t kElementsPerRange = 65536;
+
+// Neighbours along one row of a matrix.
+struct RowSegment {
+    const std::byte* data = nullptr;
+    std::int64_t stride = 0;
+    std::int64_t count = 0;
+};
+
+template <class T, Score kScore>
+bool is_finite(const std::byte* address) {
+    // Unlike std::isfinite this needs no branch.
+    return std::fabs(score_of(to_double(load_element<T>(address)), kScore)) <=
+           std::numeric_limits<double>::max();
+}
+
+template <class T, Score kScore>
+bool all_finite(const RowSegment& segment) {
+    bool finite = true;
+    // A constant stride lets the compiler use vectors.
+    if (segment.stride == sizeof(T))
+        for (std::int64_t j = 0; j < segment.count; ++j)
+            finite &= is_finite<T, kScore>(segment.data + j * static_cast<std::int64_t>(sizeof(T)));
+    else
+        for (std::int64_t j = 0; j < segment.count; ++j)
+            finite &= is_finite<T, kScore>(segment.data + j * segment.stride);
+    return finite;
+}
+
+template <class T, Score kScore>
+std::int64_t count_before_non_finite(const RowSegment& segment) {
+    if (all_finite<T, kScore>(segment)) return segment.count;
+    std::int64_t j = 0;
+    while (is_finite<T, kScore>(segment.data + j * segment.stride)) ++j;
+    return j;
+}
+
+using CountBefore = std::int64_t (*)(const RowSegment& segment);
+
+// Only doubles have squares that overflow.
+CountBefore counter_of(Dtype dtype, Score score) {
+    switch (dtype) {
+        case Dtype::float16:
+            return count_before_non_finite<Float16, Score::identity>;
+        case Dtype::bfloat16:
+            return count_before_non_finite<Bfloat16, Score::identity>;
+        case Dtype::float32:
+            return count_before_non_finite<float, Score::identity>;
+        case Dtype::float64:
+            return score == Score::square ? count_before_non_finite<double, Score::square>
+                                          : count_before_non_finite<double, Score::identity>;
+        default:
+            return nullptr;
     }
-    return std::nullopt;
+}
+
+RowSegment segment_at(const ArrayView& array, std::int64_t begin, std::int64_t end) {
+    const Layout& layout = array.layout;
+    const std::int64_t column = begin % layout.columns(), line = begin / layout.columns();
+    const std::byte* data = array.data + layout.plane_offset(line / layout.rows()) +
+                            line % layout.rows() * layout.row_stride() +
+                            column * layout.column_stride();
+    return {data, layout.column_stride(), std::min(end - begin, layout.columns() - column)};
 }
 
 }  // namespace
 
-std::optional<std::int64_t> find_non_finite(const ArrayView& array, Score score) {
-    switch (array.dtype) {
-        case Dtype::float16:
-            return find_in<Float16>(array, score);
-        case Dtype::bfloat16:
-            return find_in<Bfloat16>(array, score);
-        case Dtype::float32:
-            return find_in<float>(array, score);
-        case Dtype::float64:
-            return find_in<double>(array, score);
-        default:
-            return std::nullopt;
-    }
+Status find_non_finite(const ArrayView& array, Score score, std::optional<std::int64_t>& first,
+                       const Execution& execution) {
+    first.reset();
+    const CountBefore count_before = counter_of(array.dtype, score);
+    if (count_before == nullptr) return Status::ok;
+    const Layout& layout = array.layout;
+    const std::int64_t elements = layout.planes() * layout.rows() * layout.columns();
+    FirstFound found;
+    const Status status = parallel_ranges(
+        elements, kElementsPerRange, execution, [&](std::int64_t begin, std::int64_t end) {
+            while (begin < end && !found.precedes(begin)) {
+                const RowSegment segment = segment_at(array, begin, end);
+                const std::int64_t finite = count_before(segment);
+                if (finite < segment.count) found.report(begin + finite);
+                begin += segment.count;
+            }
+            return Status::ok;
+        });
+    first = found.get();
+    return status;
 }
 
 }  // namespace tnm

@@ -97,9 +97,7 @@ bool obeys_pattern(const Tile& tile, const Flags& kept, bool exact) {
         in_column[k % static_cast<std::size_t>(tile.columns)] += kept[k];
     }
     const int n = tile.pattern.n;
-    const auto fits = [&](int count) {
-        return exact && tile.full() ? count == n : count <= n;
-    };
+    const auto fits = [&](int count) { return exact && tile.full() ? count == n : count <= n; };
     return std::all_of(in_row.begin(), in_row.end(), fits) &&
            std::all_of(in_column.begin(), in_column.end(), fits);
 }
@@ -111,8 +109,7 @@ std::optional<IntegerScores> as_integers(const Tile& tile) {
     if (largest > 0.0) std::frexp(largest, &integers.exponent);
     integers.exponent -= 40;
     for (const double score : tile.scores) {
-        const long double scaled =
-            std::ldexp(static_cast<long double>(score), -integers.exponent);
+        const long double scaled = std::ldexp(static_cast<long double>(score), -integers.exponent);
         if (scaled != std::nearbyint(scaled)) return std::nullopt;
         integers.values.push_back(static_cast<std::int64_t>(scaled));
     }

@@ -17,7 +17,9 @@ struct Tile {
     std::vector<double> scores;  // row-major
 
     bool full() const { return rows == pattern.m && columns == pattern.m; }
-    double operator()(int i, int j) const { return scores[static_cast<std::size_t>(i * columns + j)]; }
+    double operator()(int i, int j) const {
+        return scores[static_cast<std::size_t>(i * columns + j)];
+    }
     Tile transposed() const;
     std::string description() const;
 };

@@ -17,8 +17,8 @@ namespace tnm::test {
 using Shape = std::vector<std::int64_t>;
 
 inline constexpr std::initializer_list<Dtype> kDtypes = {
-    Dtype::boolean, Dtype::int8,    Dtype::int16,    Dtype::int32,   Dtype::int64,
-    Dtype::uint8,   Dtype::uint16,  Dtype::uint32,   Dtype::uint64,  Dtype::float16,
+    Dtype::boolean,  Dtype::int8,    Dtype::int16,   Dtype::int32,  Dtype::int64,
+    Dtype::uint8,    Dtype::uint16,  Dtype::uint32,  Dtype::uint64, Dtype::float16,
     Dtype::bfloat16, Dtype::float32, Dtype::float64,
 };
 

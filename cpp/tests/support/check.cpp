@@ -15,8 +15,9 @@ std::vector<const Given*>& givens() {
 }
 
 bool wanted(const char* name, int argc, char** argv) {
-    return argc < 2 || std::any_of(argv + 1, argv + argc,
-                                   [&](const char* chosen) { return std::string(chosen) == name; });
+    return argc < 2 || std::any_of(
+                           argv + 1, argv + argc,
+                           [&](const char* chosen) { return std::string(chosen) == name; });
 }
 
 bool passes(const Test& test) {

@@ -94,8 +94,8 @@ double draw(Distribution distribution, Dtype dtype, std::int64_t i, std::int64_t
 void fill(Array& array, Distribution distribution, Random& random) {
     const std::int64_t columns = array.shape().back(), rows = array.shape().end()[-2];
     for (std::int64_t flat = 0; flat < array.size(); ++flat)
-        array.set(flat, draw(distribution, array.dtype(), flat / columns % rows, flat % columns,
-                             random));
+        array.set(flat,
+                  draw(distribution, array.dtype(), flat / columns % rows, flat % columns, random));
 }
 
 void fill_tile_by_tile(Array& array, int m, Random& random) {

@@ -17,11 +17,11 @@ enum class Distribution {
     binary,
     constant,
     negative,
-    denormal,        // a few million times the smallest denormal of the type
+    denormal,  // a few million times the smallest denormal of the type
     twelve_decades,
     near_overflow,
-    structured,      // (i + 1)(j + 1): far from any greedy choice
-    rank_one,        // u_i + v_j: every mask is optimal
+    structured,  // (i + 1)(j + 1): far from any greedy choice
+    rank_one,    // u_i + v_j: every mask is optimal
 };
 inline constexpr std::initializer_list<Distribution> kDistributions = {
     Distribution::normal,        Distribution::heavy_tails, Distribution::small_integers,
@@ -34,8 +34,7 @@ const char* name_of(Distribution distribution);
 
 // One value of row i and column j, before it is rounded to `dtype`. On integer types the
 // distributions of tiny or fractional numbers are stretched over the type's range.
-double draw(Distribution distribution, Dtype dtype, std::int64_t i, std::int64_t j,
-            Random& random);
+double draw(Distribution distribution, Dtype dtype, std::int64_t i, std::int64_t j, Random& random);
 
 // Fills every matrix of the array.
 void fill(Array& array, Distribution distribution, Random& random);

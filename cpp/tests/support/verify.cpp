@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "reference/optimum.hpp"
 #include "support/check.hpp"
@@ -15,6 +16,7 @@ constexpr int kBruteForceEntries = 16;
 
 struct ScaledProof {
     long double primal = 0, dual = 0, magnitude = 0;
+    long double rounding = 0;  // of this recomputation itself
 };
 
 // In units of 2^exponent, so that nothing overflows or vanishes.
@@ -24,6 +26,8 @@ ScaledProof recompute(const Tile& tile, const Flags& kept, const double* u, cons
         return std::ldexp(static_cast<long double>(value), -exponent);
     };
     ScaledProof proof;
+    proof.rounding =
+        std::numeric_limits<long double>::epsilon() * (tile.rows + 1) * (tile.columns + 1);
     for (int i = 0; i < tile.rows; ++i) proof.dual += tile.pattern.n * scaled(u[i]);
     for (int j = 0; j < tile.columns; ++j) proof.dual += tile.pattern.n * scaled(v[j]);
     for (int i = 0; i < tile.rows; ++i) {
@@ -55,16 +59,16 @@ void check_prices(const Tile& tile, const double* prices, int count) {
 }
 
 // Reported values are rounded to double, and beyond the largest double they are infinite.
-void check_reported(double reported, long double expected, long double magnitude, int exponent) {
+void check_reported(double reported, long double expected, const ScaledProof& proof, int exponent) {
     const long double true_value = std::ldexp(expected, exponent);
     if (std::fabs(true_value) > std::numeric_limits<double>::max()) {
         TNM_CHECK(std::fabs(reported) >= 0.999 * std::numeric_limits<double>::max());
         return;
     }
     const long double error = std::ldexp(reported - true_value, -exponent);
-    const long double rounding =
-        std::ldexp(static_cast<long double>(std::numeric_limits<double>::denorm_min()), -exponent);
-    TNM_CHECK(std::fabs(error) <= 1e-12L * (magnitude + std::fabs(expected)) + rounding);
+    const long double smallest = std::numeric_limits<double>::denorm_min();
+    TNM_CHECK(std::fabs(error) <= 1e-12L * (proof.magnitude + std::fabs(expected)) +
+                                      proof.rounding + std::ldexp(smallest, -exponent));
 }
 
 void check_certificate(const Tile& tile, const Flags& kept, const Certificate& certificate,
@@ -82,12 +86,12 @@ void check_certificate(const Tile& tile, const Flags& kept, const Certificate& c
                     certificate.gap[t], ", primal ", certificate.primal[t], ", dual ",
                     certificate.dual[t]);
     });
-    TNM_CHECK(gap <= kWorstGap * proof.magnitude);
+    TNM_CHECK(gap <= kWorstGap * proof.magnitude + proof.rounding);
     TNM_CHECK(certificate.gap[t] >= 0.0 && certificate.gap[t] <= kWorstGap);
     TNM_CHECK(std::fabs(certificate.gap[t] * proof.magnitude - std::max(0.0L, gap)) <=
-              1e-12L * proof.magnitude);
-    check_reported(certificate.primal[t], proof.primal, proof.magnitude, exponent);
-    check_reported(certificate.dual[t], proof.dual, proof.magnitude, exponent);
+              1e-12L * proof.magnitude + proof.rounding);
+    check_reported(certificate.primal[t], proof.primal, proof, exponent);
+    check_reported(certificate.dual[t], proof.dual, proof, exponent);
 }
 
 void check_against_references(const Tile& tile, const Flags& kept) {
