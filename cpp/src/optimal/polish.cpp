@@ -14,27 +14,31 @@ bool needs_polish(double kept_magnitude, double largest_magnitude) {
 void Polish::start(ResidualNetwork& network) {
     std::fill(network.prices(), network.prices() + network.nodes(), 0.0);
     predecessors_.assign(network.nodes(), -1);
+    due_.assign(network.nodes(), 1);
 }
 
-bool Polish::relax_from(ResidualNetwork& network, int node) {
+void Polish::relax_from(ResidualNetwork& network, int node) {
     const int first = network.first_opposite(node);
     const double* weights = network.weights(node);
     double* opposite_prices = network.prices() + first;
     const double price = network.prices()[node];
-    bool changed = false;
     for (int k = 0; k < network.side(); ++k) {
         const double reached = price + weights[k];
         if (!(reached < opposite_prices[k])) continue;
         opposite_prices[k] = reached;
         predecessors_[first + k] = node;
-        changed = true;
+        due_[first + k] = 1;
     }
-    return changed;
 }
 
 bool Polish::relax(ResidualNetwork& network) {
     bool changed = false;
-    for (int node = 0; node < network.nodes(); ++node) changed |= relax_from(network, node);
+    for (int node = 0; node < network.nodes(); ++node) {
+        if (!due_[node]) continue;
+        due_[node] = 0;
+        relax_from(network, node);
+        changed = true;
+    }
     return changed;
 }
 

@@ -13,7 +13,8 @@ namespace tnm {
 
 // Whether a solver that works at the scale of the largest magnitude must hand the tile over.
 // `kept_magnitude` sums |score| over the kept entries, `largest_magnitude` is that of any entry of
-// the tile, both in the same unit. Never so if no score is negative.
+// the tile, both in the same unit. Never so if no score is negative. (Where large positive scores
+// have to be dropped as well, the mask is put right, but no doubles can be prices that prove it.)
 bool needs_polish(double kept_magnitude, double largest_magnitude);
 
 class Polish {
@@ -25,13 +26,14 @@ class Polish {
 
   private:
     bool relax(ResidualNetwork& network);
-    bool relax_from(ResidualNetwork& network, int node);
+    void relax_from(ResidualNetwork& network, int node);
     bool cancel_cycles(ResidualNetwork& network);
     bool cancel_cycle(ResidualNetwork& network, int node);
     void start(ResidualNetwork& network);
 
-    std::vector<int> predecessors_;  // -1: none
-    std::vector<int> seen_by_;       // the walk that met the node last, -1: none
+    std::vector<int> predecessors_;   // -1: none
+    std::vector<unsigned char> due_;  // the price has fallen since it was last passed on
+    std::vector<int> seen_by_;        // the walk that met the node last, -1: none
 };
 
 }  // namespace tnm

@@ -29,31 +29,43 @@ double lattice_of(const ScaledTile& tile) {
     return lattice < kFinestLattice ? 0.0 : std::ldexp(1.0, lattice);
 }
 
-double best_price(double* values, int count, int n, bool exact, double lattice) {
+// Whether n entries can be kept at this price: the descent has nothing to gain from this line.
+bool is_balanced(const double* values, int count, int n, double price) {
+    int above = 0, not_below = 0;
+    for (int k = 0; k < count; ++k) {
+        above += values[k] > price;
+        not_below += values[k] >= price;
+    }
+    return above <= n && n <= not_below;
+}
+
+double best_price(double* values, int count, int n, bool exact, double lattice, double price) {
     if (n >= count) return 0.0;
+    if (is_balanced(values, count, n, price)) return price;
     std::nth_element(values, values + n - 1, values + count, std::greater<>());
     const double upper = values[n - 1];
     const double lower = *std::max_element(values + n, values + count);
-    double price = lower + (upper - lower) / 2;
-    if (lattice > 0.0) price = std::floor(price / lattice) * lattice;
-    return exact ? price : std::max(price, 0.0);
+    double best = lower + (upper - lower) / 2;
+    if (lattice > 0.0) best = std::floor(best / lattice) * lattice;
+    return exact ? best : std::max(best, 0.0);
 }
 
 }  // namespace
 
-void refine_prices(const ScaledTile& tile, double* row_prices, double* column_prices) {
+bool refine_prices(const ScaledTile& tile, double* row_prices, double* column_prices) {
     const double lattice = lattice_of(tile);
     std::array<double, kMaxM> values;
+    bool changed = false;
     for (int sweep = 0; sweep < kSweeps; ++sweep) {
         for (int i = 0; i < tile.rows(); ++i) {
             for (int j = 0; j < tile.columns(); ++j) values[j] = tile.row(i)[j] - column_prices[j];
-            row_prices[i] =
-                best_price(values.data(), tile.columns(), tile.n(), tile.exact(), lattice);
+            row_prices[i] = best_price(values.data(), tile.columns(), tile.n(), tile.exact(),
+                                       lattice, row_prices[i]);
         }
         for (int j = 0; j < tile.columns(); ++j) {
             for (int i = 0; i < tile.rows(); ++i) values[i] = tile.row(i)[j] - row_prices[i];
-            column_prices[j] =
-                best_price(values.data(), tile.rows(), tile.n(), tile.exact(), lattice);
+            column_prices[j] = best_price(values.data(), tile.rows(), tile.n(), tile.exact(),
+                                          lattice, column_prices[j]);
         }
     }
 }

@@ -8,8 +8,8 @@ namespace {
 
 constexpr double kNoArc = std::numeric_limits<double>::infinity();
 constexpr int kUnbounded = std::numeric_limits<int>::max();
-// Rows of weights are padded to whole vectors.
-constexpr int kPadding = 4;
+// Sides are padded to whole blocks.
+constexpr int kPadding = ResidualNetwork::kBlock;
 
 }  // namespace
 

@@ -22,6 +22,9 @@ namespace tnm {
 
 class ResidualNetwork {
   public:
+    // side() is a multiple of this, for loops that take several nodes at once.
+    static constexpr int kBlock = 4;
+
     // Starts from the entries whose score exceeds the two prices, and with nothing on the ground's
     // arcs.
     void build(const ScaledTile& tile, const double* row_prices, const double* column_prices);

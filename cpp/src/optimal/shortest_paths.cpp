@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "simd/vector.hpp"
+
 namespace tnm {
 namespace {
 
@@ -13,30 +15,77 @@ double extended(double distance, double weight, double price, double opposite_pr
     return std::max(distance, distance + (weight + (price - opposite_price)));
 }
 
+static_assert(ResidualNetwork::kBlock == 2 * kDoubleLanes);
+
+// `count` is a multiple of two blocks. The compiler may not reorder a minimum by itself.
+double least_of(const double* values, int count) {
+    DoubleVector a = load(values), b = load(values + 2), c = load(values + 4), d = load(values + 6);
+    for (int k = 8; k < count; k += 8) {
+        a = minimum(a, load(values + k));
+        b = minimum(b, load(values + k + 2));
+        c = minimum(c, load(values + k + 4));
+        d = minimum(d, load(values + k + 6));
+    }
+    const DoubleVector least = minimum(minimum(a, b), minimum(c, d));
+    return std::min(least[0], least[1]);
+}
+
+// One of them is equal.
+int first_equal(const double* values, double wanted) {
+    const DoubleVector all = splat_double(wanted);
+    int k = 0;
+    while (!any_set((load(values + k) == all) | (load(values + k + 2) == all))) k += 4;
+    while (values[k] != wanted) ++k;
+    return k;
+}
+
 }  // namespace
 
-void ShortestPaths::fill_tight_arcs(ResidualNetwork& network) {
+// Columns in need that an arc of cost zero leads to, into `order_`.
+void ShortestPaths::collect_tight_columns(const ResidualNetwork& network, int row) {
     const int side = network.side();
-    for (int row = 0; row < side; ++row) {
-        if (network.excess(row) <= 0) continue;
-        const double* weights = network.weights(row);
-        order_.clear();
-        for (int column = side; column < 2 * side; ++column)
-            if (network.excess(column) < 0 &&
-                weights[column - side] + (network.prices()[row] - network.prices()[column]) == 0.0)
-                order_.push_back(column);
-        // The neediest columns first, so that rows that come later still find room.
-        std::stable_sort(order_.begin(), order_.end(), [&](int a, int b) {
-            if (network.is_ground(a) != network.is_ground(b)) return network.is_ground(b);
-            return network.excess(a) < network.excess(b);
-        });
-        for (const int column : order_) {
-            const int units = std::min(
-                {network.excess(row), -network.excess(column), network.capacity(row, column)});
-            if (units == 0) break;
-            network.push(row, column, units);
-        }
+    const double* weights = network.weights(row);
+    const double price = network.prices()[row];
+    order_.clear();
+    for (int column = side; column < 2 * side; ++column)
+        if (weights[column - side] + (price - network.prices()[column]) == 0.0 &&
+            network.excess(column) < 0)
+            order_.push_back(column);
+}
+
+void ShortestPaths::fill_from(ResidualNetwork& network, int row) {
+    collect_tight_columns(network, row);
+    // The neediest columns first, so that rows that come later still find room.
+    std::stable_sort(order_.begin(), order_.end(), [&](int a, int b) {
+        if (network.is_ground(a) != network.is_ground(b)) return network.is_ground(b);
+        return network.excess(a) < network.excess(b);
+    });
+    for (const int column : order_) {
+        const int units = std::min(
+            {network.excess(row), -network.excess(column), network.capacity(row, column)});
+        if (units == 0) break;
+        network.push(row, column, units);
     }
+}
+
+void ShortestPaths::fill_tight_arcs(ResidualNetwork& network) {
+    struct Row {
+        int node, spare;
+    };
+    std::vector<Row> rows;
+    for (int node = 0; node < network.side(); ++node) {
+        if (network.excess(node) <= 0) continue;
+        collect_tight_columns(network, node);
+        if (order_.empty()) continue;
+        rows.push_back({node, static_cast<int>(order_.size()) - network.excess(node)});
+    }
+    // Rows with little choice first, the ground last.
+    std::stable_sort(rows.begin(), rows.end(), [&](const Row& a, const Row& b) {
+        if (network.is_ground(a.node) != network.is_ground(b.node))
+            return network.is_ground(b.node);
+        return a.spare < b.spare;
+    });
+    for (const Row& row : rows) fill_from(network, row.node);
 }
 
 void ShortestPaths::start(const ResidualNetwork& network) {
@@ -52,13 +101,11 @@ void ShortestPaths::start(const ResidualNetwork& network) {
 }
 
 int ShortestPaths::nearest(const ResidualNetwork& network) const {
-    double least = kInfinity;
-    for (int node = 0; node < network.nodes(); ++node) least = std::min(least, distances_[node]);
+    const double least = least_of(distances_.data(), network.nodes());
     if (least == kInfinity) return -1;
     for (const int sink : sinks_)
         if (distances_[sink] == least) return sink;
-    return static_cast<int>(std::find(distances_.begin(), distances_.end(), least) -
-                            distances_.begin());
+    return first_equal(distances_.data(), least);
 }
 
 void ShortestPaths::close(const ResidualNetwork& network, int node) {
@@ -141,18 +188,41 @@ bool ShortestPaths::may_have_company(const ResidualNetwork& network, int sink,
     return false;
 }
 
-// The node to go on with from `node` over an arc of cost zero, or -1.
-int ShortestPaths::tight_successor(const ResidualNetwork& network, int node) const {
-    const int first = network.first_opposite(node);
+// The first node, from position `k` of the other side on, that `wanted` accepts among those that an
+// arc of cost zero leads to; -1 if there is none. Rounding may leave such a cost a hair below zero.
+template <class Wanted>
+int ShortestPaths::find_tight_arc(const ResidualNetwork& network, int node, int k,
+                                  Wanted&& wanted) const {
+    const int first = network.first_opposite(node), side = network.side();
     const double* weights = network.weights(node);
-    const double price = network.prices()[node];
     const double* opposite_prices = network.prices() + first;
-    int found = -1;
-    for (int k = 0; k < network.side(); ++k) {
-        if (weights[k] + (price - opposite_prices[k]) > 0.0 || visited_[first + k]) continue;
-        if (network.excess(first + k) < 0) return first + k;
-        if (found < 0) found = first + k;
+    const DoubleVector price = splat_double(network.prices()[node]);
+    const auto tight = [&](int at) {
+        return load(weights + at) + (price - load(opposite_prices + at)) <= 0.0;
+    };
+    for (k = k / ResidualNetwork::kBlock * ResidualNetwork::kBlock; k < side; k += 4) {
+        const DoubleMask lower = tight(k), upper = tight(k + 2);
+        if (!any_set(lower | upper)) continue;
+        if (lower[0] && wanted(first + k)) return first + k;
+        if (lower[1] && wanted(first + k + 1)) return first + k + 1;
+        if (upper[0] && wanted(first + k + 2)) return first + k + 2;
+        if (upper[1] && wanted(first + k + 3)) return first + k + 3;
     }
+    return -1;
+}
+
+// Where to go on from `node`, or -1. Nodes only become visited during one search, so that the next
+// time the search comes back here it can go on where it stopped.
+int ShortestPaths::tight_successor(const ResidualNetwork& network, int node) {
+    int& next = next_position_[node];
+    if (next == 0) {
+        const int sink =
+            find_tight_arc(network, node, 0, [&](int other) { return network.excess(other) < 0; });
+        if (sink >= 0) return sink;
+    }
+    const int found =
+        find_tight_arc(network, node, next, [&](int other) { return !visited_[other]; });
+    next = found < 0 ? network.side() : found % network.side() + 1;
     return found;
 }
 
@@ -160,6 +230,7 @@ int ShortestPaths::tight_successor(const ResidualNetwork& network, int node) con
 bool ShortestPaths::find_tight_path(const ResidualNetwork& network, int source) {
     path_.assign(1, source);
     visited_[source] = 1;
+    next_position_.assign(network.nodes(), 0);
     while (!path_.empty()) {
         const int node = tight_successor(network, path_.back());
         if (node < 0) {

@@ -27,6 +27,8 @@ class ShortestPaths {
         double distance;
     };
 
+    void collect_tight_columns(const ResidualNetwork& network, int row);
+    void fill_from(ResidualNetwork& network, int row);
     void start(const ResidualNetwork& network);
     int search(const ResidualNetwork& network);
     int nearest(const ResidualNetwork& network) const;
@@ -39,7 +41,9 @@ class ShortestPaths {
     bool may_have_company(const ResidualNetwork& network, int sink, double length) const;
     void send_over_tight_arcs(ResidualNetwork& network);
     bool find_tight_path(const ResidualNetwork& network, int source);
-    int tight_successor(const ResidualNetwork& network, int node) const;
+    int tight_successor(const ResidualNetwork& network, int node);
+    template <class Wanted>
+    int find_tight_arc(const ResidualNetwork& network, int node, int k, Wanted&& wanted) const;
 
     std::vector<double> distances_;  // infinity where not reached, or closed
     std::vector<double> search_prices_;
@@ -47,6 +51,7 @@ class ShortestPaths {
     std::vector<int> sinks_, order_;
     std::vector<int> path_;               // from a source to a sink
     std::vector<unsigned char> visited_;  // on the path, or known to lead nowhere
+    std::vector<int> next_position_;      // where to look on from each node
 };
 
 }  // namespace tnm

@@ -52,4 +52,26 @@ inline bool all_set(Int16Vector mask) {
     return common == ~std::uint64_t{0};
 }
 
+inline constexpr int kDoubleLanes = 2;
+using DoubleVector = double __attribute__((vector_size(8 * kDoubleLanes)));
+using DoubleMask = std::int64_t __attribute__((vector_size(8 * kDoubleLanes)));
+
+inline DoubleVector splat_double(double value) {
+    return DoubleVector{} + value;
+}
+
+inline DoubleVector load(const double* source) {
+    DoubleVector vector;
+    std::memcpy(&vector, source, sizeof vector);
+    return vector;
+}
+
+inline DoubleVector minimum(DoubleVector a, DoubleVector b) {
+    return a < b ? a : b;
+}
+
+inline bool any_set(DoubleMask mask) {
+    return (mask[0] | mask[1]) != 0;
+}
+
 }  // namespace tnm

@@ -1,6 +1,7 @@
 // The table of one instruction set; see lanes.hpp for what the including file defines.
 #pragma once
 
+#include "strip/four_by_four.hpp"
 #include "strip/load_strip.hpp"
 #include "strip/solve_strip.hpp"
 #include "strip/store_strip.hpp"
@@ -49,8 +50,11 @@ inline bool supported() {
 
 extern const StripKernels kStripKernels;
 const StripKernels kStripKernels = {
-    TNM_NAME(TNM_ISA), supported,     solver<float>, solver<double>,
-    float_loader,      double_loader, store_strip,
+    TNM_NAME(TNM_ISA),    supported,
+    solver<float>,        solver<double>,
+    four_by_four<float>,  four_by_four<double>,
+    float_loader,         double_loader,
+    store_strip,
 };
 
 }  // namespace tnm::TNM_ISA

@@ -15,6 +15,10 @@ namespace tnm {
 template <class T>
 using SolveStrip = void (*)(const T* scores, Pattern pattern, StripSolution& solution);
 
+// The mask alone, of a strip of 4 x 4 tiles: a closed form that knows no prices.
+template <class T>
+using MaskFourByFour = void (*)(const T* scores, std::uint64_t* kept);
+
 // Reads `rows` rows of 64 neighbouring elements; returns whether all scores are finite.
 template <class T>
 using LoadStrip = bool (*)(const std::byte* data, std::int64_t row_stride, int rows, T* scores);
@@ -29,6 +33,8 @@ struct StripKernels {
     // Null where m or n has no fast path.
     SolveStrip<float> (*float_solver)(Pattern pattern);
     SolveStrip<double> (*double_solver)(Pattern pattern);
+    MaskFourByFour<float> (*float_four_by_four)(int n);
+    MaskFourByFour<double> (*double_four_by_four)(int n);
     // Null where the general loader is to be used.
     LoadStrip<float> (*float_loader)(Dtype dtype, Score score);
     LoadStrip<double> (*double_loader)(Dtype dtype, Score score);

@@ -27,6 +27,15 @@ LoadStrip<T> find_loader(Dtype dtype, Score score) {
         return strip_kernels().double_loader(dtype, score);
 }
 
+template <class T>
+MaskFourByFour<T> find_four_by_four(const Pattern& pattern) {
+    if (pattern.m != 4) return nullptr;
+    if constexpr (std::is_same_v<T, float>)
+        return strip_kernels().float_four_by_four(pattern.n);
+    else
+        return strip_kernels().double_four_by_four(pattern.n);
+}
+
 std::uint64_t lowest_bits(int count) { return ~std::uint64_t{0} >> (64 - count); }
 
 std::int64_t item_size(Dtype dtype) {
@@ -46,6 +55,7 @@ StripPipeline<T>::StripPipeline(const ArrayView& array, const MaskView& mask, co
       field_(field_width(pattern.m)),
       kernels_(strip_kernels()),
       solve_(find_solver<T>(pattern)),
+      mask_four_by_four_(find_four_by_four<T>(pattern)),
       load_rows_(find_loader<T>(array.dtype, score)),
       load_any_(score_loader<T>(array.dtype, score)),
       edge_tiles_(array, mask, pattern, score, std::make_unique<OptimalSolver>(), observer),
@@ -75,12 +85,10 @@ Status StripPipeline<T>::operator()(const TileRun& run) {
 template <class T>
 bool StripPipeline<T>::process(const Place& place) {
     if (!load(place)) return false;
-    solve_(scores_.values, pattern_, solution_);
-    if constexpr (std::is_same_v<T, float>)
-        if (solution_.out_of_range != 0) solve_in_double();
-    if (solution_.unsolved != 0)
-        for (int tile = 0; tile < place.tiles; ++tile)
-            if (solution_.unsolved >> tile & 1) solve_rest(tile);
+    prefetch_after(place);
+    // Any optimal prices prove any optimal mask, so that 4 x 4 tiles need them only for a proof.
+    if (mask_four_by_four_ == nullptr || observer_) solve(place);
+    if (mask_four_by_four_ != nullptr) mask_four_by_four_(scores_.values, solution_.kept);
     if (observer_)
         for (int tile = 0; tile < place.tiles; ++tile) observe(place, tile);
     store(place);
@@ -88,11 +96,39 @@ bool StripPipeline<T>::process(const Place& place) {
 }
 
 template <class T>
+void StripPipeline<T>::solve(const Place& place) {
+    solve_(scores_.values, pattern_, solution_);
+    if constexpr (std::is_same_v<T, float>)
+        if (solution_.out_of_range != 0) solve_in_double();
+    if (solution_.unsolved != 0)
+        for (int tile = 0; tile < place.tiles; ++tile)
+            if (solution_.unsolved >> tile & 1) solve_rest(tile);
+}
+
+template <class T>
+const std::byte* StripPipeline<T>::elements(const Place& place) const {
+    const Layout& layout = array_.layout;
+    return array_.data + layout.plane_offset(place.plane) +
+           place.tile_row * grid_.m * layout.row_stride() +
+           place.tile_column * grid_.m * layout.column_stride();
+}
+
+// Strips are short pieces of rows that lie far apart, which the hardware does not see coming.
+template <class T>
+void StripPipeline<T>::prefetch_after(const Place& place) const {
+    constexpr int kCacheLine = 64;
+    if (load_rows_ == nullptr) return;
+    const std::int64_t bytes = kStripColumns * array_.layout.column_stride();
+    const std::byte* next = elements(place) + bytes;
+    for (int i = 0; i < grid_.m; ++i)
+        for (std::int64_t offset = 0; offset < bytes; offset += kCacheLine)
+            __builtin_prefetch(next + i * array_.layout.row_stride() + offset);
+}
+
+template <class T>
 bool StripPipeline<T>::load(const Place& place) {
     const Layout& layout = array_.layout;
-    const std::byte* data = array_.data + layout.plane_offset(place.plane) +
-                            place.tile_row * grid_.m * layout.row_stride() +
-                            place.tile_column * grid_.m * layout.column_stride();
+    const std::byte* data = elements(place);
     const int m = grid_.m, tiles_per_strip = kStripColumns / field_;
     if (place.tiles < tiles_per_strip)
         std::fill(scores_.values, scores_.values + field_ * kStripColumns, T{0});

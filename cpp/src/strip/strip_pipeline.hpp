@@ -29,7 +29,10 @@ class StripPipeline {
     };
 
     bool process(const Place& place);
+    const std::byte* elements(const Place& place) const;
+    void prefetch_after(const Place& place) const;
     bool load(const Place& place);
+    void solve(const Place& place);
     void solve_in_double();
     void solve_rest(int tile);
     void observe(const Place& place, int tile);
@@ -46,6 +49,7 @@ class StripPipeline {
     const int field_;  // lanes of a tile
     const StripKernels& kernels_;
     SolveStrip<T> solve_;
+    MaskFourByFour<T> mask_four_by_four_;  // null unless m = 4
     LoadStrip<T> load_rows_;
     LoadScores<T> load_any_;
     TilePipeline edge_tiles_;
