@@ -3,6 +3,7 @@
 #include "approximate/approximate_solvers.hpp"
 #include "optimal/certificate.hpp"
 #include "optimal/optimal_solver.hpp"
+#include "parallel/guarded.hpp"
 #include "strip/strip_pipeline.hpp"
 #include "tiles/solve_tiles.hpp"
 #include "tnm/transposable.hpp"
@@ -39,11 +40,8 @@ void write_proof(const CertificateView& certificate, std::int64_t index, const S
                  certificate.column_prices + index * m, m);
 }
 
-}  // namespace
-
-Status transposable_mask(const ArrayView& scores, const MaskView& mask,
-                         const TransposableOptions& options, const CertificateView* certificate,
-                         const Execution& execution) {
+Status solve(const ArrayView& scores, const MaskView& mask, const TransposableOptions& options,
+             const CertificateView* certificate, const Execution& execution) {
     TileObserver observer;
     if (certificate != nullptr) {
         if (options.method != Method::optimal) return Status::invalid_argument;
@@ -58,6 +56,14 @@ Status transposable_mask(const ArrayView& scores, const MaskView& mask,
     return solve_tiles(
         scores, mask, options.pattern, options.score, [&] { return make_solver(options); },
         observer, execution);
+}
+
+}  // namespace
+
+Status transposable_mask(const ArrayView& scores, const MaskView& mask,
+                         const TransposableOptions& options, const CertificateView* certificate,
+                         const Execution& execution) {
+    return guarded([&] { return solve(scores, mask, options, certificate, execution); });
 }
 
 }  // namespace tnm

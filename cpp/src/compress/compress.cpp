@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstring>
 
+#include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
 
 namespace tnm {
@@ -75,8 +76,13 @@ class GroupCursor {
 
 constexpr std::int64_t kEntriesPerRange = 65536;
 
-std::int64_t groups_per_range(int m) {
-    return std::max<std::int64_t>(1, kEntriesPerRange / m);
+// Calls work(begin, end) for ranges of groups, on several threads.
+template <class Work>
+Status for_ranges_of_groups(const Layout& layout, int m, const Execution& execution,
+                            const Work& work) {
+    const std::int64_t length = std::max<std::int64_t>(1, kEntriesPerRange / m);
+    return guarded(
+        [&] { return parallel_ranges(GroupCursor::count(layout, m), length, execution, work); });
 }
 
 // Where one group's values come from and go to.
@@ -123,8 +129,7 @@ Status compress(const ElementsView& elements, const ConstMaskView& mask, const P
         }
         return Status::ok;
     };
-    const Status status = parallel_ranges(GroupCursor::count(layout, pattern.m),
-                                          groups_per_range(pattern.m), execution, pack_range);
+    const Status status = for_ranges_of_groups(layout, pattern.m, execution, pack_range);
     overfull = found.get();
     return status;
 }
@@ -152,8 +157,7 @@ Status decompress(const std::byte* values, const std::uint8_t* indices, const Pa
         }
         return Status::ok;
     };
-    const Status status = parallel_ranges(GroupCursor::count(layout, pattern.m),
-                                          groups_per_range(pattern.m), execution, unpack_range);
+    const Status status = for_ranges_of_groups(layout, pattern.m, execution, unpack_range);
     valid_indices = valid.load();
     return status;
 }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "parallel/guarded.hpp"
 #include "tiles/walk_tiles.hpp"
 #include "tnm/count.hpp"
 
@@ -53,7 +54,10 @@ Status count_kept(const ConstMaskView& mask, int m, std::uint8_t* row_counts,
         }
         return Status::ok;
     };
-    return walk_tiles(grid, layout.planes(), execution, [&]() -> RunWorker { return count_run; });
+    return guarded([&] {
+        return walk_tiles(grid, layout.planes(), execution,
+                          [&]() -> RunWorker { return count_run; });
+    });
 }
 
 }  // namespace tnm

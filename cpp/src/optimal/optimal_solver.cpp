@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "optimal/refine_prices.hpp"
+#include "optimal/small_prices.hpp"
 
 namespace tnm {
 namespace {
@@ -35,7 +36,7 @@ void OptimalSolver::start() {
     network_.build(tile_, rows, columns);
     paths_.fill_tight_arcs(network_);
     if (missing_units(network_) <= std::max(tile_.rows(), tile_.columns()) / 2) return;
-    refine_prices(tile_, rows, columns);
+    if (!refine_prices(tile_, rows, columns)) return;
     network_.build(tile_, rows, columns);
     paths_.fill_tight_arcs(network_);
 }
@@ -64,6 +65,7 @@ void OptimalSolver::solve(const ScoreTile& scores, TileMask& mask, TilePrices* p
     if (prices == nullptr) return;
     prices->exponent = tile_.exponent();
     network_.read_prices(prices->row.data(), prices->column.data());
+    if (tile_.exact()) keep_prices_finite(tile_, mask, *prices);
 }
 
 }  // namespace tnm

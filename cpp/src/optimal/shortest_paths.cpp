@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <tuple>
 
 #include "simd/vector.hpp"
 
@@ -56,36 +57,32 @@ void ShortestPaths::collect_tight_columns(const ResidualNetwork& network, int ro
 void ShortestPaths::fill_from(ResidualNetwork& network, int row) {
     collect_tight_columns(network, row);
     // The neediest columns first, so that rows that come later still find room.
-    std::stable_sort(order_.begin(), order_.end(), [&](int a, int b) {
-        if (network.is_ground(a) != network.is_ground(b)) return network.is_ground(b);
-        return network.excess(a) < network.excess(b);
+    std::sort(order_.begin(), order_.end(), [&](int a, int b) {
+        return std::tuple(network.is_ground(a), network.excess(a), a) <
+               std::tuple(network.is_ground(b), network.excess(b), b);
     });
     for (const int column : order_) {
-        const int units = std::min(
-            {network.excess(row), -network.excess(column), network.capacity(row, column)});
+        const int units =
+            std::min({network.excess(row), -network.excess(column), network.capacity(row, column)});
         if (units == 0) break;
         network.push(row, column, units);
     }
 }
 
 void ShortestPaths::fill_tight_arcs(ResidualNetwork& network) {
-    struct Row {
-        int node, spare;
-    };
-    std::vector<Row> rows;
+    rows_.clear();
     for (int node = 0; node < network.side(); ++node) {
         if (network.excess(node) <= 0) continue;
         collect_tight_columns(network, node);
         if (order_.empty()) continue;
-        rows.push_back({node, static_cast<int>(order_.size()) - network.excess(node)});
+        rows_.push_back({node, static_cast<int>(order_.size()) - network.excess(node)});
     }
     // Rows with little choice first, the ground last.
-    std::stable_sort(rows.begin(), rows.end(), [&](const Row& a, const Row& b) {
-        if (network.is_ground(a.node) != network.is_ground(b.node))
-            return network.is_ground(b.node);
-        return a.spare < b.spare;
+    std::sort(rows_.begin(), rows_.end(), [&](const Choice& a, const Choice& b) {
+        return std::tuple(network.is_ground(a.row), a.spare, a.row) <
+               std::tuple(network.is_ground(b.row), b.spare, b.row);
     });
-    for (const Row& row : rows) fill_from(network, row.node);
+    for (const Choice& choice : rows_) fill_from(network, choice.row);
 }
 
 void ShortestPaths::start(const ResidualNetwork& network) {

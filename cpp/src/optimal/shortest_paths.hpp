@@ -27,6 +27,11 @@ class ShortestPaths {
         double distance;
     };
 
+    // A row, and how many more columns it could go to than it has to.
+    struct Choice {
+        int row, spare;
+    };
+
     void collect_tight_columns(const ResidualNetwork& network, int row);
     void fill_from(ResidualNetwork& network, int row);
     void start(const ResidualNetwork& network);
@@ -48,6 +53,7 @@ class ShortestPaths {
     std::vector<double> distances_;  // infinity where not reached, or closed
     std::vector<double> search_prices_;
     std::vector<Closed> closed_;
+    std::vector<Choice> rows_;
     std::vector<int> sinks_, order_;
     std::vector<int> path_;               // from a source to a sink
     std::vector<unsigned char> visited_;  // on the path, or known to lead nowhere

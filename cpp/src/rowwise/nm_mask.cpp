@@ -2,6 +2,7 @@
 #include <array>
 #include <functional>
 
+#include "parallel/guarded.hpp"
 #include "tiles/solve_tiles.hpp"
 #include "tnm/rowwise.hpp"
 
@@ -47,9 +48,11 @@ class RowwiseSolver final : public TileSolver {
 
 Status nm_mask(const ArrayView& scores, const MaskView& mask, const Pattern& pattern, Score score,
                const Execution& execution) {
-    return solve_tiles(
-        scores, mask, pattern, score, [] { return std::make_unique<RowwiseSolver>(); }, {},
-        execution);
+    return guarded([&] {
+        return solve_tiles(
+            scores, mask, pattern, score, [] { return std::make_unique<RowwiseSolver>(); }, {},
+            execution);
+    });
 }
 
 }  // namespace tnm

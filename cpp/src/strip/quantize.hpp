@@ -17,6 +17,9 @@ struct alignas(64) QuantizedStrip {
     std::uint64_t out_of_range;  // lanes of tiles that are too large or too small to be scaled
 };
 
+// Each brings up to 14 bits; 12 decades take three.
+inline constexpr int kMostRescalings = 3;
+
 template <class T>
 struct ScoreTraits;
 template <>
@@ -25,8 +28,8 @@ struct ScoreTraits<float> {
     using BitsVector = Int32s;
     using Bits = std::int32_t;
     static constexpr int kMantissaBits = 23, kBias = 127;
-    // The range of 2^exponent in which scales and units are normal numbers.
-    static constexpr int kLeastExponent = -100, kLargestExponent = 126;
+    // From the least exponent, all rescalings still leave scales and units normal numbers.
+    static constexpr int kLeastExponent = -60, kLargestExponent = 126;
 };
 template <>
 struct ScoreTraits<double> {
@@ -49,56 +52,72 @@ inline __attribute__((always_inline)) Vector swap_lanes(Vector vector) {
     }(std::make_index_sequence<kLanes<Vector>>{});
 }
 
-// Gives every lane of a field the largest of all its lanes.
-template <int kW, class Vector, class T, int kDistance = kW / 2>
-inline void spread_maximum(T* lanes) {
+// Gives every lane of a field the combination of all its lanes.
+template <int kW, class Vector, int kDistance = kW / 2, class T, class Combine>
+inline void spread(T* lanes, const Combine& combine) {
     for (int c = 0; c < kStripColumns; c += kLanes<Vector>) {
         const Vector vector = load<Vector>(lanes + c);
         if constexpr (kDistance < kLanes<Vector>) {
-            store(lanes + c, maximum(vector, swap_lanes<kDistance>(vector)));
+            store(lanes + c, combine(vector, swap_lanes<kDistance>(vector)));
         } else if ((c & kDistance) == 0) {
-            const Vector both = maximum(vector, load<Vector>(lanes + c + kDistance));
+            const Vector both = combine(vector, load<Vector>(lanes + c + kDistance));
             store(lanes + c, both);
             store(lanes + c + kDistance, both);
         }
     }
-    if constexpr (kDistance > 1) spread_maximum<kW, Vector, T, kDistance / 2>(lanes);
+    if constexpr (kDistance > 1) spread<kW, Vector, kDistance / 2>(lanes, combine);
 }
 
+// Large tiles gain from every bit of resolution. Small ones gain nothing, unless their largest
+// score is so far above the largest of some column that 16 bits lose sight of the rest.
+template <int kW>
+inline constexpr bool kAlwaysRescale = kW >= 32;
+inline constexpr int kWideRangeBits = 3;
+
 // Exponents e of each lane's tile: the largest magnitude lies in [2^(e - 1), 2^e); 0 for a tile of
-// zeros and for one whose scale would not be a normal number, which is marked out of range.
+// zeros and for one whose scale would not be a normal number, which is marked out of range. Returns
+// the lanes of the tiles that ought to be rescaled.
 template <int kW, class T>
-inline void find_exponents(const T* scores, typename ScoreTraits<T>::Bits* exponents,
-                           QuantizedStrip& strip) {
+inline std::uint64_t find_exponents(const T* scores, typename ScoreTraits<T>::Bits* exponents,
+                                    QuantizedStrip& strip) {
     using Traits = ScoreTraits<T>;
     using Vector = typename Traits::Vector;
     using BitsVector = typename Traits::BitsVector;
     using Bits = typename Traits::Bits;
-    alignas(64) T largest[kStripColumns];
+    alignas(64) T largest[kStripColumns], least[kStripColumns];
     for (int c = 0; c < kStripColumns; c += kLanes<Vector>) {
         Vector most = magnitude(load<Vector>(scores + c));
         for (int i = 1; i < kW; ++i)
             most = maximum(most, magnitude(load<Vector>(scores + i * kStripColumns + c)));
         store(largest + c, most);
+        store(least + c, most);
     }
-    spread_maximum<kW, Vector>(largest);
+    spread<kW, Vector>(largest, [](Vector a, Vector b) { return maximum(a, b); });
+    if constexpr (!kAlwaysRescale<kW>)
+        spread<kW, Vector>(least, [](Vector a, Vector b) { return minimum(a, b); });
+    std::uint64_t wide = 0;
     strip.out_of_range = 0;
     for (int c = 0; c < kStripColumns; c += kLanes<Vector>) {
         const Vector most = load<Vector>(largest + c);
         BitsVector exponent =
             (reinterpret_cast<BitsVector>(most) >> Traits::kMantissaBits) - (Traits::kBias - 1);
+        const BitsVector least_exponent =
+            (reinterpret_cast<BitsVector>(load<Vector>(least + c)) >> Traits::kMantissaBits) -
+            (Traits::kBias - 1);
+        wide |= bits_of(exponent - least_exponent >= kWideRangeBits) << c;
         exponent = most == static_cast<T>(0) ? BitsVector{} : exponent;
         const BitsVector outside = (exponent < static_cast<Bits>(Traits::kLeastExponent)) |
                                    (exponent > static_cast<Bits>(Traits::kLargestExponent));
         strip.out_of_range |= bits_of(outside) << c;
         store(exponents + c, outside ? BitsVector{} : exponent);
     }
+    return kAlwaysRescale<kW> ? ~std::uint64_t{0} : wide;
 }
 
-// by_row = scores * 2^(14 - exponent), rounded towards zero and clamped.
-template <int kW, class T>
+// target row r = scores row r * kStep times 2^(14 - exponent), rounded towards zero and clamped.
+template <int kRows, int kStep, class T>
 inline void round_to_int16(const T* scores, const typename ScoreTraits<T>::Bits* exponents,
-                           std::int16_t* by_row) {
+                           std::int16_t* target) {
     using Traits = ScoreTraits<T>;
     using BitsVector = typename Traits::BitsVector;
     constexpr T kLimit = kPriceBound;
@@ -107,72 +126,68 @@ inline void round_to_int16(const T* scores, const typename ScoreTraits<T>::Bits*
         store(scales + c, reinterpret_cast<typename Traits::Vector>(
                               (kFractionBits + Traits::kBias - load<BitsVector>(exponents + c))
                               << Traits::kMantissaBits));
-    for (int i = 0; i < kW; ++i) {
+    for (int r = 0; r < kRows; ++r) {
         for (int c = 0; c < kStripColumns; ++c) {
-            T scaled = scores[i * kStripColumns + c] * scales[c];
+            T scaled = scores[r * kStep * kStripColumns + c] * scales[c];
             scaled = scaled < kLimit ? scaled : kLimit;
             scaled = scaled > -kLimit ? scaled : -kLimit;
-            by_row[i * kStripColumns + c] =
+            target[r * kStripColumns + c] =
                 static_cast<std::int16_t>(static_cast<std::int32_t>(scaled));
         }
     }
 }
 
-// Column sums of the magnitudes, in units of 64, so that they fit 16 bits.
-inline constexpr int kCoarseBits = 6;
+// A few rows of each tile, enough to tell the size of its scores.
 template <int kW>
-inline void sum_magnitudes(const std::int16_t* by_row, std::int16_t* sums) {
-    for (int c = 0; c < kStripColumns; c += kLanes<Int16s>) {
-        Int16s sum{};
-        for (int i = 0; i < kW; ++i)
-            sum += magnitude(load<Int16s>(by_row + i * kStripColumns + c)) >> kCoarseBits;
-        store(sums + c, sum);
-    }
-}
+inline constexpr int kSampleStep = kW >= 64 ? 8 : kW >= 8 ? 4 : 1;
+template <int kW>
+inline constexpr int kSampleRows = kW / kSampleStep<kW>;
 
-// By how many bits a tile can be scaled up. Prices are of the order of the n-th largest of m
-// scores, on average at most m/n times the mean magnitude; scores beyond twice that need no
-// resolution and may be clamped, which they are where the largest score is far above the rest.
+// By how many bits a tile can be scaled up, judged by its sample. Prices are of the order of the
+// n-th largest of m scores, on average at most m/n times the mean magnitude; larger scores need no
+// resolution and may be clamped, which they are where the largest is far above the mean.
 template <int kW>
-inline int spare_bits(const std::int16_t* sums, Pattern pattern) {
-    int total = 0;
-    for (int k = 0; k < kW; ++k) total += sums[k];
-    const unsigned range = (static_cast<unsigned>(total) << (kCoarseBits + 1)) / static_cast<unsigned>(pattern.m * pattern.n);
-    if (range == 0) return kCoarseBits;
+inline int spare_bits(const std::int16_t* sample, Pattern pattern) {
+    std::uint32_t total = 0;
+    int rows = 0;
+    for (; rows < kSampleRows<kW> && rows * kSampleStep<kW> < pattern.m; ++rows)
+        for (int k = 0; k < kW; ++k) {
+            const int score = sample[rows * kStripColumns + k];
+            total += static_cast<std::uint32_t>(score < 0 ? -score : score);
+        }
+    // The sums of small tiles scatter: twice the range.
+    const std::uint32_t range =
+        (kAlwaysRescale<kW> ? total : 2 * total) / static_cast<std::uint32_t>(rows * pattern.n);
+    if (range == 0) return kFractionBits / 2;
     const int used = 32 - __builtin_clz(range);
-    return used + 2 <= kFractionBits ? kFractionBits - used : 0;
+    return used < kFractionBits ? kFractionBits - used : 0;
 }
 
-// Scales tiles up where that pays; returns whether there were any.
+// Scales those of the given tiles up where that pays; returns the ones that were.
 template <int kW, class Bits>
-inline bool lower_exponents(const std::int16_t* by_row, Pattern pattern, Bits least,
-                            Bits* exponents) {
-    alignas(64) std::int16_t sums[kStripColumns];
-    sum_magnitudes<kW>(by_row, sums);
-    bool any = false;
+inline std::uint64_t lower_exponents(const std::int16_t* sample, std::uint64_t lanes,
+                                     Pattern pattern, Bits* exponents) {
+    std::uint64_t changed = 0;
     for (int first = 0; first < kStripColumns; first += kW) {
-        const int bits = spare_bits<kW>(sums + first, pattern);
-        if (bits == 0 || exponents[first] - bits < least) continue;
+        if ((lanes >> first & 1) == 0) continue;
+        const int bits = spare_bits<kW>(sample + first, pattern);
         for (int k = 0; k < kW; ++k) exponents[first + k] -= static_cast<Bits>(bits);
-        any = true;
+        changed |= static_cast<std::uint64_t>(bits != 0) << first;
     }
-    return any;
+    return changed;
 }
 
 template <int kW, class T>
 inline void quantize(const T* scores, Pattern pattern, QuantizedStrip& strip) {
     using Traits = ScoreTraits<T>;
-    // Each time scores can be scaled up by several bits; 12 decades take three.
-    constexpr int kMostRounds = 4;
     alignas(64) typename Traits::Bits exponents[kStripColumns];
-    find_exponents<kW>(scores, exponents, strip);
-    round_to_int16<kW>(scores, exponents, strip.by_row);
-    for (int round = 1; round < kMostRounds; ++round) {
-        if (!lower_exponents<kW>(strip.by_row, pattern,
-                                 static_cast<typename Traits::Bits>(Traits::kLeastExponent), exponents))
-            break;
-        round_to_int16<kW>(scores, exponents, strip.by_row);
+    alignas(64) std::int16_t sample[kSampleRows<kW> * kStripColumns];
+    std::uint64_t lanes = find_exponents<kW>(scores, exponents, strip);
+    for (int round = 0; round < kMostRescalings && lanes != 0; ++round) {
+        round_to_int16<kSampleRows<kW>, kSampleStep<kW>>(scores, exponents, sample);
+        lanes = lower_exponents<kW>(sample, lanes, pattern, exponents);
     }
+    round_to_int16<kW, 1>(scores, exponents, strip.by_row);
     for (int c = 0; c < kStripColumns; ++c) {
         const std::int64_t bits = static_cast<std::int64_t>(exponents[c] - kFractionBits + 1023) << 52;
         std::memcpy(&strip.unit[c], &bits, sizeof bits);

@@ -37,6 +37,9 @@ inline bool balance_tile(const T* scores, int tile, Pattern pattern, const Strip
     for (int k = 0; k < m; ++k) {
         solution.kept[k] =
             (solution.kept[k] & ~(kFieldMask<kW> << first)) | augmenter.kept(k) << first;
+    }
+    if (!solution.wants_prices) return true;
+    for (int k = 0; k < m; ++k) {
         solution.row_prices[first + k] = augmenter.row_price(k);
         solution.column_prices[first + k] = augmenter.column_price(k);
     }
@@ -58,6 +61,7 @@ template <int kW>
 inline void accept(const StripState& state, std::uint64_t lanes, StripSolution& solution) {
     for (int i = 0; i < kW; ++i)
         solution.kept[i] = (solution.kept[i] & ~lanes) | (state.thresholded.kept[i] & lanes);
+    if (!solution.wants_prices) return;
     for (int c = 0; c < kStripColumns; ++c) {
         if ((lanes >> c & 1) == 0) continue;
         solution.row_prices[c] = state.prices.rows[c] * state.quantized.unit[c];

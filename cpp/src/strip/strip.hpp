@@ -41,6 +41,8 @@ struct alignas(64) StripScores {
 
 // The solved strip. Prices are in the scores' own units and only valid for solved tiles.
 struct alignas(64) StripSolution {
+    // Set by the caller: without it, no prices are written.
+    bool wants_prices;
     std::uint64_t kept[kLargestStripM];
     double row_prices[kStripColumns];
     double column_prices[kStripColumns];

@@ -64,6 +64,7 @@ StripPipeline<T>::StripPipeline(const ArrayView& array, const MaskView& mask, co
     if (array.layout.column_stride() != item_size(array.dtype) || field_ != pattern.m)
         load_rows_ = nullptr;
     std::fill(std::begin(scores_.values), std::end(scores_.values), T{0});
+    solution_.wants_prices = static_cast<bool>(observer);
 }
 
 template <class T>

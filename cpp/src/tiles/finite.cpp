@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
 #include "tiles/element.hpp"
 
@@ -84,16 +85,17 @@ Status find_non_finite(const ArrayView& array, Score score, std::optional<std::i
     const Layout& layout = array.layout;
     const std::int64_t elements = layout.planes() * layout.rows() * layout.columns();
     FirstFound found;
-    const Status status = parallel_ranges(
-        elements, kElementsPerRange, execution, [&](std::int64_t begin, std::int64_t end) {
-            while (begin < end && !found.precedes(begin)) {
-                const RowSegment segment = segment_at(array, begin, end);
-                const std::int64_t finite = count_before(segment);
-                if (finite < segment.count) found.report(begin + finite);
-                begin += segment.count;
-            }
-            return Status::ok;
-        });
+    const auto search = [&](std::int64_t begin, std::int64_t end) {
+        while (begin < end && !found.precedes(begin)) {
+            const RowSegment segment = segment_at(array, begin, end);
+            const std::int64_t finite = count_before(segment);
+            if (finite < segment.count) found.report(begin + finite);
+            begin += segment.count;
+        }
+        return Status::ok;
+    };
+    const Status status =
+        guarded([&] { return parallel_ranges(elements, kElementsPerRange, execution, search); });
     first = found.get();
     return status;
 }

@@ -1,0 +1,20 @@
+// Keeping exceptions inside the core: every public call runs through here.
+#pragma once
+
+#include <new>
+
+#include "tnm/status.hpp"
+
+namespace tnm {
+
+// parallel_for looks after its workers; this is for what is allocated around it.
+template <class Call>
+Status guarded(Call&& call) {
+    try {
+        return call();
+    } catch (const std::bad_alloc&) {
+        return Status::out_of_memory;
+    }
+}
+
+}  // namespace tnm
