@@ -129,6 +129,23 @@ void test_completion_that_must_exchange() {
     }
 }
 
+// Here exchanges would prune more than twice the optimum: first a known tile, then its kin.
+void test_bound_where_exchanges_break_it() {
+    const double scores[] = {10000, 1,    10000, 1000000, 100,  10,    1000, 1000000,
+                             10,    1000, 100,   10,      1000, 10000, 10,   1};
+    Array known(Dtype::float64, {4, 4});
+    for (std::int64_t flat = 0; flat < 16; ++flat) known.set(flat, scores[flat]);
+    check_methods(known, {3, 4});
+    Random random(78);
+    for (int trial = 0; trial < 1500; ++trial) {
+        const int m = random.between(3, 6);
+        Array array(Dtype::float64, {m, m});
+        for (std::int64_t flat = 0; flat < array.size(); ++flat)
+            array.set(flat, std::pow(10.0, random.between(0, 6)));
+        check_methods(array, {random.between(1, m - 1), m});
+    }
+}
+
 void test_score_is_applied() {
     Array values(Dtype::float32, {8, 8}), squares(Dtype::float64, {8, 8});
     Random random(5);
@@ -162,6 +179,7 @@ int main(int argc, char** argv) {
                          {"larger_patterns", test_larger_patterns},
                          {"all_tiny_tiles", test_all_tiny_tiles},
                          {"completion_that_must_exchange", test_completion_that_must_exchange},
+                         {"bound_where_exchanges_break_it", test_bound_where_exchanges_break_it},
                          {"score_is_applied", test_score_is_applied},
                          {"threads_agree", test_threads_agree},
                      });

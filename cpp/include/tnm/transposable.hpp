@@ -29,6 +29,7 @@ struct TransposableOptions {
 // tile, tiles in C order over (batch, tile row, tile column).
 //   dual(tile) = n * sum(u) + n * sum(v) + sum over entries of max(0, score - u - v)
 // bounds the score of every mask of that tile from above (with u, v >= 0 on edge tiles).
+// Next to overflow, primal and dual may be infinite; prices only if scores have both signs.
 struct CertificateView {
     double* row_prices = nullptr;     // m a tile: u, zero beyond an edge tile's rows
     double* column_prices = nullptr;  // m a tile: v, zero beyond an edge tile's columns

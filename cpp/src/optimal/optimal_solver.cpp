@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "optimal/refine_prices.hpp"
-#include "optimal/small_prices.hpp"
 
 namespace tnm {
 namespace {
@@ -65,7 +64,6 @@ void OptimalSolver::solve(const ScoreTile& scores, TileMask& mask, TilePrices* p
     if (prices == nullptr) return;
     prices->exponent = tile_.exponent();
     network_.read_prices(prices->row.data(), prices->column.data());
-    if (tile_.exact()) keep_prices_finite(tile_, mask, *prices);
 }
 
 }  // namespace tnm

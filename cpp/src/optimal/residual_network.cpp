@@ -1,6 +1,7 @@
 #include "optimal/residual_network.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <limits>
 
 namespace tnm {
@@ -26,6 +27,7 @@ void ResidualNetwork::build(const ScaledTile& tile, const double* row_prices,
     flow_.assign(static_cast<std::size_t>(side_) * side_, 0);
     start_nodes(row_prices, column_prices);
     for (int i = 0; i < rows_; ++i) start_row(i, column_prices);
+    start_columns();
     if (!exact_) start_ground();
 }
 
@@ -44,14 +46,31 @@ void ResidualNetwork::start_nodes(const double* row_prices, const double* column
 
 void ResidualNetwork::start_row(int row, const double* column_prices) {
     const double* scores = tile_->row(row);
+    const double price = prices_[row];
+    double* weights = weights_.data() + static_cast<std::ptrdiff_t>(row) * side_;
+    int* flow = flow_.data() + index(row, 0);
+    int* column_excess = excess_.data() + side_;
+    int kept_in_row = 0;
     for (int j = 0; j < columns_; ++j) {
-        if (!exact_ && scores[j] <= 0.0) continue;
-        const int kept = scores[j] - prices_[row] - column_prices[j] > 0.0 ? 1 : 0;
-        flow_[index(row, j)] = kept;
-        excess_[row] -= kept;
-        excess_[side_ + j] += kept;
-        weights_[static_cast<std::size_t>(row) * side_ + j] = kept ? kNoArc : -scores[j];
-        weights_[static_cast<std::size_t>(side_ + j) * side_ + row] = kept ? scores[j] : kNoArc;
+        const int kept = scores[j] - price - column_prices[j] > 0.0 ? 1 : 0;
+        const bool dropped = kept == 0 && (exact_ || scores[j] > 0.0);
+        flow[j] = kept;
+        weights[j] = dropped ? -scores[j] : kNoArc;
+        column_excess[j] += kept;
+        kept_in_row += kept;
+    }
+    excess_[row] -= kept_in_row;
+}
+
+// Several rows at a time, so that what a column gets lies side by side.
+void ResidualNetwork::start_columns() {
+    constexpr int kRows = 8;
+    for (int first = 0; first < rows_; first += kRows) {
+        const int last = std::min(rows_, first + kRows);
+        for (int j = 0; j < columns_; ++j) {
+            double* weights = weights_.data() + static_cast<std::ptrdiff_t>(side_ + j) * side_;
+            for (int i = first; i < last; ++i) weights[i] = keeps(i, j) ? tile_->row(i)[j] : kNoArc;
+        }
     }
 }
 
@@ -91,10 +110,15 @@ void ResidualNetwork::push(int from, int to, int units) {
 }
 
 void ResidualNetwork::read_mask(TileMask& mask) const {
-    mask.reset(rows_);
+    constexpr int kWordBits = 64;
     for (int i = 0; i < rows_; ++i)
-        for (int j = 0; j < columns_; ++j)
-            if (keeps(i, j)) mask.set(i, j);
+        for (int w = 0; w < TileMask::kWords; ++w) {
+            const int first = w * kWordBits, last = std::min(columns_, first + kWordBits);
+            std::uint64_t word = 0;
+            for (int j = first; j < last; ++j)
+                word |= static_cast<std::uint64_t>(keeps(i, j)) << (j - first);
+            mask.set_word(i, w, word);
+        }
 }
 
 void ResidualNetwork::read_prices(double* row_prices, double* column_prices) const {

@@ -62,6 +62,7 @@ class ResidualNetwork {
     bool in_tile(int row, int column) const { return row < rows_ && column < columns_; }
     void start_nodes(const double* row_prices, const double* column_prices);
     void start_row(int row, const double* column_prices);
+    void start_columns();
     void start_ground();
     void set_arcs(int row, int column);
 

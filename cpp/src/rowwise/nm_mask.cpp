@@ -1,58 +1,17 @@
-#include <algorithm>
-#include <array>
-#include <functional>
-
-#include "parallel/guarded.hpp"
+#include "rowwise/rowwise_solver.hpp"
+#include "strip/strip_pipeline.hpp"
 #include "tiles/solve_tiles.hpp"
 #include "tnm/rowwise.hpp"
 
 namespace tnm {
-namespace {
-
-class RowwiseSolver final : public TileSolver {
-  public:
-    void solve(const ScoreTile& scores, TileMask& mask, TilePrices*) override {
-        mask.reset(scores.rows);
-        for (int i = 0; i < scores.rows; ++i) keep_top(scores, i, mask);
-    }
-
-  private:
-    static void keep_top(const ScoreTile& scores, int i, TileMask& mask) {
-        const double* row = scores.row(i);
-        const int n = scores.pattern.n, count = scores.columns;
-        const bool whole_group = count == scores.pattern.m;
-        const double threshold = nth_largest(row, count, n);
-        int room = n;
-        const auto keep_if = [&](auto&& wanted) {
-            for (int j = 0; j < count && room > 0; ++j) {
-                if (!wanted(row[j]) || (!whole_group && row[j] <= 0.0)) continue;
-                mask.set(i, j);
-                --room;
-            }
-        };
-        keep_if([&](double score) { return score > threshold; });
-        keep_if([&](double score) { return score == threshold; });
-    }
-
-    static double nth_largest(const double* row, int count, int n) {
-        if (n >= count) return *std::min_element(row, row + count);
-        std::array<double, kMaxM> values;
-        std::copy(row, row + count, values.begin());
-        std::nth_element(values.begin(), values.begin() + n - 1, values.begin() + count,
-                         std::greater<>());
-        return values[static_cast<std::size_t>(n) - 1];
-    }
-};
-
-}  // namespace
 
 Status nm_mask(const ArrayView& scores, const MaskView& mask, const Pattern& pattern, Score score,
                const Execution& execution) {
-    return guarded([&] {
-        return solve_tiles(
-            scores, mask, pattern, score, [] { return std::make_unique<RowwiseSolver>(); }, {},
-            execution);
-    });
+    if (pattern.valid() && has_strip_kernels(pattern))
+        return solve_strips(StripMethod::rowwise, scores, mask, pattern, score, {}, execution);
+    return solve_tiles(
+        scores, mask, pattern, score, [] { return std::make_unique<RowwiseSolver>(); }, {},
+        execution);
 }
 
 }  // namespace tnm

@@ -19,6 +19,7 @@
 #include "strip/lanes.hpp"
 #include "strip/quantize.hpp"
 #include "strip/strip.hpp"
+#include "strip/strip_kernels.hpp"
 
 namespace tnm::TNM_ISA {
 
@@ -260,21 +261,24 @@ inline bool mask_tiles_two_of_four(const float* scores, std::uint64_t* kept) {
 }
 
 template <int kN, class T>
-void mask_tiles_of_four(const T* scores, std::uint64_t* kept) {
+void mask_tiles_of_four(const T* scores, Pattern, std::uint64_t* kept) {
     if constexpr (kN == 2 && sizeof(T) == sizeof(float))
         if (mask_tiles_two_of_four(scores, kept)) return;
     mask_tiles_of_four_exactly<kN>(scores, kept);
 }
 
 template <class T>
-inline void (*four_by_four(int n))(const T*, std::uint64_t*) {
-    switch (n) {
+inline MaskStrip<T> four_by_four(Pattern pattern) {
+    if (pattern.m != 4) return nullptr;
+    switch (pattern.n) {
         case 1:
             return mask_tiles_of_four<1, T>;
         case 2:
             return mask_tiles_of_four<2, T>;
-        default:
+        case 3:
             return mask_tiles_of_four<3, T>;
+        default:
+            return nullptr;
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "strip/four_by_four.hpp"
 #include "strip/load_strip.hpp"
+#include "strip/rowwise.hpp"
 #include "strip/solve_strip.hpp"
 #include "strip/store_strip.hpp"
 #include "strip/strip_kernels.hpp"
@@ -17,7 +18,6 @@ SolveStrip<T> solver_of(Pattern pattern) {
 
 template <class T>
 SolveStrip<T> solver(Pattern pattern) {
-    if (pattern.m > kLargestStripM || pattern.n == pattern.m) return nullptr;
     switch (field_width(pattern.m)) {
         case 4:
             return solver_of<4, T>(pattern);
@@ -53,6 +53,7 @@ const StripKernels kStripKernels = {
     TNM_NAME(TNM_ISA),    supported,
     solver<float>,        solver<double>,
     four_by_four<float>,  four_by_four<double>,
+    rowwise<float>,       rowwise<double>,
     float_loader,         double_loader,
     store_strip,
 };

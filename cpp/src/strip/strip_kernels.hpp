@@ -15,9 +15,9 @@ namespace tnm {
 template <class T>
 using SolveStrip = void (*)(const T* scores, Pattern pattern, StripSolution& solution);
 
-// The mask alone, of a strip of 4 x 4 tiles: a closed form that knows no prices.
+// A mask without prices.
 template <class T>
-using MaskFourByFour = void (*)(const T* scores, std::uint64_t* kept);
+using MaskStrip = void (*)(const T* scores, Pattern pattern, std::uint64_t* kept);
 
 // Reads `rows` rows of 64 neighbouring elements; returns whether all scores are finite.
 template <class T>
@@ -33,8 +33,12 @@ struct StripKernels {
     // Null where m or n has no fast path.
     SolveStrip<float> (*float_solver)(Pattern pattern);
     SolveStrip<double> (*double_solver)(Pattern pattern);
-    MaskFourByFour<float> (*float_four_by_four)(int n);
-    MaskFourByFour<double> (*double_four_by_four)(int n);
+    // Optimal masks in closed form; null unless m = 4.
+    MaskStrip<float> (*float_four_by_four)(Pattern pattern);
+    MaskStrip<double> (*double_four_by_four)(Pattern pattern);
+    // Row-wise masks; m up to kLargestStripM.
+    MaskStrip<float> (*float_rowwise)(Pattern pattern);
+    MaskStrip<double> (*double_rowwise)(Pattern pattern);
     // Null where the general loader is to be used.
     LoadStrip<float> (*float_loader)(Dtype dtype, Score score);
     LoadStrip<double> (*double_loader)(Dtype dtype, Score score);

@@ -6,6 +6,8 @@
 #include <iterator>
 #include <type_traits>
 
+#include "optimal/optimal_solver.hpp"
+#include "rowwise/rowwise_solver.hpp"
 #include "tiles/element.hpp"
 
 namespace tnm {
@@ -28,12 +30,19 @@ LoadStrip<T> find_loader(Dtype dtype, Score score) {
 }
 
 template <class T>
-MaskFourByFour<T> find_four_by_four(const Pattern& pattern) {
-    if (pattern.m != 4) return nullptr;
+MaskStrip<T> find_mask_kernel(StripMethod method, const Pattern& pattern) {
+    const StripKernels& kernels = strip_kernels();
     if constexpr (std::is_same_v<T, float>)
-        return strip_kernels().float_four_by_four(pattern.n);
+        return method == StripMethod::rowwise ? kernels.float_rowwise(pattern)
+                                              : kernels.float_four_by_four(pattern);
     else
-        return strip_kernels().double_four_by_four(pattern.n);
+        return method == StripMethod::rowwise ? kernels.double_rowwise(pattern)
+                                              : kernels.double_four_by_four(pattern);
+}
+
+std::unique_ptr<TileSolver> make_general_solver(StripMethod method) {
+    if (method == StripMethod::rowwise) return std::make_unique<RowwiseSolver>();
+    return std::make_unique<OptimalSolver>();
 }
 
 std::uint64_t lowest_bits(int count) { return ~std::uint64_t{0} >> (64 - count); }
@@ -45,8 +54,8 @@ std::int64_t item_size(Dtype dtype) {
 }  // namespace
 
 template <class T>
-StripPipeline<T>::StripPipeline(const ArrayView& array, const MaskView& mask, const Pattern& pattern,
-                                Score score, const TileObserver& observer)
+StripPipeline<T>::StripPipeline(StripMethod method, const ArrayView& array, const MaskView& mask,
+                                const Pattern& pattern, Score score, const TileObserver& observer)
     : array_(array),
       mask_(mask),
       pattern_(pattern),
@@ -54,11 +63,12 @@ StripPipeline<T>::StripPipeline(const ArrayView& array, const MaskView& mask, co
       grid_{array.layout.rows(), array.layout.columns(), pattern.m},
       field_(field_width(pattern.m)),
       kernels_(strip_kernels()),
-      solve_(find_solver<T>(pattern)),
-      mask_four_by_four_(find_four_by_four<T>(pattern)),
+      solve_(method == StripMethod::optimal ? find_solver<T>(pattern) : nullptr),
+      mask_strip_(find_mask_kernel<T>(method, pattern)),
       load_rows_(find_loader<T>(array.dtype, score)),
       load_any_(score_loader<T>(array.dtype, score)),
-      edge_tiles_(array, mask, pattern, score, std::make_unique<OptimalSolver>(), observer),
+      edge_tiles_(array, mask, pattern, score, make_general_solver(method), observer),
+      general_(make_general_solver(method)),
       tile_scores_(static_cast<std::size_t>(pattern.m) * pattern.m) {
     // The kernels only read whole strips of elements that lie side by side.
     if (array.layout.column_stride() != item_size(array.dtype) || field_ != pattern.m)
@@ -88,8 +98,8 @@ bool StripPipeline<T>::process(const Place& place) {
     if (!load(place)) return false;
     prefetch_after(place);
     // Any optimal prices prove any optimal mask, so that 4 x 4 tiles need them only for a proof.
-    if (mask_four_by_four_ == nullptr || observer_) solve(place);
-    if (mask_four_by_four_ != nullptr) mask_four_by_four_(scores_.values, solution_.kept);
+    if (mask_strip_ == nullptr || observer_) solve(place);
+    if (mask_strip_ != nullptr) mask_strip_(scores_.values, pattern_, solution_.kept);
     if (observer_)
         for (int tile = 0; tile < place.tiles; ++tile) observe(place, tile);
     store(place);
@@ -167,7 +177,7 @@ void StripPipeline<T>::solve_in_double() {
 template <class T>
 void StripPipeline<T>::solve_rest(int tile) {
     const int m = grid_.m, first = tile * field_;
-    general_.solve(tile_scores(tile), tile_mask_, &tile_prices_);
+    general_->solve(tile_scores(tile), tile_mask_, &tile_prices_);
     for (int i = 0; i < m; ++i) {
         solution_.kept[i] &= ~(lowest_bits(m) << first);
         solution_.kept[i] |= tile_mask_.word(i, 0) << first;
@@ -233,28 +243,29 @@ void StripPipeline<T>::store_row(std::uint64_t bits, int columns, std::int64_t s
 template class StripPipeline<float>;
 template class StripPipeline<double>;
 
-bool has_strip_solver(const Pattern& pattern) {
-    return strip_kernels().float_solver(pattern) != nullptr;
+bool has_strip_kernels(const Pattern& pattern) {
+    return pattern.m <= kLargestStripM && pattern.n < pattern.m;
 }
 
 namespace {
 
 template <class T>
-RunWorker make_worker_of(const ArrayView& array, const MaskView& mask, const Pattern& pattern,
-                         Score score, const TileObserver& observer) {
-    auto pipeline = std::make_shared<StripPipeline<T>>(array, mask, pattern, score, observer);
+RunWorker make_worker(StripMethod method, const ArrayView& array, const MaskView& mask,
+                      const Pattern& pattern, Score score, const TileObserver& observer) {
+    auto pipeline = std::make_shared<StripPipeline<T>>(method, array, mask, pattern, score, observer);
     return [pipeline](const TileRun& run) { return (*pipeline)(run); };
 }
 
 }  // namespace
 
-Status solve_strips(const ArrayView& array, const MaskView& mask, const Pattern& pattern,
-                    Score score, const TileObserver& observer, const Execution& execution) {
+Status solve_strips(StripMethod method, const ArrayView& array, const MaskView& mask,
+                    const Pattern& pattern, Score score, const TileObserver& observer,
+                    const Execution& execution) {
     if (!fits(array, mask, pattern)) return Status::invalid_argument;
     const TileGrid grid{array.layout.rows(), array.layout.columns(), pattern.m};
-    const auto make_worker = fits_float(array.dtype, score) ? make_worker_of<float> : make_worker_of<double>;
+    const auto make = fits_float(array.dtype, score) ? make_worker<float> : make_worker<double>;
     return walk_tiles(grid, array.layout.planes(), execution, [&]() -> RunWorker {
-        return make_worker(array, mask, pattern, score, observer);
+        return make(method, array, mask, pattern, score, observer);
     });
 }
 

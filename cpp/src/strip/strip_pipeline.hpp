@@ -1,23 +1,24 @@
 // Taking the tiles of a run, a strip at a time, through load, solve, prove and store.
 //
 // Full tiles go through the kernels of the instruction set in use; edge tiles and the few full ones
-// that the kernels leave go to the general solver.
+// that the kernels leave go to the general solver of the method.
 #pragma once
 
-#include "optimal/optimal_solver.hpp"
 #include "strip/strip_kernels.hpp"
 #include "tiles/tile_pipeline.hpp"
 
 namespace tnm {
+
+enum class StripMethod { optimal, rowwise };
 
 // T is float where that holds every score exactly, else double. Owns the scratch memory of one
 // thread.
 template <class T>
 class StripPipeline {
   public:
-    // Only for patterns for which `solve` is not null.
-    StripPipeline(const ArrayView& array, const MaskView& mask, const Pattern& pattern, Score score,
-                  const TileObserver& observer);
+    // Only for patterns that has_strip_kernels() accepts.
+    StripPipeline(StripMethod method, const ArrayView& array, const MaskView& mask,
+                  const Pattern& pattern, Score score, const TileObserver& observer);
 
     Status operator()(const TileRun& run);
 
@@ -48,12 +49,12 @@ class StripPipeline {
     const TileGrid grid_;
     const int field_;  // lanes of a tile
     const StripKernels& kernels_;
-    SolveStrip<T> solve_;
-    MaskFourByFour<T> mask_four_by_four_;  // null unless m = 4
+    SolveStrip<T> solve_;     // null if `mask_strip_` needs no prices
+    MaskStrip<T> mask_strip_;  // null if masks come from `solve_`
     LoadStrip<T> load_rows_;
     LoadScores<T> load_any_;
     TilePipeline edge_tiles_;
-    OptimalSolver general_;
+    std::unique_ptr<TileSolver> general_;
 
     StripScores<T> scores_;
     StripSolution solution_;
@@ -63,10 +64,11 @@ class StripPipeline {
 };
 
 // Whether there is a fast path for the pattern.
-bool has_strip_solver(const Pattern& pattern);
+bool has_strip_kernels(const Pattern& pattern);
 
-// Optimal masks for such patterns; arguments as for solve_tiles.
-Status solve_strips(const ArrayView& array, const MaskView& mask, const Pattern& pattern,
-                    Score score, const TileObserver& observer, const Execution& execution);
+// Masks for such patterns; other arguments as for solve_tiles.
+Status solve_strips(StripMethod method, const ArrayView& array, const MaskView& mask,
+                    const Pattern& pattern, Score score, const TileObserver& observer,
+                    const Execution& execution);
 
 }  // namespace tnm

@@ -33,6 +33,15 @@ inline float to_float(Float16 half) {
         sign | std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) * kRebias));
 }
 
+inline float to_float(Bfloat16 value) {
+    return std::bit_cast<float>(std::uint32_t{value.bits} << 16);
+}
+inline float to_float(Boolean value) { return value.byte != 0 ? 1.0F : 0.0F; }
+template <class T>
+float to_float(T value) {
+    return static_cast<float>(value);
+}
+
 template <class T>
 double to_double(T value) {
     return static_cast<double>(value);
@@ -43,7 +52,7 @@ inline double to_double(Float16 value) {
 }
 template <>
 inline double to_double(Bfloat16 value) {
-    return static_cast<double>(std::bit_cast<float>(std::uint32_t{value.bits} << 16));
+    return static_cast<double>(to_float(value));
 }
 template <>
 inline double to_double(Boolean value) {

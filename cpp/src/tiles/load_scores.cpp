@@ -3,27 +3,37 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <type_traits>
 
 #include "tiles/element.hpp"
 
 namespace tnm {
 namespace {
 
-template <class Element, Score kScore>
-double load_score(const std::byte* address) {
-    return score_of(to_double(load_element<Element>(address)), kScore);
+// The score in T itself where that is exact (see fits_float), sparing a detour over double.
+template <class Element, Score kScore, class T>
+T load_score(const std::byte* address) {
+    const Element element = load_element<Element>(address);
+    if constexpr (std::is_same_v<T, float> && kScore != Score::square) {
+        const T value = to_float(element);
+        return kScore == Score::abs ? std::fabs(value) : value;
+    } else {
+        return static_cast<T>(score_of(to_double(element), kScore));
+    }
 }
 
 // NaN and infinity fail this comparison, so that a running conjunction needs no branch.
-bool is_finite(double score) { return std::fabs(score) <= std::numeric_limits<double>::max(); }
+template <class T>
+bool is_finite(T score) {
+    return std::fabs(score) <= std::numeric_limits<T>::max();
+}
 
 template <class Element, Score kScore, class T>
 bool load_row(const std::byte* source, std::int64_t step, int count, T* target) {
     bool finite = true;
     for (int j = 0; j < count; ++j) {
-        const double score = load_score<Element, kScore>(source + j * step);
-        target[j] = static_cast<T>(score);
-        finite &= is_finite(score);
+        target[j] = load_score<Element, kScore, T>(source + j * step);
+        finite &= is_finite(target[j]);
     }
     return finite;
 }
@@ -49,8 +59,8 @@ bool load_by_columns(const ElementBlock& block, T* scores, int stride) {
     for (int j = 0; j < block.columns; ++j) {
         const std::byte* source = block.data + j * block.column_stride;
         for (int i = 0; i < block.rows; ++i) {
-            const double score = load_score<Element, kScore>(source + i * block.row_stride);
-            scores[static_cast<std::ptrdiff_t>(i) * stride + j] = static_cast<T>(score);
+            const T score = load_score<Element, kScore, T>(source + i * block.row_stride);
+            scores[static_cast<std::ptrdiff_t>(i) * stride + j] = score;
             finite &= is_finite(score);
         }
     }
