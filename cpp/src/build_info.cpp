@@ -4,7 +4,9 @@
 
 namespace tnm {
 
-const char* version() { return TNM_VERSION; }
+const char* version() {
+    return TNM_VERSION;
+}
 
 const char* compiler() {
 #if defined(__clang__)
@@ -22,8 +24,12 @@ std::vector<std::string> instruction_sets_built() {
     return names;
 }
 
-std::string instruction_set() { return strip_kernels().name; }
+std::string instruction_set() {
+    return strip_kernels().name;
+}
 
-std::string instruction_set_error() { return choose_strip_kernels().error; }
+std::string instruction_set_error() {
+    return choose_strip_kernels().error;
+}
 
 }  // namespace tnm

@@ -52,7 +52,8 @@ Status solve(const ArrayView& scores, const MaskView& mask, const TransposableOp
     }
     if (options.method == Method::optimal && options.pattern.valid() &&
         has_strip_kernels(options.pattern))
-        return solve_strips(StripMethod::optimal, scores, mask, options.pattern, options.score, observer, execution);
+        return solve_strips(StripMethod::optimal, scores, mask, options.pattern, options.score,
+                            observer, execution);
     return solve_tiles(
         scores, mask, options.pattern, options.score, [&] { return make_solver(options); },
         observer, execution);

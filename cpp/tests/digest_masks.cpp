@@ -1,4 +1,4 @@
-// Prints one line for each of many problems: a digest of its mask and prices. Run once for each
+// Prints one line for each of many problems: a digest of its masks and prices. Run once for each
 // instruction set by compare_instruction_sets.cmake; the lines must be the same.
 //
 // Returns 77 if TNM_FORCE_ISA names an instruction set that this machine does not have.
@@ -10,6 +10,7 @@
 #include "support/values.hpp"
 #include "support/verify.hpp"
 #include "tnm/build_info.hpp"
+#include "tnm/rowwise.hpp"
 
 namespace tnm::test {
 namespace {
@@ -37,6 +38,9 @@ std::uint64_t digest_of(const Array& array, const Pattern& pattern, Score score)
     for (const std::uint8_t flag :
          solve(array.view(), {pattern, Method::optimal, score}, 1, &view).flags())
         digest.add(flag);
+    MaskArray rows(array.shape());
+    TNM_CHECK(nm_mask(array.view(), rows.view(), pattern, score, Execution{}) == Status::ok);
+    for (const std::uint8_t flag : rows.flags()) digest.add(flag);
     digest.add(certificate.row_prices);
     digest.add(certificate.column_prices);
     return digest.value();

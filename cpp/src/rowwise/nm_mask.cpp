@@ -1,3 +1,4 @@
+#include "parallel/guarded.hpp"
 #include "rowwise/rowwise_solver.hpp"
 #include "strip/strip_pipeline.hpp"
 #include "tiles/solve_tiles.hpp"
@@ -7,11 +8,13 @@ namespace tnm {
 
 Status nm_mask(const ArrayView& scores, const MaskView& mask, const Pattern& pattern, Score score,
                const Execution& execution) {
-    if (pattern.valid() && has_strip_kernels(pattern))
-        return solve_strips(StripMethod::rowwise, scores, mask, pattern, score, {}, execution);
-    return solve_tiles(
-        scores, mask, pattern, score, [] { return std::make_unique<RowwiseSolver>(); }, {},
-        execution);
+    return guarded([&] {
+        if (pattern.valid() && has_strip_kernels(pattern))
+            return solve_strips(StripMethod::rowwise, scores, mask, pattern, score, {}, execution);
+        return solve_tiles(
+            scores, mask, pattern, score, [] { return std::make_unique<RowwiseSolver>(); }, {},
+            execution);
+    });
 }
 
 }  // namespace tnm

@@ -1,10 +1,10 @@
 // Shortest augmenting paths for one tile of a strip.
 //
-// The same search as optimal/shortest_paths.hpp (Dijkstra on reduced costs from all nodes with units
-// to send, nearest first; ties: a node that wants a unit, then the lowest row, then the lowest
-// column), but nothing is built: reduced costs are computed from scores and prices where they are
-// needed, in double, and arcs are bits. No predecessors are stored; a path is traced back by asking
-// which closed node gives exactly the distance found.
+// The same search as optimal/shortest_paths.hpp (Dijkstra on reduced costs from all nodes with
+// units to send, nearest first; ties: a node that wants a unit, then the lowest row, then the
+// lowest column), but nothing is built: reduced costs are computed from scores and prices where
+// they are needed, in double, and arcs are bits. No predecessors are stored; a path is traced back
+// by asking which closed node gives exactly the distance found.
 #pragma once
 
 #include "strip/lanes.hpp"
@@ -40,7 +40,8 @@ class TileAugmenter {
     }
     void count_excess() {
         for (int i = 0; i < m_; ++i)
-            excess_[i] = static_cast<std::int16_t>(n_ - static_cast<int>(field_counts<64>(kept_[i])));
+            excess_[i] =
+                static_cast<std::int16_t>(n_ - static_cast<int>(field_counts<64>(kept_[i])));
         for (int k = m_; k < kSide; ++k) excess_[k] = excess_[kSide + k] = 0;
         for (int node = 0; node < kNodes; ++node) {
             if (excess_[node] == 0) continue;
@@ -132,8 +133,8 @@ class TileAugmenter {
         return vector;
     }
 
-    // Writes a whole vector: a single element would have to leave the store buffer before the vector
-    // around it could be loaded again.
+    // Writes a whole vector: a single element would have to leave the store buffer before the
+    // vector around it could be loaded again.
     static void set_infinite(double* values, int k) {
         double* block = values + k / kLanes<Doubles> * kLanes<Doubles>;
         const Int64s is_k = lane_bits(std::uint64_t{1} << k % kLanes<Doubles>);
@@ -147,7 +148,8 @@ class TileAugmenter {
     }
     // Positive where keeping pays.
     double surplus(int i, int j) const {
-        return (static_cast<double>(scores_[i * kStripColumns + j]) - row_price_[i]) - column_price_[j];
+        return (static_cast<double>(scores_[i * kStripColumns + j]) - row_price_[i]) -
+               column_price_[j];
     }
 
     // Arcs row -> column: entries that are dropped.
@@ -232,7 +234,8 @@ class TileAugmenter {
         for (;;) {
             const int c = predecessor(node, distance, end);
             const int from = closed_[c].node;
-            path_[path_length_++] = {is_row(from) ? from : node, (is_row(from) ? node : from) - kSide};
+            path_[path_length_++] = {is_row(from) ? from : node,
+                                     (is_row(from) ? node : from) - kSide};
             node = from;
             distance = closed_[c].distance;
             end = c;
@@ -262,7 +265,7 @@ class TileAugmenter {
     alignas(64) double column_price_[kSide];
     alignas(64) double distance_[kNodes];
     alignas(64) double search_price_[kSide];  // column prices; infinite once closed
-    std::int16_t excess_[kNodes];  // units to send (positive) or to get (negative)
+    std::int16_t excess_[kNodes];             // units to send (positive) or to get (negative)
     Closed closed_[kNodes];
     Entry path_[kNodes];
     std::int16_t sources_[kNodes + 1], sinks_[kNodes + 1];  // ascending

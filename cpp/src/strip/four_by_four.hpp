@@ -6,14 +6,15 @@
 // keep complementary columns, and a pair (i, k) is best worth max(|a_i - a_k|, |b_i - b_k|,
 // |c_i - c_k|). Three ways to pair four rows, three classes for either pair: all 90 masks.
 //
-// 1:4. The columns of rows 0 and 1 are one of six pairs, in one of two orders; rows 2 and 3 take the
-// other two. 3:4 drops what 1:4 would keep of the negated scores.
+// 1:4. The columns of rows 0 and 1 are one of six pairs, in one of two orders; rows 2 and 3 take
+// the other two. 3:4 drops what 1:4 would keep of the negated scores.
 //
 // Doubles decide. For 2:4 floats come first, and stand where the best is ahead of the rest by more
 // than all their rounding; that is, nearly everywhere but in ties.
 //
 // Ties: the pairing (01)(23) before (02)(13) before (03)(12), a before b before c, + before -; the
-// lowest pair of columns, the lower column to the upper row.
+// lowest pair of columns, the lower column to the upper row (3:4 counts columns from the right, so
+// that a constant tile keeps the same ring of entries as at every other n:m).
 #pragma once
 
 #include "strip/lanes.hpp"
@@ -75,8 +76,8 @@ struct PairWorth {
 };
 
 template <class Vector>
-inline __attribute__((always_inline)) PairWorth<Vector> worth_of_pair(
-    const SignedSums<Vector>& x, const SignedSums<Vector>& y) {
+inline __attribute__((always_inline)) PairWorth<Vector> worth_of_pair(const SignedSums<Vector>& x,
+                                                                      const SignedSums<Vector>& y) {
     const SignedSums<Vector> d = difference(x, y);
     const Vector a = magnitude(d.a), b = magnitude(d.b), c = magnitude(d.c);
     const Vector most_ab = maximum(a, b);
@@ -121,8 +122,9 @@ inline __attribute__((always_inline)) FourCodes<Vector> two_of_four(const Vector
     const Mask one_class = (first == other) | (first == other_rest);
     const Vector best = maximum(most12, with3), third = minimum(least12, with3);
     const Vector second = maximum(least12, minimum(most12, with3));
-    const Vector within_pairs = minimum(minimum(minimum(w01.lead, w23.lead), minimum(w02.lead, w13.lead)),
-                                        minimum(w03.lead, w12.lead));
+    const Vector within_pairs =
+        minimum(minimum(minimum(w01.lead, w23.lead), minimum(w02.lead, w13.lead)),
+                minimum(w03.lead, w12.lead));
     *lead = minimum(within_pairs, best - (one_class ? third : second));
 
     FourCodes<Vector> codes;
@@ -162,15 +164,21 @@ inline FourCodes<Doubles> one_of_four(const Doubles (*entry)[4]) {
 
 // ---- doubles: lane l is tile first + l ----------------------------------------
 
-template <class T>
-inline void gather_tiles(const T* scores, int first, double sign, Doubles (*entry)[4]) {
+// For 3:4 negated and with columns from right to left.
+template <int kN, class T>
+inline void gather_tiles(const T* scores, int first, Doubles (*entry)[4]) {
+    constexpr double kSign = kN == 3 ? -1.0 : 1.0;
     for (int i = 0; i < 4; ++i)
         for (int j = 0; j < 4; ++j) {
-            const T* source = scores + i * kStripColumns + first * 4 + j;
-            entry[i][j] = sign * [&]<std::size_t... l>(std::index_sequence<l...>) {
+            const T* source = scores + i * kStripColumns + first * 4 + (kN == 3 ? 3 - j : j);
+            entry[i][j] = kSign * [&]<std::size_t... l>(std::index_sequence<l...>) {
                 return Doubles{static_cast<double>(source[4 * l])...};
             }(std::make_index_sequence<kLanes<Doubles>>{});
         }
+}
+
+inline std::uint64_t reversed(std::uint64_t code) {
+    return (code & 1) << 3 | (code & 2) << 1 | (code >> 1 & 2) | code >> 3;
 }
 
 template <int kN, class T>
@@ -178,7 +186,7 @@ __attribute__((noinline)) void mask_tiles_of_four_exactly(const T* scores, std::
     for (int i = 0; i < 4; ++i) kept[i] = 0;
     for (int first = 0; first < kTilesOfFour; first += kLanes<Doubles>) {
         Doubles entry[4][4], lead;
-        gather_tiles(scores, first, kN == 3 ? -1.0 : 1.0, entry);
+        gather_tiles<kN>(scores, first, entry);
         FourCodes<Doubles> codes;
         if constexpr (kN == 2)
             codes = two_of_four(entry, &lead);
@@ -187,7 +195,7 @@ __attribute__((noinline)) void mask_tiles_of_four_exactly(const T* scores, std::
         for (int i = 0; i < 4; ++i)
             for (int lane = 0; lane < kLanes<Doubles>; ++lane) {
                 const auto code = static_cast<std::uint64_t>(codes.row[i][lane]);
-                kept[i] |= (kN == 3 ? code ^ 15 : code) << (4 * (first + lane));
+                kept[i] |= (kN == 3 ? 15 ^ reversed(code) : code) << (4 * (first + lane));
             }
     }
 }
@@ -229,14 +237,14 @@ inline __attribute__((always_inline)) void split_columns(const float* row, Float
 inline __attribute__((always_inline)) std::uint64_t join_codes(Int32s codes) {
     constexpr int kCount = kLanes<Int32s>, kTilesPerVector = kCount / 4;
     const Int32s shift = [&]<std::size_t... l>(std::index_sequence<l...>) {
-        return Int32s{static_cast<std::int32_t>(
-            4 * ((kTilesPerVector * (l % 4) + l / 4) % 8))...};
+        return Int32s{static_cast<std::int32_t>(4 * ((kTilesPerVector * (l % 4) + l / 4) % 8))...};
     }(std::make_index_sequence<kCount>{});
     Int32s bits = codes << shift;
     if constexpr (kCount >= 16) bits |= swap_lanes<8>(bits);
     if constexpr (kCount >= 8) bits |= swap_lanes<4>(bits);
     bits |= swap_lanes<1>(bits);
-    const auto lower = static_cast<std::uint32_t>(bits[0]), upper = static_cast<std::uint32_t>(bits[2]);
+    const auto lower = static_cast<std::uint32_t>(bits[0]),
+               upper = static_cast<std::uint32_t>(bits[2]);
     if constexpr (kCount >= 16) return static_cast<std::uint64_t>(upper) << 32 | lower;
     return lower | upper;
 }

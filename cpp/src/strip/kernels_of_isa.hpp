@@ -50,11 +50,8 @@ inline bool supported() {
 
 extern const StripKernels kStripKernels;
 const StripKernels kStripKernels = {
-    TNM_NAME(TNM_ISA),    supported,
-    solver<float>,        solver<double>,
-    four_by_four<float>,  four_by_four<double>,
-    rowwise<float>,       rowwise<double>,
-    float_loader,         double_loader,
+    TNM_NAME(TNM_ISA),    supported,      solver<float>,   solver<double>, four_by_four<float>,
+    four_by_four<double>, rowwise<float>, rowwise<double>, float_loader,   double_loader,
     store_strip,
 };
 

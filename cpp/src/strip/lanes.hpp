@@ -63,7 +63,9 @@ inline void store(T* target, Vector vector) {
     std::memcpy(target, &vector, sizeof vector);
 }
 
-inline Doubles load_doubles(const double* source) { return load<Doubles>(source); }
+inline Doubles load_doubles(const double* source) {
+    return load<Doubles>(source);
+}
 inline Doubles load_doubles(const float* source) {
     return __builtin_convertvector(load<HalfFloats::type>(source), Doubles);
 }
@@ -83,7 +85,9 @@ inline Vector maximum(Vector a, Vector b) {
 }
 
 // Rounded up; unlike (a + b + 1) / 2 it cannot overflow.
-inline Int16s midpoint(Int16s a, Int16s b) { return (a | b) - ((a ^ b) >> 1); }
+inline Int16s midpoint(Int16s a, Int16s b) {
+    return (a | b) - ((a ^ b) >> 1);
+}
 
 inline Int16s clamp(Int16s vector, std::int16_t bound) {
     return minimum(maximum(vector, splat<Int16s>(static_cast<std::int16_t>(-bound))),
@@ -96,7 +100,8 @@ inline std::uint64_t bits_of(Int16s mask) {
 #if defined(__AVX512BW__)
     return _mm512_movepi16_mask(reinterpret_cast<__m512i>(mask));
 #elif defined(__AVX2__)
-    const __m256i bytes = _mm256_packs_epi16(reinterpret_cast<__m256i>(mask), _mm256_setzero_si256());
+    const __m256i bytes =
+        _mm256_packs_epi16(reinterpret_cast<__m256i>(mask), _mm256_setzero_si256());
     const auto packed = static_cast<std::uint32_t>(_mm256_movemask_epi8(bytes));
     return (packed & 0xffU) | ((packed >> 8) & 0xff00U);
 #elif defined(__SSE2__)

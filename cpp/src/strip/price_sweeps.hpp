@@ -107,8 +107,8 @@ inline constexpr Overshoot kSchedule<8>[] = {Overshoot::none, Overshoot::quarter
                                              Overshoot::quarter, Overshoot::three_eighths,
                                              Overshoot::none};
 
-// Improves on the column prices that `prices` starts with. kN is n where that is worth a copy of the
-// code of its own, else 0.
+// Improves on the column prices that `prices` starts with. kN is n where that is worth a copy of
+// the code of its own, else 0.
 template <int kW, int kN>
 inline void propose_prices(const QuantizedStrip& strip, const std::int16_t* real_lanes, int n,
                            StripPrices& prices) {

@@ -139,7 +139,9 @@ inline void round_to_int16(const T* scores, const typename ScoreTraits<T>::Bits*
 
 // A few rows of each tile, enough to tell the size of its scores.
 template <int kW>
-inline constexpr int kSampleStep = kW >= 64 ? 8 : kW >= 8 ? 4 : 1;
+inline constexpr int kSampleStep = kW >= 64  ? 8
+                                   : kW >= 8 ? 4
+                                             : 1;
 template <int kW>
 inline constexpr int kSampleRows = kW / kSampleStep<kW>;
 
@@ -189,7 +191,8 @@ inline void quantize(const T* scores, Pattern pattern, QuantizedStrip& strip) {
     }
     round_to_int16<kW, 1>(scores, exponents, strip.by_row);
     for (int c = 0; c < kStripColumns; ++c) {
-        const std::int64_t bits = static_cast<std::int64_t>(exponents[c] - kFractionBits + 1023) << 52;
+        const std::int64_t bits = static_cast<std::int64_t>(exponents[c] - kFractionBits + 1023)
+                                  << 52;
         std::memcpy(&strip.unit[c], &bits, sizeof bits);
     }
 }

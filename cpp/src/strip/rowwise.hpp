@@ -1,7 +1,8 @@
 // Row-wise N:M on a strip: the n highest scores of every field of every row, ties to the lowest.
 //
-// An entry is kept if fewer than n others of its field beat it. Lane l meets every other lane of its
-// field once as lane l ^ d, d = 1 .. w - 1, so there is nothing to sort and nothing to branch on.
+// An entry is kept if fewer than n others of its field beat it. Lane l meets every other lane of
+// its field once as lane l ^ d, d = 1 .. w - 1, so there is nothing to sort and nothing to branch
+// on.
 #pragma once
 
 #include "strip/lanes.hpp"
@@ -22,7 +23,8 @@ struct LaneMaskOf<double> {
     using type = Int64s;
 };
 
-// -1 in the lanes l of which lane l ^ kDistance is lower, for the vector whose first lane is `first`.
+// -1 in the lanes l of which lane l ^ kDistance is lower, for the vector whose first lane is
+// `first`.
 template <int kDistance, class Mask>
 inline __attribute__((always_inline)) Mask partner_is_lower(int first) {
     int highest_bit = 1;
@@ -30,7 +32,8 @@ inline __attribute__((always_inline)) Mask partner_is_lower(int first) {
     if (highest_bit >= kLanes<Mask>)
         return splat<Mask>(static_cast<std::int8_t>((first & highest_bit) != 0 ? -1 : 0));
     Mask lower;
-    for (int lane = 0; lane < kLanes<Mask>; ++lane) lower[lane] = (lane & highest_bit) != 0 ? -1 : 0;
+    for (int lane = 0; lane < kLanes<Mask>; ++lane)
+        lower[lane] = (lane & highest_bit) != 0 ? -1 : 0;
     return lower;
 }
 
@@ -51,7 +54,8 @@ void mask_rowwise(const T* scores, Pattern pattern, std::uint64_t* kept) {
     alignas(64) T row[kStripColumns];
     for (int i = 0; i < pattern.m; ++i) {
         for (int c = 0; c < kStripColumns; ++c)
-            row[c] = c % kW < pattern.m ? scores[i * kStripColumns + c] : static_cast<T>(-__builtin_inf());
+            row[c] = c % kW < pattern.m ? scores[i * kStripColumns + c]
+                                        : static_cast<T>(-__builtin_inf());
         kept[i] = 0;
         for (int first = 0; first < kStripColumns; first += kLanes<Vector>) {
             const Vector score = load<Vector>(row + first);

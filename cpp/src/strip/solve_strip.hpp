@@ -35,8 +35,8 @@ inline bool balance_tile(const T* scores, int tile, Pattern pattern, const Strip
     augmenter.count_excess();
     if (!augmenter.balance(m / 2)) return false;
     for (int k = 0; k < m; ++k) {
-        solution.kept[k] =
-            (solution.kept[k] & ~(kFieldMask<kW> << first)) | augmenter.kept(k) << first;
+        solution.kept[k] = (solution.kept[k] & ~(kFieldMask<kW> << first)) | augmenter.kept(k)
+                                                                                 << first;
     }
     if (!solution.wants_prices) return true;
     for (int k = 0; k < m; ++k) {
@@ -103,8 +103,10 @@ __attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t t
     find_lattices<kW>(strip, exact, pattern.m, price_bits);
     for (int c = 0; c < kStripColumns; ++c)
         prices.columns[c] = static_cast<std::int16_t>(prices.columns[c] & price_bits[c]);
-    sweep_side_to_nth<kW>(strip.by_column, prices.columns, real_lanes, price_bits, pattern.n, prices.rows);
-    sweep_side_to_nth<kW>(strip.by_row, prices.rows, real_lanes, price_bits, pattern.n, prices.columns);
+    sweep_side_to_nth<kW>(strip.by_column, prices.columns, real_lanes, price_bits, pattern.n,
+                          prices.rows);
+    sweep_side_to_nth<kW>(strip.by_row, prices.rows, real_lanes, price_bits, pattern.n,
+                          prices.columns);
     threshold_with_ties<kW>(scores, strip, prices, exact, state.thresholded);
 
     std::uint64_t lanes = 0;
@@ -115,8 +117,8 @@ __attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t t
     }
     accept<kW>(state, lanes, solution);
     solution.unsolved &= ~tiles;
-    balance_tiles<kW>(scores, unbalanced_tiles<kW>(state.thresholded, pattern) & tiles, pattern, state,
-                      solution);
+    balance_tiles<kW>(scores, unbalanced_tiles<kW>(state.thresholded, pattern) & tiles, pattern,
+                      state, solution);
 }
 
 // kPadded: m is smaller than the field. kN: n if known at compile time, else 0.

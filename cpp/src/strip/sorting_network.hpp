@@ -75,7 +75,8 @@ inline __attribute__((always_inline)) Vector kth_of_two(const Vector* a, const V
         best = i == k ? a[k - 1] : minimum(a[i - 1], b[k - i - 1]);
         ++i;
     }
-    for (; i <= last; ++i) best = maximum(best, i == k ? a[k - 1] : minimum(a[i - 1], b[k - i - 1]));
+    for (; i <= last; ++i)
+        best = maximum(best, i == k ? a[k - 1] : minimum(a[i - 1], b[k - i - 1]));
     return best;
 }
 

@@ -15,8 +15,7 @@ inline Bytes bit_of_byte() {
 
 // Byte k of the result is byte k / 8 of `bits`.
 inline Bytes spread_bytes(std::uint64_t bits) {
-    const auto copies =
-        reinterpret_cast<Bytes>(splat<Int64s>(static_cast<std::int64_t>(bits)));
+    const auto copies = reinterpret_cast<Bytes>(splat<Int64s>(static_cast<std::int64_t>(bits)));
     return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
         // Every 8 bytes are a copy of `bits`: take from the copy nearby, for shuffles within 16.
         return __builtin_shufflevector(copies, copies, (l / 16 * 16 + l / 8 % 8)...);

@@ -1,9 +1,9 @@
 // The data layout of the fast path.
 //
-// A strip is part of a row of tiles, 64 lanes wide. Every tile has a field of w lanes, w = 4, 8, 16,
-// 32 or 64 being the smallest that holds m: tile g owns lanes g*w .. g*w + w - 1, its column j is
-// lane g*w + j. Nothing ever crosses from one field to another, so a tile's mask does not depend on
-// its neighbours or on its place in the strip. Lanes and rows beyond m, and missing tiles, hold
+// A strip is part of a row of tiles, 64 lanes wide. Every tile has a field of w lanes, w = 4, 8,
+// 16, 32 or 64 being the smallest that holds m: tile g owns lanes g*w .. g*w + w - 1, its column j
+// is lane g*w + j. Nothing ever crosses from one field to another, so a tile's mask does not depend
+// on its neighbours or on its place in the strip. Lanes and rows beyond m, and missing tiles, hold
 // zeros in `scores` and are never kept.
 //
 //   scores      w x 64 floats or doubles, row-major: what the exact phase reads

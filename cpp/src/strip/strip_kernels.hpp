@@ -54,6 +54,8 @@ struct KernelChoice {
 };
 const KernelChoice& choose_strip_kernels();
 
-inline const StripKernels& strip_kernels() { return *choose_strip_kernels().kernels; }
+inline const StripKernels& strip_kernels() {
+    return *choose_strip_kernels().kernels;
+}
 
 }  // namespace tnm

@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "optimal/optimal_solver.hpp"
+#include "optimal/polish.hpp"
 #include "rowwise/rowwise_solver.hpp"
 #include "tiles/element.hpp"
 
@@ -45,10 +46,13 @@ std::unique_ptr<TileSolver> make_general_solver(StripMethod method) {
     return std::make_unique<OptimalSolver>();
 }
 
-std::uint64_t lowest_bits(int count) { return ~std::uint64_t{0} >> (64 - count); }
+std::uint64_t lowest_bits(int count) {
+    return ~std::uint64_t{0} >> (64 - count);
+}
 
 std::int64_t item_size(Dtype dtype) {
-    return visit_dtype(dtype, []<class Element>() { return static_cast<std::int64_t>(sizeof(Element)); });
+    return visit_dtype(dtype,
+                       []<class Element>() { return static_cast<std::int64_t>(sizeof(Element)); });
 }
 
 }  // namespace
@@ -69,6 +73,8 @@ StripPipeline<T>::StripPipeline(StripMethod method, const ArrayView& array, cons
       load_any_(score_loader<T>(array.dtype, score)),
       edge_tiles_(array, mask, pattern, score, make_general_solver(method), observer),
       general_(make_general_solver(method)),
+      may_be_extreme_(method == StripMethod::optimal &&
+                      (score == Score::identity || (std::is_same_v<T, double> && pattern.m == 4))),
       tile_scores_(static_cast<std::size_t>(pattern.m) * pattern.m) {
     // The kernels only read whole strips of elements that lie side by side.
     if (array.layout.column_stride() != item_size(array.dtype) || field_ != pattern.m)
@@ -81,11 +87,13 @@ template <class T>
 Status StripPipeline<T>::operator()(const TileRun& run) {
     const std::int64_t end = run.first_tile_column + run.tile_columns;
     const bool full_rows = grid_.height(run.tile_row) == grid_.m;
-    const std::int64_t full_end = full_rows ? std::min(end, grid_.columns / grid_.m) : run.first_tile_column;
+    const std::int64_t full_end =
+        full_rows ? std::min(end, grid_.columns / grid_.m) : run.first_tile_column;
     const int tiles_per_strip = kStripColumns / field_;
     std::int64_t column = run.first_tile_column;
     for (; column < full_end; column += tiles_per_strip) {
-        const auto tiles = static_cast<int>(std::min<std::int64_t>(tiles_per_strip, full_end - column));
+        const auto tiles =
+            static_cast<int>(std::min<std::int64_t>(tiles_per_strip, full_end - column));
         if (!process({run.plane, run.tile_row, column, tiles})) return Status::non_finite_score;
     }
     column = std::min(column, full_end);
@@ -100,6 +108,9 @@ bool StripPipeline<T>::process(const Place& place) {
     // Any optimal prices prove any optimal mask, so that 4 x 4 tiles need them only for a proof.
     if (mask_strip_ == nullptr || observer_) solve(place);
     if (mask_strip_ != nullptr) mask_strip_(scores_.values, pattern_, solution_.kept);
+    if (may_be_extreme_)
+        for (int tile = 0; tile < place.tiles; ++tile)
+            if (is_extreme(tile)) solve_rest(tile);
     if (observer_)
         for (int tile = 0; tile < place.tiles; ++tile) observe(place, tile);
     store(place);
@@ -170,7 +181,8 @@ ScoreTile StripPipeline<T>::tile_scores(int tile) {
 template <class T>
 void StripPipeline<T>::solve_in_double() {
     StripScores<double> wide;
-    for (int k = 0; k < field_ * kStripColumns; ++k) wide.values[k] = static_cast<double>(scores_.values[k]);
+    for (int k = 0; k < field_ * kStripColumns; ++k)
+        wide.values[k] = static_cast<double>(scores_.values[k]);
     find_solver<double>(pattern_)(wide.values, pattern_, solution_);
 }
 
@@ -182,8 +194,25 @@ void StripPipeline<T>::solve_rest(int tile) {
         solution_.kept[i] &= ~(lowest_bits(m) << first);
         solution_.kept[i] |= tile_mask_.word(i, 0) << first;
         solution_.row_prices[first + i] = std::ldexp(tile_prices_.row[i], tile_prices_.exponent);
-        solution_.column_prices[first + i] = std::ldexp(tile_prices_.column[i], tile_prices_.exponent);
+        solution_.column_prices[first + i] =
+            std::ldexp(tile_prices_.column[i], tile_prices_.exponent);
     }
+}
+
+// Tiles for whose scores double is too coarse or too short at the kernels' scale.
+template <class T>
+bool StripPipeline<T>::is_extreme(int tile) const {
+    constexpr double kSumsMayOverflow = 0x1p1000;
+    double largest = 0.0, kept = 0.0;
+    for (int i = 0; i < grid_.m; ++i)
+        for (int j = 0; j < grid_.m; ++j) {
+            const int lane = tile * field_ + j;
+            const double magnitude =
+                std::fabs(static_cast<double>(scores_.values[i * kStripColumns + lane]));
+            largest = std::max(largest, magnitude);
+            if (solution_.kept[i] >> lane & 1) kept += magnitude;
+        }
+    return largest > kSumsMayOverflow || needs_polish(kept, largest);
 }
 
 template <class T>
@@ -213,7 +242,8 @@ void StripPipeline<T>::store(const Place& place) {
     if (layout.column_stride() == 1 && columns == kStripColumns)
         return kernels_.store(solution_.kept, m, data, layout.row_stride());
     for (int i = 0; i < m; ++i)
-        store_row(solution_.kept[i], columns, layout.column_stride(), data + i * layout.row_stride());
+        store_row(solution_.kept[i], columns, layout.column_stride(),
+                  data + i * layout.row_stride());
 }
 
 // Moves the fields' bits together, without the padding between them.
@@ -252,7 +282,8 @@ namespace {
 template <class T>
 RunWorker make_worker(StripMethod method, const ArrayView& array, const MaskView& mask,
                       const Pattern& pattern, Score score, const TileObserver& observer) {
-    auto pipeline = std::make_shared<StripPipeline<T>>(method, array, mask, pattern, score, observer);
+    auto pipeline =
+        std::make_shared<StripPipeline<T>>(method, array, mask, pattern, score, observer);
     return [pipeline](const TileRun& run) { return (*pipeline)(run); };
 }
 

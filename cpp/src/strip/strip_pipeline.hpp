@@ -36,6 +36,7 @@ class StripPipeline {
     void solve(const Place& place);
     void solve_in_double();
     void solve_rest(int tile);
+    bool is_extreme(int tile) const;
     void observe(const Place& place, int tile);
     void store(const Place& place);
     void close_gaps(int tiles);
@@ -49,12 +50,13 @@ class StripPipeline {
     const TileGrid grid_;
     const int field_;  // lanes of a tile
     const StripKernels& kernels_;
-    SolveStrip<T> solve_;     // null if `mask_strip_` needs no prices
+    SolveStrip<T> solve_;      // null if `mask_strip_` needs no prices
     MaskStrip<T> mask_strip_;  // null if masks come from `solve_`
     LoadStrip<T> load_rows_;
     LoadScores<T> load_any_;
     TilePipeline edge_tiles_;
     std::unique_ptr<TileSolver> general_;
+    const bool may_be_extreme_;
 
     StripScores<T> scores_;
     StripSolution solution_;

@@ -74,8 +74,8 @@ inline std::uint64_t field_counts(std::uint64_t bits) {
 }
 
 template <int kW>
-inline constexpr std::uint64_t kFieldMask = kW == 64 ? ~std::uint64_t{0}
-                                                     : (std::uint64_t{1} << (kW % 64)) - 1;
+inline constexpr std::uint64_t kFieldMask =
+    kW == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << (kW % 64)) - 1;
 
 // The lowest bit of every field.
 template <int kW>

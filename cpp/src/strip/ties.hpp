@@ -21,7 +21,8 @@ inline void find_exact_entries(const T* scores, const QuantizedStrip& strip, std
     for (int c = 0; c < kStripColumns; ++c) unit[c] = static_cast<T>(strip.unit[c]);
     for (int i = 0; i < kW; ++i) {
         const std::int16_t* quantized = strip.by_row + i * kStripColumns;
-        for (int c = 0; c < kStripColumns; ++c) restored[c] = static_cast<T>(quantized[c]) * unit[c];
+        for (int c = 0; c < kStripColumns; ++c)
+            restored[c] = static_cast<T>(quantized[c]) * unit[c];
         exact[i] = 0;
         for (int c = 0; c < kStripColumns; c += kLanes<Vector>) {
             const Vector score = load<Vector>(scores + i * kStripColumns + c);
@@ -170,8 +171,8 @@ class TightFill {
             taken_[__builtin_ctzll(rest)] |= std::uint64_t{1} << i;
     }
 
-    // Breadth-first: rows reach columns over tight entries that are dropped, columns reach rows over
-    // tight entries that are kept. Sends one unit from row `source` to a column in need.
+    // Breadth-first: rows reach columns over tight entries that are dropped, columns reach rows
+    // over tight entries that are kept. Sends one unit from row `source` to a column in need.
     bool augment_from(int source) {
         const std::uint64_t wanted = needs_.any();
         std::uint64_t seen_columns = 0, seen_rows = std::uint64_t{1} << source;

@@ -6,20 +6,21 @@
 
 namespace tnm::TNM_ISA {
 
-// Lanes of `a` where bit kDistance of the lane number is clear, elsewhere `b` moved up by kDistance.
+// Lanes of `a` where bit kDistance of the lane number is clear, elsewhere `b` moved up by
+// kDistance.
 template <int kDistance>
 inline __attribute__((always_inline)) Int16s low_halves(Int16s a, Int16s b) {
     return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
-        return __builtin_shufflevector(
-            a, b, ((l & kDistance) ? kLanes<Int16s> + l - kDistance : l)...);
+        return __builtin_shufflevector(a, b,
+                                       ((l & kDistance) ? kLanes<Int16s> + l - kDistance : l)...);
     }(std::make_index_sequence<kLanes<Int16s>>{});
 }
 
 template <int kDistance>
 inline __attribute__((always_inline)) Int16s high_halves(Int16s a, Int16s b) {
     return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
-        return __builtin_shufflevector(
-            a, b, ((l & kDistance) ? kLanes<Int16s> + l : l + kDistance)...);
+        return __builtin_shufflevector(a, b,
+                                       ((l & kDistance) ? kLanes<Int16s> + l : l + kDistance)...);
     }(std::make_index_sequence<kLanes<Int16s>>{});
 }
 

@@ -36,7 +36,9 @@ inline float to_float(Float16 half) {
 inline float to_float(Bfloat16 value) {
     return std::bit_cast<float>(std::uint32_t{value.bits} << 16);
 }
-inline float to_float(Boolean value) { return value.byte != 0 ? 1.0F : 0.0F; }
+inline float to_float(Boolean value) {
+    return value.byte != 0 ? 1.0F : 0.0F;
+}
 template <class T>
 float to_float(T value) {
     return static_cast<float>(value);

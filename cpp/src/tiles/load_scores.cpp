@@ -46,9 +46,10 @@ bool load_by_rows(const ElementBlock& block, T* scores, int stride) {
         const std::byte* source = block.data + i * block.row_stride;
         T* target = scores + static_cast<std::ptrdiff_t>(i) * stride;
         // A constant step lets the compiler use vectors.
-        finite &= block.column_stride == kSize
-                      ? load_row<Element, kScore>(source, kSize, block.columns, target)
-                      : load_row<Element, kScore>(source, block.column_stride, block.columns, target);
+        finite &=
+            block.column_stride == kSize
+                ? load_row<Element, kScore>(source, kSize, block.columns, target)
+                : load_row<Element, kScore>(source, block.column_stride, block.columns, target);
     }
     return finite;
 }

@@ -6,8 +6,13 @@
 #include <utility>
 #include <vector>
 
+#include "tnm/build_info.hpp"
+
 namespace tnm::test {
 namespace {
+
+// What CMakeLists.txt tells ctest to take for "skipped".
+constexpr int kSkipped = 77;
 
 std::vector<const Given*>& givens() {
     static std::vector<const Given*> stack;
@@ -49,6 +54,10 @@ Given::~Given() {
 }
 
 int run_tests(int argc, char** argv, std::initializer_list<Test> tests) {
+    if (!instruction_set_error().empty()) {
+        std::printf("%s\n", instruction_set_error().c_str());
+        return kSkipped;
+    }
     int run = 0, failed = 0;
     for (const Test& test : tests) {
         if (!wanted(test.name, argc, argv)) continue;

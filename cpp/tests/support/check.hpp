@@ -51,7 +51,8 @@ struct Test {
     void (*run)();
 };
 
-// Runs the tests named on the command line, or all of them. Returns main's exit status.
+// Runs the tests named on the command line, or all of them. Returns main's exit status: 77 if
+// TNM_FORCE_ISA names an instruction set that this machine does not have.
 int run_tests(int argc, char** argv, std::initializer_list<Test> tests);
 
 }  // namespace tnm::test

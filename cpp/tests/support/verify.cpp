@@ -185,4 +185,13 @@ void check_optimal(const Array& array, const Pattern& pattern, Score score) {
     TNM_CHECK(array.bytes() == before);
 }
 
+void check_filled(Dtype dtype, const Shape& shape, const Pattern& pattern, Score score,
+                  Distribution distribution, std::uint64_t seed, Memory memory) {
+    const Given given([&] { return join(name_of(distribution), " values, seed ", seed); });
+    Random random(seed);
+    Array array(dtype, shape, memory);
+    fill(array, distribution, random);
+    check_optimal(array, pattern, score);
+}
+
 }  // namespace tnm::test

@@ -5,6 +5,7 @@
 
 #include "reference/tile.hpp"
 #include "support/array.hpp"
+#include "support/values.hpp"
 #include "tnm/transposable.hpp"
 
 namespace tnm::test {
@@ -31,5 +32,10 @@ MaskArray solve(const ArrayView& array, const TransposableOptions& options, int 
 //  * the total of the references, wherever exact integers allow (and tiles of at most 20 x 20).
 // Leaves the array alone.
 void check_optimal(const Array& array, const Pattern& pattern, Score score);
+
+// The same for an array filled from a distribution.
+void check_filled(Dtype dtype, const Shape& shape, const Pattern& pattern, Score score,
+                  Distribution distribution, std::uint64_t seed,
+                  Memory memory = Memory::contiguous);
 
 }  // namespace tnm::test
