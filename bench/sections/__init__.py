@@ -15,6 +15,7 @@ from bench.sections import (
     peers,
     shapes,
     small_call,
+    stages,
 )
 from bench.sections.base import Section
 
@@ -22,6 +23,7 @@ from bench.sections.base import Section
 SECTIONS: tuple[Section, ...] = (
     ceilings.SECTION,
     headline.SECTION,
+    stages.SECTION,
     peers.SECTION,
     approximations.SECTION,
     hard_peers.SECTION,

@@ -187,18 +187,20 @@ void test_unlike_magnitudes() {
 
 // The gap is relative to what is kept, however small that is beside what is dropped.
 void test_little_kept_beside_much_dropped() {
-    const double scores[] = {-5.3682617068055497e-244,
-                             0,
-                             -3.9244148177529523e-245,
-                             -4.9474452201452103e-235,
-                             0,
-                             0,
-                             -9.1655057608829864e-246,
-                             -9.435797035869288e-243,
-                             -1.3337374268564833e-245};
-    Array array(Dtype::float64, {3, 3});
-    for (std::int64_t flat = 0; flat < 9; ++flat) array.set(flat, scores[flat]);
-    check_optimal(array, {1, 3}, Score::identity);
+    const auto check = [](Dtype dtype, int m, std::initializer_list<double> scores) {
+        Array array(dtype, {m, m});
+        std::int64_t flat = 0;
+        for (const double score : scores) array.set(flat++, score);
+        check_optimal(array, {1, m}, Score::identity);
+    };
+    check(Dtype::float64, 3,
+          {-5.3682617068055497e-244, 0, -3.9244148177529523e-245, -4.9474452201452103e-235, 0, 0,
+           -9.1655057608829864e-246, -9.435797035869288e-243, -1.3337374268564833e-245});
+    check(Dtype::float64, 2,
+          {-1.0420747563439434e-111, 1.535489885786346e-102, -4.0584188260854441e-101, 0});
+    check(Dtype::float32, 2,
+          {0.0018780974205583334, -5.0799262799744449e-13, 1.0913326313607627e-13,
+           -0.0035919500514864922});
 }
 
 // Prices between two neighbouring doubles have nowhere to go.
