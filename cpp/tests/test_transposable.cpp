@@ -196,11 +196,34 @@ void test_little_kept_beside_much_dropped() {
     check(Dtype::float64, 3,
           {-5.3682617068055497e-244, 0, -3.9244148177529523e-245, -4.9474452201452103e-235, 0, 0,
            -9.1655057608829864e-246, -9.435797035869288e-243, -1.3337374268564833e-245});
-    check(Dtype::float64, 2,
-          {-1.0420747563439434e-111, 1.535489885786346e-102, -4.0584188260854441e-101, 0});
-    check(Dtype::float32, 2,
+}
+
+// Dropping a large positive score takes a price of its size, and no double of that size shows what
+// is kept. The mask is right all the same, and the gap owns up to what the prices cannot prove.
+void test_little_kept_beside_large_positive_scores() {
+    const auto check = [](Dtype dtype, std::array<double, 4> scores,
+                          std::vector<std::uint8_t> mask) {
+        Array array(dtype, {2, 2});
+        double largest = 0.0, kept = 0.0;
+        for (std::size_t k = 0; k < scores.size(); ++k) {
+            array.set(static_cast<std::int64_t>(k), scores[k]);
+            largest = std::max(largest, std::fabs(scores[k]));
+            if (mask[k] != 0) kept += std::fabs(scores[k]);
+        }
+        Certificate certificate(1, 2);
+        CertificateView view = certificate.view();
+        const TransposableOptions options{{1, 2}, Method::optimal, Score::identity, true};
+        CHECK(solve(array.view(), options, 1, &view).flags() == mask);
+        CHECK(solve(array.view(), options).flags() == mask);
+        CHECK(certificate.gap[0] * kept <= 1e-15 * largest);
+    };
+    check(Dtype::float64,
+          {-1.0420747563439434e-111, 1.535489885786346e-102, -4.0584188260854441e-101, 0},
+          {1, 0, 0, 1});
+    check(Dtype::float32,
           {0.0018780974205583334, -5.0799262799744449e-13, 1.0913326313607627e-13,
-           -0.0035919500514864922});
+           -0.0035919500514864922},
+          {0, 1, 1, 0});
 }
 
 // Prices between two neighbouring doubles have nowhere to go.
@@ -257,6 +280,8 @@ int main(int argc, char** argv) {
             {"unlike_neighbours", test_unlike_neighbours},
             {"unlike_magnitudes", test_unlike_magnitudes},
             {"little_kept_beside_much_dropped", test_little_kept_beside_much_dropped},
+            {"little_kept_beside_large_positive_scores",
+             test_little_kept_beside_large_positive_scores},
             {"smallest_denormals", test_smallest_denormals},
             {"largest_doubles", test_largest_doubles},
         });

@@ -128,9 +128,11 @@ TileProof prove(const ScoreTile& scores, const TileMask& mask, const TilePrices&
     TileProof proof;
     proof.primal = scaled(sums.primal(), sums.exponent());
     proof.dual = scaled(sums.dual(), sums.exponent());
-    if (sums.difference() > 0.0)
-        proof.gap = sums.magnitude() > 0.0 ? sums.difference() / sums.magnitude()
-                                           : std::numeric_limits<double>::infinity();
+    // Written so that NaN, from prices that are no numbers, proves nothing.
+    if (!(sums.difference() <= 0.0))
+        proof.gap = sums.magnitude() > 0.0 && std::isfinite(sums.difference())
+                        ? sums.difference() / sums.magnitude()
+                        : std::numeric_limits<double>::infinity();
     return proof;
 }
 

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #if defined(__SSE2__)
@@ -96,52 +97,60 @@ inline Int16s clamp(Int16s vector, std::int16_t bound) {
 
 // ---- comparison masks to bits: lane k becomes bit k ---------------------------
 
-inline std::uint64_t bits_of(Int16s mask) {
 #if defined(__AVX512BW__)
-    return _mm512_movepi16_mask(reinterpret_cast<__m512i>(mask));
+inline std::uint64_t bits_of_lanes(__m512i mask, std::integral_constant<int, 2>) {
+    return _mm512_movepi16_mask(mask);
+}
+inline std::uint64_t bits_of_lanes(__m512i mask, std::integral_constant<int, 4>) {
+    return _mm512_movepi32_mask(mask);
+}
+inline std::uint64_t bits_of_lanes(__m512i mask, std::integral_constant<int, 8>) {
+    return _mm512_movepi64_mask(mask);
+}
+using RawMask = __m512i;
 #elif defined(__AVX2__)
-    const __m256i bytes =
-        _mm256_packs_epi16(reinterpret_cast<__m256i>(mask), _mm256_setzero_si256());
+inline std::uint64_t bits_of_lanes(__m256i mask, std::integral_constant<int, 2>) {
+    const __m256i bytes = _mm256_packs_epi16(mask, _mm256_setzero_si256());
     const auto packed = static_cast<std::uint32_t>(_mm256_movemask_epi8(bytes));
     return (packed & 0xffU) | ((packed >> 8) & 0xff00U);
-#elif defined(__SSE2__)
-    return static_cast<std::uint64_t>(
-        _mm_movemask_epi8(_mm_packs_epi16(reinterpret_cast<__m128i>(mask), _mm_setzero_si128())));
-#else
-    std::uint64_t bits = 0;
-    for (int lane = 0; lane < kLanes<Int16s>; ++lane)
-        bits |= static_cast<std::uint64_t>(mask[lane] & 1) << lane;
-    return bits;
-#endif
 }
-
-inline std::uint64_t bits_of(Int32s mask) {
-#if defined(__AVX512DQ__)
-    return _mm512_movepi32_mask(reinterpret_cast<__m512i>(mask));
-#elif defined(__AVX2__)
-    return static_cast<std::uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(mask)));
-#elif defined(__SSE2__)
-    return static_cast<std::uint32_t>(_mm_movemask_ps(reinterpret_cast<__m128>(mask)));
-#else
-    std::uint64_t bits = 0;
-    for (int lane = 0; lane < kLanes<Int32s>; ++lane)
-        bits |= static_cast<std::uint64_t>(mask[lane] & 1) << lane;
-    return bits;
-#endif
+inline std::uint64_t bits_of_lanes(__m256i mask, std::integral_constant<int, 4>) {
+    return static_cast<std::uint32_t>(_mm256_movemask_ps(_mm256_castsi256_ps(mask)));
 }
-
-inline std::uint64_t bits_of(Int64s mask) {
-#if defined(__AVX512DQ__)
-    return _mm512_movepi64_mask(reinterpret_cast<__m512i>(mask));
-#elif defined(__AVX2__)
-    return static_cast<std::uint32_t>(_mm256_movemask_pd(reinterpret_cast<__m256d>(mask)));
+inline std::uint64_t bits_of_lanes(__m256i mask, std::integral_constant<int, 8>) {
+    return static_cast<std::uint32_t>(_mm256_movemask_pd(_mm256_castsi256_pd(mask)));
+}
+using RawMask = __m256i;
 #elif defined(__SSE2__)
-    return static_cast<std::uint32_t>(_mm_movemask_pd(reinterpret_cast<__m128d>(mask)));
+inline std::uint64_t bits_of_lanes(__m128i mask, std::integral_constant<int, 2>) {
+    return static_cast<std::uint32_t>(
+        _mm_movemask_epi8(_mm_packs_epi16(mask, _mm_setzero_si128())));
+}
+inline std::uint64_t bits_of_lanes(__m128i mask, std::integral_constant<int, 4>) {
+    return static_cast<std::uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(mask)));
+}
+inline std::uint64_t bits_of_lanes(__m128i mask, std::integral_constant<int, 8>) {
+    return static_cast<std::uint32_t>(_mm_movemask_pd(_mm_castsi128_pd(mask)));
+}
+using RawMask = __m128i;
 #else
+template <class Mask, int kSize>
+inline std::uint64_t bits_of_lanes(Mask mask, std::integral_constant<int, kSize>) {
     std::uint64_t bits = 0;
-    for (int lane = 0; lane < kLanes<Int64s>; ++lane)
+    for (int lane = 0; lane < kVectorBytes / kSize; ++lane)
         bits |= static_cast<std::uint64_t>(mask[lane] & 1) << lane;
     return bits;
+}
+#endif
+
+// A template because compilers disagree on the type of a comparison's result.
+template <class Mask>
+inline std::uint64_t bits_of(Mask mask) {
+    constexpr std::integral_constant<int, sizeof(Mask) / kLanes<Mask>> kLaneBytes{};
+#if defined(__SSE2__)
+    return bits_of_lanes(reinterpret_cast<RawMask>(mask), kLaneBytes);
+#else
+    return bits_of_lanes(mask, kLaneBytes);
 #endif
 }
 
