@@ -40,8 +40,7 @@ class TileAugmenter {
     }
     void count_excess() {
         for (int i = 0; i < m_; ++i)
-            excess_[i] =
-                static_cast<std::int16_t>(n_ - static_cast<int>(field_counts<64>(kept_[i])));
+            excess_[i] = static_cast<std::int16_t>(n_ - popcount(kept_[i]));
         for (int k = m_; k < kSide; ++k) excess_[k] = excess_[kSide + k] = 0;
         for (int node = 0; node < kNodes; ++node) {
             if (excess_[node] == 0) continue;

@@ -20,7 +20,7 @@ struct StripState {
 
 template <int kW, class T>
 inline bool balance_tile(const T* scores, int tile, Pattern pattern, const StripState& state,
-                         StripSolution& solution) {
+                         int limit, StripSolution& solution) {
     const int first = tile * kW, m = pattern.m;
     const StripPrices& prices = state.prices;
     const double unit = state.quantized.unit[first];
@@ -33,7 +33,7 @@ inline bool balance_tile(const T* scores, int tile, Pattern pattern, const Strip
         augmenter.set_column(k, state.thresholded.column_counts[first + k],
                              prices.columns[first + k] * unit);
     augmenter.count_excess();
-    if (!augmenter.balance(m / 2)) return false;
+    if (!augmenter.balance(limit)) return false;
     for (int k = 0; k < m; ++k) {
         solution.kept[k] = (solution.kept[k] & ~(kFieldMask<kW> << first)) | augmenter.kept(k)
                                                                                  << first;
@@ -46,12 +46,13 @@ inline bool balance_tile(const T* scores, int tile, Pattern pattern, const Strip
     return true;
 }
 
+// Leaves tiles to the general solver from which more than `limit` units are missing.
 template <int kW, class T>
 inline void balance_tiles(const T* scores, std::uint64_t tiles, Pattern pattern,
-                          const StripState& state, StripSolution& solution) {
+                          const StripState& state, int limit, StripSolution& solution) {
     for (; tiles != 0; tiles &= tiles - 1) {
         const int tile = __builtin_ctzll(tiles);
-        if (!balance_tile<kW>(scores, tile, pattern, state, solution))
+        if (!balance_tile<kW>(scores, tile, pattern, state, limit, solution))
             solution.unsolved |= std::uint64_t{1} << tile;
     }
 }
@@ -75,21 +76,33 @@ inline void fill_tight(int tile, Pattern pattern, ThresholdedStrip& strip) {
     TightFill<kW> fill;
     for (int i = 0; i < m; ++i) {
         const std::uint64_t kept = strip.kept[i] >> first & kFieldMask<kW>;
-        fill.set_row(i, kept, strip.undecided[i] >> first & kFieldMask<kW>,
-                     n - static_cast<int>(field_counts<64>(kept)));
+        fill.set_row(i, kept, strip.undecided[i] >> first & kFieldMask<kW>, n - popcount(kept));
     }
     for (int j = 0; j < m; ++j) fill.set_column_need(j, n - strip.column_counts[first + j]);
     fill.run(m);
-    for (int j = 0; j < m; ++j) strip.column_counts[first + j] = 0;
-    for (int i = 0; i < m; ++i) {
+    for (int i = 0; i < m; ++i)
         strip.kept[i] = (strip.kept[i] & ~(kFieldMask<kW> << first)) | fill.kept(i) << first;
-        for (int j = 0; j < m; ++j)
-            strip.column_counts[first + j] = static_cast<std::int16_t>(
-                strip.column_counts[first + j] + static_cast<int>(fill.kept(i) >> j & 1));
-    }
+    for (int j = 0; j < m; ++j)
+        if (strip.column_counts[first + j] < n)
+            strip.column_counts[first + j] = static_cast<std::int16_t>(n - fill.column_need(j));
 }
 
-// A second attempt at the tiles in `tiles`, from which too much was missing.
+// Tiles in which so many entries cost just about their prices that searching for one path after
+// another would be slow.
+template <int kW>
+inline std::uint64_t tied_tiles(const ThresholdedStrip& strip, std::uint64_t tiles, int m) {
+    std::uint64_t tied = 0;
+    for (std::uint64_t rest = tiles; rest != 0; rest &= rest - 1) {
+        const int tile = __builtin_ctzll(rest);
+        int entries = 0;
+        for (int i = 0; i < m; ++i)
+            entries += popcount(strip.undecided[i] >> (tile * kW) & kFieldMask<kW>);
+        if (entries >= m / 4 + 2) tied |= std::uint64_t{1} << tile;
+    }
+    return tied;
+}
+
+// A second attempt at the tiles in `tiles`, which have many ties or miss too many units.
 template <int kW, bool kPadded, class T>
 __attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t tiles,
                                                 Pattern pattern, StripState& state,
@@ -118,7 +131,7 @@ __attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t t
     accept<kW>(state, lanes, solution);
     solution.unsolved &= ~tiles;
     balance_tiles<kW>(scores, unbalanced_tiles<kW>(state.thresholded, pattern) & tiles, pattern,
-                      state, solution);
+                      state, 2 * pattern.m, solution);
 }
 
 // kPadded: m is smaller than the field. kN: n if known at compile time, else 0.
@@ -138,10 +151,11 @@ void solve_strip(const T* scores, Pattern pattern, StripSolution& solution) {
 
     accept<kW>(state, ~std::uint64_t{0}, solution);
     solution.out_of_range = any_in_field<kW>(strip.out_of_range);
-    solution.unsolved = 0;
-    balance_tiles<kW>(scores,
-                      unbalanced_tiles<kW>(state.thresholded, pattern) & ~solution.out_of_range,
-                      pattern, state, solution);
+    const std::uint64_t unbalanced =
+        unbalanced_tiles<kW>(state.thresholded, pattern) & ~solution.out_of_range;
+    solution.unsolved = tied_tiles<kW>(state.thresholded, unbalanced, pattern.m);
+    balance_tiles<kW>(scores, unbalanced & ~solution.unsolved, pattern, state, pattern.m / 2,
+                      solution);
     if (solution.unsolved != 0)
         solve_tied_tiles<kW, kPadded>(scores, solution.unsolved, pattern, state, solution);
     solution.unsolved |= solution.out_of_range;

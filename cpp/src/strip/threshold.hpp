@@ -73,6 +73,14 @@ inline std::uint64_t field_counts(std::uint64_t bits) {
     return bits;
 }
 
+inline int popcount(std::uint64_t bits) {
+#if defined(__POPCNT__)
+    return __builtin_popcountll(bits);
+#else
+    return static_cast<int>(field_counts<64>(bits));
+#endif
+}
+
 template <int kW>
 inline constexpr std::uint64_t kFieldMask =
     kW == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << (kW % 64)) - 1;

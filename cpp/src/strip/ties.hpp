@@ -36,14 +36,18 @@ inline void find_exact_entries(const T* scores, const QuantizedStrip& strip, std
 template <int kW>
 inline void find_lattices(const QuantizedStrip& strip, const std::uint64_t* exact, int m,
                           std::int16_t* price_bits) {
+    alignas(64) std::int16_t lane_bits[kStripColumns] = {};
+    std::uint64_t exact_lanes = ~std::uint64_t{0};
+    for (int i = 0; i < m; ++i) {
+        exact_lanes &= exact[i];
+        for (int c = 0; c < kStripColumns; ++c)
+            lane_bits[c] =
+                static_cast<std::int16_t>(lane_bits[c] | strip.by_row[i * kStripColumns + c]);
+    }
     for (int tile = 0; tile < kStripColumns; tile += kW) {
         unsigned bits = 0;
-        std::uint64_t all_exact = ~std::uint64_t{0};
-        for (int i = 0; i < m; ++i) {
-            all_exact &= exact[i] >> tile;
-            for (int j = 0; j < m; ++j)
-                bits |= static_cast<std::uint16_t>(strip.by_row[i * kStripColumns + tile + j]);
-        }
+        const std::uint64_t all_exact = exact_lanes >> tile;
+        for (int j = 0; j < m; ++j) bits |= static_cast<std::uint16_t>(lane_bits[tile + j]);
         const std::uint64_t entries = ~std::uint64_t{0} >> (64 - m);
         int lattice = -1;  // all bits
         if ((all_exact & entries) == entries)
@@ -69,6 +73,28 @@ inline void sweep_side_to_nth(const std::int16_t* lines, const std::int16_t* oth
     }
 }
 
+inline bool sums_may_be_clamped(const StripPrices& prices) {
+    int row = 0, column = 0;
+    for (int c = 0; c < kStripColumns; ++c) {
+        const int r = prices.rows[c] < 0 ? -prices.rows[c] : prices.rows[c];
+        const int k = prices.columns[c] < 0 ? -prices.columns[c] : prices.columns[c];
+        row = r > row ? r : row;
+        column = k > column ? k : column;
+    }
+    return row + column > kPriceBound;
+}
+
+// A sum of prices that had to be clamped is not what the entry was compared with.
+template <int kW>
+inline void forget_clamped(const StripPrices& prices, ThresholdedStrip& result) {
+    for (int c = 0; c < kStripColumns; ++c)
+        for (int i = 0; i < kW; ++i) {
+            const int price = prices.rows[c / kW * kW + i] + prices.columns[c];
+            const bool clamped = price > kPriceBound || price < -kPriceBound;
+            result.undecided[i] &= ~(static_cast<std::uint64_t>(clamped) << c);
+        }
+}
+
 // Like threshold(), but entries that cost exactly their prices end up in result.undecided.
 template <int kW, class T>
 inline void threshold_with_ties(const T* scores, const QuantizedStrip& strip,
@@ -82,16 +108,11 @@ inline void threshold_with_ties(const T* scores, const QuantizedStrip& strip,
     }
     decide_exactly<kW>(scores, strip, prices, result);
     for (int i = 0; i < kW; ++i) result.undecided[i] = tight[i];
-    // A sum of prices that had to be clamped is not what the entry was compared with.
-    for (int c = 0; c < kStripColumns; ++c)
-        for (int i = 0; i < kW; ++i) {
-            const int price = prices.rows[c / kW * kW + i] + prices.columns[c];
-            const bool clamped = price > kPriceBound || price < -kPriceBound;
-            result.undecided[i] &= ~(static_cast<std::uint64_t>(clamped) << c);
-        }
+    if (sums_may_be_clamped(prices)) forget_clamped<kW>(prices, result);
 }
 
 // How many units each column still needs, as bit planes: all columns at once in each operation.
+template <int kW>
 class ColumnNeeds {
   public:
     void set(int column, int units) {
@@ -102,6 +123,11 @@ class ColumnNeeds {
         std::uint64_t columns = 0;
         for (const std::uint64_t plane : planes_) columns |= plane;
         return columns;
+    }
+    int units(int column) const {
+        int units = 0;
+        for (int p = 0; p < kPlanes; ++p) units |= static_cast<int>(planes_[p] >> column & 1) << p;
+        return units;
     }
     void take(std::uint64_t columns) {
         for (std::uint64_t& plane : planes_) {
@@ -116,7 +142,7 @@ class ColumnNeeds {
         int left = count;
         for (int p = kPlanes - 1; p >= 0; --p) {
             const std::uint64_t needier = candidates & planes_[p];
-            const int size = static_cast<int>(field_counts<64>(needier));
+            const int size = popcount(needier);
             if (size <= left) {
                 chosen |= needier;
                 left -= size;
@@ -133,7 +159,8 @@ class ColumnNeeds {
     }
 
   private:
-    static constexpr int kPlanes = 7;
+    // Up to kW units.
+    static constexpr int kPlanes = kW == 4 ? 3 : kW == 8 ? 4 : kW == 16 ? 5 : kW == 32 ? 6 : 7;
     std::uint64_t planes_[kPlanes] = {};
 };
 
@@ -158,6 +185,7 @@ class TightFill {
     }
 
     std::uint64_t kept(int i) const { return kept_[i]; }
+    int column_need(int j) const { return needs_.units(j); }
 
   private:
     void fill_greedily(int i) {
@@ -166,7 +194,7 @@ class TightFill {
         const std::uint64_t chosen = needs_.neediest(candidates, need_[i]);
         needs_.take(chosen);
         kept_[i] |= chosen;
-        need_[i] -= static_cast<int>(field_counts<64>(chosen));
+        need_[i] -= popcount(chosen);
         for (std::uint64_t rest = chosen; rest != 0; rest &= rest - 1)
             taken_[__builtin_ctzll(rest)] |= std::uint64_t{1} << i;
     }
@@ -219,7 +247,7 @@ class TightFill {
     std::uint64_t kept_[kW], tight_[kW];
     std::uint64_t taken_[kW];  // per column: rows that keep it over a tight entry
     int need_[kW];
-    ColumnNeeds needs_;
+    ColumnNeeds<kW> needs_;
 };
 
 }  // namespace tnm::TNM_ISA
