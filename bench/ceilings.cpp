@@ -4,7 +4,7 @@
 
 // Independent partial sums, so that the additions do not wait for one another.
 extern "C" double abs_sum(const float* values, std::int64_t count) {
-    constexpr int lanes = 128;
+    constexpr int lanes = 64;
     float sums[lanes] = {};
     std::int64_t i = 0;
     for (; i + lanes <= count; i += lanes)

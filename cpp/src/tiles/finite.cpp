@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <limits>
 
 #include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
@@ -26,16 +28,50 @@ bool is_finite(const std::byte* address) {
            std::numeric_limits<double>::max();
 }
 
+// All exponent bits of a type; NaN and infinity are what has them all set.
+template <class T>
+struct Exponent;
+template <>
+struct Exponent<Float16> {
+    using Bits = std::uint16_t;
+    static constexpr Bits kMask = 0x7c00;
+};
+template <>
+struct Exponent<Bfloat16> {
+    using Bits = std::uint16_t;
+    static constexpr Bits kMask = 0x7f80;
+};
+template <>
+struct Exponent<float> {
+    using Bits = std::uint32_t;
+    static constexpr Bits kMask = 0x7f800000;
+};
+template <>
+struct Exponent<double> {
+    using Bits = std::uint64_t;
+    static constexpr Bits kMask = 0x7ff0000000000000;
+};
+
+// Integers of the element's size in a plain loop: what the compiler turns into vectors.
+template <class T>
+bool all_neighbours_finite(const std::byte* data, std::int64_t count) {
+    using Bits = typename Exponent<T>::Bits;
+    Bits found = 0;
+    for (std::int64_t j = 0; j < count; ++j) {
+        const auto bits = load_element<Bits>(data + j * static_cast<std::int64_t>(sizeof(Bits)));
+        found |= (bits & Exponent<T>::kMask) == Exponent<T>::kMask ? Bits{1} : Bits{0};
+    }
+    return found == 0;
+}
+
 template <class T, Score kScore>
 bool all_finite(const RowSegment& segment) {
+    if constexpr (kScore == Score::identity)
+        if (segment.stride == sizeof(T))
+            return all_neighbours_finite<T>(segment.data, segment.count);
     bool finite = true;
-    // A constant stride lets the compiler use vectors.
-    if (segment.stride == sizeof(T))
-        for (std::int64_t j = 0; j < segment.count; ++j)
-            finite &= is_finite<T, kScore>(segment.data + j * static_cast<std::int64_t>(sizeof(T)));
-    else
-        for (std::int64_t j = 0; j < segment.count; ++j)
-            finite &= is_finite<T, kScore>(segment.data + j * segment.stride);
+    for (std::int64_t j = 0; j < segment.count; ++j)
+        finite &= is_finite<T, kScore>(segment.data + j * segment.stride);
     return finite;
 }
 
