@@ -12,17 +12,6 @@
 
 namespace tnm::TNM_ISA {
 
-template <class T>
-struct LaneMaskOf;
-template <>
-struct LaneMaskOf<float> {
-    using type = Int32s;
-};
-template <>
-struct LaneMaskOf<double> {
-    using type = Int64s;
-};
-
 // -1 in the lanes l of which lane l ^ kDistance is lower, for the vector whose first lane is
 // `first`.
 template <int kDistance, class Mask>
@@ -50,7 +39,7 @@ inline __attribute__((always_inline)) void count_winner(const T* row, int first,
 template <int kW, class T>
 void mask_rowwise(const T* scores, Pattern pattern, std::uint64_t* kept) {
     using Vector = typename ScoreTraits<T>::Vector;
-    using Mask = typename LaneMaskOf<T>::type;
+    using Mask = typename ScoreTraits<T>::BitsVector;
     alignas(64) T row[kStripColumns];
     for (int i = 0; i < pattern.m; ++i) {
         for (int c = 0; c < kStripColumns; ++c)
