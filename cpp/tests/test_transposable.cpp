@@ -213,9 +213,9 @@ void test_little_kept_beside_large_positive_scores() {
         Certificate certificate(1, 2);
         CertificateView view = certificate.view();
         const TransposableOptions options{{1, 2}, Method::optimal, Score::identity, true};
-        CHECK(solve(array.view(), options, 1, &view).flags() == mask);
-        CHECK(solve(array.view(), options).flags() == mask);
-        CHECK(certificate.gap[0] * kept <= 1e-15 * largest);
+        TNM_CHECK(solve(array.view(), options, 1, &view).flags() == mask);
+        TNM_CHECK(solve(array.view(), options).flags() == mask);
+        TNM_CHECK(certificate.gap[0] * kept <= 1e-15 * largest);
     };
     check(Dtype::float64,
           {-1.0420747563439434e-111, 1.535489885786346e-102, -4.0584188260854441e-101, 0},
