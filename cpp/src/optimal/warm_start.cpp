@@ -108,7 +108,7 @@ void WarmStart::quantize(const ScaledTile& tile) {
     lattice_ = rounded ? -1 : bits == 0 ? kFractionBits : std::countr_zero(bits);
 }
 
-void WarmStart::start_from_column_means(const ScaledTile&) {
+void WarmStart::start_from_column_means() {
     int total = 0;
     std::array<int, kMaxM> sums{};
     for (int i = 0; i < rows_.size; ++i) {
@@ -163,7 +163,7 @@ void WarmStart::propose(const ScaledTile& tile, double* row_prices, double* colu
     n_ = tile.n();
     exact_ = tile.exact();
     quantize(tile);
-    start_from_column_means(tile);
+    start_from_column_means();
     if (!exact_) std::fill(columns_.prices.begin(), columns_.prices.end(), std::int16_t{0});
     for (int sweep = 0; sweep < kSweeps; ++sweep) {
         const int relaxation = sweep + 1 < kSweeps ? sweep : 0;

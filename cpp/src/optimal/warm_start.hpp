@@ -33,7 +33,7 @@ class WarmStart {
     };
 
     void quantize(const ScaledTile& tile);
-    void start_from_column_means(const ScaledTile& tile);
+    void start_from_column_means();
     void update_midpoints(Side& side, const Side& other, int relaxation);
     void update_to_nth(Side& side, const Side& other);
     void snap_to_lattice();

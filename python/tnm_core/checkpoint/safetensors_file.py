@@ -139,8 +139,13 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
     """The decoded header, once the library has accepted the file, and where the data starts."""
     size = os.fstat(file.fileno()).st_size
     prefix = file.read(8)
+    if len(prefix) < 8:
+        raise CheckpointError(
+            f"{path} is not a safetensors file, or a truncated one: it holds {size} bytes, "
+            "expected at least the 8 that tell the length of the header; fetch it again"
+        )
     length = int.from_bytes(prefix, "little")
-    if len(prefix) < 8 or length > min(size - 8, MAX_HEADER_BYTES):
+    if length > min(size - 8, MAX_HEADER_BYTES):
         raise CheckpointError(
             f"{path} is not a safetensors file, or a truncated one: its first 8 bytes announce a "
             f"header of {length} bytes in a file of {size}; fetch it again"
