@@ -1,7 +1,8 @@
 // The table of one instruction set; see lanes.hpp for what the including file defines.
 #pragma once
 
-#include "strip/four_by_four.hpp"
+#include "strip/four_by_four_run.hpp"
+#include "strip/four_by_four_strip.hpp"
 #include "strip/load_strip.hpp"
 #include "strip/rowwise.hpp"
 #include "strip/solve_strip.hpp"
@@ -50,9 +51,10 @@ inline bool supported() {
 
 extern const StripKernels kStripKernels;
 const StripKernels kStripKernels = {
-    TNM_NAME(TNM_ISA),    supported,      solver<float>,   solver<double>, four_by_four<float>,
-    four_by_four<double>, rowwise<float>, rowwise<double>, float_loader,   double_loader,
-    store_strip,
+    TNM_NAME(TNM_ISA), supported,      solver<float>,
+    solver<double>,    four_by_four,   four_by_four_exactly<double>,
+    four_by_four_run,  rowwise<float>, rowwise<double>,
+    float_loader,      double_loader,  store_strip,
 };
 
 }  // namespace tnm::TNM_ISA

@@ -85,6 +85,20 @@ inline Vector maximum(Vector a, Vector b) {
     return a > b ? a : b;
 }
 
+inline Floats magnitude(Floats vector) {
+    return reinterpret_cast<Floats>(reinterpret_cast<Int32s>(vector) & 0x7fffffff);
+}
+inline Doubles magnitude(Doubles vector) {
+    return reinterpret_cast<Doubles>(reinterpret_cast<Int64s>(vector) & 0x7fffffffffffffff);
+}
+
+template <int kDistance, class Vector>
+inline __attribute__((always_inline)) Vector swap_lanes(Vector vector) {
+    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
+        return __builtin_shufflevector(vector, vector, (l ^ kDistance)...);
+    }(std::make_index_sequence<kLanes<Vector>>{});
+}
+
 // Rounded up; unlike (a + b + 1) / 2 it cannot overflow.
 inline Int16s midpoint(Int16s a, Int16s b) {
     return (a | b) - ((a ^ b) >> 1);

@@ -40,18 +40,6 @@ struct ScoreTraits<double> {
     static constexpr int kLeastExponent = -900, kLargestExponent = 900;
 };
 
-template <class Vector>
-inline Vector magnitude(Vector vector) {
-    return maximum(vector, -vector);
-}
-
-template <int kDistance, class Vector>
-inline __attribute__((always_inline)) Vector swap_lanes(Vector vector) {
-    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
-        return __builtin_shufflevector(vector, vector, (l ^ kDistance)...);
-    }(std::make_index_sequence<kLanes<Vector>>{});
-}
-
 // Gives every lane of a field the combination of all its lanes.
 template <int kW, class Vector, int kDistance = kW / 2, class T, class Combine>
 inline void spread(T* lanes, const Combine& combine) {

@@ -19,6 +19,11 @@ using SolveStrip = void (*)(const T* scores, Pattern pattern, StripSolution& sol
 template <class T>
 using MaskStrip = void (*)(const T* scores, Pattern pattern, std::uint64_t* kept);
 
+// Masks for `strips` whole strips of neighbouring elements, straight to memory. Stops before the
+// first strip that needs another road, and returns how many are done.
+using MaskRun = int (*)(const std::byte* data, std::int64_t row_stride, int strips,
+                        std::uint8_t* mask, std::int64_t mask_row_stride);
+
 // Reads `rows` rows of 64 neighbouring elements; returns whether all scores are finite.
 template <class T>
 using LoadStrip = bool (*)(const std::byte* data, std::int64_t row_stride, int rows, T* scores);
@@ -33,9 +38,11 @@ struct StripKernels {
     // Null where m or n has no fast path.
     SolveStrip<float> (*float_solver)(Pattern pattern);
     SolveStrip<double> (*double_solver)(Pattern pattern);
-    // Optimal masks in closed form; null unless m = 4.
-    MaskStrip<float> (*float_four_by_four)(Pattern pattern);
+    // Optimal masks in closed form; null unless m = 4. Floats come first unless `exactly`.
+    MaskStrip<float> (*float_four_by_four)(Pattern pattern, bool exactly);
     MaskStrip<double> (*double_four_by_four)(Pattern pattern);
+    // Null where there is no such shortcut.
+    MaskRun (*four_by_four_run)(Pattern pattern, Dtype dtype, Score score);
     // Row-wise masks; m up to kLargestStripM.
     MaskStrip<float> (*float_rowwise)(Pattern pattern);
     MaskStrip<double> (*double_rowwise)(Pattern pattern);

@@ -30,12 +30,13 @@ LoadStrip<T> find_loader(Dtype dtype, Score score) {
         return strip_kernels().double_loader(dtype, score);
 }
 
+// `exactly`: rounding has been found to matter, so do not try without double precision again.
 template <class T>
-MaskStrip<T> find_mask_kernel(StripMethod method, const Pattern& pattern) {
+MaskStrip<T> find_mask_kernel(StripMethod method, const Pattern& pattern, bool exactly) {
     const StripKernels& kernels = strip_kernels();
     if constexpr (std::is_same_v<T, float>)
         return method == StripMethod::rowwise ? kernels.float_rowwise(pattern)
-                                              : kernels.float_four_by_four(pattern);
+                                              : kernels.float_four_by_four(pattern, exactly);
     else
         return method == StripMethod::rowwise ? kernels.double_rowwise(pattern)
                                               : kernels.double_four_by_four(pattern);
@@ -55,6 +56,14 @@ std::int64_t item_size(Dtype dtype) {
                        []<class Element>() { return static_cast<std::int64_t>(sizeof(Element)); });
 }
 
+MaskRun find_shortcut(StripMethod method, const ArrayView& array, const MaskView& mask,
+                      const Pattern& pattern, Score score, const TileObserver& observer) {
+    const bool side_by_side =
+        array.layout.column_stride() == item_size(array.dtype) && mask.layout.column_stride() == 1;
+    if (method != StripMethod::optimal || observer || !side_by_side) return nullptr;
+    return strip_kernels().four_by_four_run(pattern, array.dtype, score);
+}
+
 }  // namespace
 
 template <class T>
@@ -68,7 +77,8 @@ StripPipeline<T>::StripPipeline(StripMethod method, const ArrayView& array, cons
       field_(field_width(pattern.m)),
       kernels_(strip_kernels()),
       solve_(method == StripMethod::optimal ? find_solver<T>(pattern) : nullptr),
-      mask_strip_(find_mask_kernel<T>(method, pattern)),
+      mask_run_(find_shortcut(method, array, mask, pattern, score, observer)),
+      mask_strip_(find_mask_kernel<T>(method, pattern, mask_run_ != nullptr)),
       load_rows_(find_loader<T>(array.dtype, score)),
       load_any_(score_loader<T>(array.dtype, score)),
       edge_tiles_(array, mask, pattern, score, make_general_solver(method), observer),
@@ -91,14 +101,29 @@ Status StripPipeline<T>::operator()(const TileRun& run) {
         full_rows ? std::min(end, grid_.columns / grid_.m) : run.first_tile_column;
     const int tiles_per_strip = kStripColumns / field_;
     std::int64_t column = run.first_tile_column;
-    for (; column < full_end; column += tiles_per_strip) {
+    while (column < full_end) {
+        column += shortcut(run, column, full_end);
+        if (column >= full_end) break;
         const auto tiles =
             static_cast<int>(std::min<std::int64_t>(tiles_per_strip, full_end - column));
         if (!process({run.plane, run.tile_row, column, tiles})) return Status::non_finite_score;
+        column += tiles_per_strip;
     }
     column = std::min(column, full_end);
     if (column == end) return Status::ok;
     return edge_tiles_({run.plane, run.tile_row, column, end - column});
+}
+
+// Returns how many tiles are done.
+template <class T>
+std::int64_t StripPipeline<T>::shortcut(const TileRun& run, std::int64_t column,
+                                        std::int64_t end) const {
+    const int tiles_per_strip = kStripColumns / field_;
+    const auto strips = static_cast<int>((end - column) / tiles_per_strip);
+    if (mask_run_ == nullptr || strips == 0) return 0;
+    const Place place{run.plane, run.tile_row, column, tiles_per_strip};
+    return tiles_per_strip * mask_run_(elements(place), array_.layout.row_stride(), strips,
+                                       flags(place), mask_.layout.row_stride());
 }
 
 template <class T>
@@ -131,6 +156,14 @@ template <class T>
 const std::byte* StripPipeline<T>::elements(const Place& place) const {
     const Layout& layout = array_.layout;
     return array_.data + layout.plane_offset(place.plane) +
+           place.tile_row * grid_.m * layout.row_stride() +
+           place.tile_column * grid_.m * layout.column_stride();
+}
+
+template <class T>
+std::uint8_t* StripPipeline<T>::flags(const Place& place) const {
+    const Layout& layout = mask_.layout;
+    return mask_.data + layout.plane_offset(place.plane) +
            place.tile_row * grid_.m * layout.row_stride() +
            place.tile_column * grid_.m * layout.column_stride();
 }
@@ -234,9 +267,7 @@ void StripPipeline<T>::observe(const Place& place, int tile) {
 template <class T>
 void StripPipeline<T>::store(const Place& place) {
     const Layout& layout = mask_.layout;
-    std::uint8_t* data = mask_.data + layout.plane_offset(place.plane) +
-                         place.tile_row * grid_.m * layout.row_stride() +
-                         place.tile_column * grid_.m * layout.column_stride();
+    std::uint8_t* data = flags(place);
     const int m = grid_.m, columns = place.tiles * m;
     if (field_ != m) close_gaps(place.tiles);
     if (layout.column_stride() == 1 && columns == kStripColumns)

@@ -29,8 +29,10 @@ class StripPipeline {
         int tiles;
     };
 
+    std::int64_t shortcut(const TileRun& run, std::int64_t column, std::int64_t end) const;
     bool process(const Place& place);
     const std::byte* elements(const Place& place) const;
+    std::uint8_t* flags(const Place& place) const;
     void prefetch_after(const Place& place) const;
     bool load(const Place& place);
     void solve(const Place& place);
@@ -51,6 +53,7 @@ class StripPipeline {
     const int field_;  // lanes of a tile
     const StripKernels& kernels_;
     SolveStrip<T> solve_;      // null if `mask_strip_` needs no prices
+    MaskRun mask_run_;         // null if there is no shortcut
     MaskStrip<T> mask_strip_;  // null if masks come from `solve_`
     LoadStrip<T> load_rows_;
     LoadScores<T> load_any_;

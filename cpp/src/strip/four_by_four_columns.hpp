@@ -1,0 +1,103 @@
+// 4 x 4 tiles with a lane each: their columns out of rows of memory, and their masks back.
+//
+// Splitting only moves elements within 128 bits, which leaves the tiles of a vector in an order of
+// its own.
+#pragma once
+
+#include "strip/four_by_four.hpp"
+#include "strip/lanes.hpp"
+#include "tnm/pattern.hpp"
+
+namespace tnm::TNM_ISA {
+
+// Which tile lane 4 * q + r holds.
+enum class TileOrder {
+    from_words,  // (lanes / 4) * r + q
+    from_halves  // 2 * q + r for the lower two r, (lanes / 2) + 2 * q + r - 2 for the upper two
+};
+
+constexpr int lane_of_tile(TileOrder order, int tile, int lanes) {
+    if (order == TileOrder::from_words) return 4 * (tile % (lanes / 4)) + tile / (lanes / 4);
+    const int within = tile % (lanes / 2), upper = tile / (lanes / 2);
+    return 4 * (within / 2) + within % 2 + 2 * upper;
+}
+
+// Within 128 bits: elements kFirst and kFirst + 1 of x and y, alternating.
+template <int kFirst>
+inline __attribute__((always_inline)) Floats interleave(Floats x, Floats y) {
+    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
+        return __builtin_shufflevector(
+            x, y, (l / 4 * 4 + kFirst + l % 4 / 2 + (l % 2 ? kLanes<Floats> : 0))...);
+    }(std::make_index_sequence<kLanes<Floats>>{});
+}
+
+// Within 128 bits: two elements of x, then two of y, from kFirst on.
+template <int kFirst>
+inline __attribute__((always_inline)) Floats join_pairs(Floats x, Floats y) {
+    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
+        return __builtin_shufflevector(
+            x, y, (l / 4 * 4 + kFirst + l % 2 + (l % 4 < 2 ? 0 : kLanes<Floats>))...);
+    }(std::make_index_sequence<kLanes<Floats>>{});
+}
+
+// Within 128 bits: elements kFirst and kFirst + 2 of x, then of y.
+template <int kFirst>
+inline __attribute__((always_inline)) Floats join_alternate(Floats x, Floats y) {
+    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
+        return __builtin_shufflevector(
+            x, y, (l / 4 * 4 + kFirst + l % 2 * 2 + (l % 4 < 2 ? 0 : kLanes<Floats>))...);
+    }(std::make_index_sequence<kLanes<Floats>>{});
+}
+
+// Columns 0 to 3 of as many tiles as a vector has lanes; v0 to v3 are neighbours in memory. Leaves
+// the tiles in TileOrder::from_words.
+inline __attribute__((always_inline)) void split_columns(Floats v0, Floats v1, Floats v2, Floats v3,
+                                                         Floats* column) {
+    const Floats low01 = interleave<0>(v0, v1), high01 = interleave<2>(v0, v1);
+    const Floats low23 = interleave<0>(v2, v3), high23 = interleave<2>(v2, v3);
+    column[0] = join_pairs<0>(low01, low23);
+    column[1] = join_pairs<2>(low01, low23);
+    column[2] = join_pairs<0>(high01, high23);
+    column[3] = join_pairs<2>(high01, high23);
+}
+
+// Lane t becomes tile t.
+template <TileOrder kOrder>
+inline __attribute__((always_inline)) Int32s in_tile_order(Int32s rows) {
+    return [&]<std::size_t... t>(std::index_sequence<t...>) __attribute__((always_inline)) {
+        return __builtin_shufflevector(rows, rows, lane_of_tile(kOrder, t, kLanes<Int32s>)...);
+    }(std::make_index_sequence<kLanes<Int32s>>{});
+}
+
+// A bound on the sum of all magnitudes.
+template <Score kScore>
+inline __attribute__((always_inline)) Floats total_magnitude(const Floats (*entry)[4]) {
+    Floats total{};
+    for (int i = 0; i < 4; ++i) {
+        if constexpr (kScore == Score::abs)
+            total += (entry[i][0] + entry[i][1]) + (entry[i][2] + entry[i][3]);
+        else
+            total += (magnitude(entry[i][0]) + magnitude(entry[i][1])) +
+                     (magnitude(entry[i][2]) + magnitude(entry[i][3]));
+    }
+    return total;
+}
+
+// 2:4 from floats. A lane of `doubtful` is set where rounding might have decided, and where the sum
+// of all magnitudes reaches `limit`, up to which it tells that every score is finite. With
+// Score::abs no score is negative.
+template <Score kScore>
+inline __attribute__((always_inline)) FourRows<Floats> two_of_four_floats(const Floats (*entry)[4],
+                                                                          float limit,
+                                                                          Int32s* doubtful) {
+    // Every comparison is between sums of at most 16 scores with at most 6 roundings each.
+    constexpr float kRelativeError = 0x1p-20F;
+    Floats lead;
+    const FourRows<Floats> rows = two_of_four(entry, &lead);
+    const Floats total = total_magnitude<kScore>(entry);
+    // Negated, so that it holds for NaN, too.
+    *doubtful = ~((lead > total * kRelativeError) & (total < limit));
+    return rows;
+}
+
+}  // namespace tnm::TNM_ISA
