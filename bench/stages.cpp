@@ -44,16 +44,18 @@ void run_strip(const float* weights, std::int64_t columns, std::uint8_t* mask, S
     static StripScores<float> scores;
     static StripState state;
     static StripSolution solution;
+    const auto* data = reinterpret_cast<const std::byte*>(weights);
+    const Upcoming upcoming({data + kStripColumns * 4, columns * 4, kStripColumns * 4},
+                            {reinterpret_cast<const std::byte*>(mask), columns, kStripColumns}, kW);
     watch.start();
-    load_strip<Dtype::float32, Score::abs>(reinterpret_cast<const std::byte*>(weights), columns * 4,
-                                           kW, scores.values);
+    load_strip<Dtype::float32, Score::abs>(data, columns * 4, kW, scores.values);
     watch.lap(kLoad);
     quantize<kW>(scores.values, kPattern, state.quantized);
     start_from_column_means<kW>(state.quantized.by_row, state.prices.columns);
     watch.lap(kQuantize);
     transpose_tiles<kW>(state.quantized.by_row, state.quantized.by_column);
     watch.lap(kTranspose);
-    propose_prices<kW, kW / 2>(state.quantized, nullptr, kW / 2, state.prices);
+    propose_prices<kW, kW / 2>(state.quantized, nullptr, kW / 2, upcoming, state.prices);
     watch.lap(kPrices);
     threshold<kW>(scores.values, state.quantized, state.prices, state.thresholded);
     solution.wants_prices = false;

@@ -6,6 +6,7 @@
 
 #include "strip/quantize.hpp"
 #include "strip/sorting_network.hpp"
+#include "strip/strip_kernels.hpp"
 
 namespace tnm::TNM_ISA {
 
@@ -111,11 +112,15 @@ inline constexpr Overshoot kSchedule<8>[] = {Overshoot::none, Overshoot::quarter
 // the code of its own, else 0.
 template <int kW, int kN>
 inline void propose_prices(const QuantizedStrip& strip, const std::int16_t* real_lanes, int n,
-                           StripPrices& prices) {
+                           Upcoming upcoming, StripPrices& prices) {
+    constexpr int kSides = 2 * static_cast<int>(sizeof(kSchedule<kW>) / sizeof(Overshoot));
+    constexpr int kRowsASide = (kW + kSides - 1) / kSides;
     for (int c = 0; c < kStripColumns; ++c) prices.rows[c] = 0;
     bool first = true;
     for (const Overshoot share : kSchedule<kW>) {
+        upcoming.prefetch(kRowsASide);
         sweep_side<kW, kN>(strip.by_column, prices.columns, real_lanes, n, share, prices.rows);
+        upcoming.prefetch(kRowsASide);
         sweep_side<kW, kN>(strip.by_row, prices.rows, real_lanes, n,
                            first ? Overshoot::none : share, prices.columns);
         first = false;

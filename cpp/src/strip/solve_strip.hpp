@@ -136,7 +136,7 @@ __attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t t
 
 // kPadded: m is smaller than the field. kN: n if known at compile time, else 0.
 template <int kW, bool kPadded, int kN, class T>
-void solve_strip(const T* scores, Pattern pattern, StripSolution& solution) {
+void solve_strip(const T* scores, Pattern pattern, Upcoming upcoming, StripSolution& solution) {
     StripState state;
     QuantizedStrip& strip = state.quantized;
     quantize<kW>(scores, pattern, strip);
@@ -146,7 +146,8 @@ void solve_strip(const T* scores, Pattern pattern, StripSolution& solution) {
         exclude_padding<kW>(pattern.m, state.real_lanes, strip.by_row);
     }
     transpose_tiles<kW>(strip.by_row, strip.by_column);
-    propose_prices<kW, kN>(strip, kPadded ? state.real_lanes : nullptr, pattern.n, state.prices);
+    propose_prices<kW, kN>(strip, kPadded ? state.real_lanes : nullptr, pattern.n, upcoming,
+                           state.prices);
     threshold<kW>(scores, strip, state.prices, state.thresholded);
 
     accept<kW>(state, ~std::uint64_t{0}, solution);

@@ -7,13 +7,15 @@
 #include <vector>
 
 #include "strip/strip.hpp"
+#include "strip/upcoming.hpp"
 #include "tnm/array_view.hpp"
 #include "tnm/pattern.hpp"
 
 namespace tnm {
 
 template <class T>
-using SolveStrip = void (*)(const T* scores, Pattern pattern, StripSolution& solution);
+using SolveStrip = void (*)(const T* scores, Pattern pattern, Upcoming upcoming,
+                            StripSolution& solution);
 
 // A mask without prices.
 template <class T>

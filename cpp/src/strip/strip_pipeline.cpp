@@ -129,7 +129,6 @@ std::int64_t StripPipeline<T>::shortcut(const TileRun& run, std::int64_t column,
 template <class T>
 bool StripPipeline<T>::process(const Place& place) {
     if (!load(place)) return false;
-    prefetch_after(place);
     // Any optimal prices prove any optimal mask, so that 4 x 4 tiles need them only for a proof.
     if (mask_strip_ == nullptr || observer_) solve(place);
     if (mask_strip_ != nullptr) mask_strip_(scores_.values, pattern_, solution_.kept);
@@ -144,7 +143,7 @@ bool StripPipeline<T>::process(const Place& place) {
 
 template <class T>
 void StripPipeline<T>::solve(const Place& place) {
-    solve_(scores_.values, pattern_, solution_);
+    solve_(scores_.values, pattern_, after(place), solution_);
     if constexpr (std::is_same_v<T, float>)
         if (solution_.out_of_range != 0) solve_in_double();
     if (solution_.unsolved != 0)
@@ -168,16 +167,17 @@ std::uint8_t* StripPipeline<T>::flags(const Place& place) const {
            place.tile_column * grid_.m * layout.column_stride();
 }
 
-// Strips are short pieces of rows that lie far apart, which the hardware does not see coming.
+// The next strip's elements, and this one's flags.
 template <class T>
-void StripPipeline<T>::prefetch_after(const Place& place) const {
-    constexpr int kCacheLine = 64;
-    if (load_rows_ == nullptr) return;
+Upcoming StripPipeline<T>::after(const Place& place) const {
+    if (load_rows_ == nullptr) return {};
     const std::int64_t bytes = kStripColumns * array_.layout.column_stride();
-    const std::byte* next = elements(place) + bytes;
-    for (int i = 0; i < grid_.m; ++i)
-        for (std::int64_t offset = 0; offset < bytes; offset += kCacheLine)
-            __builtin_prefetch(next + i * array_.layout.row_stride() + offset);
+    const RowsInMemory to_read{elements(place) + bytes, array_.layout.row_stride(), bytes};
+    RowsInMemory to_write;
+    if (mask_.layout.column_stride() == 1)
+        to_write = {reinterpret_cast<const std::byte*>(flags(place)), mask_.layout.row_stride(),
+                    kStripColumns};
+    return {to_read, to_write, grid_.m};
 }
 
 template <class T>
@@ -216,7 +216,7 @@ void StripPipeline<T>::solve_in_double() {
     StripScores<double> wide;
     for (int k = 0; k < field_ * kStripColumns; ++k)
         wide.values[k] = static_cast<double>(scores_.values[k]);
-    find_solver<double>(pattern_)(wide.values, pattern_, solution_);
+    find_solver<double>(pattern_)(wide.values, pattern_, {}, solution_);
 }
 
 template <class T>

@@ -33,7 +33,7 @@ class StripPipeline {
     bool process(const Place& place);
     const std::byte* elements(const Place& place) const;
     std::uint8_t* flags(const Place& place) const;
-    void prefetch_after(const Place& place) const;
+    Upcoming after(const Place& place) const;
     bool load(const Place& place);
     void solve(const Place& place);
     void solve_in_double();

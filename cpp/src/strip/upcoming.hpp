@@ -1,0 +1,42 @@
+// Asking for memory while there is other work to do.
+//
+// Strips are short pieces of rows that lie far apart, which the hardware does not see coming. All
+// requests at once would queue up; a few between any two steps of the work cost nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace tnm {
+
+struct RowsInMemory {
+    const std::byte* data = nullptr;
+    std::int64_t row_stride = 0, row_bytes = 0;
+};
+
+class Upcoming {
+  public:
+    Upcoming() = default;
+    Upcoming(RowsInMemory to_read, RowsInMemory to_write, int rows)
+        : to_read_(to_read), to_write_(to_write), rows_(rows) {}
+
+    void prefetch(int rows) {
+        for (; rows > 0 && rows_ > 0; --rows, --rows_) {
+            prefetch_row(to_read_);
+            prefetch_row(to_write_);
+        }
+    }
+
+  private:
+    static void prefetch_row(RowsInMemory& rows) {
+        constexpr int kCacheLine = 64;
+        for (std::int64_t offset = 0; offset < rows.row_bytes; offset += kCacheLine)
+            __builtin_prefetch(rows.data + offset);
+        rows.data += rows.row_stride;
+    }
+
+    RowsInMemory to_read_, to_write_;
+    int rows_ = 0;
+};
+
+}  // namespace tnm
