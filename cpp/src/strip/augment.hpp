@@ -15,47 +15,48 @@ namespace tnm::TNM_ISA {
 
 inline constexpr double kInfinity = __builtin_inf();
 
+// The rows or the columns of a tile, in whole vectors; those beyond m have no arcs and no units.
+template <int kSide>
+struct alignas(64) TileSide {
+    double price[kSide];
+    double distance[kSide];  // infinite once closed, and until reached
+    std::uint64_t sources = 0, sinks = 0;
+    int units[kSide];  // to send (positive) or to get (negative)
+
+    // In the order of closing; `others` were closed on the other side before.
+    struct Closed {
+        double distance;
+        int index, others;
+    };
+    Closed closed[kSide];
+    int closed_count = 0;
+};
+
 template <int kW, class T>
 class TileAugmenter {
   public:
-    // `scores` points at the tile's first entry in the strip. The caller then sets every row and
-    // column, and calls count_excess().
-    void begin(const T* scores, Pattern pattern) {
-        scores_ = scores;
-        m_ = pattern.m;
-        n_ = pattern.n;
-        for (int k = m_; k < kSide; ++k) {
-            kept_[k] = 0;
-            row_price_[k] = column_price_[k] = 0.0;
+    // `first` is the tile's first lane; the masks and prices of the strip must be consistent.
+    TileAugmenter(const T* scores, int first, Pattern pattern, const ThresholdedStrip& strip,
+                  const StripPrices& prices, double unit)
+        : scores_(scores + first), m_(pattern.m) {
+        for (int k = 0; k < kW; ++k) {
+            kept_[k] = strip.kept[k] >> first & kFieldMask<kW>;
+            rows_.price[k] = prices.rows[first + k] * unit;
+            columns_.price[k] = prices.columns[first + k] * unit;
         }
-    }
-
-    void set_row(int i, std::uint64_t kept, double price) {
-        kept_[i] = kept;
-        row_price_[i] = price;
-    }
-    void set_column(int j, int count, double price) {
-        excess_[kSide + j] = static_cast<std::int16_t>(count - n_);
-        column_price_[j] = price;
-    }
-    void count_excess() {
-        for (int i = 0; i < m_; ++i)
-            excess_[i] = static_cast<std::int16_t>(n_ - popcount(kept_[i]));
-        for (int k = m_; k < kSide; ++k) excess_[k] = excess_[kSide + k] = 0;
-        for (int node = 0; node < kNodes; ++node) {
-            if (excess_[node] == 0) continue;
-            if (excess_[node] > 0) {
-                sources_[source_count_++] = static_cast<std::int16_t>(node);
-                missing_ += excess_[node];
-            } else {
-                sinks_[sink_count_++] = static_cast<std::int16_t>(node);
-            }
+        for (int k = kW; k < kSide; ++k) {
+            kept_[k] = 0;
+            rows_.price[k] = columns_.price[k] = 0.0;
+        }
+        for (int k = 0; k < m_; ++k) {
+            missing_ += add_units(rows_, k, pattern.n - popcount(kept_[k]));
+            missing_ += add_units(columns_, k, strip.column_counts[first + k] - pattern.n);
         }
     }
 
     std::uint64_t kept(int i) const { return kept_[i]; }
-    double row_price(int i) const { return row_price_[i]; }
-    double column_price(int j) const { return column_price_[j]; }
+    double row_price(int i) const { return rows_.price[i]; }
+    double column_price(int j) const { return columns_.price[j]; }
 
     // Brings every row and column to n units. Gives up, prices and bits still consistent, when more
     // than `limit` units are missing.
@@ -69,60 +70,83 @@ class TileAugmenter {
     }
 
   private:
-    // Rows and columns have whole vectors of nodes each; those beyond m have no arcs.
     static constexpr int kSide = kW < kLanes<Doubles> ? kLanes<Doubles> : kW;
-    static constexpr int kNodes = 2 * kSide;  // rows, then columns
+    using Side = TileSide<kSide>;
 
-    struct Closed {
-        int node;
-        double distance;
+    struct Node {
+        bool is_row;
+        int index;
+    };
+    struct Entry {
+        int row, column;
     };
 
-    static constexpr bool is_row(int node) { return node < kSide; }
-
-    static void remove_node(std::int16_t* nodes, int& count, int node) {
-        int k = 0;
-        while (nodes[k] != node) ++k;
-        for (--count; k < count; ++k) nodes[k] = nodes[k + 1];
+    // Returns how many units are to be sent.
+    static int add_units(Side& side, int k, int units) {
+        side.units[k] = units;
+        side.sources |= static_cast<std::uint64_t>(units > 0) << k;
+        side.sinks |= static_cast<std::uint64_t>(units < 0) << k;
+        return units > 0 ? units : 0;
     }
 
     void start_search() {
-        closed_count_ = 0;
+        rows_least_ = start_side(rows_);
+        columns_least_ = start_side(columns_);
         closed_rows_ = 0;
-        for (int node = 0; node < kNodes; node += kLanes<Doubles>)
-            store(distance_ + node, splat<Doubles>(kInfinity));
-        for (int s = 0; s < source_count_; ++s) distance_[sources_[s]] = 0.0;
         for (int j = 0; j < kSide; j += kLanes<Doubles>)
-            store(search_price_ + j, load<Doubles>(column_price_ + j));
+            store(search_price_ + j, load<Doubles>(columns_.price + j));
     }
 
-    // Returns the sink that the shortest path ends in.
-    int search() {
+    static Doubles start_side(Side& side) {
+        side.closed_count = 0;
+        Doubles least = splat<Doubles>(kInfinity);
+        for (int k = 0; k < kSide; k += kLanes<Doubles>) {
+            const Doubles distance =
+                lane_bits(side.sources >> k) ? Doubles{} : splat<Doubles>(kInfinity);
+            store(side.distance + k, distance);
+            least = minimum(least, distance);
+        }
+        return least;
+    }
+
+    // Returns the sink that the shortest path ends in; its distance is length_.
+    Node search() {
         for (;;) {
-            const int node = nearest();
-            if (excess_[node] < 0) return node;
-            closed_[closed_count_++] = {node, distance_[node]};
-            if (is_row(node))
-                close_row(node);
+            const Node node = nearest();
+            const Side& side = node.is_row ? rows_ : columns_;
+            if (side.sinks >> node.index & 1) return node;
+            if (node.is_row)
+                close_row(node.index);
             else
-                close_column(node - kSide);
+                close_column(node.index);
         }
     }
 
-    int nearest() const {
-        Doubles least = load<Doubles>(distance_);
-        for (int node = kLanes<Doubles>; node < kNodes; node += kLanes<Doubles>)
-            least = minimum(least, load<Doubles>(distance_ + node));
-        least = spread_minimum(least);
-        const double best = least[0];
-        for (int s = 0; s < sink_count_; ++s)
-            if (distance_[sinks_[s]] == best) return sinks_[s];
-        for (int half = 0;; half += 64) {
-            std::uint64_t equal = 0;
-            for (int node = half; node < half + 64 && node < kNodes; node += kLanes<Doubles>)
-                equal |= bits_of(load<Doubles>(distance_ + node) == least) << (node - half);
-            if (equal != 0) return half + __builtin_ctzll(equal);
+    Node nearest() {
+        const Doubles least = spread_minimum(minimum(rows_least_, columns_least_));
+        length_ = least[0];
+        const bool in_rows = bits_of(rows_least_ == least) != 0;
+        const bool in_columns = bits_of(columns_least_ == least) != 0;
+        if (in_rows) {
+            const std::uint64_t equal = equal_to(rows_, least);
+            if (in_columns && (equal & rows_.sinks) == 0) {
+                const std::uint64_t sinks = equal_to(columns_, least) & columns_.sinks;
+                if (sinks != 0) return {false, __builtin_ctzll(sinks)};
+            }
+            return {true, first_of(equal, rows_.sinks)};
         }
+        return {false, first_of(equal_to(columns_, least), columns_.sinks)};
+    }
+
+    static std::uint64_t equal_to(const Side& side, Doubles distance) {
+        std::uint64_t equal = 0;
+        for (int k = 0; k < kSide; k += kLanes<Doubles>)
+            equal |= bits_of(load<Doubles>(side.distance + k) == distance) << k;
+        return equal;
+    }
+
+    static int first_of(std::uint64_t nodes, std::uint64_t preferred) {
+        return __builtin_ctzll((nodes & preferred) != 0 ? nodes & preferred : nodes);
     }
 
     template <int kDistance = kLanes<Doubles> / 2>
@@ -140,6 +164,16 @@ class TileAugmenter {
         store(block, is_k ? splat<Doubles>(kInfinity) : load<Doubles>(block));
     }
 
+    // Returns the least of what is left open on that side.
+    static Doubles close(Side& side, int k, double distance, int others) {
+        side.closed[side.closed_count++] = {distance, k, others};
+        set_infinite(side.distance, k);
+        Doubles least = load<Doubles>(side.distance);
+        for (int first = kLanes<Doubles>; first < kSide; first += kLanes<Doubles>)
+            least = minimum(least, load<Doubles>(side.distance + first));
+        return least;
+    }
+
     // The distance over an arc of reduced cost `cost`, which rounding may leave a hair below zero.
     static double extended(double distance, double cost) {
         const double sum = distance + cost;
@@ -147,27 +181,30 @@ class TileAugmenter {
     }
     // Positive where keeping pays.
     double surplus(int i, int j) const {
-        return (static_cast<double>(scores_[i * kStripColumns + j]) - row_price_[i]) -
-               column_price_[j];
+        return (static_cast<double>(scores_[i * kStripColumns + j]) - rows_.price[i]) -
+               columns_.price[j];
     }
 
     // Arcs row -> column: entries that are dropped.
     void close_row(int i) {
-        const double distance = distance_[i];
-        set_infinite(distance_, i);
+        const double distance = length_, price = rows_.price[i];
+        rows_least_ = close(rows_, i, distance, columns_.closed_count);
         closed_rows_ |= std::uint64_t{1} << i;
         const T* scores = scores_ + i * kStripColumns;
-        double* distances = distance_ + kSide;
         // Columns beyond m are treated like kept entries: no arc leads there.
         const std::uint64_t no_arc = kept_[i] | ~(~std::uint64_t{0} >> (64 - m_));
+        Doubles least = splat<Doubles>(kInfinity);
         for (int j = 0; j < kSide; j += kLanes<Doubles>) {
             // A closed column has an infinite search price, hence an infinite distance here.
             const Doubles above =
-                (load_doubles(scores + j) - row_price_[i]) - load<Doubles>(search_price_ + j);
+                (load_doubles(scores + j) - price) - load<Doubles>(search_price_ + j);
             Doubles reached = maximum(distance - above, splat<Doubles>(distance));
             reached = lane_bits(no_arc >> j) ? splat<Doubles>(kInfinity) : reached;
-            store(distances + j, minimum(load<Doubles>(distances + j), reached));
+            reached = minimum(load<Doubles>(columns_.distance + j), reached);
+            store(columns_.distance + j, reached);
+            least = minimum(least, reached);
         }
+        columns_least_ = least;
     }
 
     // Lane k is -1 if bit k is set, else 0.
@@ -179,18 +216,21 @@ class TileAugmenter {
 
     // Arcs column -> row: entries that are kept.
     void close_column(int j) {
-        const double distance = distance_[kSide + j];
-        set_infinite(distance_, kSide + j);
+        const double distance = length_, price = columns_.price[j];
+        columns_least_ = close(columns_, j, distance, rows_.closed_count);
         set_infinite(search_price_, j);
         const std::uint64_t open = column_bits(j) & ~closed_rows_;
-        const double price = column_price_[j];
+        Doubles least = splat<Doubles>(kInfinity);
         for (int i = 0; i < kSide; i += kLanes<Doubles>) {
             const Doubles above =
-                (column_scores(i, j) - load<Doubles>(row_price_ + i)) - splat<Doubles>(price);
+                (column_scores(i, j) - load<Doubles>(rows_.price + i)) - splat<Doubles>(price);
             Doubles reached = maximum(distance + above, splat<Doubles>(distance));
             reached = lane_bits(open >> i) ? reached : splat<Doubles>(kInfinity);
-            store(distance_ + i, minimum(load<Doubles>(distance_ + i), reached));
+            reached = minimum(load<Doubles>(rows_.distance + i), reached);
+            store(rows_.distance + i, reached);
+            least = minimum(least, reached);
         }
+        rows_least_ = least;
     }
 
     // Entries (i, j), (i + 1, j), ... as one vector.
@@ -210,67 +250,75 @@ class TileAugmenter {
         return bits;
     }
 
-    // The first closed node, of those before `end`, that `node` got its distance from.
-    int predecessor(int node, double distance, int end) const {
-        for (int c = 0; c < end; ++c) {
-            const int from = closed_[c].node;
-            if (is_row(from) == is_row(node)) continue;
-            const int i = is_row(from) ? from : node, j = (is_row(from) ? node : from) - kSide;
-            const bool kept = kept_[i] >> j & 1;
-            if (kept == is_row(from)) continue;
-            const double cost = is_row(from) ? -surplus(i, j) : surplus(i, j);
-            if (extended(closed_[c].distance, cost) == distance) return c;
+    // The first closed row, of `count`, that column j got its distance from.
+    const typename Side::Closed& row_before(int j, double distance, int count) const {
+        int c = 0;
+        for (; c < count - 1; ++c) {
+            const auto& row = rows_.closed[c];
+            const bool arc = (kept_[row.index] >> j & 1) == 0;
+            if (arc & (extended(row.distance, -surplus(row.index, j)) == distance)) break;
         }
-        return -1;
+        return rows_.closed[c];
     }
 
-    void augment(int sink) {
-        const double length = distance_[sink];
-        int node = sink, end = closed_count_;
-        double distance = length;
-        if (++excess_[sink] == 0) remove_node(sinks_, sink_count_, sink);
-        path_length_ = 0;
+    // The first closed column, of `count`, that row i got its distance from.
+    const typename Side::Closed& column_before(int i, double distance, int count) const {
+        int c = 0;
+        for (; c < count - 1; ++c) {
+            const auto& column = columns_.closed[c];
+            const bool arc = (kept_[i] >> column.index & 1) != 0;
+            if (arc & (extended(column.distance, surplus(i, column.index)) == distance)) break;
+        }
+        return columns_.closed[c];
+    }
+
+    void augment(Node sink) {
+        Side& last = sink.is_row ? rows_ : columns_;
+        if (++last.units[sink.index] == 0) last.sinks &= ~(std::uint64_t{1} << sink.index);
+        flip_path(sink);
+        raise_prices();
+    }
+
+    // Follows the path back to its source.
+    void flip_path(Node node) {
+        double distance = length_;
+        int others = (node.is_row ? columns_ : rows_).closed_count;
+        int length = 0;
         for (;;) {
-            const int c = predecessor(node, distance, end);
-            const int from = closed_[c].node;
-            path_[path_length_++] = {is_row(from) ? from : node,
-                                     (is_row(from) ? node : from) - kSide};
-            node = from;
-            distance = closed_[c].distance;
-            end = c;
-            if (excess_[node] > 0) break;
+            const typename Side::Closed& from = node.is_row
+                                                    ? column_before(node.index, distance, others)
+                                                    : row_before(node.index, distance, others);
+            path_[length++] =
+                node.is_row ? Entry{node.index, from.index} : Entry{from.index, node.index};
+            node = {!node.is_row, from.index};
+            distance = from.distance;
+            others = from.others;
+            Side& side = node.is_row ? rows_ : columns_;
+            if ((side.sources >> node.index & 1) == 0) continue;
+            if (--side.units[node.index] == 0) side.sources &= ~(std::uint64_t{1} << node.index);
+            break;
         }
-        if (--excess_[node] == 0) remove_node(sources_, source_count_, node);
-        for (int k = 0; k < path_length_; ++k)
-            kept_[path_[k].row] ^= std::uint64_t{1} << path_[k].column;
-        for (int c = 0; c < closed_count_; ++c) {
-            const double change = length - closed_[c].distance;
-            const int closed = closed_[c].node;
-            if (is_row(closed))
-                row_price_[closed] -= change;
-            else
-                column_price_[closed - kSide] += change;
-        }
+        for (int k = 0; k < length; ++k) kept_[path_[k].row] ^= std::uint64_t{1} << path_[k].column;
     }
 
-    struct Entry {
-        int row, column;
-    };
+    // Keeps reduced costs consistent with the flipped bits.
+    void raise_prices() {
+        for (int c = 0; c < rows_.closed_count; ++c)
+            rows_.price[rows_.closed[c].index] -= length_ - rows_.closed[c].distance;
+        for (int c = 0; c < columns_.closed_count; ++c)
+            columns_.price[columns_.closed[c].index] += length_ - columns_.closed[c].distance;
+    }
 
-    const T* scores_ = nullptr;
-    int m_ = 0, n_ = 0;
+    const T* scores_;
+    const int m_;
+    int missing_ = 0;
     alignas(64) std::uint64_t kept_[kSide];
-    alignas(64) double row_price_[kSide];
-    alignas(64) double column_price_[kSide];
-    alignas(64) double distance_[kNodes];
+    Side rows_, columns_;
     alignas(64) double search_price_[kSide];  // column prices; infinite once closed
-    std::int16_t excess_[kNodes];             // units to send (positive) or to get (negative)
-    Closed closed_[kNodes];
-    Entry path_[kNodes];
-    std::int16_t sources_[kNodes + 1], sinks_[kNodes + 1];  // ascending
+    Doubles rows_least_, columns_least_;      // of the open nodes, lane by lane
+    double length_ = 0.0;                     // of the shortest path to the nearest open node
     std::uint64_t closed_rows_ = 0;
-    int source_count_ = 0, sink_count_ = 0, missing_ = 0;
-    int closed_count_ = 0, path_length_ = 0;
+    Entry path_[2 * kSide];
 };
 
 }  // namespace tnm::TNM_ISA

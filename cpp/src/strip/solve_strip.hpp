@@ -22,17 +22,8 @@ template <int kW, class T>
 inline bool balance_tile(const T* scores, int tile, Pattern pattern, const StripState& state,
                          int limit, StripSolution& solution) {
     const int first = tile * kW, m = pattern.m;
-    const StripPrices& prices = state.prices;
-    const double unit = state.quantized.unit[first];
-    TileAugmenter<kW, T> augmenter;
-    augmenter.begin(scores + first, pattern);
-    for (int k = 0; k < m; ++k)
-        augmenter.set_row(k, state.thresholded.kept[k] >> first & kFieldMask<kW>,
-                          prices.rows[first + k] * unit);
-    for (int k = 0; k < m; ++k)
-        augmenter.set_column(k, state.thresholded.column_counts[first + k],
-                             prices.columns[first + k] * unit);
-    augmenter.count_excess();
+    TileAugmenter<kW, T> augmenter(scores, first, pattern, state.thresholded, state.prices,
+                                   state.quantized.unit[first]);
     if (!augmenter.balance(limit)) return false;
     for (int k = 0; k < m; ++k) {
         solution.kept[k] = (solution.kept[k] & ~(kFieldMask<kW> << first)) | augmenter.kept(k)
