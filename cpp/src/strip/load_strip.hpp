@@ -2,15 +2,22 @@
 #pragma once
 
 #include "strip/lanes.hpp"
+#include "strip/score_traits.hpp"
 #include "strip/strip.hpp"
 #include "strip/strip_kernels.hpp"
 
 namespace tnm::TNM_ISA {
 
+// Columns are taken in groups of this many bytes of scores, so that what a group collects stays in
+// registers.
+inline constexpr int kLoadBytes = 4 * kVectorBytes;
+template <class T>
+inline constexpr int kLoadColumns = kLoadBytes / static_cast<int>(sizeof(T));
+
 // Shifted into place a float16 is off by 2^112; the multiplication mends that, denormals included.
 // Infinity and NaN come out too large for a float16, and are turned into infinity.
 inline void convert_float16(const std::uint16_t* halves, float* values) {
-    for (int c = 0; c < kStripColumns; ++c) {
+    for (int c = 0; c < kLoadColumns<float>; ++c) {
         const std::uint32_t half = halves[c];
         const std::uint32_t magnitude_bits = (half & 0x7fffU) << 13;
         const std::uint32_t special = magnitude_bits >= 0x0f800000U ? 0x7f800000U : 0U;
@@ -25,43 +32,71 @@ inline void convert_float16(const std::uint16_t* halves, float* values) {
 }
 
 inline void convert_bfloat16(const std::uint16_t* halves, float* values) {
-    for (int c = 0; c < kStripColumns; ++c) {
+    for (int c = 0; c < kLoadColumns<float>; ++c) {
         const std::uint32_t bits = static_cast<std::uint32_t>(halves[c]) << 16;
         std::memcpy(values + c, &bits, sizeof bits);
     }
 }
 
+// Returns where the values are: in place if they need no conversion, else in `space`.
 template <Dtype kDtype, class T>
-inline void read_row(const std::byte* data, T* values) {
+inline const T* read_columns(const std::byte* data, T* space) {
     if constexpr (kDtype == Dtype::float16 || kDtype == Dtype::bfloat16) {
-        std::uint16_t halves[kStripColumns];
+        std::uint16_t halves[kLoadColumns<T>];
         std::memcpy(halves, data, sizeof halves);
         if constexpr (kDtype == Dtype::float16)
-            convert_float16(halves, values);
+            convert_float16(halves, space);
         else
-            convert_bfloat16(halves, values);
+            convert_bfloat16(halves, space);
+        return space;
     } else {
-        std::memcpy(values, data, sizeof(T) * kStripColumns);
+        return reinterpret_cast<const T*>(data);
     }
 }
 
+template <Dtype kDtype>
+inline constexpr int kDtypeBytes = kDtype == Dtype::float64   ? 8
+                                   : kDtype == Dtype::float32 ? 4
+                                                              : 2;
+
+// As integers, magnitudes are ordered as their values are, and infinity and NaN come last.
+template <class T>
+using MagnitudeBits = typename ScoreTraits<T>::BitsVector;
+
+template <class T>
+inline bool all_finite(MagnitudeBits<T> largest) {
+    constexpr auto kInfinityBits =
+        static_cast<typename ScoreTraits<T>::Bits>(2 * ScoreTraits<T>::kBias + 1)
+        << ScoreTraits<T>::kMantissaBits;
+    return bits_of(largest >= kInfinityBits) == 0;
+}
+
 template <Dtype kDtype, Score kScore, class T>
-bool load_strip(const std::byte* data, std::int64_t row_stride, int rows, T* scores) {
-    using Vector = typename VectorOf<T>::type;
-    const Vector largest_finite =
-        splat<Vector>(sizeof(T) == 4 ? static_cast<T>(__FLT_MAX__) : static_cast<T>(__DBL_MAX__));
-    decltype(largest_finite <= largest_finite) finite = largest_finite <= largest_finite;
-    for (int i = 0; i < rows; ++i) {
-        T* target = scores + i * kStripColumns;
-        read_row<kDtype>(data + i * row_stride, target);
-        for (int c = 0; c < kStripColumns; c += kLanes<Vector>) {
-            const Vector value = load<Vector>(target + c);
-            const Vector size = value < static_cast<T>(0) ? -value : value;
-            finite &= size <= largest_finite;  // NaN fails as well
-            if constexpr (kScore == Score::abs) store(target + c, size);
+bool load_strip(const std::byte* data, std::int64_t row_stride, int rows, StripScores<T>& scores) {
+    using Vector = typename ScoreTraits<T>::Vector;
+    constexpr int kVectors = kLoadBytes / kVectorBytes;
+    MagnitudeBits<T> most{};
+    for (int first = 0; first < kStripColumns; first += kLoadColumns<T>) {
+        MagnitudeBits<T> largest[kVectors] = {};
+        for (int i = 0; i < rows; ++i) {
+            alignas(64) T space[kLoadColumns<T>];
+            const T* source =
+                read_columns<kDtype, T>(data + i * row_stride + first * kDtypeBytes<kDtype>, space);
+            for (int k = 0; k < kVectors; ++k) {
+                const Vector value = load<Vector>(source + k * kLanes<Vector>);
+                const Vector size = magnitude(value);
+                store(scores.values + i * kStripColumns + first + k * kLanes<Vector>,
+                      kScore == Score::abs ? size : value);
+                largest[k] = maximum(largest[k], reinterpret_cast<MagnitudeBits<T>>(size));
+            }
+        }
+        for (int k = 0; k < kVectors; ++k) {
+            most = maximum(most, largest[k]);
+            store(scores.largest + first + k * kLanes<Vector>,
+                  reinterpret_cast<Vector>(largest[k]));
         }
     }
-    return bits_of(~finite) == 0;
+    return all_finite<T>(most);
 }
 
 template <Dtype kDtype, class T>

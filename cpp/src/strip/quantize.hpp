@@ -2,6 +2,7 @@
 #pragma once
 
 #include "strip/lanes.hpp"
+#include "strip/score_traits.hpp"
 #include "strip/strip.hpp"
 
 namespace tnm::TNM_ISA {
@@ -19,26 +20,6 @@ struct alignas(64) QuantizedStrip {
 
 // Each brings up to 14 bits; 12 decades take three.
 inline constexpr int kMostRescalings = 3;
-
-template <class T>
-struct ScoreTraits;
-template <>
-struct ScoreTraits<float> {
-    using Vector = Floats;
-    using BitsVector = Int32s;
-    using Bits = std::int32_t;
-    static constexpr int kMantissaBits = 23, kBias = 127;
-    // From the least exponent, all rescalings still leave scales and units normal numbers.
-    static constexpr int kLeastExponent = -60, kLargestExponent = 126;
-};
-template <>
-struct ScoreTraits<double> {
-    using Vector = Doubles;
-    using BitsVector = Int64s;
-    using Bits = std::int64_t;
-    static constexpr int kMantissaBits = 52, kBias = 1023;
-    static constexpr int kLeastExponent = -900, kLargestExponent = 900;
-};
 
 // Gives every lane of a field the combination of all its lanes.
 template <int kW, class Vector, int kDistance = kW / 2, class T, class Combine>
@@ -66,7 +47,7 @@ inline constexpr int kWideRangeBits = 3;
 // zeros and for one whose scale would not be a normal number, which is marked out of range. Returns
 // the lanes of the tiles that ought to be rescaled.
 template <int kW, class T>
-inline std::uint64_t find_exponents(const T* scores, typename ScoreTraits<T>::Bits* exponents,
+inline std::uint64_t find_exponents(const T* lane_largest, typename ScoreTraits<T>::Bits* exponents,
                                     QuantizedStrip& strip) {
     using Traits = ScoreTraits<T>;
     using Vector = typename Traits::Vector;
@@ -74,9 +55,7 @@ inline std::uint64_t find_exponents(const T* scores, typename ScoreTraits<T>::Bi
     using Bits = typename Traits::Bits;
     alignas(64) T largest[kStripColumns], least[kStripColumns];
     for (int c = 0; c < kStripColumns; c += kLanes<Vector>) {
-        Vector most = magnitude(load<Vector>(scores + c));
-        for (int i = 1; i < kW; ++i)
-            most = maximum(most, magnitude(load<Vector>(scores + i * kStripColumns + c)));
+        const Vector most = load<Vector>(lane_largest + c);
         store(largest + c, most);
         store(least + c, most);
     }
@@ -168,16 +147,16 @@ inline std::uint64_t lower_exponents(const std::int16_t* sample, std::uint64_t l
 }
 
 template <int kW, class T>
-inline void quantize(const T* scores, Pattern pattern, QuantizedStrip& strip) {
+inline void quantize(const StripScores<T>& scores, Pattern pattern, QuantizedStrip& strip) {
     using Traits = ScoreTraits<T>;
     alignas(64) typename Traits::Bits exponents[kStripColumns];
     alignas(64) std::int16_t sample[kSampleRows<kW> * kStripColumns];
-    std::uint64_t lanes = find_exponents<kW>(scores, exponents, strip);
+    std::uint64_t lanes = find_exponents<kW>(scores.largest, exponents, strip);
     for (int round = 0; round < kMostRescalings && lanes != 0; ++round) {
-        round_to_int16<kSampleRows<kW>, kSampleStep<kW>>(scores, exponents, sample);
+        round_to_int16<kSampleRows<kW>, kSampleStep<kW>>(scores.values, exponents, sample);
         lanes = lower_exponents<kW>(sample, lanes, pattern, exponents);
     }
-    round_to_int16<kW, 1>(scores, exponents, strip.by_row);
+    round_to_int16<kW, 1>(scores.values, exponents, strip.by_row);
     for (int c = 0; c < kStripColumns; ++c) {
         const std::int64_t bits = static_cast<std::int64_t>(exponents[c] - kFractionBits + 1023)
                                   << 52;

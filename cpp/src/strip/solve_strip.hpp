@@ -127,7 +127,8 @@ __attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t t
 
 // kPadded: m is smaller than the field. kN: n if known at compile time, else 0.
 template <int kW, bool kPadded, int kN, class T>
-void solve_strip(const T* scores, Pattern pattern, Upcoming upcoming, StripSolution& solution) {
+void solve_strip(const StripScores<T>& scores, Pattern pattern, Upcoming upcoming,
+                 StripSolution& solution) {
     StripState state;
     QuantizedStrip& strip = state.quantized;
     quantize<kW>(scores, pattern, strip);
@@ -139,17 +140,17 @@ void solve_strip(const T* scores, Pattern pattern, Upcoming upcoming, StripSolut
     transpose_tiles<kW>(strip.by_row, strip.by_column);
     propose_prices<kW, kN>(strip, kPadded ? state.real_lanes : nullptr, pattern.n, upcoming,
                            state.prices);
-    threshold<kW>(scores, strip, state.prices, state.thresholded);
+    threshold<kW>(scores.values, strip, state.prices, state.thresholded);
 
     accept<kW>(state, ~std::uint64_t{0}, solution);
     solution.out_of_range = any_in_field<kW>(strip.out_of_range);
     const std::uint64_t unbalanced =
         unbalanced_tiles<kW>(state.thresholded, pattern) & ~solution.out_of_range;
     solution.unsolved = tied_tiles<kW>(state.thresholded, unbalanced, pattern.m);
-    balance_tiles<kW>(scores, unbalanced & ~solution.unsolved, pattern, state, pattern.m / 2,
+    balance_tiles<kW>(scores.values, unbalanced & ~solution.unsolved, pattern, state, pattern.m / 2,
                       solution);
     if (solution.unsolved != 0)
-        solve_tied_tiles<kW, kPadded>(scores, solution.unsolved, pattern, state, solution);
+        solve_tied_tiles<kW, kPadded>(scores.values, solution.unsolved, pattern, state, solution);
     solution.unsolved |= solution.out_of_range;
 }
 

@@ -37,6 +37,7 @@ inline constexpr int field_width(int m) {
 template <class T>
 struct alignas(64) StripScores {
     T values[kLargestStripM * kStripColumns];
+    T largest[kStripColumns];  // the largest magnitude in each lane
 };
 
 // The solved strip. Prices are in the scores' own units and only valid for solved tiles.

@@ -14,7 +14,7 @@
 namespace tnm {
 
 template <class T>
-using SolveStrip = void (*)(const T* scores, Pattern pattern, Upcoming upcoming,
+using SolveStrip = void (*)(const StripScores<T>& scores, Pattern pattern, Upcoming upcoming,
                             StripSolution& solution);
 
 // A mask without prices.
@@ -28,7 +28,8 @@ using MaskRun = int (*)(const std::byte* data, std::int64_t row_stride, int stri
 
 // Reads `rows` rows of 64 neighbouring elements; returns whether all scores are finite.
 template <class T>
-using LoadStrip = bool (*)(const std::byte* data, std::int64_t row_stride, int rows, T* scores);
+using LoadStrip = bool (*)(const std::byte* data, std::int64_t row_stride, int rows,
+                           StripScores<T>& scores);
 
 // Writes `rows` rows of 64 neighbouring flags.
 using StoreStrip = void (*)(const std::uint64_t* kept, int rows, std::uint8_t* data,

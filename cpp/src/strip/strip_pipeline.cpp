@@ -143,7 +143,7 @@ bool StripPipeline<T>::process(const Place& place) {
 
 template <class T>
 void StripPipeline<T>::solve(const Place& place) {
-    solve_(scores_.values, pattern_, after(place), solution_);
+    solve_(scores_, pattern_, after(place), solution_);
     if constexpr (std::is_same_v<T, float>)
         if (solution_.out_of_range != 0) solve_in_double();
     if (solution_.unsolved != 0)
@@ -188,7 +188,17 @@ bool StripPipeline<T>::load(const Place& place) {
     if (place.tiles < tiles_per_strip)
         std::fill(scores_.values, scores_.values + field_ * kStripColumns, T{0});
     else if (load_rows_ != nullptr)
-        return load_rows_(data, layout.row_stride(), m, scores_.values);
+        return load_rows_(data, layout.row_stride(), m, scores_);
+    const bool finite = load_anyhow(place);
+    find_largest();
+    return finite;
+}
+
+template <class T>
+bool StripPipeline<T>::load_anyhow(const Place& place) {
+    const Layout& layout = array_.layout;
+    const std::byte* data = elements(place);
+    const int m = grid_.m;
     const ElementBlock strip{data, layout.row_stride(), layout.column_stride(), m, place.tiles * m};
     if (field_ == m) return load_any_(strip, scores_.values, kStripColumns);
     bool finite = true;
@@ -198,6 +208,15 @@ bool StripPipeline<T>::load(const Place& place) {
         finite &= load_any_(block, scores_.values + tile * field_, kStripColumns);
     }
     return finite;
+}
+
+template <class T>
+void StripPipeline<T>::find_largest() {
+    std::fill(std::begin(scores_.largest), std::end(scores_.largest), T{0});
+    for (int i = 0; i < field_; ++i)
+        for (int c = 0; c < kStripColumns; ++c)
+            scores_.largest[c] =
+                std::max(scores_.largest[c], std::fabs(scores_.values[i * kStripColumns + c]));
 }
 
 template <class T>
@@ -216,7 +235,9 @@ void StripPipeline<T>::solve_in_double() {
     StripScores<double> wide;
     for (int k = 0; k < field_ * kStripColumns; ++k)
         wide.values[k] = static_cast<double>(scores_.values[k]);
-    find_solver<double>(pattern_)(wide.values, pattern_, {}, solution_);
+    for (int c = 0; c < kStripColumns; ++c)
+        wide.largest[c] = static_cast<double>(scores_.largest[c]);
+    find_solver<double>(pattern_)(wide, pattern_, {}, solution_);
 }
 
 template <class T>

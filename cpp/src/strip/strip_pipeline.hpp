@@ -35,6 +35,8 @@ class StripPipeline {
     std::uint8_t* flags(const Place& place) const;
     Upcoming after(const Place& place) const;
     bool load(const Place& place);
+    bool load_anyhow(const Place& place);
+    void find_largest();
     void solve(const Place& place);
     void solve_in_double();
     void solve_rest(int tile);
