@@ -62,7 +62,7 @@ void run_strip(const float* weights, std::int64_t columns, std::uint8_t* mask, S
     accept<kW>(state, ~std::uint64_t{0}, solution);
     const std::uint64_t unbalanced = unbalanced_tiles<kW>(state.thresholded, kPattern);
     watch.lap(kThreshold);
-    balance_tiles<kW>(scores.values, unbalanced, kPattern, state, kW / 2, solution);
+    balance_tiles<kW, Ties::few>(scores.values, unbalanced, kPattern, state, kW / 2, solution);
     searched += __builtin_popcountll(unbalanced);
     watch.lap(kBalance);
     store_strip(solution.kept, kW, mask, columns);

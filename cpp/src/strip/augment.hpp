@@ -5,6 +5,9 @@
 // lowest column), but nothing is built: reduced costs are computed from scores and prices where
 // they are needed, in double, and arcs are bits. No predecessors are stored; a path is traced back
 // by asking which closed node gives exactly the distance found.
+//
+// Where scores tie, one search makes room for many units: after each, all are sent that can go over
+// entries that cost exactly their two prices ("tight"), by breadth-first searches on bits.
 #pragma once
 
 #include "strip/lanes.hpp"
@@ -62,9 +65,14 @@ class TileAugmenter {
     // than `limit` units are missing.
     bool balance(int limit) {
         if (missing_ > limit) return false;
-        for (; missing_ > 0; --missing_) {
-            start_search();
-            augment(search());
+        while (missing_ > 0) send_nearest_unit();
+        return true;
+    }
+    bool balance_ties(int limit) {
+        if (missing_ > limit) return false;
+        while (missing_ > 0) {
+            send_nearest_unit();
+            if (missing_ > 0) send_tight_units();
         }
         return true;
     }
@@ -87,6 +95,12 @@ class TileAugmenter {
         side.sources |= static_cast<std::uint64_t>(units > 0) << k;
         side.sinks |= static_cast<std::uint64_t>(units < 0) << k;
         return units > 0 ? units : 0;
+    }
+
+    void send_nearest_unit() {
+        start_search();
+        augment(search());
+        --missing_;
     }
 
     void start_search() {
@@ -219,7 +233,7 @@ class TileAugmenter {
         const double distance = length_, price = columns_.price[j];
         columns_least_ = close(columns_, j, distance, rows_.closed_count);
         set_infinite(search_price_, j);
-        const std::uint64_t open = column_bits(j) & ~closed_rows_;
+        const std::uint64_t open = column_bits(kept_, j) & ~closed_rows_;
         Doubles least = splat<Doubles>(kInfinity);
         for (int i = 0; i < kSide; i += kLanes<Doubles>) {
             const Doubles above =
@@ -241,11 +255,12 @@ class TileAugmenter {
         }(std::make_index_sequence<kLanes<Doubles>>{});
     }
 
-    std::uint64_t column_bits(int j) const {
+    // Bit i is bit j of words[i].
+    static std::uint64_t column_bits(const std::uint64_t* words, int j) {
         std::uint64_t bits = 0;
         for (int i = 0; i < kSide; i += kLanes<Int64s>) {
-            const Int64s kept = load<Int64s>(kept_ + i);
-            bits |= bits_of((kept & (std::int64_t{1} << j)) != 0) << i;
+            const Int64s rows = load<Int64s>(words + i);
+            bits |= bits_of((rows & (std::int64_t{1} << j)) != 0) << i;
         }
         return bits;
     }
@@ -272,9 +287,19 @@ class TileAugmenter {
         return columns_.closed[c];
     }
 
+    Side& side_of(Node node) { return node.is_row ? rows_ : columns_; }
+
+    void get_unit(Node sink) {
+        Side& side = side_of(sink);
+        if (++side.units[sink.index] == 0) side.sinks &= ~(std::uint64_t{1} << sink.index);
+    }
+    void give_unit(Node source) {
+        Side& side = side_of(source);
+        if (--side.units[source.index] == 0) side.sources &= ~(std::uint64_t{1} << source.index);
+    }
+
     void augment(Node sink) {
-        Side& last = sink.is_row ? rows_ : columns_;
-        if (++last.units[sink.index] == 0) last.sinks &= ~(std::uint64_t{1} << sink.index);
+        get_unit(sink);
         flip_path(sink);
         raise_prices();
     }
@@ -293,9 +318,8 @@ class TileAugmenter {
             node = {!node.is_row, from.index};
             distance = from.distance;
             others = from.others;
-            Side& side = node.is_row ? rows_ : columns_;
-            if ((side.sources >> node.index & 1) == 0) continue;
-            if (--side.units[node.index] == 0) side.sources &= ~(std::uint64_t{1} << node.index);
+            if ((side_of(node).sources >> node.index & 1) == 0) continue;
+            give_unit(node);
             break;
         }
         for (int k = 0; k < length; ++k) kept_[path_[k].row] ^= std::uint64_t{1} << path_[k].column;
@@ -309,6 +333,91 @@ class TileAugmenter {
             columns_.price[columns_.closed[c].index] += length_ - columns_.closed[c].distance;
     }
 
+    // ---- units that go over tight entries ----
+
+    void send_tight_units() {
+        find_tight();
+        seen_rows_ = seen_columns_ = 0;
+        send_from(rows_, true);
+        send_from(columns_, false);
+    }
+
+    void find_tight() {
+        const std::uint64_t real = ~std::uint64_t{0} >> (64 - m_);
+        for (int i = 0; i < kSide; ++i) tight_dropped_[i] = tight_kept_[i] = 0;
+        for (int i = 0; i < m_; ++i) {
+            std::uint64_t tight = 0;
+            for (int j = 0; j < kSide; j += kLanes<Doubles>) {
+                const Doubles above =
+                    (load_doubles(scores_ + i * kStripColumns + j) - rows_.price[i]) -
+                    load<Doubles>(columns_.price + j);
+                tight |= bits_of(above == Doubles{}) << j;
+            }
+            tight_dropped_[i] = tight & ~kept_[i] & real;
+            tight_kept_[i] = tight & kept_[i];
+        }
+    }
+
+    // What a search in vain has seen leads nowhere, also for the searches after it.
+    void send_from(const Side& side, bool is_row) {
+        for (std::uint64_t rest = side.sources; rest != 0; rest &= rest - 1) {
+            const Node source{is_row, __builtin_ctzll(rest)};
+            while ((side.sources >> source.index & 1) != 0) {
+                const std::uint64_t rows = seen_rows_, columns = seen_columns_;
+                if (!send_tight_unit(source)) break;
+                seen_rows_ = rows;
+                seen_columns_ = columns;
+                --missing_;
+            }
+        }
+    }
+
+    bool send_tight_unit(Node source) {
+        Node queue[2 * kSide];
+        int head = 0, tail = 0;
+        mark_seen(source);
+        queue[tail++] = source;
+        while (head < tail) {
+            const Node node = queue[head++];
+            std::uint64_t next = unseen_after(node);
+            const std::uint64_t sinks = next & (node.is_row ? columns_ : rows_).sinks;
+            if (sinks != 0) next = sinks & (~sinks + 1);
+            for (; next != 0; next &= next - 1) {
+                const Node reached{!node.is_row, __builtin_ctzll(next)};
+                (reached.is_row ? before_row_ : before_column_)[reached.index] = node.index;
+                mark_seen(reached);
+                queue[tail++] = reached;
+            }
+            if (sinks == 0) continue;
+            flip_tight_path(source, queue[tail - 1]);
+            return true;
+        }
+        return false;
+    }
+
+    void mark_seen(Node node) {
+        (node.is_row ? seen_rows_ : seen_columns_) |= std::uint64_t{1} << node.index;
+    }
+
+    std::uint64_t unseen_after(Node node) const {
+        return node.is_row ? tight_dropped_[node.index] & ~seen_columns_
+                           : column_bits(tight_kept_, node.index) & ~seen_rows_;
+    }
+
+    void flip_tight_path(Node source, Node node) {
+        get_unit(node);
+        give_unit(source);
+        while (node.is_row != source.is_row || node.index != source.index) {
+            const int before = (node.is_row ? before_row_ : before_column_)[node.index];
+            const int i = node.is_row ? node.index : before;
+            const std::uint64_t bit = std::uint64_t{1} << (node.is_row ? before : node.index);
+            kept_[i] ^= bit;
+            tight_kept_[i] ^= bit;
+            tight_dropped_[i] ^= bit;
+            node = {!node.is_row, before};
+        }
+    }
+
     const T* scores_;
     const int m_;
     int missing_ = 0;
@@ -319,6 +428,11 @@ class TileAugmenter {
     double length_ = 0.0;                     // of the shortest path to the nearest open node
     std::uint64_t closed_rows_ = 0;
     Entry path_[2 * kSide];
+
+    alignas(64) std::uint64_t tight_dropped_[kSide];
+    alignas(64) std::uint64_t tight_kept_[kSide];
+    std::uint64_t seen_rows_ = 0, seen_columns_ = 0;
+    int before_row_[kSide], before_column_[kSide];
 };
 
 }  // namespace tnm::TNM_ISA

@@ -18,13 +18,18 @@ struct StripState {
     alignas(64) std::int16_t real_lanes[kStripColumns];
 };
 
-template <int kW, class T>
+// Whether many units may go over the same entries.
+enum class Ties { few, many };
+
+template <int kW, Ties kTies, class T>
 inline bool balance_tile(const T* scores, int tile, Pattern pattern, const StripState& state,
                          int limit, StripSolution& solution) {
     const int first = tile * kW, m = pattern.m;
     TileAugmenter<kW, T> augmenter(scores, first, pattern, state.thresholded, state.prices,
                                    state.quantized.unit[first]);
-    if (!augmenter.balance(limit)) return false;
+    const bool balanced =
+        kTies == Ties::many ? augmenter.balance_ties(limit) : augmenter.balance(limit);
+    if (!balanced) return false;
     for (int k = 0; k < m; ++k) {
         solution.kept[k] = (solution.kept[k] & ~(kFieldMask<kW> << first)) | augmenter.kept(k)
                                                                                  << first;
@@ -38,12 +43,12 @@ inline bool balance_tile(const T* scores, int tile, Pattern pattern, const Strip
 }
 
 // Leaves tiles to the general solver from which more than `limit` units are missing.
-template <int kW, class T>
+template <int kW, Ties kTies, class T>
 inline void balance_tiles(const T* scores, std::uint64_t tiles, Pattern pattern,
                           const StripState& state, int limit, StripSolution& solution) {
     for (; tiles != 0; tiles &= tiles - 1) {
         const int tile = __builtin_ctzll(tiles);
-        if (!balance_tile<kW>(scores, tile, pattern, state, limit, solution))
+        if (!balance_tile<kW, kTies>(scores, tile, pattern, state, limit, solution))
             solution.unsolved |= std::uint64_t{1} << tile;
     }
 }
@@ -121,8 +126,8 @@ __attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t t
     }
     accept<kW>(state, lanes, solution);
     solution.unsolved &= ~tiles;
-    balance_tiles<kW>(scores, unbalanced_tiles<kW>(state.thresholded, pattern) & tiles, pattern,
-                      state, 2 * pattern.m, solution);
+    balance_tiles<kW, Ties::many>(scores, unbalanced_tiles<kW>(state.thresholded, pattern) & tiles,
+                                  pattern, state, 2 * pattern.m, solution);
 }
 
 // kPadded: m is smaller than the field. kN: n if known at compile time, else 0.
@@ -147,8 +152,8 @@ void solve_strip(const StripScores<T>& scores, Pattern pattern, Upcoming upcomin
     const std::uint64_t unbalanced =
         unbalanced_tiles<kW>(state.thresholded, pattern) & ~solution.out_of_range;
     solution.unsolved = tied_tiles<kW>(state.thresholded, unbalanced, pattern.m);
-    balance_tiles<kW>(scores.values, unbalanced & ~solution.unsolved, pattern, state, pattern.m / 2,
-                      solution);
+    balance_tiles<kW, Ties::few>(scores.values, unbalanced & ~solution.unsolved, pattern, state,
+                                 pattern.m / 2, solution);
     if (solution.unsolved != 0)
         solve_tied_tiles<kW, kPadded>(scores.values, solution.unsolved, pattern, state, solution);
     solution.unsolved |= solution.out_of_range;
