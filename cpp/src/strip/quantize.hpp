@@ -112,22 +112,29 @@ inline constexpr int kSampleStep = kW >= 64  ? 8
 template <int kW>
 inline constexpr int kSampleRows = kW / kSampleStep<kW>;
 
+// Scores that leave these bits clear, such as small integers, are on a lattice: more resolution
+// tells nothing new, and clamping the largest of them would hide that they tie.
+inline constexpr std::uint32_t kUnusedBits = (1U << kFractionBits / 2) - 1;
+
 // By how many bits a tile can be scaled up, judged by its sample. Prices are of the order of the
 // n-th largest of m scores, on average at most m/n times the mean magnitude; larger scores need no
 // resolution and may be clamped, which they are where the largest is far above the mean.
 template <int kW>
 inline int spare_bits(const std::int16_t* sample, Pattern pattern) {
-    std::uint32_t total = 0;
+    std::uint32_t total = 0, bits = 0;
     int rows = 0;
     for (; rows < kSampleRows<kW> && rows * kSampleStep<kW> < pattern.m; ++rows)
         for (int k = 0; k < kW; ++k) {
             const int score = sample[rows * kStripColumns + k];
-            total += static_cast<std::uint32_t>(score < 0 ? -score : score);
+            const auto size = static_cast<std::uint32_t>(score < 0 ? -score : score);
+            total += size;
+            bits |= size;
         }
     // The sums of small tiles scatter: twice the range.
     const std::uint32_t range =
         (kAlwaysRescale<kW> ? total : 2 * total) / static_cast<std::uint32_t>(rows * pattern.n);
     if (range == 0) return kFractionBits / 2;
+    if ((bits & kUnusedBits) == 0) return 0;
     const int used = 32 - __builtin_clz(range);
     return used < kFractionBits ? kFractionBits - used : 0;
 }

@@ -126,8 +126,14 @@ __attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t t
     }
     accept<kW>(state, lanes, solution);
     solution.unsolved &= ~tiles;
-    balance_tiles<kW, Ties::many>(scores, unbalanced_tiles<kW>(state.thresholded, pattern) & tiles,
-                                  pattern, state, 2 * pattern.m, solution);
+    const std::uint64_t unbalanced = unbalanced_tiles<kW>(state.thresholded, pattern) & tiles;
+    const std::uint64_t on_lattice = tiles_on_lattice<kW>(price_bits);
+    // On a lattice many units go with every search; elsewhere few do, and the general solver, which
+    // starts from better prices, is quicker when many are missing.
+    balance_tiles<kW, Ties::many>(scores, unbalanced & on_lattice, pattern, state,
+                                  pattern.m * pattern.m, solution);
+    balance_tiles<kW, Ties::many>(scores, unbalanced & ~on_lattice, pattern, state, 2 * pattern.m,
+                                  solution);
 }
 
 // kPadded: m is smaller than the field. kN: n if known at compile time, else 0.

@@ -57,6 +57,15 @@ inline void find_lattices(const QuantizedStrip& strip, const std::uint64_t* exac
     }
 }
 
+// Bit g is set if the prices of tile g are on a lattice coarser than the integers.
+template <int kW>
+inline std::uint64_t tiles_on_lattice(const std::int16_t* price_bits) {
+    std::uint64_t tiles = 0;
+    for (int first = 0; first < kStripColumns; first += kW)
+        tiles |= static_cast<std::uint64_t>(price_bits[first] != -1) << (first / kW);
+    return tiles;
+}
+
 // The n-th largest itself, so that what ties with it is tight.
 template <int kW>
 inline void sweep_side_to_nth(const std::int16_t* lines, const std::int16_t* other_prices,
