@@ -57,7 +57,7 @@ void run_strip(const float* weights, std::int64_t columns, std::uint8_t* mask, S
     watch.lap(kTranspose);
     propose_prices<kW, kW / 2>(state.quantized, nullptr, kW / 2, upcoming, state.prices);
     watch.lap(kPrices);
-    threshold<kW>(scores.values, state.quantized, state.prices, state.thresholded);
+    threshold<kW>(scores.values, state.quantized, state.prices, kW, state.thresholded);
     solution.wants_prices = false;
     accept<kW>(state, ~std::uint64_t{0}, solution);
     const std::uint64_t unbalanced = unbalanced_tiles<kW>(state.thresholded, kPattern);

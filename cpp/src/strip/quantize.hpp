@@ -57,7 +57,9 @@ inline std::uint64_t find_exponents(const T* lane_largest, typename ScoreTraits<
     for (int c = 0; c < kStripColumns; c += kLanes<Vector>) {
         const Vector most = load<Vector>(lane_largest + c);
         store(largest + c, most);
-        store(least + c, most);
+        // Lanes of zeros, padding among them, do not ask for resolution.
+        const auto is_zero = most == static_cast<T>(0);
+        store(least + c, is_zero ? splat<Vector>(static_cast<T>(__builtin_inf())) : most);
     }
     spread<kW, Vector>(largest, [](Vector a, Vector b) { return maximum(a, b); });
     if constexpr (!kAlwaysRescale<kW>)

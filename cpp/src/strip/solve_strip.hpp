@@ -83,21 +83,6 @@ inline void fill_tight(int tile, Pattern pattern, ThresholdedStrip& strip) {
             strip.column_counts[first + j] = static_cast<std::int16_t>(n - fill.column_need(j));
 }
 
-// Tiles in which so many entries cost just about their prices that searching for one path after
-// another would be slow.
-template <int kW>
-inline std::uint64_t tied_tiles(const ThresholdedStrip& strip, std::uint64_t tiles, int m) {
-    std::uint64_t tied = 0;
-    for (std::uint64_t rest = tiles; rest != 0; rest &= rest - 1) {
-        const int tile = __builtin_ctzll(rest);
-        int entries = 0;
-        for (int i = 0; i < m; ++i)
-            entries += popcount(strip.undecided[i] >> (tile * kW) & kFieldMask<kW>);
-        if (entries >= m / 4 + 2) tied |= std::uint64_t{1} << tile;
-    }
-    return tied;
-}
-
 // A second attempt at the tiles in `tiles`, which have many ties or miss too many units.
 template <int kW, bool kPadded, class T>
 __attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t tiles,
@@ -151,13 +136,14 @@ void solve_strip(const StripScores<T>& scores, Pattern pattern, Upcoming upcomin
     transpose_tiles<kW>(strip.by_row, strip.by_column);
     propose_prices<kW, kN>(strip, kPadded ? state.real_lanes : nullptr, pattern.n, upcoming,
                            state.prices);
-    threshold<kW>(scores.values, strip, state.prices, state.thresholded);
+    solution.unsolved =
+        threshold<kW>(scores.values, strip, state.prices, pattern.m, state.thresholded);
 
     accept<kW>(state, ~std::uint64_t{0}, solution);
     solution.out_of_range = any_in_field<kW>(strip.out_of_range);
     const std::uint64_t unbalanced =
         unbalanced_tiles<kW>(state.thresholded, pattern) & ~solution.out_of_range;
-    solution.unsolved = tied_tiles<kW>(state.thresholded, unbalanced, pattern.m);
+    solution.unsolved &= ~solution.out_of_range;
     balance_tiles<kW, Ties::few>(scores.values, unbalanced & ~solution.unsolved, pattern, state,
                                  pattern.m / 2, solution);
     if (solution.unsolved != 0)

@@ -53,13 +53,6 @@ inline void decide_exactly(const T* scores, const QuantizedStrip& strip, const S
     }
 }
 
-template <int kW, class T>
-inline void threshold(const T* scores, const QuantizedStrip& strip, const StripPrices& prices,
-                      ThresholdedStrip& result) {
-    compare_int16<kW>(strip, prices, result);
-    decide_exactly<kW>(scores, strip, prices, result);
-}
-
 // Popcount of every field of kW bits, each in the lowest bits of its field.
 template <int kW>
 inline std::uint64_t field_counts(std::uint64_t bits) {
@@ -114,6 +107,37 @@ inline std::uint64_t unbalanced_tiles(const ThresholdedStrip& strip, Pattern pat
     }
     const std::uint64_t real = field_units<kW>() * (~std::uint64_t{0} >> (64 - pattern.m));
     return any_in_field<kW>(wrong | (wrong_columns & real));
+}
+
+// Tiles in which so many entries cost just about their prices that deciding one after another, and
+// searching for one path after another, would be slow.
+template <int kW>
+inline std::uint64_t tied_tiles(const ThresholdedStrip& strip, int m) {
+    const int many = m / 4 + 2;
+    int entries = 0;
+    for (int i = 0; i < m; ++i) entries += popcount(strip.undecided[i]);
+    if (entries < many) return 0;
+    std::uint64_t tied = 0;
+    for (int tile = 0; tile < kStripColumns / kW; ++tile) {
+        entries = 0;
+        for (int i = 0; i < m; ++i)
+            entries += popcount(strip.undecided[i] >> (tile * kW) & kFieldMask<kW>);
+        if (entries >= many) tied |= std::uint64_t{1} << tile;
+    }
+    return tied;
+}
+
+// Returns the tied tiles, whose masks are not decided.
+template <int kW, class T>
+inline std::uint64_t threshold(const T* scores, const QuantizedStrip& strip,
+                               const StripPrices& prices, int m, ThresholdedStrip& result) {
+    compare_int16<kW>(strip, prices, result);
+    const std::uint64_t tied = tied_tiles<kW>(result, m);
+    for (std::uint64_t rest = tied; rest != 0; rest &= rest - 1)
+        for (int i = 0; i < kW; ++i)
+            result.undecided[i] &= ~(kFieldMask<kW> << (__builtin_ctzll(rest) * kW));
+    decide_exactly<kW>(scores, strip, prices, result);
+    return tied;
 }
 
 }  // namespace tnm::TNM_ISA
