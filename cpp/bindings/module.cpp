@@ -8,5 +8,6 @@ PYBIND11_MODULE(_core, module) {
     register_rowwise(module);
     register_count(module);
     register_compress(module);
+    register_margins(module);
     register_build_info(module);
 }
