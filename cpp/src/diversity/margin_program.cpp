@@ -23,13 +23,17 @@ double log2_choices(const MarginProblem::RowSum& row, int columns) {
 }
 
 template <int kLimbs, class Coefficient>
-void add_ways_as(const MarginProgram& program, const OpenRow& row, int take, int below,
-                 int sum_below, const Binomials<Coefficient>& binomials, std::uint64_t* target) {
-    const int limbs = program.levels()[below].limbs;
-    program.for_each_taking(row, take, below, sum_below, binomials,
-                            [&](Coefficient coefficient, const std::uint64_t* value) {
-                                add_product<kLimbs>(target, value, limbs, coefficient);
-                            });
+void add_ways_to(const MarginLevel& below, const OpenRow& row, int take, int sum_below,
+                 const Binomials<Coefficient>& binomials, std::uint64_t* target) {
+    const std::uint64_t* values = below.values_of(sum_below);
+    const int limbs = below.limbs;
+    auto add = [=](Coefficient coefficient, std::uint32_t index) {
+        add_product<kLimbs>(target, values + static_cast<std::size_t>(index) * limbs, limbs,
+                            coefficient);
+        return false;
+    };
+    Takings<Coefficient, decltype(add)>(*below.space, binomials, row, add)
+        .visit_all(sum_below, take);
 }
 
 }  // namespace
@@ -178,18 +182,19 @@ void MarginProgram::fill_profile(int below, std::uint32_t index) {
 
 void MarginProgram::add_ways(const OpenRow& row, int take, int below, int sum_below,
                              std::uint64_t* target) const {
+    const MarginLevel& level = levels_[below];
     const auto with = [&](const auto& binomials) {
-        switch (levels_[below].limbs) {
+        switch (level.limbs) {
             case 1:
-                return add_ways_as<1>(*this, row, take, below, sum_below, binomials, target);
+                return add_ways_to<1>(level, row, take, sum_below, binomials, target);
             case 2:
-                return add_ways_as<2>(*this, row, take, below, sum_below, binomials, target);
+                return add_ways_to<2>(level, row, take, sum_below, binomials, target);
             case 3:
-                return add_ways_as<3>(*this, row, take, below, sum_below, binomials, target);
+                return add_ways_to<3>(level, row, take, sum_below, binomials, target);
             case 4:
-                return add_ways_as<4>(*this, row, take, below, sum_below, binomials, target);
+                return add_ways_to<4>(level, row, take, sum_below, binomials, target);
             default:
-                return add_ways_as<0>(*this, row, take, below, sum_below, binomials, target);
+                return add_ways_to<0>(level, row, take, sum_below, binomials, target);
         }
     };
     if (wide_)

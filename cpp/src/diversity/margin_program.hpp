@@ -62,19 +62,6 @@ class MarginProgram {
                   std::uint64_t* target) const;
     int limbs_of_sum(int below) const { return levels_[below].limbs + kSpareLimbs; }
 
-    // Calls visit(coefficient, value) in the order of Takings.
-    template <class Coefficient, class Visit>
-    void for_each_taking(const OpenRow& row, int take, int below, int sum_below,
-                         const Binomials<Coefficient>& binomials, Visit&& visit) const {
-        const MarginLevel& level = levels_[below];
-        const std::uint64_t* values = level.values_of(sum_below);
-        const auto look_up = [&](Coefficient coefficient, std::uint32_t index) {
-            visit(coefficient, values + static_cast<std::size_t>(index) * level.limbs);
-        };
-        Takings<Coefficient, decltype(look_up)> takings(*level.space, binomials, row, look_up);
-        takings.visit_all(sum_below, take);
-    }
-
     // Whether numbers of choices of columns for one row need more than 64 bits.
     bool is_wide() const { return wide_; }
     const Binomials<std::uint64_t>& narrow_binomials() const { return narrow_binomials_; }
