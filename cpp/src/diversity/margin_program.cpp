@@ -89,8 +89,9 @@ bool MarginProgram::fits(const std::vector<Plan>& plans, Keep keep, TableMemory&
     const int rows = static_cast<int>(problem_.rows.size());
     std::vector<int> order(plans.size());
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](int a, int b) { return std::abs(2 * a - rows) < std::abs(2 * b - rows); });
+    std::sort(order.begin(), order.end(), [&](int a, int b) {
+        return std::pair(std::abs(2 * a - rows), a) < std::pair(std::abs(2 * b - rows), b);
+    });
     std::vector<double> bytes(plans.size(), 0.0);
     double needed = 0.0;
     for (const int below : order) {
