@@ -71,12 +71,15 @@ class MarginProgram {
     struct Plan {
         ProfileBounds bounds;
         int least_sum, most_sum, limbs;
+        // The largest sum of its space, unless it is that of the level before.
+        int space_sum;
     };
 
     std::vector<Plan> plan() const;
     ProfileBounds bounds_of(int below) const;
-    bool fits(const std::vector<Plan>& plans, Keep keep, TableMemory& memory) const;
-    void make_level(const std::vector<Plan>& plans, int below);
+    Status check_memory(const std::vector<Plan>& plans, Keep keep, TableMemory& memory,
+                        const Execution& execution) const;
+    void make_level(const Plan& plan, int below);
     Status fill_level(int below, const Execution& execution);
     void fill_profile(int below, std::uint32_t index);
 
