@@ -66,7 +66,7 @@ def enumerate_masks(
         The numbers of the first mask and of the one before which to stop, by default all masks.
         Starting anywhere takes no longer than starting at 0.
     as_array : bool
-        What to yield: masks one by one, or arrays of their codes, which is hundreds of times as
+        What to yield: masks one by one, or arrays of their codes, which is 20 to 70 times as
         fast.
     chunk : int
         How many codes an array holds, the last one apart; ignored unless `as_array`.

@@ -62,10 +62,7 @@ class MarginProgram {
                   std::uint64_t* target) const;
     int limbs_of_sum(int below) const { return levels_[below].limbs + kSpareLimbs; }
 
-    // Whether numbers of choices of columns for one row need more than 64 bits.
-    bool is_wide() const { return wide_; }
     const Binomials<std::uint64_t>& narrow_binomials() const { return narrow_binomials_; }
-    const Binomials<Uint128>& wide_binomials() const { return wide_binomials_; }
 
   private:
     struct Plan {
@@ -84,7 +81,7 @@ class MarginProgram {
     void fill_profile(int below, std::uint32_t index);
 
     MarginProblem problem_;
-    bool wide_;
+    bool wide_;  // numbers of choices of columns for one row need more than 64 bits
     Binomials<std::uint64_t> narrow_binomials_;
     Binomials<Uint128> wide_binomials_;
     std::vector<MarginLevel> levels_;

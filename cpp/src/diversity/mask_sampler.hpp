@@ -11,7 +11,8 @@ namespace tnm {
 // Row by row, a number below the number of ways to fill the rows that are left says how many
 // columns of each need the row takes (in the order of Takings), the quotient which of them, and the
 // remainder how the rows below go on. So every number below the number of masks leads to another
-// mask. For programs whose rows and columns all have the same sum.
+// mask. For programs whose rows and columns all have the same sum; then rows of more than 2^63
+// choices go with more profiles than can be numbered, and do not occur.
 class MaskSampler {
   public:
     MaskSampler(const MarginProgram& program, int m);
@@ -20,14 +21,11 @@ class MaskSampler {
     void sample(const BigCount& draw, std::uint8_t* mask);
 
   private:
-    // Each returns which of the choices of columns it is to be, after it has set taken_.
-    template <class Coefficient>
-    Coefficient choose_needs(const Binomials<Coefficient>& binomials);
-    template <int kLimbs, class Coefficient>
-    Coefficient choose_needs_of(const Binomials<Coefficient>& binomials);
-
-    template <class Coefficient>
-    void fill_row(const Binomials<Coefficient>& binomials, std::uint8_t* row);
+    // Both return which of the choices of columns it is to be, after they have set taken_.
+    std::uint64_t choose_needs();
+    template <int kLimbs>
+    std::uint64_t choose_needs_of();
+    void fill_row(std::uint8_t* row);
 
     const MarginProgram& program_;
     int m_, height_;

@@ -22,16 +22,16 @@ Leading leading(const std::uint64_t* number, int limbs) {
 
 }  // namespace
 
-Uint128 divide(std::uint64_t* number, const std::uint64_t* value, int limbs) {
+std::uint64_t divide(std::uint64_t* number, const std::uint64_t* value, int limbs) {
     // Estimates in double fall short by a small factor: a few of them add up to the quotient.
     constexpr double kShort = 1.0 - 0x1p-48;
     const Leading divisor = leading(value, limbs);
-    Uint128 quotient = 0;
+    std::uint64_t quotient = 0;
     for (;;) {
-        const Leading rest = leading(number, limbs + 2);
+        const Leading rest = leading(number, limbs + 1);
         const double ratio =
             std::ldexp(rest.mantissa / divisor.mantissa * kShort, rest.exponent - divisor.exponent);
-        const auto estimate = static_cast<Uint128>(ratio < 1.0 ? 1.0 : ratio);
+        const auto estimate = static_cast<std::uint64_t>(ratio < 1.0 ? 1.0 : ratio);
         if (!subtract_product<0>(number, value, limbs, estimate)) return quotient;
         quotient += estimate;
     }

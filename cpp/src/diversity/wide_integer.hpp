@@ -9,9 +9,9 @@ namespace tnm {
 
 __extension__ typedef unsigned __int128 Uint128;
 
-// 128 rows with fewer than 2^126 choices each stay below 128 * 126 bits, with limbs to spare for
+// 128 rows with fewer than 2^132 choices each stay below 128 * 132 bits; some limbs are spare for
 // carries.
-inline constexpr int kMaxLimbs = 256;
+inline constexpr int kMaxLimbs = 264;
 inline constexpr int kSpareLimbs = 3;
 
 using WideBuffer = std::array<std::uint64_t, kMaxLimbs + kSpareLimbs>;
@@ -61,7 +61,7 @@ inline void subtract(std::uint64_t* a, const std::uint64_t* b, int limbs) {
 }
 
 // target -= value * factor if that is not negative; returns whether it was done. `target` has one
-// limb more than `value`, and for a factor of 128 bits two more.
+// limb more than `value`.
 template <int kLimbs>
 inline bool subtract_product(std::uint64_t* target, const std::uint64_t* value, int limbs,
                              std::uint64_t factor) {
@@ -83,20 +83,8 @@ inline bool subtract_product(std::uint64_t* target, const std::uint64_t* value, 
     return true;
 }
 
-template <int kLimbs>
-inline bool subtract_product(std::uint64_t* target, const std::uint64_t* value, int limbs,
-                             Uint128 factor) {
-    const int count = kLimbs > 0 ? kLimbs : limbs;
-    WideBuffer product;
-    std::fill_n(product.begin(), count + kSpareLimbs, 0U);
-    add_product<kLimbs>(product.data(), value, limbs, factor);
-    if (is_less(target, product.data(), count + 2)) return false;
-    subtract(target, product.data(), count + 2);
-    return true;
-}
-
 // Replaces `number` by its remainder modulo `value`, and returns the quotient, which must fit.
-// `number` has two limbs more than `value`; `value` is not zero.
-Uint128 divide(std::uint64_t* number, const std::uint64_t* value, int limbs);
+// `number` has one limb more than `value`; `value` is not zero.
+std::uint64_t divide(std::uint64_t* number, const std::uint64_t* value, int limbs);
 
 }  // namespace tnm
