@@ -55,6 +55,7 @@ bool run(int threads, Call&& call) {
         case Status::out_of_memory:
             throw std::bad_alloc();
         case Status::invalid_argument:
+        case Status::table_too_large:
             break;
     }
     throw pybind11::value_error("arguments that do not fit together reached the compiled core");

@@ -9,5 +9,6 @@ PYBIND11_MODULE(_core, module) {
     register_count(module);
     register_regular_count(module);
     register_compress(module);
+    register_margins(module);
     register_build_info(module);
 }

@@ -8,4 +8,5 @@ void register_rowwise(pybind11::module_& module);
 void register_count(pybind11::module_& module);
 void register_regular_count(pybind11::module_& module);
 void register_compress(pybind11::module_& module);
+void register_margins(pybind11::module_& module);
 void register_build_info(pybind11::module_& module);

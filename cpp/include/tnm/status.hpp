@@ -9,6 +9,7 @@ enum class Status {
     interrupted,       // Execution::interrupted asked to stop; outputs are incomplete
     out_of_memory,
     invalid_argument,  // shapes, n, m or dtypes do not fit together
+    table_too_large,   // TableMemory says what would be needed
 };
 
 }  // namespace tnm

@@ -1,0 +1,62 @@
+// Arithmetic on non-negative integers of several 64-bit limbs, least significant first.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace tnm {
+
+__extension__ typedef unsigned __int128 Uint128;
+
+// 128 rows with fewer than 2^126 choices each stay below 128 * 126 bits, with limbs to spare for
+// carries.
+inline constexpr int kMaxLimbs = 256;
+inline constexpr int kSpareLimbs = 3;
+
+using WideBuffer = std::array<std::uint64_t, kMaxLimbs + kSpareLimbs>;
+
+// target += value * factor, where `target` has room for the carry. kLimbs is the number of limbs of
+// `value`, or 0 if only `limbs` knows it.
+template <int kLimbs>
+inline void add_product(std::uint64_t* target, const std::uint64_t* value, int limbs,
+                        std::uint64_t factor) {
+    const int count = kLimbs > 0 ? kLimbs : limbs;
+    std::uint64_t carry = 0;
+    for (int i = 0; i < count; ++i) {
+        const Uint128 sum = static_cast<Uint128>(value[i]) * factor + target[i] + carry;
+        target[i] = static_cast<std::uint64_t>(sum);
+        carry = static_cast<std::uint64_t>(sum >> 64);
+    }
+    target[count] += carry;
+    if (target[count] < carry)
+        for (int i = count + 1; ++target[i] == 0; ++i) {
+        }
+}
+
+template <int kLimbs>
+inline void add_product(std::uint64_t* target, const std::uint64_t* value, int limbs,
+                        Uint128 factor) {
+    add_product<kLimbs>(target, value, limbs, static_cast<std::uint64_t>(factor));
+    const auto high = static_cast<std::uint64_t>(factor >> 64);
+    if (high != 0) add_product<kLimbs>(target + 1, value, limbs, high);
+}
+
+// Whether a < b.
+inline bool is_less(const std::uint64_t* a, const std::uint64_t* b, int limbs) {
+    for (int i = limbs - 1; i >= 0; --i)
+        if (a[i] != b[i]) return a[i] < b[i];
+    return false;
+}
+
+// a -= b, where a >= b.
+inline void subtract(std::uint64_t* a, const std::uint64_t* b, int limbs) {
+    std::uint64_t borrow = 0;
+    for (int i = 0; i < limbs; ++i) {
+        const std::uint64_t before = a[i], difference = before - b[i];
+        a[i] = difference - borrow;
+        borrow = static_cast<std::uint64_t>(before < b[i]) |
+                 static_cast<std::uint64_t>(difference < borrow);
+    }
+}
+
+}  // namespace tnm
