@@ -14,9 +14,8 @@ namespace {
 
 std::unique_ptr<RegularCounter> prepare(int rows, int columns, int row_sum, int column_sum) {
     auto counter = std::make_unique<RegularCounter>();
-    run(1, [&](const Execution&) {
-        return counter->prepare({rows, columns, row_sum, column_sum});
-    });
+    run(1,
+        [&](const Execution&) { return counter->prepare({rows, columns, row_sum, column_sum}); });
     return counter;
 }
 

@@ -1,8 +1,9 @@
 // How many 0/1 matrices have all row sums r and all column sums c.
 //
-// The count is found modulo many primes, eight at a time, as a sum over multisets of roots of unity.
-// A counter is used in this order: prepare; for each pass start_pass and add_slices, as often as
-// it takes; digits. The caller keeps the sums, so that a long count can be stopped and resumed.
+// The count is found modulo many primes, eight at a time, as a sum over multisets of roots of
+// unity. A counter is used in this order: prepare; for each pass start_pass and add_slices, as
+// often as it takes; digits. The caller keeps the sums, so that a long count can be stopped and
+// resumed.
 #pragma once
 
 #include <array>

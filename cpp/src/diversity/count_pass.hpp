@@ -22,7 +22,7 @@ struct CountPass {
     // Whether left multisets that mirror each other are taken once, for both.
     bool halved = false;
 
-    const int* exponent_of_bin = nullptr;            // [roots]
+    const int* exponent_of_bin = nullptr;             // [roots]
     const unsigned char* mirrors_previous = nullptr;  // [roots]; false throughout unless halved
 
     // By size of the right multiset, [columns + 1]: coefficients of the left polynomial from

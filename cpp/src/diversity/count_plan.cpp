@@ -167,22 +167,23 @@ Window window_of(const RegularMargins& margins, int right_size) {
 }
 
 bool are_regular(const RegularMargins& m) {
-    const bool sizes = m.rows >= 1 && m.columns >= 1 && m.rows <= kLargestMargin &&
-                       m.columns <= kLargestMargin;
+    const bool sizes =
+        m.rows >= 1 && m.columns >= 1 && m.rows <= kLargestMargin && m.columns <= kLargestMargin;
     return sizes && m.row_sum > 0 && m.row_sum < m.columns && m.column_sum > 0 &&
            m.column_sum < m.rows && m.row_sum * m.rows == m.column_sum * m.columns;
 }
 
 CountLayout lay_out(const RegularMargins& margins) {
     CountLayout layout;
+    layout.asked = margins;
     layout.margins = oriented(margins);
     const RegularMargins& m = layout.margins;
     layout.roots = m.column_sum + 1;
     layout.rotation = std::gcd(layout.roots, m.columns);
     layout.classes = classes_of(m, layout.roots, layout.rotation);
     layout.bound_bits = std::min(log2_bound_by_rows(m), log2_bound_by_rows(transposed(m))) -
-                        log2_binomial(m.columns, m.row_sum) -
-                        log2_binomial(m.rows - 1, m.column_sum - 1) + 1e-3;
+                        log2_binomial(margins.columns, margins.row_sum) -
+                        log2_binomial(margins.rows - 1, margins.column_sum - 1) + 1e-3;
     layout.bound_bits = std::max(0.0, layout.bound_bits);
 
     // Sums of so many products of two residues must stay below 2^53, with room for the residues

@@ -22,6 +22,7 @@ struct ResidueClass {
 };
 
 struct CountLayout {
+    RegularMargins asked;
     RegularMargins margins;  // complemented and turned so that the count is cheapest
     int roots = 0;
     int rotation = 0;  // gcd of roots and columns: the number of classes that differ

@@ -46,10 +46,9 @@ inline void empty_bucket(const CountPass& pass, const Modulus& modulus, const Ri
     const std::int64_t first = pass.first_right[group];
     const std::int64_t in_size = first - pass.first_right[size * pass.roots];
     const double* rights = table.polynomials + (pass.table_begin[size] + in_size * length) * kWidth;
-    const Doubles total = sum_of_pairs(lefts, weights, waiting, rights,
-                                       table.weights + first * kWidth,
-                                       pass.first_right[group + 1] - first, length, pass.rows,
-                                       modulus);
+    const Doubles total =
+        sum_of_pairs(lefts, weights, waiting, rights, table.weights + first * kWidth,
+                     pass.first_right[group + 1] - first, length, pass.rows, modulus);
     store(scratch.sum, modulus.reduce(load_lanes(scratch.sum) + total));
 }
 
@@ -68,9 +67,9 @@ inline void add_slice(const CountPass& pass, int lane, const RightTable& table,
         double* target =
             scratch.bucket_polynomials +
             (pass.bucket_begin[size] + (exponents * kBucketVectors + slot) * length) * kWidth;
-        const double* source =
-            walk.polynomial(pass.left_bins) + pass.window_begin[size] * kWidth;
-        for (int u = 0; u < length; ++u) store(target + u * kWidth, load_lanes(source + u * kWidth));
+        const double* source = walk.polynomial(pass.left_bins) + pass.window_begin[size] * kWidth;
+        for (int u = 0; u < length; ++u)
+            store(target + u * kWidth, load_lanes(source + u * kWidth));
         const Doubles weight = load_lanes(walk.weight(pass.left_bins));
         const bool stands_for_two = pass.halved && !left.mirrored;
         store(scratch.bucket_weights + (group * kBucketVectors + slot) * kWidth,

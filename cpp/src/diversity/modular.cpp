@@ -68,8 +68,8 @@ std::vector<std::uint32_t> mixed_radix(const std::vector<std::uint32_t>& residue
         // The number that the digits so far stand for, and the product of their primes.
         std::uint32_t value = 0, weight = 1;
         for (std::size_t i = 0; i < k; ++i) {
-            value = static_cast<std::uint32_t>(
-                (value + std::uint64_t{digits[i]} % prime * weight) % prime);
+            value = static_cast<std::uint32_t>((value + std::uint64_t{digits[i]} % prime * weight) %
+                                               prime);
             weight = multiply_mod(weight, primes[i] % prime, prime);
         }
         const std::uint32_t missing = (residues[k] + prime - value) % prime;

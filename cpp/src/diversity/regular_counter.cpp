@@ -293,8 +293,7 @@ Status RegularCounter::State::add(std::int64_t begin, std::int64_t end, GroupSum
         return [&](std::int64_t worker) {
             WorkerScratch& scratch = *workers[index(worker)];
             for (int v = 0; v < scratch.vectors(); ++v)
-                kernels.finish(pass, v * kernels.lanes, table_of(v, kernels.lanes),
-                               scratch.of(v));
+                kernels.finish(pass, v * kernels.lanes, table_of(v, kernels.lanes), scratch.of(v));
             return Status::ok;
         };
     });
@@ -324,14 +323,16 @@ std::uint32_t RegularCounter::State::factor_of_class(std::uint32_t prime) const 
 // From the sum over multisets, each with one over its factorials, to the mean over all points,
 // and on to the quotient.
 std::uint32_t RegularCounter::State::scale(std::uint32_t prime) const {
-    const RegularMargins& m = layout.margins;
+    const RegularMargins& asked = layout.asked;
+    const int columns = layout.margins.columns;
     const auto roots = static_cast<std::uint32_t>(layout.roots);
     const auto rotation = static_cast<std::uint32_t>(layout.rotation);
     const std::uint32_t points =
-        multiply_mod(factorial_mod(m.columns, prime), roots / rotation, prime);
-    std::uint32_t divisor = power_mod(roots, static_cast<std::uint64_t>(m.columns), prime);
-    divisor = multiply_mod(divisor, binomial_mod(m.columns, m.row_sum, prime), prime);
-    divisor = multiply_mod(divisor, binomial_mod(m.rows - 1, m.column_sum - 1, prime), prime);
+        multiply_mod(factorial_mod(columns, prime), roots / rotation, prime);
+    std::uint32_t divisor = power_mod(roots, static_cast<std::uint64_t>(columns), prime);
+    divisor = multiply_mod(divisor, binomial_mod(asked.columns, asked.row_sum, prime), prime);
+    divisor =
+        multiply_mod(divisor, binomial_mod(asked.rows - 1, asked.column_sum - 1, prime), prime);
     return multiply_mod(points, inverse_mod(divisor, prime), prime);
 }
 

@@ -7,7 +7,6 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tnm_core.checkpoint.transaction import FileTransaction
 from tnm_core.diversity.errors import CheckpointMismatchError
 
 FORMAT = "tnm_core count of regular margins"
@@ -32,6 +31,8 @@ class CountState:
 
 def save(path: str | os.PathLike[str], state: CountState) -> None:
     """Replace the file at once; it is never half written."""
+    from tnm_core.checkpoint.transaction import FileTransaction  # which imports this package
+
     with FileTransaction() as transaction:
         transaction.open(Path(path)).write(json.dumps(asdict(state), indent=1).encode() + b"\n")
 
