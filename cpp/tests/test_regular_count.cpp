@@ -87,8 +87,8 @@ Wide counted(const RegularMargins& margins) {
 
 void test_small_margins() {
     int tested = 0;
-    for (int rows = 2; rows <= 8; ++rows)
-        for (int columns = 2; columns <= 8; ++columns)
+    for (int rows = 2; rows <= 7; ++rows)
+        for (int columns = 2; columns <= 7; ++columns)
             for (int r = 1; r < columns; ++r) {
                 if (r * rows % columns != 0) continue;
                 const RegularMargins m{rows, columns, r, r * rows / columns};
@@ -101,16 +101,29 @@ void test_small_margins() {
                 TNM_CHECK(counted(m) * divisor == counted_row_by_row(m));
                 ++tested;
             }
-    TNM_CHECK(tested > 60);
+    TNM_CHECK(tested == 31);
+}
+
+GroupSums sums_of_first_pass(const RegularCounter& counter, int threads, std::int64_t step) {
+    Execution execution;
+    execution.threads = threads;
+    GroupSums sums{};
+    for (std::int64_t begin = 0; begin < counter.slices(); begin += step) {
+        const std::int64_t end = std::min(counter.slices(), begin + step);
+        TNM_CHECK(counter.add_slices(begin, end, sums, execution) == Status::ok);
+    }
+    return sums;
 }
 
 void test_slices_and_threads_do_not_matter() {
     RegularCounter counter;
-    TNM_CHECK(counter.prepare({22, 22, 11, 11}) == Status::ok);
-    const std::vector<std::uint32_t> expected = digits_of(counter, 1, 1 << 20);
+    TNM_CHECK(counter.prepare({35, 35, 7, 7}) == Status::ok);
+    TNM_CHECK(counter.start_pass(0) == Status::ok);
     TNM_CHECK(counter.slices() > 1);
-    TNM_CHECK(digits_of(counter, 1, 1) == expected);
-    TNM_CHECK(digits_of(counter, 7, 3) == expected);
+    const GroupSums expected = sums_of_first_pass(counter, 1, counter.slices());
+    TNM_CHECK(expected != GroupSums{});
+    TNM_CHECK(sums_of_first_pass(counter, 1, 1) == expected);
+    TNM_CHECK(sums_of_first_pass(counter, 7, 3) == expected);
     double last = 0;
     for (std::int64_t slice = 1; slice <= counter.slices(); ++slice) {
         TNM_CHECK(counter.share_before(slice) > last);
@@ -138,14 +151,14 @@ void test_a_wrong_sum_shows() {
 
 void test_interruption() {
     RegularCounter counter;
-    TNM_CHECK(counter.prepare({24, 24, 12, 12}) == Status::ok);
+    TNM_CHECK(counter.prepare({35, 35, 7, 7}) == Status::ok);
     TNM_CHECK(counter.start_pass(0) == Status::ok);
     for (const int threads : {1, 2}) {
         Execution execution;
         execution.threads = threads;
         int asked = 0;
         execution.context = &asked;
-        execution.interrupted = [](void* context) { return ++*static_cast<int*>(context) > 2; };
+        execution.interrupted = [](void* context) { return ++*static_cast<int*>(context) > 1; };
         GroupSums sums{};
         TNM_CHECK(counter.add_slices(0, counter.slices(), sums, execution) == Status::interrupted);
         TNM_CHECK(sums == GroupSums{});
