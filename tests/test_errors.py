@@ -35,6 +35,10 @@ PATTERN_USERS: dict[str, Callable[[Any, Any], Any]] = {
     "check_mask": lambda n, m: tnm.check_mask(MASK, n, m),
     "is_transposable": lambda n, m: tnm.is_transposable(MASK, n, m),
     "compress": lambda n, m: tnm.compress(np.ones((4, 4)), MASK, n, m),
+    "enumerate_masks": tnm.enumerate_masks,
+    "rank_mask": lambda n, m: tnm.rank_mask(MASK, n, m),
+    "unrank_mask": lambda n, m: tnm.unrank_mask(0, n, m),
+    "sample_masks": tnm.sample_masks,
 }
 
 

@@ -8,6 +8,7 @@ from bench.sections import (
     certificate,
     distributions,
     dtypes,
+    enumeration,
     hard_peers,
     headline,
     instruction_sets,
@@ -34,6 +35,7 @@ SECTIONS: tuple[Section, ...] = (
     instruction_sets.SECTION,
     certificate.SECTION,
     small_call.SECTION,
+    enumeration.SECTION,
 )
 
 __all__ = ["SECTIONS", "Section"]

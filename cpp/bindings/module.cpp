@@ -10,5 +10,7 @@ PYBIND11_MODULE(_core, module) {
     register_regular_count(module);
     register_compress(module);
     register_margins(module);
+    register_mask_table(module);
+    register_enumerate(module);
     register_build_info(module);
 }

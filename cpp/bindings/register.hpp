@@ -9,4 +9,6 @@ void register_count(pybind11::module_& module);
 void register_regular_count(pybind11::module_& module);
 void register_compress(pybind11::module_& module);
 void register_margins(pybind11::module_& module);
+void register_mask_table(pybind11::module_& module);
+void register_enumerate(pybind11::module_& module);
 void register_build_info(pybind11::module_& module);

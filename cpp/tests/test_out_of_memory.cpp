@@ -1,12 +1,17 @@
 // Whichever allocation fails: a status comes back, no exception does, and nothing leaks.
 #include <array>
 #include <cstdlib>
+#include <memory>
 #include <new>
+#include <vector>
 
 #include "support/check.hpp"
 #include "support/values.hpp"
 #include "support/verify.hpp"
 #include "tnm/count.hpp"
+#include "tnm/curveball.hpp"
+#include "tnm/margin_count.hpp"
+#include "tnm/mask_table.hpp"
 #include "tnm/rowwise.hpp"
 
 namespace {
@@ -109,6 +114,41 @@ void test_rowwise_and_count() {
         [&] { return count_kept(mask.const_view(), 4, rows.data(), columns.data(), {}); });
 }
 
+void test_margins() {
+    const std::vector<int> rows{2, 1, 2}, columns{2, 1, 1, 1};
+    check_every_allocation([&] {
+        TableMemory memory{1U << 30, 0};
+        BigCount count;
+        return count_margins(rows, columns, memory, count, {});
+    });
+    check_every_allocation([&] {
+        TableMemory memory{1U << 30, 0};
+        BigCount count;
+        return count_at_most(3, 3, 2, memory, count, {});
+    });
+}
+
+void test_mask_table() {
+    std::unique_ptr<MaskTable> table;
+    check_every_allocation([&] {
+        TableMemory memory{1U << 30, 0};
+        return MaskTable::build({3, 4}, memory, table, {});
+    });
+    std::uint64_t index = 7;
+    std::array<std::uint8_t, 16> mask{};
+    check_every_allocation([&] { return table->sample(&index, 1, mask.data(), {}); });
+    check_every_allocation([&] { return table->unrank(&index, 1, mask.data(), {}); });
+    check_every_allocation([&] { return table->rank(mask.data(), 1, &index, {}); });
+    TNM_CHECK_EQUAL(index, 7U);
+}
+
+void test_curveball() {
+    const std::array<std::uint64_t, 4> seed{1, 2, 3, 4};
+    std::array<std::uint8_t, 16> mask{};
+    check_every_allocation(
+        [&] { return curveball_masks({2, 4}, 10, seed.data(), 1, mask.data(), {}); });
+}
+
 }  // namespace
 }  // namespace tnm::test
 
@@ -121,5 +161,8 @@ int main(int argc, char** argv) {
                          {"threads", test_threads},
                          {"approximate", test_approximate},
                          {"rowwise_and_count", test_rowwise_and_count},
+                         {"margins", test_margins},
+                         {"mask_table", test_mask_table},
+                         {"curveball", test_curveball},
                      });
 }

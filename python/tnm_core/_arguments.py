@@ -16,7 +16,7 @@ Method = Literal["optimal", "two_approximation", "greedy"]
 
 LARGEST_M = 128
 # Nobody has more to gain from more, and the system may refuse them.
-_MOST_THREADS = 1024
+MOST_THREADS = 1024
 _ENTRIES_WORTH_A_THREAD = 65536
 
 _NATIVE_NAMES = (
@@ -107,7 +107,16 @@ def threads(requested: int | None, entries: int) -> int:
     number = _integer("threads", requested)
     if number < 1:
         raise ValueError(f"threads is {number}, expected at least 1, or None for all cores")
-    return min(number, _MOST_THREADS)
+    return min(number, MOST_THREADS)
+
+
+def bounded_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """Return an integer from `least` to `most`, both included."""
+    number = _integer(name, value)
+    if number < least or (most is not None and number > most):
+        expected = f"at least {least}" if most is None else f"{least} <= {name} <= {most}"
+        raise ValueError(f"{name} is {number}, expected {expected}")
+    return number
 
 
 def available_cpus() -> int:

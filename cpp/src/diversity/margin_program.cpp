@@ -12,6 +12,7 @@ namespace tnm {
 namespace {
 
 constexpr std::int64_t kProfilesAPiece = 64;
+constexpr int kShared = -1;
 constexpr double kMostBytes = 9e18;
 
 // An upper bound of log2 of the number of ways to choose the columns of a row.
@@ -23,13 +24,17 @@ double log2_choices(const MarginProblem::RowSum& row, int columns) {
 }
 
 template <int kLimbs, class Coefficient>
-void add_ways_as(const MarginProgram& program, const OpenRow& row, int take, int below,
-                 int sum_below, const Binomials<Coefficient>& binomials, std::uint64_t* target) {
-    const int limbs = program.levels()[below].limbs;
-    program.for_each_taking(row, take, below, sum_below, binomials,
-                            [&](Coefficient coefficient, const std::uint64_t* value) {
-                                add_product<kLimbs>(target, value, limbs, coefficient);
-                            });
+void add_ways_to(const MarginLevel& below, const OpenRow& row, int take, int sum_below,
+                 const Binomials<Coefficient>& binomials, std::uint64_t* target) {
+    const std::uint64_t* values = below.values_of(sum_below);
+    const int limbs = below.limbs;
+    auto add = [=](Coefficient coefficient, std::uint32_t index) {
+        add_product<kLimbs>(target, values + static_cast<std::size_t>(index) * limbs, limbs,
+                            coefficient);
+        return false;
+    };
+    Takings<Coefficient, decltype(add)>(*below.space, binomials, row, add)
+        .visit_all(sum_below, take);
 }
 
 }  // namespace
@@ -75,55 +80,59 @@ std::vector<MarginProgram::Plan> MarginProgram::plan() const {
             most = std::min(most + row.most, most_sum);
             bits += log2_choices(row, problem_.columns());
         }
-        plans.push_back({bounds_of(below), least, most, static_cast<int>(bits / 64.0) + 1});
+        plans.push_back({bounds_of(below), least, most, static_cast<int>(bits / 64.0) + 1, 0});
+    }
+    // Levels with the same bounds share a space, which the last of them needs largest.
+    for (std::size_t k = 0, end = 0; k < plans.size(); k = end) {
+        while (end < plans.size() && plans[end].bounds == plans[k].bounds) ++end;
+        plans[k].space_sum = plans[end - 1].most_sum;
+        for (std::size_t other = k + 1; other < end; ++other) plans[other].space_sum = kShared;
     }
     return plans;
 }
 
-bool MarginProgram::fits(const std::vector<Plan>& plans, Keep keep, TableMemory& memory) const {
+Status MarginProgram::check_memory(const std::vector<Plan>& plans, Keep keep, TableMemory& memory,
+                                   const Execution& execution) const {
+    double spaces = 0.0;
+    for (const Plan& plan : plans)
+        if (plan.space_sum != kShared)
+            spaces += static_cast<double>(
+                ProfileSpace::bytes_of(plan.bounds.height, problem_.columns(), plan.space_sum));
     // The levels in the middle are the largest: ask about them first.
     const int rows = static_cast<int>(problem_.rows.size());
     std::vector<int> order(plans.size());
     std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](int a, int b) { return std::abs(2 * a - rows) < std::abs(2 * b - rows); });
+    std::sort(order.begin(), order.end(), [&](int a, int b) {
+        return std::pair(std::abs(2 * a - rows), a) < std::pair(std::abs(2 * b - rows), b);
+    });
     std::vector<double> bytes(plans.size(), 0.0);
-    double needed = 0.0;
+    double values = 0.0;
     for (const int below : order) {
         const Plan& plan = plans[below];
         const double profiles =
             ProfileSpace::count_of(plan.bounds, problem_.columns(), plan.least_sum, plan.most_sum);
-        bytes[below] = profiles * 8.0 * plan.limbs +
-                       static_cast<double>(ProfileSpace::bytes_of(
-                           plan.bounds.height, problem_.columns(), plan.most_sum));
+        bytes[below] = profiles * 8.0 * plan.limbs;
         const double before = below > 0 ? bytes[below - 1] : 0.0;
         const double after = below < rows ? bytes[below + 1] : 0.0;
-        needed = keep == Keep::all_levels
-                     ? needed + bytes[below]
-                     : std::max(needed, bytes[below] + std::max(before, after));
-        memory.needed = static_cast<std::uint64_t>(std::min(needed, kMostBytes));
+        values = keep == Keep::all_levels
+                     ? values + bytes[below]
+                     : std::max(values, bytes[below] + std::max(before, after));
+        memory.needed = static_cast<std::uint64_t>(std::min(spaces + values, kMostBytes));
         // Profiles of a level are numbered in 32 bits.
         if (profiles >= ProfileSpace::kTooMany)
             memory.needed = std::max(memory.needed, memory.allowed + 1);
-        if (memory.needed > memory.allowed) return false;
+        if (memory.needed > memory.allowed) return Status::table_too_large;
+        if (execution.interrupted != nullptr && execution.interrupted(execution.context))
+            return Status::interrupted;
     }
-    return true;
+    return Status::ok;
 }
 
-void MarginProgram::make_level(const std::vector<Plan>& plans, int below) {
-    const Plan& plan = plans[below];
+void MarginProgram::make_level(const Plan& plan, int below) {
     MarginLevel& level = levels_[below];
-    if (below > 0 && plans[below - 1].bounds == plan.bounds &&
-        levels_[below - 1].space->most_sum() >= plan.most_sum) {
-        level.space = levels_[below - 1].space;
-    } else {
-        int most_sum = plan.most_sum;
-        for (std::size_t next = below + 1; next < plans.size(); ++next)
-            if (plans[next].bounds == plan.bounds)
-                most_sum = std::max(most_sum, plans[next].most_sum);
-        level.space =
-            std::make_shared<const ProfileSpace>(plan.bounds, problem_.columns(), most_sum);
-    }
+    level.space = plan.space_sum == kShared ? levels_[below - 1].space
+                                            : std::make_shared<const ProfileSpace>(
+                                                  plan.bounds, problem_.columns(), plan.space_sum);
     level.least_sum = plan.least_sum;
     level.limbs = plan.limbs;
     level.first.assign(1, 0U);
@@ -134,10 +143,11 @@ void MarginProgram::make_level(const std::vector<Plan>& plans, int below) {
 
 Status MarginProgram::run(Keep keep, TableMemory& memory, const Execution& execution) {
     const std::vector<Plan> plans = plan();
-    if (!fits(plans, keep, memory)) return Status::table_too_large;
+    if (const Status status = check_memory(plans, keep, memory, execution); status != Status::ok)
+        return status;
     levels_.assign(plans.size(), {});
     for (int below = 0; below < static_cast<int>(plans.size()); ++below) {
-        make_level(plans, below);
+        make_level(plans[below], below);
         if (below == 0) {
             levels_[0].values.at(0) = 1;
             continue;
@@ -178,18 +188,19 @@ void MarginProgram::fill_profile(int below, std::uint32_t index) {
 
 void MarginProgram::add_ways(const OpenRow& row, int take, int below, int sum_below,
                              std::uint64_t* target) const {
+    const MarginLevel& level = levels_[below];
     const auto with = [&](const auto& binomials) {
-        switch (levels_[below].limbs) {
+        switch (level.limbs) {
             case 1:
-                return add_ways_as<1>(*this, row, take, below, sum_below, binomials, target);
+                return add_ways_to<1>(level, row, take, sum_below, binomials, target);
             case 2:
-                return add_ways_as<2>(*this, row, take, below, sum_below, binomials, target);
+                return add_ways_to<2>(level, row, take, sum_below, binomials, target);
             case 3:
-                return add_ways_as<3>(*this, row, take, below, sum_below, binomials, target);
+                return add_ways_to<3>(level, row, take, sum_below, binomials, target);
             case 4:
-                return add_ways_as<4>(*this, row, take, below, sum_below, binomials, target);
+                return add_ways_to<4>(level, row, take, sum_below, binomials, target);
             default:
-                return add_ways_as<0>(*this, row, take, below, sum_below, binomials, target);
+                return add_ways_to<0>(level, row, take, sum_below, binomials, target);
         }
     };
     if (wide_)

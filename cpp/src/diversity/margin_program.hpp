@@ -62,19 +62,6 @@ class MarginProgram {
                   std::uint64_t* target) const;
     int limbs_of_sum(int below) const { return levels_[below].limbs + kSpareLimbs; }
 
-    // Calls visit(coefficient, value) in the order of Takings.
-    template <class Coefficient, class Visit>
-    void for_each_taking(const OpenRow& row, int take, int below, int sum_below,
-                         const Binomials<Coefficient>& binomials, Visit&& visit) const {
-        const MarginLevel& level = levels_[below];
-        const std::uint64_t* values = level.values_of(sum_below);
-        const auto look_up = [&](Coefficient coefficient, std::uint32_t index) {
-            visit(coefficient, values + static_cast<std::size_t>(index) * level.limbs);
-        };
-        Takings<Coefficient, decltype(look_up)> takings(*level.space, binomials, row, look_up);
-        takings.visit_all(sum_below, take);
-    }
-
     // Whether numbers of choices of columns for one row need more than 64 bits.
     bool is_wide() const { return wide_; }
     const Binomials<std::uint64_t>& narrow_binomials() const { return narrow_binomials_; }
@@ -84,12 +71,15 @@ class MarginProgram {
     struct Plan {
         ProfileBounds bounds;
         int least_sum, most_sum, limbs;
+        // The largest sum of its space, unless it is that of the level before.
+        int space_sum;
     };
 
     std::vector<Plan> plan() const;
     ProfileBounds bounds_of(int below) const;
-    bool fits(const std::vector<Plan>& plans, Keep keep, TableMemory& memory) const;
-    void make_level(const std::vector<Plan>& plans, int below);
+    Status check_memory(const std::vector<Plan>& plans, Keep keep, TableMemory& memory,
+                        const Execution& execution) const;
+    void make_level(const Plan& plan, int below);
     Status fill_level(int below, const Execution& execution);
     void fill_profile(int below, std::uint32_t index);
 

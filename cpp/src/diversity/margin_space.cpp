@@ -21,7 +21,6 @@ Profile profile_of(const int* needs, int columns) {
 
 ProfileSpace::ProfileSpace(const ProfileBounds& bounds, int columns, int most_sum)
     : bounds_(bounds),
-      most_sum_(most_sum),
       sums_(static_cast<std::size_t>(most_sum) + 1),
       stride_(static_cast<std::size_t>(columns) + 2),
       ways_((static_cast<std::size_t>(bounds.height) + 1) * sums_ * stride_) {

@@ -42,8 +42,6 @@ class ProfileSpace {
     ProfileSpace(const ProfileBounds& bounds, int columns, int most_sum);
 
     const ProfileBounds& bounds() const { return bounds_; }
-    int most_sum() const { return most_sum_; }
-    std::uint64_t bytes() const { return ways_.size() * sizeof(std::uint32_t); }
 
     // Number of profiles of this sum.
     std::uint32_t count(int sum) const { return ways(bounds_.height, sum)[0]; }
@@ -57,7 +55,7 @@ class ProfileSpace {
     // The profile number `index` of this sum.
     Profile profile(int sum, std::uint32_t index) const;
 
-    // What bytes() of such a space would be, without making one.
+    // What such a space takes.
     static std::uint64_t bytes_of(int height, int columns, int most_sum);
 
     // Number of profiles of these sums, rounded, in little memory.
@@ -65,7 +63,6 @@ class ProfileSpace {
 
   private:
     ProfileBounds bounds_;
-    int most_sum_;
     std::size_t sums_, stride_;
     std::vector<std::uint32_t> ways_;
 };

@@ -27,25 +27,28 @@ inline OpenRow open_row(const Profile& profile, int height) {
 
 // Calls visit(coefficient, index) for every way to take `take` more ones that leaves a profile of
 // the space below: how many choices of columns do so, and which profile among those of its sum.
-// The order is always the same.
+// Stops as soon as a visit returns true. The order is always the same.
 template <class Coefficient, class Visit>
 class Takings {
   public:
     Takings(const ProfileSpace& below, const Binomials<Coefficient>& binomials, const OpenRow& row,
             Visit& visit)
         : below_(below), binomials_(binomials), row_(row), visit_(visit) {
+        free_up_to_[0] = 0;
         for (int v = 1; v <= below.bounds().height; ++v)
             free_up_to_[v] = free_up_to_[v - 1] + row.free.at_least[v];
     }
 
-    void visit_all(int sum_below, int take) {
+    // Returns whether a visit stopped it.
+    bool visit_all(int sum_below, int take) {
         const int height = below_.bounds().height;
-        if (take > free_up_to_[height]) return;
-        if (height == 0)
-            visit_(Coefficient{1}, 0U);
-        else
-            step(height, 0, sum_below, take, Coefficient{1}, 0U);
+        if (take > free_up_to_[height]) return false;
+        if (height == 0) return visit_(Coefficient{1}, 0U);
+        return step(height, 0, sum_below, take, Coefficient{1}, 0U);
     }
+
+    // How many columns of need v are taken, when a visit has stopped it.
+    int taken(int v) const { return taken_[v]; }
 
   private:
     struct Range {
@@ -61,42 +64,50 @@ class Takings {
                 std::min<int>({take, row_.free.at_least[v], at_least - bounds.low.at_least[v]})};
     }
 
-    void step(int v, int above, int sum, int take, Coefficient coefficient, std::uint32_t index) {
+    bool step(int v, int above, int sum, int take, Coefficient coefficient, std::uint32_t index) {
         const Range taken = range(v, sum, take);
         const Coefficient* choices = binomials_.row(row_.free.at_least[v]);
         if (v == 1) {
-            if (taken.least <= take && take <= taken.most)
-                visit_(coefficient * choices[take], index);
-            return;
+            taken_[1] = take;
+            return taken.least <= take && take <= taken.most &&
+                   visit_(coefficient * choices[take], index);
         }
         const std::uint32_t* ways = below_.ways(v, sum);
         if (v == 2) return last_two(taken, take, coefficient, index + ways[above], ways);
         for (int t = taken.least; t <= taken.most; ++t) {
             const int a = row_.profile.at_least[v] - t;
-            step(v - 1, a, sum - a, take - t, coefficient * choices[t],
-                 index + ways[above] - ways[a]);
+            taken_[v] = t;
+            if (step(v - 1, a, sum - a, take - t, coefficient * choices[t],
+                     index + ways[above] - ways[a]))
+                return true;
         }
+        return false;
     }
 
     // What is left to take comes from columns of need 1.
-    void last_two(Range taken, int take, Coefficient coefficient, std::uint32_t index,
+    bool last_two(Range taken, int take, Coefficient coefficient, std::uint32_t index,
                   const std::uint32_t* ways) {
         const ProfileBounds& bounds = below_.bounds();
-        const int at_least = row_.profile.at_least[1];
-        taken.least = std::max(taken.least, take - (at_least - bounds.low.at_least[1]));
-        taken.most = std::min(taken.most, take - (at_least - bounds.high.at_least[1]));
+        const int ones_at_least = row_.profile.at_least[1];
+        const int twos_at_least = row_.profile.at_least[2];
+        taken.least = std::max(taken.least, take - (ones_at_least - bounds.low.at_least[1]));
+        taken.most = std::min(taken.most, take - (ones_at_least - bounds.high.at_least[1]));
         const Coefficient* twos = binomials_.row(row_.free.at_least[2]);
         const Coefficient* ones = binomials_.row(row_.free.at_least[1]);
         for (int t = taken.least; t <= taken.most; ++t)
-            visit_(coefficient * twos[t] * ones[take - t],
-                   index - ways[row_.profile.at_least[2] - t]);
+            if (visit_(coefficient * twos[t] * ones[take - t], index - ways[twos_at_least - t])) {
+                taken_[2] = t;
+                taken_[1] = take - t;
+                return true;
+            }
+        return false;
     }
 
     const ProfileSpace& below_;
     const Binomials<Coefficient>& binomials_;
     const OpenRow& row_;
     Visit& visit_;
-    std::array<int, kMaxMarginSide + 1> free_up_to_{};
+    std::array<int, kMaxMarginSide + 1> free_up_to_, taken_;
 };
 
 }  // namespace tnm

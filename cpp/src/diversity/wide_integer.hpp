@@ -1,6 +1,7 @@
 // Arithmetic on non-negative integers of several 64-bit limbs, least significant first.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -58,5 +59,44 @@ inline void subtract(std::uint64_t* a, const std::uint64_t* b, int limbs) {
                  static_cast<std::uint64_t>(difference < borrow);
     }
 }
+
+// target -= value * factor if that is not negative; returns whether it was done. `target` has one
+// limb more than `value`, and for a factor of 128 bits two more.
+template <int kLimbs>
+inline bool subtract_product(std::uint64_t* target, const std::uint64_t* value, int limbs,
+                             std::uint64_t factor) {
+    const int count = kLimbs > 0 ? kLimbs : limbs;
+    std::array<std::uint64_t, (kLimbs > 0 ? kLimbs : kMaxLimbs + kSpareLimbs)> rest;
+    std::uint64_t carry = 0, borrow = 0;
+    for (int i = 0; i < count; ++i) {
+        const Uint128 product = static_cast<Uint128>(value[i]) * factor + carry;
+        carry = static_cast<std::uint64_t>(product >> 64);
+        const Uint128 difference =
+            static_cast<Uint128>(target[i]) - static_cast<std::uint64_t>(product) - borrow;
+        rest[i] = static_cast<std::uint64_t>(difference);
+        borrow = static_cast<std::uint64_t>(difference >> 64) & 1U;
+    }
+    const Uint128 last = static_cast<Uint128>(target[count]) - carry - borrow;
+    if (last >> 64 != 0) return false;
+    std::copy_n(rest.begin(), count, target);
+    target[count] = static_cast<std::uint64_t>(last);
+    return true;
+}
+
+template <int kLimbs>
+inline bool subtract_product(std::uint64_t* target, const std::uint64_t* value, int limbs,
+                             Uint128 factor) {
+    const int count = kLimbs > 0 ? kLimbs : limbs;
+    WideBuffer product;
+    std::fill_n(product.begin(), count + kSpareLimbs, 0U);
+    add_product<kLimbs>(product.data(), value, limbs, factor);
+    if (is_less(target, product.data(), count + 2)) return false;
+    subtract(target, product.data(), count + 2);
+    return true;
+}
+
+// Replaces `number` by its remainder modulo `value`, and returns the quotient, which must fit.
+// `number` has two limbs more than `value`; `value` is not zero.
+Uint128 divide(std::uint64_t* number, const std::uint64_t* value, int limbs);
 
 }  // namespace tnm

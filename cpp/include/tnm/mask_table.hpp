@@ -1,0 +1,54 @@
+// All masks of one tile, numbered in canonical order: from mask to number and back.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "tnm/execution.hpp"
+#include "tnm/margin_count.hpp"
+#include "tnm/pattern.hpp"
+#include "tnm/status.hpp"
+
+namespace tnm {
+
+// Canonical order is the lexicographic order of the masks read in row-major order, dropped before
+// kept. A table never changes once it is built, so that any number of threads may use it.
+class MaskTable {
+  public:
+    static Status build(const Pattern& pattern, TableMemory& memory,
+                        std::unique_ptr<MaskTable>& table, const Execution& execution);
+    ~MaskTable();
+    MaskTable(const MaskTable&) = delete;
+    MaskTable& operator=(const MaskTable&) = delete;
+
+    const Pattern& pattern() const;
+    // Memory that the table takes.
+    std::uint64_t bytes() const;
+    // Number of masks; total().size() is the number of limbs of an index.
+    const BigCount& total() const;
+
+    // `indices` holds total().size() limbs an index, least significant first; `masks` m x m bytes a
+    // mask, 0 or 1. Indices must be below total().
+    Status unrank(const std::uint64_t* indices, std::int64_t count, std::uint8_t* masks,
+                  const Execution& execution) const;
+
+    // As unrank, in another order that is not specified but the same everywhere, and quicker:
+    // numbers drawn uniformly below total() give masks drawn uniformly.
+    Status sample(const std::uint64_t* draws, std::int64_t count, std::uint8_t* masks,
+                  const Execution& execution) const;
+
+    // The masks must keep exactly n in each row and column.
+    Status rank(const std::uint8_t* masks, std::int64_t count, std::uint64_t* indices,
+                const Execution& execution) const;
+
+  private:
+    struct State;
+    explicit MaskTable(std::unique_ptr<const State> state);
+    template <class Make>
+    Status make_masks(const std::uint64_t* indices, std::int64_t count, std::uint8_t* masks,
+                      const Execution& execution, Make&& make) const;
+
+    std::unique_ptr<const State> state_;
+};
+
+}  // namespace tnm
