@@ -87,7 +87,7 @@ void estimate(ResidueClass& part, const RegularMargins& m, int roots) {
         part.evaluations += pairs;
         part.operations += pairs * (length + power + 6.0);
         part.operations += lefts * (30.0 + 8.0 * length);
-        part.operations += rights * (30.0 + 50.0 * length);
+        part.operations += rights * (30.0 + 100.0 * length);
         part.table_vectors += rights * (length + 1);
     }
 }

@@ -43,7 +43,7 @@ class PredictedCost:
 
 
 def predicted_cost(n: int, m: int) -> PredictedCost:
-    """Predict the CPU time of ``mask_diversity(n, m)``, usually within 20 %.
+    """Predict the CPU time of ``mask_diversity(n, m)``, within about 20 % from 0.1 s on.
 
     The number of operations is known; how long one takes is measured once in each process, in
     about 20 milliseconds.
