@@ -181,6 +181,18 @@ def test_stopped_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert [path.name for path in tmp_path.iterdir()] == ["count.json"]
 
 
+def test_a_place_that_cannot_be_written_shows_at_once(tmp_path: Path) -> None:
+    shares: list[float] = []
+    with pytest.raises(OSError, match="none"):
+        tnm.mask_diversity(
+            11, 22, checkpoint=tmp_path / "none" / "count.json", progress=shares.append
+        )
+    assert shares == []
+    with pytest.raises(diversity.CheckpointMismatchError, match="not a checkpoint"):
+        tnm.mask_diversity(6, 12, checkpoint=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     file = tmp_path / "count.json"

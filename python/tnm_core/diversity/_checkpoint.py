@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -31,10 +32,17 @@ class CountState:
 
 def save(path: str | os.PathLike[str], state: CountState) -> None:
     """Replace the file at once; it is never half written."""
-    from tnm_core.checkpoint.transaction import FileTransaction  # which imports this package
-
-    with FileTransaction() as transaction:
-        transaction.open(Path(path)).write(json.dumps(asdict(state), indent=1).encode() + b"\n")
+    file = Path(path)
+    temporary = file.with_name(f".{file.name[:100]}.{secrets.token_hex(6)}.tmp")
+    try:
+        with temporary.open("xb") as target:
+            target.write(json.dumps(asdict(state), indent=1).encode() + b"\n")
+            target.flush()
+            os.fsync(target.fileno())
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def load(path: str | os.PathLike[str], fresh: CountState) -> CountState:

@@ -45,6 +45,7 @@ def count_regular(
     state = CountState(margins, counter.primes, [[0] * _GROUP for _ in range(groups)])
     if checkpoint is not None:
         state = _checkpoint.load(checkpoint, state)
+        _checkpoint.save(checkpoint, state)  # what cannot be written shows now, not in an hour
     state = _Run(counter, state, threads, progress, checkpoint).finish()
     return _assemble(counter, state)
 
