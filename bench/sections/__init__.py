@@ -7,6 +7,7 @@ from bench.sections import (
     ceilings,
     certificate,
     distributions,
+    diversity,
     dtypes,
     enumeration,
     hard_peers,
@@ -36,6 +37,7 @@ SECTIONS: tuple[Section, ...] = (
     certificate.SECTION,
     small_call.SECTION,
     enumeration.SECTION,
+    diversity.SECTION,
 )
 
 __all__ = ["SECTIONS", "Section"]

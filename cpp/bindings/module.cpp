@@ -7,6 +7,7 @@ PYBIND11_MODULE(_core, module) {
     register_transposable(module);
     register_rowwise(module);
     register_count(module);
+    register_regular_count(module);
     register_compress(module);
     register_margins(module);
     register_mask_table(module);

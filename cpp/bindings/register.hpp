@@ -6,6 +6,7 @@
 void register_transposable(pybind11::module_& module);
 void register_rowwise(pybind11::module_& module);
 void register_count(pybind11::module_& module);
+void register_regular_count(pybind11::module_& module);
 void register_compress(pybind11::module_& module);
 void register_margins(pybind11::module_& module);
 void register_mask_table(pybind11::module_& module);

@@ -11,6 +11,7 @@ from tnm_core._build import __version__, build_info
 from tnm_core.certificate import Certificate
 from tnm_core.check import MaskReport, Violation, check_mask, is_transposable
 from tnm_core.compression import Compressed, compress, decompress
+from tnm_core.diversity import mask_diversity
 from tnm_core.enumeration import decode_masks, encode_masks, enumerate_masks
 from tnm_core.masks import nm_mask, transposable_mask
 from tnm_core.ranking import rank_mask, unrank_mask
@@ -30,6 +31,7 @@ __all__ = [
     "encode_masks",
     "enumerate_masks",
     "is_transposable",
+    "mask_diversity",
     "nm_mask",
     "rank_mask",
     "sample_masks",

@@ -8,6 +8,7 @@ import typer
 
 import tnm_core as tnm
 from tnm_core.cli.check import check
+from tnm_core.cli.diversity import diversity
 from tnm_core.cli.inspect import inspect
 from tnm_core.cli.plot import plot_app
 from tnm_core.cli.prune import prune
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command()(prune)
 app.command()(check)
 app.command()(inspect)
+app.command()(diversity)
 app.add_typer(plot_app, name="plot")
 
 

@@ -81,6 +81,28 @@ def progress_bar(total: int) -> Iterator[Callable[[str, int], None]]:
         yield advance
 
 
+@contextmanager
+def share_bar(title: str) -> Iterator[Callable[[float], None]]:
+    """Show the share that is done on stderr, if that is a terminal; yields ``update(share)``."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn("{task.percentage:>5.1f} %"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not (console.is_terminal and sys.stderr.isatty()),
+    )
+    with bar:
+        task = bar.add_task(title, total=1.0)
+
+        def update(share: float) -> None:
+            bar.update(task, completed=share)
+
+        yield update
+
+
 def _shorten(name: str, width: int = 36) -> str:
     name = printable(name)
     return name if len(name) <= width else "..." + name[3 - width :]

@@ -1,4 +1,4 @@
-"""``tnm plot``: pictures of masks and of retained scores."""
+"""``tnm plot``: pictures of masks, of retained scores and of mask diversity."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _PICTURES = (".png", ".svg", ".pdf")
 
-plot_app = typer.Typer(help="Draw masks and retained scores.", rich_markup_mode="markdown")
+plot_app = typer.Typer(
+    help="Draw masks, retained scores, mask diversity.", rich_markup_mode="markdown"
+)
 
 _Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="PNG", help="The picture: .png, .svg or .pdf.")
@@ -92,14 +94,38 @@ def plot_retained_command(
     _save(figure, output)
 
 
+@plot_app.command("diversity")
+def plot_diversity_command(
+    output: _Output,
+    max_seconds: Annotated[
+        float,
+        typer.Option(min=0, help="For one pattern; longer counts are drawn by their estimate."),
+    ] = 5,
+    largest_m: Annotated[int, typer.Option(min=4, max=options.MAX_M, help="Up to which M.")] = 64,
+) -> None:
+    """Draw how many masks constraints allow, per weight, against M.
+
+    Without an input file: the numbers are counted for the picture.
+    """
+    _require_matplotlib()
+    _check_picture(output)
+    from tnm_core.diversity_plot import plot_diversity
+
+    _save(plot_diversity(largest_m=largest_m, max_seconds=max_seconds), output)
+
+
 def _plots() -> Any:
+    _require_matplotlib()
+    from tnm_core import plots
+
+    return plots
+
+
+def _require_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         raise CommandError('pictures need matplotlib: pip install "tnm_core[plot]"') from None
-    from tnm_core import plots
-
-    return plots
 
 
 def _check_picture(output: Path) -> None:
