@@ -1,0 +1,128 @@
+"""How the weight of a layer is read as matrices, and why some weights are not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from tnm_core._arguments import Method, Score
+from tnm_core.check import Violation, check_mask
+from tnm_core.torch._shards import is_sharded, local_values
+from tnm_core.torch.tensor_masks import transposable_mask
+
+__all__ = ["Layout", "ScoreLike", "layout_of", "retained_score", "scores_of"]
+
+# How kept entries are valued: by name, or by a function of a layer's name and weight.
+ScoreLike = Score | Callable[[str, torch.Tensor], torch.Tensor]
+
+_CONVOLUTIONS = (
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The first two axes of a weight are the matrix; other axes (kernel positions) are a batch.
+
+    A grouped convolution has a matrix for each of its groups of rows.
+    """
+
+    groups: int = 1
+
+    def solve(
+        self,
+        scores: torch.Tensor,
+        n: int,
+        m: int,
+        *,
+        method: Method = "optimal",
+        threads: int | None = None,
+    ) -> torch.Tensor:
+        """Find the mask of a weight from the scores of its entries."""
+
+        def solve(scores: torch.Tensor, axes: tuple[int, int]) -> torch.Tensor:
+            return transposable_mask(
+                scores, n, m, method=method, score="identity", axes=axes, threads=threads
+            )
+
+        if not self._splits_tiles(scores, m):
+            return solve(scores, (0, 1))
+        if is_sharded(scores):
+            raise ValueError(
+                f"{self.groups} groups of {scores.shape[0] // self.groups} rows are sharded, "
+                f"expected groups of a multiple of m = {m} rows; exclude the layer"
+            )
+        return solve(scores.unflatten(0, (self.groups, -1)), (1, 2)).flatten(0, 1)
+
+    def violation(self, mask: torch.Tensor, n: int, m: int) -> Violation | None:
+        """Where a mask breaks the pattern; its index is that of the weight's matrices."""
+        axes = (0, 1)
+        if self._splits_tiles(mask, m):
+            mask, axes = mask.unflatten(0, (self.groups, -1)), (1, 2)
+        return check_mask(mask.detach().cpu().movedim(axes, (-2, -1)).numpy(), n, m).violation
+
+    def _splits_tiles(self, weight: torch.Tensor, m: int) -> bool:
+        """Whether groups end within tiles."""
+        return self.groups > 1 and weight.shape[0] // self.groups % m != 0
+
+
+def layout_of(module: nn.Module, weight: torch.Tensor, m: int) -> Layout | str:
+    """How to read a layer's weight, or the reason not to."""
+    if weight.ndim < 2:
+        return f"its weight has {weight.ndim} axes, expected at least 2"
+    rows, columns = weight.shape[:2]
+    if isinstance(module, _CONVOLUTIONS):
+        groups = module.groups
+        transposed = module.transposed
+        names = ("input", "output") if transposed else ("output", "input")
+        for name, size in zip(names, (rows // groups, columns), strict=True):
+            if size < m:
+                a_group = f" in each of {groups} groups" if groups > 1 else ""
+                return f"{size} {name} channels{a_group} < m = {m}"
+        return Layout(groups)
+    if weight.ndim != 2:
+        return f"its weight has {weight.ndim} axes and is not that of a convolution"
+    for name, size in (("out_features", rows), ("in_features", columns)):
+        if size < m:
+            return f"{name} {size} < m = {m}"
+    return Layout()
+
+
+def scores_of(name: str, weight: torch.Tensor, score: ScoreLike) -> torch.Tensor:
+    """What entries are worth, as a tensor like the weight (a DTensor for a DTensor)."""
+    weight = weight.detach()
+    if callable(score):
+        with torch.no_grad():
+            scores = score(name, weight)
+        if not isinstance(scores, torch.Tensor):
+            raise TypeError(
+                f"score of layer {name!r} is a {type(scores).__name__}, expected a tensor of "
+                f"shape {tuple(weight.shape)}"
+            )
+        if scores.shape != weight.shape or is_sharded(scores) != is_sharded(weight):
+            raise ValueError(
+                f"score of layer {name!r} has shape {tuple(scores.shape)}, expected that of the "
+                f"weight, {tuple(weight.shape)}, as a {type(weight).__name__}"
+            )
+        return scores.detach()
+    if score == "identity":
+        return weight
+    if score == "square":
+        # Squares of float32 overflow or vanish where those of float64 do not.
+        return weight.to(torch.float64).square()
+    return weight.abs()
+
+
+def retained_score(scores: torch.Tensor, mask: torch.Tensor) -> tuple[float, float]:
+    """Sum of the kept scores and of all scores, of what lies here."""
+    values = local_values(scores).to(torch.float64)
+    kept = torch.where(local_values(mask), values, 0.0).sum()
+    return float(kept), float(values.sum())
