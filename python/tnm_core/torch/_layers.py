@@ -10,10 +10,10 @@ from torch import nn
 
 from tnm_core._arguments import Method, Score
 from tnm_core.check import Violation, check_mask
-from tnm_core.torch._shards import is_sharded, local_values
+from tnm_core.torch._shards import is_sharded, local_values, sum_over_shards
 from tnm_core.torch.tensor_masks import transposable_mask
 
-__all__ = ["Layout", "ScoreLike", "layout_of", "retained_score", "scores_of"]
+__all__ = ["Layout", "ScoreLike", "layout_of", "score_sums", "scores_of"]
 
 # How kept entries are valued: by name, or by a function of a layer's name and weight.
 ScoreLike = Score | Callable[[str, torch.Tensor], torch.Tensor]
@@ -60,14 +60,17 @@ class Layout:
                 f"{self.groups} groups of {scores.shape[0] // self.groups} rows are sharded, "
                 f"expected groups of a multiple of m = {m} rows; exclude the layer"
             )
-        return solve(scores.unflatten(0, (self.groups, -1)), (1, 2)).flatten(0, 1)
+        return solve(self._by_group(scores), (1, 2)).flatten(0, 1)
 
     def violation(self, mask: torch.Tensor, n: int, m: int) -> Violation | None:
         """Where a mask breaks the pattern; its index is that of the weight's matrices."""
         axes = (0, 1)
         if self._splits_tiles(mask, m):
-            mask, axes = mask.unflatten(0, (self.groups, -1)), (1, 2)
+            mask, axes = self._by_group(mask), (1, 2)
         return check_mask(mask.detach().cpu().movedim(axes, (-2, -1)).numpy(), n, m).violation
+
+    def _by_group(self, weight: torch.Tensor) -> torch.Tensor:
+        return weight.reshape(self.groups, -1, *weight.shape[1:])
 
     def _splits_tiles(self, weight: torch.Tensor, m: int) -> bool:
         """Whether groups end within tiles."""
@@ -121,8 +124,8 @@ def scores_of(name: str, weight: torch.Tensor, score: ScoreLike) -> torch.Tensor
     return weight.abs()
 
 
-def retained_score(scores: torch.Tensor, mask: torch.Tensor) -> tuple[float, float]:
-    """Sum of the kept scores and of all scores, of what lies here."""
+def score_sums(scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Sums of the kept scores and of all scores, in float64, of the whole tensor."""
     values = local_values(scores).to(torch.float64)
-    kept = torch.where(local_values(mask), values, 0.0).sum()
-    return float(kept), float(values.sum())
+    kept = torch.where(local_values(mask), values, 0.0)
+    return sum_over_shards(torch.stack((kept.sum(), values.sum())), scores)

@@ -2,8 +2,8 @@
 
 Two kinds of layers have one: those that `sparsify_` gave a parametrisation, and modules whose class
 says ``tnm_masked_weight = True`` and that offer ``weight`` (the dense Parameter), ``mask`` (a
-persistent bool buffer of its shape), ``n``, ``m``, ``set_mask(mask)`` and ``repack()``, which must
-be called when the weight has changed.
+persistent bool buffer of its shape), ``n``, ``m``, ``masked_gradient`` (whether gradients of pruned
+entries are zero), ``set_mask(mask)`` and ``repack()``, to be called when the weight has changed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,15 @@ __all__ = ["MaskedWeight", "masked_weights", "unwrap"]
 
 
 class MaskedWeight(ABC):
-    """A layer's dense weight and its mask."""
+    """A layer's dense weight and its mask.
+
+    Attributes
+    ----------
+    is_flexible : bool
+        Whether the pattern can change, and the layer can be dense, fade and decay in backward.
+    """
+
+    is_flexible = True
 
     def __init__(self, name: str, module: nn.Module) -> None:
         self.name = name
@@ -67,6 +75,11 @@ class MaskedWeight(ABC):
     @abstractmethod
     def set_mode(self, mode: Mode, leak: float = 0.0) -> None:
         """Choose what the layer sees of its weight and which gradients pass."""
+
+    @property
+    @abstractmethod
+    def mode(self) -> Mode:
+        """What `set_mode` chose."""
 
     @abstractmethod
     def set_backward_decay(self, decay: float) -> None:
@@ -119,6 +132,11 @@ class ParametrizedWeight(MaskedWeight):
         self.masked.mode = mode
         self.masked.leak.fill_(leak)
 
+    @property
+    def mode(self) -> Mode:
+        """What `set_mode` chose."""
+        return self.masked.mode
+
     def set_backward_decay(self, decay: float) -> None:
         """Add decay * weight to the gradient of pruned entries in every backward pass."""
         self.masked.backward_decay = decay
@@ -128,7 +146,9 @@ class ParametrizedWeight(MaskedWeight):
 
 
 class PackedWeight(MaskedWeight):
-    """The weight of a module that keeps packed forms of it."""
+    """The weight of a module that keeps packed forms of it, all of one pattern."""
+
+    is_flexible = False
 
     # Any, because such modules are known by what they offer and not by their class.
     @property
@@ -156,30 +176,21 @@ class PackedWeight(MaskedWeight):
         return Layout()
 
     def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
-        """Replace the mask; the pattern is fixed."""
-        if pattern is not None and pattern != self.pattern:
-            raise ValueError(
-                f"layer {self.name!r} is a {type(self.module).__name__}, expected its own pattern "
-                f"{self.pattern} instead of {pattern}; use sparsify_ to train with a schedule"
-            )
+        """Replace the mask."""
         self._layer.set_mask(mask)
 
     def set_mode(self, mode: Mode, leak: float = 0.0) -> None:
-        """Choose which gradients pass; such layers cannot show anything but the masked weight."""
-        if mode not in ("masked", "straight_through"):
-            raise ValueError(
-                f"layer {self.name!r} is a {type(self.module).__name__}, expected no dense or "
-                "fading steps; use sparsify_ to train with them and convert the layer afterwards"
-            )
+        """Choose which gradients pass."""
         self._layer.masked_gradient = mode == "masked"
 
+    @property
+    def mode(self) -> Mode:
+        """What `set_mode` chose."""
+        return "masked" if self._layer.masked_gradient else "straight_through"
+
     def set_backward_decay(self, decay: float) -> None:
-        """Refuse, unless it is zero: such layers compute their own gradients."""
-        if decay:
-            raise ValueError(
-                f"layer {self.name!r} is a {type(self.module).__name__}, expected SRSTE with "
-                "form='gradient' or form='decoupled' instead of form='backward'"
-            )
+        """Such layers compute their own gradients."""
+        raise NotImplementedError("is_flexible tells")
 
     def after_step(self) -> None:
         """Pack the weight anew."""

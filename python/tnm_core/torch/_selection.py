@@ -80,9 +80,12 @@ def candidates(
         if _axes(weight) < 2 and not isinstance(module, layers):
             continue
         shape = () if isinstance(weight, UninitializedParameter) else tuple(weight.shape)
-        reason = _why_not(name, module, kind, include, exclude, layers)
-        reason = reason or _why_not_this_weight(module, weight, users)
-        yield Candidate(name, module, kind, shape, reason or layout_of(module, weight, m))
+        verdict = (
+            _why_not(name, module, kind, include, exclude, layers)
+            or _why_not_this_weight(module, weight, users)
+            or layout_of(module, weight, m)
+        )
+        yield Candidate(name, module, kind, shape, verdict)
 
 
 def _why_not(

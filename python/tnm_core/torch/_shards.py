@@ -17,6 +17,7 @@ __all__ = [
     "local_values",
     "mask_like",
     "require_cuts_between_tiles",
+    "sum_over_shards",
 ]
 
 
@@ -64,6 +65,16 @@ def mask_like(local: torch.Tensor, like: DTensor) -> DTensor:
 def gather_mask(mask: torch.Tensor) -> torch.Tensor:
     """Return the whole mask, on every rank; a collective if the mask is sharded."""
     return mask.full_tensor() if is_sharded(mask) else mask
+
+
+def sum_over_shards(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Add up what each rank found for its shard of `like`; a collective if that is sharded."""
+    if not is_sharded(like):
+        return values
+    from torch.distributed.tensor import DTensor, Partial, Replicate
+
+    placements = [Partial() if one.is_shard() else Replicate() for one in like.placements]
+    return DTensor.from_local(values, like.device_mesh, placements, run_check=False).full_tensor()
 
 
 def require_cuts_between_tiles(tensor: DTensor, m: int, axes: tuple[int, int]) -> None:

@@ -27,22 +27,19 @@ def solve_on_device(
     def solve(piece: torch.Tensor) -> torch.Tensor:
         return solve_on_host(piece, n, m, method, score, threads)
 
-    if tensor.device.type != "cuda":
+    if tensor.device.type != "cuda" or not all_finite(tensor, score):
+        # In one piece, so that the error names the first score that is not finite.
         return solve(tensor.cpu()).to(tensor.device)
     if (n, m, method) == (2, 4, "optimal") and tensor.dtype != torch.uint64:
-        mask = solve_two_of_four(tensor, score, solve)
-        # Not all scores are finite if it is None: the host names the first one that is not.
-        return solve(tensor.cpu()).to(tensor.device) if mask is None else mask
-    if not _all_finite(tensor, score):
-        return solve(tensor.cpu()).to(tensor.device)
+        return solve_two_of_four(tensor, score, solve)
     return solve_through_host(tensor, m, solve)
 
 
-def solve_two_of_four(tensor: torch.Tensor, score: Score, solve: Solve) -> torch.Tensor | None:
-    """Full tiles where they lie, the edges on the host; None if a score is not finite."""
+def solve_two_of_four(tensor: torch.Tensor, score: Score, solve: Solve) -> torch.Tensor:
+    """Full tiles where they lie, the edges on the host."""
     rows, columns = (size // 4 * 4 for size in tensor.shape[-2:])
     full = two_of_four_mask(tensor[..., :rows, :columns], score)
-    if full is None or full.shape == tensor.shape:
+    if full.shape == tensor.shape:
         return full
     mask = torch.empty(tensor.shape, dtype=torch.bool, device=tensor.device)
     mask[..., :rows, :columns] = full
@@ -50,6 +47,18 @@ def solve_two_of_four(tensor: torch.Tensor, score: Score, solve: Solve) -> torch
         if tensor[edge].numel():
             mask[edge] = solve(tensor[edge].cpu()).to(tensor.device)
     return mask
+
+
+def all_finite(tensor: torch.Tensor, score: Score) -> bool:
+    """Whether no score is NaN or infinite."""
+    if not tensor.is_floating_point():
+        return True
+    values = tensor.detach()
+    if values.dtype == torch.float64 and score == "square":
+        values = values.square()
+    elif values.itemsize == 1:
+        values = values.to(torch.float32)
+    return bool(values.isfinite().all())
 
 
 def solve_through_host(tensor: torch.Tensor, m: int, solve: Solve) -> torch.Tensor:
@@ -61,7 +70,7 @@ def solve_through_host(tensor: torch.Tensor, m: int, solve: Solve) -> torch.Tens
     device = tensor.device
     mask = torch.empty(tensor.shape, dtype=torch.bool, device=device)
     current = torch.cuda.current_stream(device)
-    stream = torch.cuda.Stream(device)
+    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
     stream.wait_stream(current)
     with torch.cuda.stream(stream):
         pending: list[tuple[Index, torch.Tensor, torch.cuda.Event]] = []
@@ -77,13 +86,11 @@ def solve_through_host(tensor: torch.Tensor, m: int, solve: Solve) -> torch.Tens
     return mask
 
 
-def _fetch(
-    piece: torch.Tensor, stream: torch.cuda.Stream
-) -> tuple[torch.Tensor, torch.cuda.Event]:
+def _fetch(piece: torch.Tensor, stream: torch.cuda.Stream) -> tuple[torch.Tensor, torch.cuda.Event]:
     source = piece.detach().contiguous()
     host = torch.empty(source.shape, dtype=source.dtype, pin_memory=True)
     host.copy_(source, non_blocking=True)
-    arrived = torch.cuda.Event()
+    arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
     arrived.record(stream)
     return host, arrived
 
@@ -96,11 +103,3 @@ def _finish(
     here, host, arrived = job
     arrived.synchronize()
     mask[here].copy_(solve(host).pin_memory(), non_blocking=True)
-
-
-def _all_finite(tensor: torch.Tensor, score: Score) -> bool:
-    if not tensor.is_floating_point():
-        return True
-    values = tensor.detach()
-    values = values.to(torch.float64).square() if score == "square" else values
-    return bool(values.isfinite().all())

@@ -47,9 +47,7 @@ def masks(model: nn.Module) -> dict[str, torch.Tensor]:
     return {weight.name: weight.mask.detach().clone() for weight in masked_weights(model)}
 
 
-def load_masks(
-    model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.bool_]]
-) -> None:
+def load_masks(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.bool_]]) -> None:
     """Replace the masks of a model's sparse layers.
 
     Parameters

@@ -59,7 +59,7 @@ class MaskedParametrization(nn.Module):
             return weight
         mask = self._mask_of(weight)
         if self.backward_decay:
-            weight = _DecayPruned.apply(weight, mask, self.backward_decay)
+            weight = _decay_pruned(weight, mask, self.backward_decay)
         if self.mode == "masked":
             return torch.where(mask, weight, 0.0)
         # What is subtracted is exactly 0 or the weight itself, so nothing is rounded.
@@ -91,17 +91,20 @@ class _DecayPruned(torch.autograd.Function):
     """The identity, with decay * weight added to the gradient of pruned entries."""
 
     @staticmethod
-    def forward(
-        ctx: Any, weight: torch.Tensor, mask: torch.Tensor, decay: float
-    ) -> torch.Tensor:
+    def forward(ctx: Any, weight: torch.Tensor, mask: torch.Tensor, decay: float) -> torch.Tensor:
         ctx.save_for_backward(weight, mask)
         ctx.decay = decay
         return weight.view_as(weight)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         weight, mask = ctx.saved_tensors
         return gradient + torch.where(mask, 0.0, weight) * ctx.decay, None, None
+
+
+def _decay_pruned(weight: torch.Tensor, mask: torch.Tensor, decay: float) -> torch.Tensor:
+    same: torch.Tensor = _DecayPruned.apply(weight, mask, decay)  # type: ignore[no-untyped-call]
+    return same
 
 
 def masked_parametrization(module: nn.Module) -> MaskedParametrization | None:
@@ -126,7 +129,7 @@ def _parametrize(module: nn.Module, masked: MaskedParametrization) -> None:
     training = module.training
     # Shape and dtype are the weight's by construction; the check would run the forward.
     parametrize.register_parametrization(module, "weight", masked, unsafe=True)
-    module.parametrizations.train(training)  # type: ignore[union-attr]
+    cast(nn.Module, module.parametrizations).train(training)
     # torch makes a class for this module alone, and one that refuses to be pickled.
     type(module).__reduce_ex__ = _reduce  # type: ignore[assignment, method-assign]
 

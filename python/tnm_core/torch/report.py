@@ -9,6 +9,9 @@ from typing import Any
 __all__ = ["LayerReport", "SparsifyReport"]
 
 
+_HEADER = ("layer", "kind", "shape", "retained", "density", "left alone because")
+
+
 @dataclass(frozen=True)
 class LayerReport:
     """One layer: what was done, or why nothing was.
@@ -80,8 +83,7 @@ class SparsifyReport:
             f"{self.pattern} on {len(self.sparse)} of {len(self.layers)} layers, "
             f"method {self.method}, score {self.score}"
         )
-        rows = [("layer", "kind", "shape", "retained", "density", "left alone because")]
-        rows += [_row(layer) for layer in self.layers]
+        rows = [_HEADER, *map(_row, self.layers)]
         return "\n".join((head, "", *_aligned(rows)))
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from tnm_core import _arguments
 from tnm_core._arguments import Method
-from tnm_core.torch._layers import Layout, ScoreLike, retained_score, scores_of
+from tnm_core.torch._layers import Layout, ScoreLike, score_sums, scores_of
 from tnm_core.torch._masked_weights import unwrap
 from tnm_core.torch._pattern import Pattern, parse_pattern
 from tnm_core.torch._selection import Candidate, Names, Selector, candidates
@@ -162,7 +162,7 @@ def _solve(
         mask = layout.solve(scores, *pattern, method=method, threads=threads)
     except ValueError as error:
         raise ValueError(f"layer {one.name!r}: {error}") from error
-    kept, total = retained_score(scores, mask)
+    kept, total = score_sums(scores, mask).tolist()
     report = LayerReport(
         name=one.name,
         kind=one.kind,
@@ -186,5 +186,3 @@ def _summary(found: list[Candidate]) -> str:
     for one in found:
         counts[str(one.verdict)] = counts.get(str(one.verdict), 0) + 1
     return "; ".join(f"{count} left alone because {why}" for why, count in counts.items())
-
-
