@@ -13,7 +13,7 @@ from tnm_core.check import Violation, check_mask
 from tnm_core.torch._shards import is_sharded, local_values, sum_over_shards
 from tnm_core.torch.tensor_masks import transposable_mask
 
-__all__ = ["Layout", "ScoreLike", "layout_of", "score_sums", "scores_of"]
+__all__ = ["Layout", "ScoreLike", "layout_of", "score_sums", "values_of"]
 
 # How kept entries are valued: by name, or by a function of a layer's name and weight.
 ScoreLike = Score | Callable[[str, torch.Tensor], torch.Tensor]
@@ -39,28 +39,29 @@ class Layout:
 
     def solve(
         self,
-        scores: torch.Tensor,
+        values: torch.Tensor,
         n: int,
         m: int,
         *,
+        score: Score = "abs",
         method: Method = "optimal",
         threads: int | None = None,
     ) -> torch.Tensor:
-        """Find the mask of a weight from the scores of its entries."""
+        """Find the mask of a weight, or of what its entries are valued by."""
 
-        def solve(scores: torch.Tensor, axes: tuple[int, int]) -> torch.Tensor:
+        def solve(values: torch.Tensor, axes: tuple[int, int]) -> torch.Tensor:
             return transposable_mask(
-                scores, n, m, method=method, score="identity", axes=axes, threads=threads
+                values, n, m, method=method, score=score, axes=axes, threads=threads
             )
 
-        if not self._splits_tiles(scores, m):
-            return solve(scores, (0, 1))
-        if is_sharded(scores):
+        if not self._splits_tiles(values, m):
+            return solve(values, (0, 1))
+        if is_sharded(values):
             raise ValueError(
-                f"{self.groups} groups of {scores.shape[0] // self.groups} rows are sharded, "
+                f"{self.groups} groups of {values.shape[0] // self.groups} rows are sharded, "
                 f"expected groups of a multiple of m = {m} rows; exclude the layer"
             )
-        return solve(self._by_group(scores), (1, 2)).flatten(0, 1)
+        return solve(self._by_group(values), (1, 2)).flatten(0, 1)
 
     def violation(self, mask: torch.Tensor, n: int, m: int) -> Violation | None:
         """Where a mask breaks the pattern; its index is that of the weight's matrices."""
@@ -99,33 +100,30 @@ def layout_of(module: nn.Module, weight: torch.Tensor, m: int) -> Layout | str:
     return Layout()
 
 
-def scores_of(name: str, weight: torch.Tensor, score: ScoreLike) -> torch.Tensor:
-    """What entries are worth, as a tensor like the weight (a DTensor for a DTensor)."""
+def values_of(name: str, weight: torch.Tensor, score: ScoreLike) -> tuple[torch.Tensor, Score]:
+    """Return a tensor like the weight (a DTensor for a DTensor) and how it makes scores."""
     weight = weight.detach()
-    if callable(score):
-        with torch.no_grad():
-            scores = score(name, weight)
-        if not isinstance(scores, torch.Tensor):
-            raise TypeError(
-                f"score of layer {name!r} is a {type(scores).__name__}, expected a tensor of "
-                f"shape {tuple(weight.shape)}"
-            )
-        if scores.shape != weight.shape or is_sharded(scores) != is_sharded(weight):
-            raise ValueError(
-                f"score of layer {name!r} has shape {tuple(scores.shape)}, expected that of the "
-                f"weight, {tuple(weight.shape)}, as a {type(weight).__name__}"
-            )
-        return scores.detach()
-    if score == "identity":
-        return weight
-    if score == "square":
-        # Squares of float32 overflow or vanish where those of float64 do not.
-        return weight.to(torch.float64).square()
-    return weight.abs()
+    if not callable(score):
+        return weight, score
+    with torch.no_grad():
+        scores = score(name, weight)
+    if not isinstance(scores, torch.Tensor):
+        raise TypeError(
+            f"score of layer {name!r} is a {type(scores).__name__}, expected a tensor of "
+            f"shape {tuple(weight.shape)}"
+        )
+    if scores.shape != weight.shape or is_sharded(scores) != is_sharded(weight):
+        raise ValueError(
+            f"score of layer {name!r} has shape {tuple(scores.shape)}, expected that of the "
+            f"weight, {tuple(weight.shape)}, as a {type(weight).__name__}"
+        )
+    return scores.detach(), "identity"
 
 
-def score_sums(scores: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def score_sums(values: torch.Tensor, score: Score, mask: torch.Tensor) -> torch.Tensor:
     """Sums of the kept scores and of all scores, in float64, of the whole tensor."""
-    values = local_values(scores).to(torch.float64)
-    kept = torch.where(local_values(mask), values, 0.0)
-    return sum_over_shards(torch.stack((kept.sum(), values.sum())), scores)
+    scores = local_values(values).to(torch.float64)
+    if score != "identity":
+        scores = scores.abs() if score == "abs" else scores.square()
+    kept = torch.where(local_values(mask), scores, 0.0)
+    return sum_over_shards(torch.stack((kept.sum(), scores.sum())), values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 
@@ -32,7 +33,7 @@ def solve_on_device(
         return solve(tensor.cpu()).to(tensor.device)
     if (n, m, method) == (2, 4, "optimal") and tensor.dtype != torch.uint64:
         return solve_two_of_four(tensor, score, solve)
-    return solve_through_host(tensor, m, solve)
+    return solve_through_host(tensor, m, solve, CudaLane(tensor))
 
 
 def solve_two_of_four(tensor: torch.Tensor, score: Score, solve: Solve) -> torch.Tensor:
@@ -61,45 +62,64 @@ def all_finite(tensor: torch.Tensor, score: Score) -> bool:
     return bool(values.isfinite().all())
 
 
-def solve_through_host(tensor: torch.Tensor, m: int, solve: Solve) -> torch.Tensor:
-    """Pieces travel to pinned memory and back on a stream of their own while others are solved.
+class CudaLane:
+    """Copies on a stream of their own, between a device and pinned memory."""
 
-    Two pieces are under way at a time, so that pinned memory holds at most 2 * PIECE_ENTRIES
-    scores, or two rows of tiles if those are larger.
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._current = torch.cuda.current_stream(tensor.device)
+        self._stream = torch.cuda.Stream(tensor.device)  # type: ignore[no-untyped-call]
+        self._stream.wait_stream(self._current)
+        # Memory that this stream reads must not be given away before it has.
+        tensor.record_stream(self._stream)
+
+    def fetch(self, piece: torch.Tensor) -> tuple[torch.Tensor, Callable[[], None]]:
+        """Begin to copy to the host; the second item waits until it is there."""
+        with torch.cuda.stream(self._stream):
+            source = piece.contiguous()
+            host = torch.empty(source.shape, dtype=source.dtype, pin_memory=True)
+            host.copy_(source, non_blocking=True)
+            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            arrived.record(self._stream)
+        return host, arrived.synchronize
+
+    def deliver(self, host: torch.Tensor, target: torch.Tensor) -> None:
+        """Begin to copy to the device."""
+        with torch.cuda.stream(self._stream):
+            target.copy_(host.pin_memory(), non_blocking=True)
+
+    def close(self) -> None:
+        """Let what follows on the current stream wait for the copies."""
+        self._current.wait_stream(self._stream)
+
+
+class Lane(Protocol):
+    """What `solve_through_host` needs of `CudaLane`."""
+
+    def fetch(self, piece: torch.Tensor) -> tuple[torch.Tensor, Callable[[], None]]: ...
+    def deliver(self, host: torch.Tensor, target: torch.Tensor) -> None: ...
+    def close(self) -> None: ...
+
+
+def solve_through_host(tensor: torch.Tensor, m: int, solve: Solve, lane: Lane) -> torch.Tensor:
+    """Pieces travel to the host and back while others are solved.
+
+    Two are under way at a time, so that pinned memory holds at most 2 * PIECE_ENTRIES scores, or
+    two rows of tiles if those are larger.
     """
-    device = tensor.device
-    mask = torch.empty(tensor.shape, dtype=torch.bool, device=device)
-    current = torch.cuda.current_stream(device)
-    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-    stream.wait_stream(current)
-    with torch.cuda.stream(stream):
-        pending: list[tuple[Index, torch.Tensor, torch.cuda.Event]] = []
-        for here in pieces(tuple(tensor.shape), m, PIECE_ENTRIES):
-            pending.append((here, *_fetch(tensor[here], stream)))
-            if len(pending) == 2:
-                _finish(pending.pop(0), mask, solve)
-        for last in pending:
-            _finish(last, mask, solve)
-    current.wait_stream(stream)
-    mask.record_stream(current)
-    tensor.record_stream(stream)
+    # The lane writes it, but the current stream owns it and waits at the end.
+    mask = torch.empty(tensor.shape, dtype=torch.bool, device=tensor.device)
+    pending: list[tuple[Index, torch.Tensor, Callable[[], None]]] = []
+
+    def finish() -> None:
+        here, host, wait = pending.pop(0)
+        wait()
+        lane.deliver(solve(host), mask[here])
+
+    for here in pieces(tuple(tensor.shape), m, PIECE_ENTRIES):
+        pending.append((here, *lane.fetch(tensor[here])))
+        if len(pending) == 2:
+            finish()
+    while pending:
+        finish()
+    lane.close()
     return mask
-
-
-def _fetch(piece: torch.Tensor, stream: torch.cuda.Stream) -> tuple[torch.Tensor, torch.cuda.Event]:
-    source = piece.detach().contiguous()
-    host = torch.empty(source.shape, dtype=source.dtype, pin_memory=True)
-    host.copy_(source, non_blocking=True)
-    arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    arrived.record(stream)
-    return host, arrived
-
-
-def _finish(
-    job: tuple[Index, torch.Tensor, torch.cuda.Event],
-    mask: torch.Tensor,
-    solve: Solve,
-) -> None:
-    here, host, arrived = job
-    arrived.synchronize()
-    mask[here].copy_(solve(host).pin_memory(), non_blocking=True)

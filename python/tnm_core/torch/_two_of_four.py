@@ -3,7 +3,8 @@
 The closed form of ``docs/algorithm.md``, operation for operation as the compiled core computes it
 in double precision, with its order among ties. Each operation is rounded on its own, so the masks
 agree with the core's bit for bit, ties included. It compares all 90 masks of a tile: three ways to
-pair its rows, and for either pair three classes of two opposite choices.
+pair its rows, and for either pair three classes of two opposite choices. The rare tiles for which
+the core takes another road (negative scores that outweigh all that is kept) take it here, too.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ from __future__ import annotations
 import torch
 
 from tnm_core._arguments import Score
+from tnm_core.torch._host import solve_on_host
 from tnm_core.torch._pieces import pieces
 
 __all__ = ["two_of_four_mask"]
 
 # About a hundred float64 values a tile are alive at once: 2**16 tiles take some 64 MB.
 PIECE_ENTRIES = 16 << 16
+
+_SUMS_MAY_OVERFLOW = 2.0**1000
+_NEXT_TO_NOTHING = 2.0**-19  # twice the core's, for sums in another order
 
 _FIRST = (0, 0, 0, 2, 1, 1)  # the pairs of rows; pair p + 3 is what pair p leaves
 _SECOND = (1, 2, 3, 3, 3, 2)
@@ -33,9 +38,23 @@ def two_of_four_mask(tensor: torch.Tensor, score: Score) -> torch.Tensor:
         piece = _scores(tensor[here], score)
         rows, columns = piece.shape
         tiles = piece.reshape(rows // 4, 4, columns // 4, 4).transpose(1, 2)
-        kept = _mask_of_tiles(tiles.reshape(-1, 4, 4))
+        flat = tiles.reshape(-1, 4, 4)
+        kept = _mask_of_tiles(flat)
+        if score == "identity" or tensor.dtype == torch.float64:
+            _solve_extremes(flat, kept)
         mask[here] = kept.view(tiles.shape).transpose(1, 2).reshape(rows, columns)
     return mask
+
+
+def _solve_extremes(tiles: torch.Tensor, kept: torch.Tensor) -> None:
+    """Leave tiles to the host whose sums overflow, or keep next to nothing of what they drop."""
+    magnitude = tiles.abs()
+    largest = magnitude.amax((1, 2))
+    little = torch.where(kept, magnitude, 0.0).sum((1, 2)) < largest * _NEXT_TO_NOTHING
+    extreme = (largest > _SUMS_MAY_OVERFLOW) | (little & (tiles < 0).any(2).any(1))
+    if bool(extreme.any()):
+        solved = solve_on_host(tiles[extreme].cpu(), 2, 4, "optimal", "identity", None)
+        kept[extreme] = solved.to(kept.device)
 
 
 def _scores(values: torch.Tensor, score: Score) -> torch.Tensor:

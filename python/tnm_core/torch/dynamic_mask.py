@@ -11,7 +11,7 @@ import torch
 from tnm_core import _arguments
 from tnm_core._arguments import Method
 from tnm_core.torch._hooks import MaskOwner
-from tnm_core.torch._layers import ScoreLike, layout_of, scores_of
+from tnm_core.torch._layers import ScoreLike, layout_of, score_sums, values_of
 from tnm_core.torch._masked_weights import MaskedWeight
 from tnm_core.torch._pattern import Pattern
 from tnm_core.torch._shards import gather_mask, is_sharded, require_cuts_between_tiles
@@ -238,17 +238,18 @@ class DynamicMask(MaskOwner):
         pattern = weight.pattern
         if self.schedule is not None:
             pattern = pattern_at(self.schedule, self.steps) or pattern
-        scores = scores_of(weight.name, weight.parameter, self.score)
+        values, score = values_of(weight.name, weight.parameter, self.score)
         try:
-            solved = weight.layout.solve(scores, *pattern, method=self.method, threads=self.threads)
+            solved = weight.layout.solve(
+                values, *pattern, score=score, method=self.method, threads=self.threads
+            )
         except ValueError as error:
             raise ValueError(f"layer {weight.name!r} after {self.steps} steps: {error}") from error
         mask = gather_mask(solved)
         if self._records_statistics:
+            sums = score_sums(values, score, solved)
             self.statistics.append(
-                compare_masks(
-                    self.steps, weight.name, str(pattern), weight.mask, mask, scores, solved
-                )
+                compare_masks(self.steps, weight.name, str(pattern), weight.mask, mask, sums)
             )
         weight.set_mask(mask, pattern)
 

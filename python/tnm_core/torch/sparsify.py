@@ -9,7 +9,7 @@ from torch import nn
 
 from tnm_core import _arguments
 from tnm_core._arguments import Method
-from tnm_core.torch._layers import Layout, ScoreLike, score_sums, scores_of
+from tnm_core.torch._layers import Layout, ScoreLike, score_sums, values_of
 from tnm_core.torch._masked_weights import unwrap
 from tnm_core.torch._pattern import Pattern, parse_pattern
 from tnm_core.torch._selection import Candidate, Names, Selector, candidates
@@ -157,12 +157,12 @@ def _solve(
 ) -> _Solved:
     weight = one.module.weight
     assert isinstance(weight, torch.Tensor)
-    scores = scores_of(one.name, weight, score)
+    values, how = values_of(one.name, weight, score)
     try:
-        mask = layout.solve(scores, *pattern, method=method, threads=threads)
+        mask = layout.solve(values, *pattern, score=how, method=method, threads=threads)
     except ValueError as error:
         raise ValueError(f"layer {one.name!r}: {error}") from error
-    kept, total = score_sums(scores, mask).tolist()
+    kept, total = score_sums(values, how, mask).tolist()
     report = LayerReport(
         name=one.name,
         kind=one.kind,

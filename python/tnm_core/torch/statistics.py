@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import torch
 
-from tnm_core.torch._layers import score_sums
-
 __all__ = ["MaskStatistics"]
 
 
@@ -49,11 +47,10 @@ def compare_masks(
     pattern: str,
     before: torch.Tensor,
     after: torch.Tensor,
-    scores: torch.Tensor,
-    solved: torch.Tensor,
+    score_sums: torch.Tensor,
 ) -> MaskStatistics:
-    """Record a refresh: whole masks before and after, the scores and the mask of their shard."""
-    kept, total = score_sums(scores, solved).tolist()
+    """Record a refresh, given whole masks and the sums of the kept scores and of all."""
+    kept, total = score_sums.tolist()
     sad, count = torch.stack(((before ^ after).sum(), after.sum())).tolist()
     entries = max(after.numel(), 1)
     return MaskStatistics(
