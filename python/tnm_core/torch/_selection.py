@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import cast
 
 import torch
 from torch import nn
@@ -131,9 +132,9 @@ def _why_not_this_weight(
 
 def _weight_of(module: nn.Module) -> torch.Tensor | None:
     if parametrize.is_parametrized(module, "weight"):
-        chain = module.parametrizations["weight"]  # type: ignore[index]
-        original = getattr(chain, "original", None)
-        return original if isinstance(original, torch.Tensor) else None
+        chain = cast(nn.ModuleDict, module.parametrizations)["weight"]
+        if chain.is_tensor:
+            return cast(torch.Tensor, chain.original)
     if isinstance(module, (nn.ParameterList, nn.ParameterDict)):
         return None
     weight = getattr(module, "weight", None)

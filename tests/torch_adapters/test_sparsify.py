@@ -1,0 +1,389 @@
+"""Masks on the layers of a model."""
+
+from __future__ import annotations
+
+import copy
+import io
+import itertools
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tnm_core as tnm
+
+torch = pytest.importorskip("torch")
+
+from tests.torch_adapters.networks import (  # noqa: E402
+    Mixed,
+    dense_weight,
+    mixed_input,
+    perceptron,
+)
+from torch import nn  # noqa: E402
+
+from tnm_core.torch import SparsifyReport, masks, remove_sparsity_, sparsify_  # noqa: E402
+
+LEFT_ALONE = {
+    "stem": "3 input channels < m = 4",
+    "depthwise": "1 output channels in each of 12 groups < m = 4",
+    "up": "ConvTranspose2d is not among layers=",
+    "embedding": "Embedding is not among layers=",
+    "narrow": "out_features 3 < m = 4",
+    "attention.in_proj_weight": "a parameter of MultiheadAttention that is not called weight",
+    "head": "its weight is shared (embedding.weight and head.weight)",
+}
+
+
+def _reasons(report: SparsifyReport) -> dict[str, str | None]:
+    return {layer.name: layer.reason for layer in report.skipped}
+
+
+def test_every_layer_is_reported() -> None:
+    model = Mixed()
+    report = sparsify_(model, "2:4")
+    assert _reasons(report) == LEFT_ALONE
+    sparse = ["conv", "grouped", "hidden", "attention.out_proj"]
+    assert [layer.name for layer in report.sparse] == sparse
+    assert list(masks(model)) == sparse
+    for layer in report.sparse:
+        module = model.get_submodule(layer.name)
+        weight, mask = dense_weight(module).detach(), masks(model)[layer.name]
+        assert layer.pattern == "2:4"
+        assert layer.shape == tuple(weight.shape)
+        assert layer.density == pytest.approx(0.5)
+        retained = float((weight.abs() * mask).sum() / weight.abs().sum())
+        assert layer.retained == pytest.approx(retained, rel=1e-5)
+        assert torch.equal(module.weight, weight * mask)
+
+
+def test_report_as_text_and_as_records() -> None:
+    report = sparsify_(Mixed(), "2:4", score="square")
+    lines = str(report).splitlines()
+    assert lines[0] == "2:4 on 4 of 11 layers, method optimal, score square"
+    assert len(lines) == 3 + len(report.layers)
+    assert lines[3].startswith("stem")
+    assert lines[3].endswith("3 input channels < m = 4")
+    records = report.to_records()
+    assert [record["name"] for record in records] == [layer.name for layer in report.layers]
+    assert all(
+        type(value) in (str, float, tuple, type(None)) for r in records for value in r.values()
+    )
+
+
+def test_linear_masks_are_those_of_the_numpy_api() -> None:
+    for dtype in (torch.float32, torch.float64):
+        model = perceptron(dtype=dtype)
+        weight = model[0].weight.detach().numpy().copy()
+        sparsify_(model, (4, 8))
+        np.testing.assert_array_equal(
+            masks(model)["0"].numpy(), tnm.transposable_mask(weight, 4, 8)
+        )
+
+
+def test_convolutions_are_tiled_per_kernel_position() -> None:
+    for kernel, layer in ((5, nn.Conv1d), ((3, 2), nn.Conv2d), ((1, 2, 3), nn.Conv3d)):
+        model = layer(8, 12, kernel)
+        weight = model.weight.detach().numpy().copy()
+        sparsify_(model, "2:4")
+        mask = masks(model)[""].numpy()
+        for position in itertools.product(*map(range, weight.shape[2:])):
+            here = (slice(None), slice(None), *position)
+            np.testing.assert_array_equal(mask[here], tnm.transposable_mask(weight[here], 2, 4))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 3, 6])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_tiles_stay_within_groups(groups: int, transposed: bool) -> None:
+    layer = nn.ConvTranspose1d if transposed else nn.Conv1d
+    model = layer(24, 36, 3, groups=groups)
+    weight = model.weight.detach().numpy().copy()
+    report = sparsify_(model, "2:4", layers=(layer,))
+    assert not report.skipped
+    mask, rows = masks(model)[""].numpy(), weight.shape[0] // groups
+    for group, position in itertools.product(range(groups), range(3)):
+        here = (slice(group * rows, (group + 1) * rows), slice(None), position)
+        np.testing.assert_array_equal(mask[here], tnm.transposable_mask(weight[here], 2, 4))
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "sparse"),
+    [
+        ("att*", (), ["attention.out_proj"]),
+        (["conv", "hid*"], (), ["conv", "hidden"]),
+        (None, ["conv", "att*"], ["grouped", "hidden"]),
+        (["*"], "*o*", ["hidden"]),
+        (lambda name, module: isinstance(module, nn.Conv2d), "conv", ["grouped"]),
+        (None, lambda name, module: "." in name or name == "hidden", ["conv", "grouped"]),
+    ],
+)
+def test_include_and_exclude(include: Any, exclude: Any, sparse: list[str]) -> None:
+    report = sparsify_(Mixed(), "2:4", include=include, exclude=exclude)
+    assert [layer.name for layer in report.sparse] == sparse
+    assert len(report.layers) == 11
+
+
+def test_a_function_scores() -> None:
+    model = perceptron()
+    seen = []
+
+    def far_from_one(name: str, weight: Any) -> Any:
+        seen.append(name)
+        return (weight - 1).abs()
+
+    weight = model[0].weight.detach().clone()
+    report = sparsify_(model, "2:4", score=far_from_one)
+    assert seen == ["0", "2"]
+    assert report.score == "far_from_one"
+    expected = tnm.transposable_mask((weight - 1).abs().numpy(), 2, 4)
+    np.testing.assert_array_equal(masks(model)["0"].numpy(), expected)
+
+
+def test_other_patterns_for_other_layers() -> None:
+    model = perceptron()
+    sparsify_(model, "2:4", include="0")
+    report = sparsify_(model, "4:8")
+    assert _reasons(report) == {"0": "is 2:4 sparse already"}
+    assert tnm.is_transposable(masks(model)["0"].numpy(), 2, 4)
+    assert tnm.is_transposable(masks(model)["2"].numpy(), 4, 8)
+
+
+def test_one_module_under_two_names_is_one_layer() -> None:
+    layer = nn.Linear(8, 8)
+    report = sparsify_(nn.Sequential(layer, nn.ReLU(), layer), "2:4")
+    assert [one.name for one in report.layers] == ["0"]
+    assert not report.skipped
+
+
+def test_weights_that_cannot_be_masked() -> None:
+    model = nn.Sequential(
+        nn.Linear(8, 8),
+        nn.utils.parametrizations.weight_norm(nn.Linear(8, 8)),
+        nn.utils.parametrizations.orthogonal(nn.Linear(8, 8)),
+        nn.Linear(8, 8, device="meta"),
+    )
+    reasons = _reasons(sparsify_(model, "2:4"))
+    assert reasons["2"] == "its weight has another parametrisation; remove that first"
+    assert "meta" in str(reasons["3"])
+    assert reasons.keys() >= {"1"}
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
+def test_lazy_layers() -> None:
+    model = nn.Sequential(nn.Linear(8, 8), nn.LazyLinear(8))
+    assert "run the model once first" in str(_reasons(sparsify_(model, "2:4"))["1"])
+
+
+def test_gradients_of_pruned_weights_are_zero() -> None:
+    model = perceptron(dtype=torch.float64)
+    sparsify_(model, "2:4")
+    model(torch.randn(5, 16, dtype=torch.float64)).square().sum().backward()
+    for name, mask in masks(model).items():
+        gradient = dense_weight(model[int(name)]).grad
+        assert (gradient[~mask] == 0).all()
+        assert (gradient[mask] != 0).any()
+
+    def product(weight: Any) -> Any:
+        return nn.functional.linear(torch.ones(2, 16, dtype=weight.dtype), weight)
+
+    chain = model[0].parametrizations.weight[0]
+    weight = dense_weight(model[0]).detach().requires_grad_()
+    assert torch.autograd.gradcheck(lambda weight: product(chain(weight)), (weight,))
+
+
+# What users do with models.
+
+
+def _sparse_mixed() -> tuple[Mixed, tuple[Any, Any], Any]:
+    model, inputs = Mixed(), mixed_input()
+    sparsify_(model, "2:4")
+    model.eval()
+    return model, inputs, model(*inputs)
+
+
+def test_state_dict_round_trip() -> None:
+    model, inputs, output = _sparse_mixed()
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    file.seek(0)
+    state = torch.load(file, weights_only=True)
+    other = Mixed().eval()
+    sparsify_(other, "2:4")
+    other.load_state_dict(state)
+    assert torch.equal(other(*inputs), output)
+    for name, mask in masks(model).items():
+        assert torch.equal(masks(other)[name], mask)
+
+
+def test_the_pattern_is_part_of_the_state() -> None:
+    model, other = perceptron(0), perceptron(1)
+    sparsify_(model, "4:8")
+    sparsify_(other, "2:4")
+    other.load_state_dict(model.state_dict())
+    assert "4:8" in repr(other)
+    assert tnm.is_transposable(masks(other)["0"].numpy(), 4, 8)
+
+
+def test_deepcopy_and_pickle() -> None:
+    model, inputs, output = _sparse_mixed()
+    for other in (
+        copy.deepcopy(model),
+        pickle.loads(pickle.dumps(model)),
+        pickle.loads(pickle.dumps(copy.deepcopy(pickle.loads(pickle.dumps(model))))),
+    ):
+        assert torch.equal(other(*inputs), output)
+        assert other.head.weight is other.embedding.weight
+        before = dense_weight(model.hidden).detach().clone()
+        with torch.no_grad():
+            dense_weight(other.hidden).zero_()
+        assert torch.equal(dense_weight(model.hidden), before)
+        assert not other.hidden.weight.any()
+        remove_sparsity_(other)
+        assert type(other.hidden) is nn.Linear
+
+
+def test_pickle_keeps_attributes_training_and_hooks() -> None:
+    model = perceptron()
+    model[0].note = "mine"
+    sparsify_(model, "2:4", include="0")
+    model[0].eval()
+    other = pickle.loads(pickle.dumps(model))
+    assert other[0].note == "mine"
+    assert not other[0].training
+    assert not other[0].parametrizations.training
+    assert list(other.state_dict()) == list(model.state_dict())
+
+
+def test_pickle_refuses_what_torch_cannot_pickle() -> None:
+    model = perceptron()
+    sparsify_(model, "2:4")
+    nn.utils.parametrize.register_parametrization(model[0], "bias", nn.Identity())
+    with pytest.raises(RuntimeError, match="state_dict"):
+        pickle.dumps(model)
+
+
+def test_export() -> None:
+    model, inputs, output = _sparse_mixed()
+    exported = torch.export.export(model, inputs)
+    torch.testing.assert_close(exported.module()(*inputs), output)
+
+
+@pytest.mark.parametrize("mode", ["masked", "straight_through", "fading", "dense"])
+def test_compile_in_one_graph(mode: str) -> None:
+    """Values and gradients are those of eager, bit for bit, also after the mask has changed."""
+    torch._dynamo.reset()
+    model = perceptron()
+    sparsify_(model, "2:4")
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    inputs = torch.randn(4, 16)
+    for layer in (model[0], model[2]):
+        layer.parametrizations.weight[0].mode = mode
+    for change in range(2):
+        for layer in (model[0], model[2]):
+            chain = layer.parametrizations.weight[0]
+            chain.leak.fill_(0.75 - change / 2)
+            chain.mask.copy_(chain.mask.roll(4 * change, 1))
+        results = []
+        for run in (model, compiled):
+            model.zero_grad()
+            output = run(inputs)
+            output.square().sum().backward()
+            results.append([output, *(p.grad.clone() for p in model.parameters())])
+        for eager, graph in zip(*results, strict=True):
+            assert torch.equal(eager, graph)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+
+
+def test_layers_keep_dtype_and_autocast() -> None:
+    model = perceptron().bfloat16()
+    sparsify_(model, "2:4")
+    assert model[0].weight.dtype == torch.bfloat16
+    assert model(torch.ones(2, 16, dtype=torch.bfloat16)).dtype == torch.bfloat16
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert model.float()(torch.ones(2, 16)).dtype == torch.bfloat16
+    assert masks(model)["0"].dtype == torch.bool
+
+
+def test_assigning_to_a_weight_sets_the_dense_one() -> None:
+    model = perceptron()
+    sparsify_(model, "2:4")
+    model[0].weight = torch.ones(24, 16)
+    assert (dense_weight(model[0]) == 1).all()
+    assert torch.equal(model[0].weight, masks(model)["0"].float())
+
+
+# Bad input: one line, and the model is as it was.
+
+
+def _assert_refused(call: Callable[[], Any], error: type[Exception], *told: object) -> None:
+    with pytest.raises(error) as caught:
+        call()
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "expected" in message
+    for part in told:
+        assert str(part) in message, f"{part!r} is not mentioned in {message!r}"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "error"),
+    [("2-4", ValueError), ("", ValueError), ("5:4", ValueError), ("2:4:8", ValueError),
+     ("0:4", ValueError), ("2:129", ValueError), ((5, 4), ValueError), (2, TypeError),
+     ([2, 4], TypeError), ((2, 4.0), TypeError), (None, TypeError), ((2,), TypeError)],
+)  # fmt: skip
+def test_bad_patterns(pattern: Any, error: type[Exception]) -> None:
+    _assert_refused(lambda: sparsify_(perceptron(), pattern), error)
+
+
+def test_no_layer_is_selected() -> None:
+    _assert_refused(lambda: sparsify_(perceptron(), "16:32"), ValueError, "16:32", "< m = 32")
+    _assert_refused(lambda: sparsify_(nn.ReLU(), "2:4"), ValueError, "no layer")
+    _assert_refused(lambda: sparsify_(perceptron(), "2:4", exclude="*"), ValueError, "exclude=")
+
+
+def test_a_glob_that_matches_nothing() -> None:
+    _assert_refused(lambda: sparsify_(perceptron(), include=["0", "x*"]), ValueError, "'x*'")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"include": [1]}, "include"),
+        ({"exclude": ["a", None]}, "exclude"),
+        ({"layers": (nn.Linear, "Conv2d")}, "Conv2d"),
+        ({"layers": (nn.Linear(2, 2),)}, "layers"),
+    ],
+)
+def test_wrong_selection(options: dict[str, Any], told: str) -> None:
+    _assert_refused(lambda: sparsify_(perceptron(), "2:4", **options), TypeError, told)
+
+
+def test_wrong_options() -> None:
+    _assert_refused(lambda: sparsify_("model", "2:4"), TypeError, "str")
+    _assert_refused(lambda: sparsify_(perceptron(), score="l1"), ValueError, "l1")
+    _assert_refused(lambda: sparsify_(perceptron(), method="best"), ValueError, "best")
+
+
+def test_a_failure_changes_nothing() -> None:
+    model = perceptron()
+    with torch.no_grad():
+        model[2].weight[3, 5] = float("nan")
+    _assert_refused(lambda: sparsify_(model, "2:4"), ValueError, "layer '2'", "3, 5", "nan")
+    assert type(model[0]) is nn.Linear
+    assert list(model.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+@pytest.mark.parametrize(
+    ("result", "error", "told"),
+    [
+        (lambda name, weight: weight[:4], ValueError, "(4, 16)"),
+        (lambda name, weight: weight.numpy(), TypeError, "ndarray"),
+        (lambda name, weight: weight * float("inf"), ValueError, "inf"),
+    ],
+)
+def test_scores_that_do_not_fit(result: Any, error: type[Exception], told: str) -> None:
+    _assert_refused(lambda: sparsify_(perceptron(), score=result), error, "layer '0'", told)
