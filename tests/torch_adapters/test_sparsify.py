@@ -6,6 +6,7 @@ import copy
 import io
 import itertools
 import pickle
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,13 @@ from tests.torch_adapters.networks import (  # noqa: E402
 )
 from torch import nn  # noqa: E402
 
-from tnm_core.torch import SparsifyReport, masks, remove_sparsity_, sparsify_  # noqa: E402
+from tnm_core.torch import (  # noqa: E402
+    SparsifyReport,
+    load_masks,
+    masks,
+    remove_sparsity_,
+    sparsify_,
+)
 
 LEFT_ALONE = {
     "stem": "3 input channels < m = 4",
@@ -296,6 +303,36 @@ def test_compile_in_one_graph(mode: str) -> None:
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
+
+
+# Importing the compiler of torch 2.13 itself warns.
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_compile_to_machine_code() -> None:
+    if shutil.which("c++") is None and shutil.which("g++") is None:
+        pytest.skip("no C++ compiler")
+    torch._dynamo.reset()
+    model = perceptron()
+    sparsify_(model, "2:4")
+    compiled = torch.compile(model, fullgraph=True)
+    inputs = torch.randn(4, 16)
+    for _ in range(2):
+        torch.testing.assert_close(compiled(inputs), model(inputs))
+        compiled(inputs).square().sum().backward()
+        gradient = dense_weight(model[0]).grad
+        assert torch.equal(gradient != 0, masks(model)["0"] & (gradient != 0))
+        load_masks(model, {name: mask.roll(4, 1) for name, mask in masks(model).items()})
+        model.zero_grad()
+    torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
+
+
+def test_fast_path_of_attention() -> None:
+    layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True).eval()
+    sparsify_(layer, "2:4")
+    inputs = torch.randn(2, 5, 16)
+    output = layer(inputs)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(inputs), output)
 
 
 def test_layers_keep_dtype_and_autocast() -> None:

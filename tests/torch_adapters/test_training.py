@@ -140,6 +140,35 @@ def test_fading() -> None:
     assert sorted({record.step for record in dynamic.statistics}) == [2, 3, 4, 5, 6]
 
 
+def test_masks_are_found_where_phases_begin() -> None:
+    model, optimizer = _sparse()
+    dynamic = DynamicMask(every=100, dense_until=2, freeze_from=5).attach(model, optimizer)
+    _train(model, optimizer, 0, 8)
+    assert [record.step for record in dynamic.statistics] == [2, 2, 5, 5]
+
+
+@pytest.mark.parametrize("by_name", [False, True])
+@pytest.mark.parametrize("form", ["gradient", "decoupled"])
+def test_gradients_that_a_closure_computes(form: Any, by_name: bool) -> None:
+    model, optimizer = _sparse()
+    naive = NaiveTraining(perceptron(dtype=torch.float64), 2, 4, LR)
+    DynamicMask(every=1).attach(model, optimizer)
+    SRSTE(decay=0.3, form=form).attach(model, optimizer)
+    for step in range(3):
+
+        def closure(step: int = step) -> Any:
+            optimizer.zero_grad()
+            loss = loss_of(model(batch(step)))
+            loss.backward()
+            return loss
+
+        loss = optimizer.step(closure=closure) if by_name else optimizer.step(closure)
+        assert loss > 0
+        naive.step(batch(step), decay=0.3)
+        naive.refresh()
+        _assert_like(model, naive)
+
+
 def test_dense_at_the_end() -> None:
     model, optimizer = _sparse()
     naive = NaiveTraining(perceptron(dtype=torch.float64), 2, 4, LR)

@@ -20,7 +20,7 @@ from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
-from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 
 import tnm_core as tnm
 from tnm_core.torch import (
@@ -272,6 +272,8 @@ def dtensors_cut_within_tiles(rank: int) -> None:
     _assert_refused(lambda: transposable_mask(tensor, 4, 8), "axis 0", "pieces of 12", "m = 8")
     small = distribute_tensor(torch.randn(4, 4), mesh, [Shard(1)])
     _assert_refused(lambda: transposable_mask(small, 2, 4), "axis 1", "pieces of 2")
+    partial = DTensor.from_local(torch.randn(8, 8), mesh, [Partial()])
+    _assert_refused(lambda: transposable_mask(partial, 2, 4), "Partial", "redistribute")
 
 
 def main(folder: Path, rank: int) -> None:

@@ -112,10 +112,28 @@ class OptimizerHook:
     def _after_step(self) -> None:
         """Weights are updated and `steps` counts the step."""
 
+    def _on_step_begin(
+        self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        closure = kwargs["closure"] if "closure" in kwargs else (*args, None)[1]
+        if closure is None:
+            if not _is_skipped(optimizer):
+                self._with_gradients(optimizer)
+            return None
+
+        # Gradients are complete when the optimizer has called its closure.
+        def evaluate() -> Any:
+            loss = closure()
+            self._with_gradients(optimizer)
+            return loss
+
+        if "closure" in kwargs:
+            return args, {**kwargs, "closure": evaluate}
+        return (args[0], evaluate, *args[2:]), kwargs
+
     @torch.no_grad()
-    def _on_step_begin(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if not _is_skipped(optimizer):
-            self._before_step(optimizer)
+    def _with_gradients(self, optimizer: torch.optim.Optimizer) -> None:
+        self._before_step(optimizer)
 
     @torch.no_grad()
     def _on_step_end(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:

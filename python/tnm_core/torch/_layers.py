@@ -50,6 +50,9 @@ class Layout:
         """Find the mask of a weight, or of what its entries are valued by."""
 
         def solve(values: torch.Tensor, axes: tuple[int, int]) -> torch.Tensor:
+            if values.ndim > 2 and not is_sharded(values):
+                # A copy with the matrix innermost is solved twice as fast as strided reads are.
+                values = values.movedim(axes, (-2, -1)).contiguous().movedim((-2, -1), axes)
             return transposable_mask(
                 values, n, m, method=method, score=score, axes=axes, threads=threads
             )
@@ -122,8 +125,10 @@ def values_of(name: str, weight: torch.Tensor, score: ScoreLike) -> tuple[torch.
 
 def score_sums(values: torch.Tensor, score: Score, mask: torch.Tensor) -> torch.Tensor:
     """Sums of the kept scores and of all scores, in float64, of the whole tensor."""
-    scores = local_values(values).to(torch.float64)
-    if score != "identity":
-        scores = scores.abs() if score == "abs" else scores.square()
-    kept = torch.where(local_values(mask), scores, 0.0)
-    return sum_over_shards(torch.stack((kept.sum(), scores.sum())), values)
+    scores = local_values(values)
+    if score == "abs":
+        scores = scores.abs()
+    elif score == "square":
+        scores = scores.to(torch.float64).square()
+    kept = (scores * local_values(mask)).sum(dtype=torch.float64)
+    return sum_over_shards(torch.stack((kept, scores.sum(dtype=torch.float64))), values)

@@ -68,8 +68,8 @@ class DynamicMask(MaskOwner):
     Notes
     -----
     The defaults are the dynamic recipe of Hubara et al., "Accelerated Sparse Neural Training"
-    (NeurIPS 2021), section 4.2; `docs/training.md` has it in full. `fading` gives a recipe that
-    lost less in our trials.
+    (NeurIPS 2021); `docs/training.md` has it in full. `fading` is a recipe that lost less in our
+    trials.
 
     Masks depend on the weights alone. So they agree on all ranks of DistributedDataParallel;
     with ``fully_shard`` each rank finds those of its own tiles and all gather them.

@@ -49,7 +49,7 @@ class SRSTE(OptimizerHook):
     Notes
     -----
     A. Zhou et al., "Learning N:M Fine-grained Structured Sparse Neural Networks From Scratch"
-    (ICLR 2021, arXiv:2102.04010), section 4.2. Their masks are found in every forward pass, which
+    (ICLR 2021, arXiv:2102.04010), section 3. Their masks are found in every forward pass, which
     is ``DynamicMask(every=1)``, and their decay is 2e-4.
 
     Where the model is dense at the time (see `DynamicMask`), nothing is pruned or decayed.

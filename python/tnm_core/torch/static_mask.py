@@ -12,8 +12,8 @@ __all__ = ["StaticMask"]
 class StaticMask(MaskOwner):
     """Train a sparse model with fixed masks: prune once, then fine-tune.
 
-    Gradients of pruned entries are zero, and after each step so are the entries themselves, in the
-    dense weights too.
+    Gradients of pruned entries are zero, and so are the entries themselves, in the dense weights
+    too, from attaching on and after each step.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class StaticMask(MaskOwner):
     Notes
     -----
     The static recipe of Hubara et al., "Accelerated Sparse Neural Training" (NeurIPS 2021),
-    section 4: the masks come from a trained dense model.
+    where the masks are those of a trained dense model.
 
     Examples
     --------

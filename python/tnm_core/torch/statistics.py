@@ -51,7 +51,8 @@ def compare_masks(
 ) -> MaskStatistics:
     """Record a refresh, given whole masks and the sums of the kept scores and of all."""
     kept, total = score_sums.tolist()
-    sad, count = torch.stack(((before ^ after).sum(), after.sum())).tolist()
+    changed, held = torch.count_nonzero(before ^ after), torch.count_nonzero(after)
+    sad, count = torch.stack((changed, held)).tolist()
     entries = max(after.numel(), 1)
     return MaskStatistics(
         step=step,
