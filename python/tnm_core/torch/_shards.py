@@ -87,7 +87,7 @@ def require_cuts_between_tiles(tensor: DTensor, m: int, axes: tuple[int, int]) -
             continue
         if type(placement) is not Shard:
             raise ValueError(
-                f"DTensor has placement {placement}, expected Shard or Replicate; "
+                f"DTensor has placement {placement!r}, expected Shard or Replicate; "
                 "redistribute it first"
             )
         dim, ranks = placement.dim, tensor.device_mesh.size(axis)
