@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard, distribute_tensor
 
 import tnm_core as tnm
@@ -176,6 +176,25 @@ def fsdp_static(rank: int) -> None:
 
 
 @scenario
+def fsdp_in_bfloat16_on_a_mesh_of_two_axes(rank: int) -> None:
+    model = _model(torch.float32)
+    sparsify_(model, "2:4")
+    mesh = init_device_mesh("cpu", (2, 1), mesh_dim_names=("replicate", "shard"))
+    policy = MixedPrecisionPolicy(torch.bfloat16, torch.float32)
+    fully_shard(model, mesh=mesh, mp_policy=policy)
+    optimizer = torch.optim.SGD(model.parameters(), lr=3.0)
+    dynamic = DynamicMask(every=1).attach(model, optimizer)
+    for step in range(3):
+        _step(model, optimizer, _batch(step, rank, torch.float32))
+    assert any(record.sad for record in dynamic.statistics)
+    _assert_same_on_both({**masks(model), **_weights(model)})
+    for name, mask in masks(model).items():
+        layer: Any = model.get_submodule(name)
+        dense = _whole(layer.parametrizations.weight.original)
+        assert torch.equal(transposable_mask(dense, 2, 4, axes=(0, 1)), mask)
+
+
+@scenario
 def fsdp_masks_are_loaded_and_applied(rank: int) -> None:
     model, other = _model(), _model()
     sparsify_(model, "2:4")
@@ -260,6 +279,11 @@ def dtensors(rank: int) -> None:
             assert mask.placements == sharded.placements
             assert mask.shape == sharded.shape
             assert torch.equal(mask.full_tensor(), expected)
+    plane = init_device_mesh("cpu", (2, 1), mesh_dim_names=("rows", "columns"))
+    expected = torch.from_numpy(tnm.transposable_mask(tensor.numpy(), 2, 4))
+    for placements in ([Shard(0), Shard(1)], [Replicate(), Shard(0)], [Shard(0), Shard(0)]):
+        mask = transposable_mask(distribute_tensor(tensor, plane, placements), 2, 4)
+        assert torch.equal(mask.full_tensor(), expected)
     batch = distribute_tensor(torch.randn(5, 8, 8), mesh, [Shard(0)])
     whole = np.stack([tnm.transposable_mask(one.numpy(), 2, 4) for one in batch.full_tensor()])
     assert np.array_equal(transposable_mask(batch, 2, 4).full_tensor().numpy(), whole)
