@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from tests.torch_adapters.networks import (  # noqa: E402
     mixed_input,
     perceptron,
 )
+from tests.torch_adapters.refusals import assert_refused  # noqa: E402
 from torch import nn  # noqa: E402
 
 from tnm_core.checkpoint import load_masks as read_masks  # noqa: E402
@@ -95,16 +95,6 @@ def test_removing_sparsity() -> None:
     assert remove_sparsity_(model) == []
 
 
-def _assert_refused(call: Callable[[], Any], error: type[Exception], *told: object) -> None:
-    with pytest.raises(error) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    assert "expected" in message
-    for part in told:
-        assert str(part) in message, f"{part!r} is not mentioned in {message!r}"
-
-
 @pytest.mark.parametrize(
     ("change", "error", "told"),
     [
@@ -120,24 +110,24 @@ def test_masks_that_do_not_fit(change: Any, error: type[Exception], told: str) -
     model = _sparse(0)
     before, taken = masks(model), masks(_sparse(1))
     change(taken)
-    _assert_refused(lambda: load_masks(model, taken), error, told)
+    assert_refused(lambda: load_masks(model, taken), error, told)
     for name, mask in before.items():
         assert torch.equal(masks(model)[name], mask), "no mask is replaced"
 
 
 def test_masks_of_another_pattern() -> None:
-    _assert_refused(
+    assert_refused(
         lambda: load_masks(_sparse(0, "2:4"), masks(_sparse(0, "4:8"))),
         ValueError, "layer '0'", "not 2:4 transposable", "keeps",
     )  # fmt: skip
 
 
 def test_nothing_to_load_into() -> None:
-    _assert_refused(lambda: load_masks(perceptron(), {}), ValueError, "sparsify_")
+    assert_refused(lambda: load_masks(perceptron(), {}), ValueError, "sparsify_")
 
 
 def test_other_parametrisations_on_top() -> None:
     model = _sparse()
     nn.utils.parametrize.register_parametrization(model[0], "weight", nn.Identity())
-    _assert_refused(lambda: remove_sparsity_(model), ValueError, "layer '0'")
+    assert_refused(lambda: remove_sparsity_(model), ValueError, "layer '0'")
     assert np.array_equal(masks(model)["2"], masks(_sparse())["2"])

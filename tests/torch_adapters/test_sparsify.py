@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from tests.torch_adapters.networks import (  # noqa: E402
     dense_weight,
     perceptron,
 )
+from tests.torch_adapters.refusals import assert_refused  # noqa: E402
 from torch import nn  # noqa: E402
 
 from tnm_core.torch import (  # noqa: E402
@@ -196,16 +196,6 @@ def test_gradients_of_pruned_weights_are_zero() -> None:
 # Bad input: one line, and the model is as it was.
 
 
-def _assert_refused(call: Callable[[], Any], error: type[Exception], *told: object) -> None:
-    with pytest.raises(error) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    assert "expected" in message
-    for part in told:
-        assert str(part) in message, f"{part!r} is not mentioned in {message!r}"
-
-
 @pytest.mark.parametrize(
     ("pattern", "error"),
     [("2-4", ValueError), ("", ValueError), ("5:4", ValueError), ("2:4:8", ValueError),
@@ -213,17 +203,17 @@ def _assert_refused(call: Callable[[], Any], error: type[Exception], *told: obje
      ([2, 4], TypeError), ((2, 4.0), TypeError), (None, TypeError), ((2,), TypeError)],
 )  # fmt: skip
 def test_bad_patterns(pattern: Any, error: type[Exception]) -> None:
-    _assert_refused(lambda: sparsify_(perceptron(), pattern), error)
+    assert_refused(lambda: sparsify_(perceptron(), pattern), error)
 
 
 def test_no_layer_is_selected() -> None:
-    _assert_refused(lambda: sparsify_(perceptron(), "16:32"), ValueError, "16:32", "< m = 32")
-    _assert_refused(lambda: sparsify_(nn.ReLU(), "2:4"), ValueError, "no layer")
-    _assert_refused(lambda: sparsify_(perceptron(), "2:4", exclude="*"), ValueError, "exclude=")
+    assert_refused(lambda: sparsify_(perceptron(), "16:32"), ValueError, "16:32", "< m = 32")
+    assert_refused(lambda: sparsify_(nn.ReLU(), "2:4"), ValueError, "no layer")
+    assert_refused(lambda: sparsify_(perceptron(), "2:4", exclude="*"), ValueError, "exclude=")
 
 
 def test_a_glob_that_matches_nothing() -> None:
-    _assert_refused(lambda: sparsify_(perceptron(), include=["0", "x*"]), ValueError, "'x*'")
+    assert_refused(lambda: sparsify_(perceptron(), include=["0", "x*"]), ValueError, "'x*'")
 
 
 @pytest.mark.parametrize(
@@ -236,20 +226,20 @@ def test_a_glob_that_matches_nothing() -> None:
     ],
 )
 def test_wrong_selection(options: dict[str, Any], told: str) -> None:
-    _assert_refused(lambda: sparsify_(perceptron(), "2:4", **options), TypeError, told)
+    assert_refused(lambda: sparsify_(perceptron(), "2:4", **options), TypeError, told)
 
 
 def test_wrong_options() -> None:
-    _assert_refused(lambda: sparsify_("model", "2:4"), TypeError, "str")
-    _assert_refused(lambda: sparsify_(perceptron(), score="l1"), ValueError, "l1")
-    _assert_refused(lambda: sparsify_(perceptron(), method="best"), ValueError, "best")
+    assert_refused(lambda: sparsify_("model", "2:4"), TypeError, "str")
+    assert_refused(lambda: sparsify_(perceptron(), score="l1"), ValueError, "l1")
+    assert_refused(lambda: sparsify_(perceptron(), method="best"), ValueError, "best")
 
 
 def test_a_failure_changes_nothing() -> None:
     model = perceptron()
     with torch.no_grad():
         model[2].weight[3, 5] = float("nan")
-    _assert_refused(lambda: sparsify_(model, "2:4"), ValueError, "layer '2'", "3, 5", "nan")
+    assert_refused(lambda: sparsify_(model, "2:4"), ValueError, "layer '2'", "3, 5", "nan")
     assert type(model[0]) is nn.Linear
     assert list(model.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
 
@@ -263,4 +253,4 @@ def test_a_failure_changes_nothing() -> None:
     ],
 )
 def test_scores_that_do_not_fit(result: Any, error: type[Exception], told: str) -> None:
-    _assert_refused(lambda: sparsify_(perceptron(), score=result), error, "layer '0'", told)
+    assert_refused(lambda: sparsify_(perceptron(), score=result), error, "layer '0'", told)

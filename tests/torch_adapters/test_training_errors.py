@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tests.torch_adapters.networks import dense_weight, perceptron  # noqa: E402
+from tests.torch_adapters.refusals import assert_refused  # noqa: E402
 from torch import nn  # noqa: E402
 
 from tnm_core.torch import (  # noqa: E402
@@ -21,16 +21,6 @@ from tnm_core.torch import (  # noqa: E402
     masks,
     sparsify_,
 )
-
-
-def _assert_refused(call: Callable[[], Any], error: type[Exception], *told: object) -> None:
-    with pytest.raises(error) as caught:
-        call()
-    message = str(caught.value)
-    assert "\n" not in message
-    assert "expected" in message
-    for part in told:
-        assert str(part) in message, f"{part!r} is not mentioned in {message!r}"
 
 
 def _sparse() -> tuple[Any, Any]:
@@ -58,7 +48,7 @@ def _sparse() -> tuple[Any, Any]:
     ],
 )
 def test_dynamic_mask(options: dict[str, Any], error: type[Exception], told: str) -> None:
-    _assert_refused(lambda: DynamicMask(**options), error, told)
+    assert_refused(lambda: DynamicMask(**options), error, told)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +63,7 @@ def test_dynamic_mask(options: dict[str, Any], error: type[Exception], told: str
 def test_fading(arguments: tuple[Any, ...], told: str) -> None:
     total, *shares = arguments
     options = dict(zip(("warm", "until"), shares, strict=False))
-    _assert_refused(lambda: DynamicMask.fading(total, **options), ValueError, told)
+    assert_refused(lambda: DynamicMask.fading(total, **options), ValueError, told)
 
 
 @pytest.mark.parametrize(
@@ -82,16 +72,16 @@ def test_fading(arguments: tuple[Any, ...], told: str) -> None:
      ("2e-4", TypeError), (None, TypeError), (True, TypeError)],
 )  # fmt: skip
 def test_decay(decay: Any, error: type[Exception]) -> None:
-    _assert_refused(lambda: SRSTE(decay), error, "decay")
+    assert_refused(lambda: SRSTE(decay), error, "decay")
 
 
 def test_form() -> None:
-    _assert_refused(lambda: SRSTE(form="paper"), ValueError, "paper")
+    assert_refused(lambda: SRSTE(form="paper"), ValueError, "paper")
 
 
 @pytest.mark.parametrize(("begin", "end"), [(5, 5), (-1, 3), (4, 2)])
 def test_cubic_schedule_bounds(begin: int, end: int) -> None:
-    _assert_refused(lambda: cubic_schedule("4:8", begin, end), ValueError, begin, end)
+    assert_refused(lambda: cubic_schedule("4:8", begin, end), ValueError, begin, end)
 
 
 def test_cubic_schedule() -> None:
@@ -114,29 +104,29 @@ def test_cubic_schedule() -> None:
 def test_attaching(hook: Any) -> None:
     model, optimizer = _sparse()
     other = torch.optim.SGD(perceptron().parameters(), lr=0.1)
-    _assert_refused(lambda: hook().attach(model, other), ValueError, "layer '0'", "sparsify_")
-    _assert_refused(lambda: hook().attach(perceptron(), optimizer), ValueError, "sparsify_")
+    assert_refused(lambda: hook().attach(model, other), ValueError, "layer '0'", "sparsify_")
+    assert_refused(lambda: hook().attach(perceptron(), optimizer), ValueError, "sparsify_")
     attached = hook().attach(model, optimizer)
-    _assert_refused(lambda: attached.attach(model, optimizer), ValueError, "detach")
+    assert_refused(lambda: attached.attach(model, optimizer), ValueError, "detach")
 
 
 @pytest.mark.parametrize("second", [StaticMask, DynamicMask])
 def test_a_layer_has_one_owner(second: Any) -> None:
     model, optimizer = _sparse()
     DynamicMask().attach(model, optimizer)
-    _assert_refused(lambda: second().attach(model, optimizer), ValueError, "'0'", "DynamicMask")
+    assert_refused(lambda: second().attach(model, optimizer), ValueError, "'0'", "DynamicMask")
 
 
 @pytest.mark.parametrize("state", [{}, {"steps": -1}, {"steps": "3"}, {"steps": 1.5}])
 def test_state_of_something_else(state: dict[str, Any]) -> None:
-    _assert_refused(lambda: StaticMask().load_state_dict(state), ValueError, "steps")
+    assert_refused(lambda: StaticMask().load_state_dict(state), ValueError, "steps")
 
 
 def test_a_schedule_that_does_not_fit() -> None:
     model, optimizer = _sparse()
     schedule = {0: "2:4", 5: "8:16"}
     dynamic = DynamicMask(schedule=schedule)
-    _assert_refused(lambda: dynamic.attach(model, optimizer), ValueError, "layer '2'", "8:16")
+    assert_refused(lambda: dynamic.attach(model, optimizer), ValueError, "layer '2'", "8:16")
     assert not dynamic.is_attached
 
 
@@ -145,7 +135,7 @@ def test_a_schedule_that_begins_with_another_pattern() -> None:
     DynamicMask(schedule={0: "4:8"}).attach(model, optimizer)
     before = dense_weight(model[0]).detach().clone()
     model(torch.ones(1, 16)).sum().backward()
-    _assert_refused(optimizer.step, ValueError, "layer '0'", "2:4", "'4:8'")
+    assert_refused(optimizer.step, ValueError, "layer '0'", "2:4", "'4:8'")
     assert torch.equal(dense_weight(model[0]), before)
 
 
@@ -156,7 +146,7 @@ def test_weights_that_become_nan() -> None:
     with torch.no_grad():
         dense_weight(model[0])[3, 5] = float("nan")
     model(torch.ones(1, 16)).sum().backward()
-    _assert_refused(optimizer.step, ValueError, "layer '0' after 1 steps", "nan")
+    assert_refused(optimizer.step, ValueError, "layer '0' after 1 steps", "nan")
     assert torch.equal(masks(model)["0"], before)
 
 
@@ -209,9 +199,9 @@ def test_packed_layers_that_cannot_be_dense_or_change_their_pattern() -> None:
         {"dense_until": 3}, {"fade_until": 3}, {"dense_from": 3}, {"schedule": {0: "2:4"}},
     ):  # fmt: skip
         attach = partial(DynamicMask(**options).attach, model, optimizer)
-        _assert_refused(attach, ValueError, "layer '0'", "_Packed")
+        assert_refused(attach, ValueError, "layer '0'", "_Packed")
     refined = SRSTE(form="backward")
-    _assert_refused(lambda: refined.attach(model, optimizer), ValueError, "layer '0'", "form=")
+    assert_refused(lambda: refined.attach(model, optimizer), ValueError, "layer '0'", "form=")
     assert layer.calls == []
 
 
