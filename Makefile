@@ -10,7 +10,7 @@ CPP_BUILD := build/cpp-test
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') \
            CMakeLists.txt pyproject.toml README.md LICENSE
 CPP_FILES := $(shell find cpp -name '*.cpp' -o -name '*.hpp')
-PY_FOLDERS := python tests bench
+PY_FOLDERS := python tests bench examples
 
 DEMO_LAYER := encoder.layer.0.intermediate.dense.weight
 
