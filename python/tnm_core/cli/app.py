@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import tnm_core as tnm
+from tnm_core.cli.bench import bench_app
 from tnm_core.cli.check import check
 from tnm_core.cli.inspect import inspect
 from tnm_core.cli.plot import plot_app
@@ -24,6 +25,7 @@ app.command()(prune)
 app.command()(check)
 app.command()(inspect)
 app.add_typer(plot_app, name="plot")
+app.add_typer(bench_app, name="bench")
 
 
 def _show_version(wanted: bool) -> None:

@@ -35,24 +35,14 @@ class CusparseltBackend:
 
     def obstacle(self, task: Task) -> str | None:
         """A CUDA device of capability 8.0, cuSPARSELt in torch, and a 16-bit dtype."""
-        if task.device.type != "cuda":
-            return (
-                f"the weight is on {task.device}, expected a CUDA device: "
-                "move the model with .to('cuda')"
-            )
-        if not _is_built_in():
-            return "this build of torch has no cuSPARSELt: install a CUDA build with it"
-        capability = torch.cuda.get_device_capability(task.device)
-        if capability < _LEAST_CAPABILITY:
-            found = ".".join(map(str, capability))
-            return f"the GPU has compute capability {found}, expected 8.0 or above"
-        if task.dtype not in _DTYPES:
+        in_the_way = _device_obstacle(task.device)
+        if in_the_way is None and task.dtype not in _DTYPES:
             return (
                 f"products are in {_name(task.dtype)}, expected float16 or bfloat16: "
                 "convert the model with .to(torch.bfloat16), run it under torch.autocast, or give "
                 "compute_dtype=torch.bfloat16"
             )
-        return None
+        return in_the_way
 
     def pack(self, weight: torch.Tensor, mask: torch.Tensor, task: Task) -> PackedPair:
         """Compress both orientations; positions are part of the values."""
@@ -77,6 +67,18 @@ class CusparseltBackend:
         dense = torch.nn.functional.pad(rows, (0, 0, 0, padding)) if padding else rows.contiguous()
         result = torch._cslt_sparse_mm(packed.values, dense.t(), bias=bias, transpose_result=True)
         return result.narrow(0, 0, tokens).contiguous() if padding else result
+
+
+def _device_obstacle(device: torch.device) -> str | None:
+    if device.type != "cuda":
+        return f"the weight is on {device}, expected a CUDA device: move the model with .to('cuda')"
+    if not _is_built_in():
+        return "this build of torch has no cuSPARSELt: install a CUDA build with it"
+    capability = torch.cuda.get_device_capability(device)
+    if capability < _LEAST_CAPABILITY:
+        found = ".".join(map(str, capability))
+        return f"the GPU has compute capability {found}, expected 8.0 or above"
+    return None
 
 
 def _is_built_in() -> bool:
