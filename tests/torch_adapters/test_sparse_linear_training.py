@@ -92,24 +92,32 @@ def test_one_graph_over_steps_and_refreshes(backend: str) -> None:
 
 
 @pytest.mark.usefixtures("_fresh_compiler")
-def test_compiled_under_autocast() -> None:
+@pytest.mark.parametrize("options", [{}, {"compute_dtype": torch.bfloat16}])
+def test_compiled_under_autocast(options: dict[str, Any]) -> None:
     """Packed in the dtype of autocast by one eager pass, or by compute_dtype."""
-    x = torch.randn(24, 32)
-    for options in ({}, {"compute_dtype": torch.bfloat16}):
-        torch._dynamo.reset()
-        counters.clear()
-        model = _model("emulate", **options)
-        twin = copy.deepcopy(model)
-        compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    model = _model("emulate", **options)
+    twin = copy.deepcopy(model)
+    if not options:
         with torch.autocast("cpu", torch.bfloat16):
-            if not options:
-                with pytest.raises(RuntimeError, match=r"0 is packed in torch\.float32"):
-                    compiled(x)
-                model(x)
-        with torch._dynamo.config.patch(error_on_recompile=True):
-            found = _train(model, compiled, steps=8, autocast=torch.bfloat16)
-        assert found == _train(twin, twin, steps=8, autocast=torch.bfloat16)
-        assert counters["stats"]["unique_graphs"] == 1
+            model(torch.randn(24, 32))
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        found = _train(model, compiled, steps=8, autocast=torch.bfloat16)
+    assert found == _train(twin, twin, steps=8, autocast=torch.bfloat16)
+    assert counters["stats"]["unique_graphs"] == 1
+
+
+@pytest.mark.usefixtures("_fresh_compiler")
+def test_compiled_before_it_is_packed_in_that_dtype() -> None:
+    model = _model("emulate")
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    with (
+        torch.autocast("cpu", torch.bfloat16),
+        pytest.raises(
+            RuntimeError, match=r"0 is packed in torch\.float32 .* compute_dtype, or run"
+        ),
+    ):
+        compiled(torch.randn(24, 32))
 
 
 @pytest.mark.usefixtures("_fresh_compiler")
