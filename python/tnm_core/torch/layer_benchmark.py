@@ -168,8 +168,9 @@ def benchmark_layer(
     --------
     >>> from tnm_core.torch import TransposableLinear, benchmark_layer
     >>> layer = TransposableLinear(64, 64, backend="emulate")
-    >>> benchmark_layer(layer, 16, seconds=0.001).worthwhile
-    False
+    >>> result = benchmark_layer(layer, 16, seconds=0.001)
+    >>> [part.part for part in result.parts][2:]
+    ['sparse forward', 'sparse input gradient', 'packing']
     """
     if not isinstance(layer, TransposableLinear):
         raise TypeError(f"got a {type(layer).__name__}, expected a TransposableLinear")
