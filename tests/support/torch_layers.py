@@ -8,8 +8,8 @@ import torch
 
 from tnm_core.torch import TransposableLinear
 
-# Two cores at most; more threads only wait for each other on such small products.
-torch.set_num_threads(2)
+# On products as small as these, threads only wait for each other.
+torch.set_num_threads(1)
 
 ROUNDING = {
     torch.float64: 1e-12,

@@ -70,7 +70,8 @@ def compress(weight: torch.Tensor, mask: torch.Tensor, n: int, m: int, *, axis: 
     ValueError
         If a group keeps more than n.
     """
-    host = weight.detach().cpu()
+    # A copy: tensors that NumPy has seen cannot be resized, and FSDP resizes its weights.
+    host = weight.detach().to("cpu", copy=True)
     carrier = _CARRIERS.get(host.dtype)
     array = (host if carrier is None else host.view(carrier)).numpy()
     packed = tnm.compress(array, mask.detach().cpu().numpy(), n, m, axis=axis)

@@ -38,20 +38,27 @@ def masked_product(
     transposed: bool,
     masked_gradient: bool,
 ) -> torch.Tensor:
-    """Multiply rows (tokens, in) by the masked weight's transpose, or (tokens, out) by itself."""
-    features = weight.shape[1] if transposed else weight.shape[0]
-    if rows.shape[0] == 0:
-        return rows.new_empty((0, features))
-    chosen = BACKENDS[backend]
+    """Multiply rows (..., in) by the masked weight's transpose, or (..., out) by the weight."""
+    shape = _result_shape(rows, weight, transposed)
+    if rows.numel() == 0:
+        return rows.new_empty(shape)
     packed = Packed(values_t, indices_t) if transposed else Packed(values, indices)
+    dense = None
+    if backend == "dense":
+        dense = masked(weight, mask).to(rows.dtype)
+        dense = dense.t() if transposed else dense
+    elif not transposed:
+        # Backward multiplies by what forward packed, whatever became of the weight since.
+        _require_usable(rows, weight, mask, values)
     with torch.autocast(rows.device.type, enabled=False):
-        if backend == "dense":
-            dense = masked(weight, mask).to(rows.dtype)
-            return chosen.product(rows, packed, dense.t() if transposed else dense, bias, (n, m))
-        if not transposed:
-            # Backward multiplies by what forward packed, whatever became of the weight since.
-            _require_usable(rows, weight, mask, values)
-        return chosen.product(rows, packed, None, bias, (n, m))
+        flat = rows.reshape(-1, rows.shape[-1])
+        result = BACKENDS[backend].product(flat, packed, dense, bias, (n, m))
+    # Not a view for autograd: what else refers to this memory is gone when this returns.
+    return torch.ops.aten._unsafe_view(result, shape)  # type: ignore[no-any-return]
+
+
+def _result_shape(rows: torch.Tensor, weight: torch.Tensor, transposed: bool) -> tuple[int, ...]:
+    return (*rows.shape[:-1], weight.shape[1] if transposed else weight.shape[0])
 
 
 def _require_usable(
@@ -91,8 +98,7 @@ def _(
     transposed: bool,
     masked_gradient: bool,
 ) -> torch.Tensor:
-    features = weight.shape[1] if transposed else weight.shape[0]
-    return rows.new_empty((rows.shape[0], features))
+    return rows.new_empty(_result_shape(rows, weight, transposed))
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
@@ -121,13 +127,18 @@ def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ..
             gradient, weight, mask, None, *packed, n, m, backend, not transposed, masked_gradient
         )
     if by_weight:
-        product = rows.t() @ gradient if transposed else gradient.t() @ rows
+        left, right = (rows, gradient) if transposed else (gradient, rows)
+        product = _by_rows(left).t() @ _by_rows(right)
         weight_gradient = product.to(weight.dtype)
         if masked_gradient:
             weight_gradient = masked(weight_gradient, mask)
     if by_bias:
-        bias_gradient = gradient.sum(0)
+        bias_gradient = _by_rows(gradient).sum(0)
     return (rows_gradient, weight_gradient, None, bias_gradient, *(None,) * 9)
+
+
+def _by_rows(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.reshape(-1, tensor.shape[-1])
 
 
 masked_product.register_autograd(_backward, setup_context=_setup_context)

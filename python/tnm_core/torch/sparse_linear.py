@@ -256,9 +256,8 @@ class TransposableLinear(nn.Linear):
             self._refuse(input, dtype)
         if not torch.compiler.is_compiling():
             self._prepare(dtype)
-        rows = input.reshape(-1, self.in_features)
         result = masked_product(
-            rows,
+            input,
             self.weight,
             self.mask,
             None if self.bias is None else self.bias.to(dtype),
@@ -272,7 +271,7 @@ class TransposableLinear(nn.Linear):
             False,
             self.masked_gradient,
         )
-        return cast(torch.Tensor, result).reshape(*input.shape[:-1], self.out_features)
+        return cast(torch.Tensor, result)
 
     def extra_repr(self) -> str:
         """Say what multiplies, and why."""
