@@ -177,6 +177,20 @@ def test_training_through_it_follows_dense(monkeypatch: pytest.MonkeyPatch) -> N
     assert losses["cusparselt"] == pytest.approx(losses["dense"], rel=2e-2)
 
 
+def test_auto_chooses_again_under_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model in float32 that is trained in bfloat16 gets the sparse product."""
+    standins.install(monkeypatch)
+    layer = make_layer(16, 32, backend="auto")
+    x = torch.randn(8, 32)
+    assert layer.active_backend == "dense"
+    for enabled, backend in ((True, "cusparselt"), (False, "dense"), (True, "cusparselt")):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            assert_close(layer(x), reference(layer, x))
+        assert layer.active_backend == backend
+        layer.repack()
+        assert layer.active_backend == backend
+
+
 def test_the_standin_reads_memory_as_it_lies() -> None:
     """An operand of wrong strides gives a wrong product there, as it would on a GPU."""
     standin = standins.Standin()

@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tests.support.torch_layers import assert_close, make_layer, reference  # noqa: E402
+from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 import tnm_core as tnm  # noqa: E402
 from tnm_core.torch import TransposableLinear, repack_, repack_after_step  # noqa: E402
@@ -220,6 +221,28 @@ def test_changed_weights_are_packed_anew() -> None:
     assert_close(layer(x), reference(layer, x))
 
 
+@pytest.mark.parametrize("options", [{"foreach": True}, {"fused": True}, {"foreach": False}])
+def test_every_kind_of_optimizer_is_noticed(options: dict[str, bool]) -> None:
+    layer = make_layer(16, 32, backend="emulate")
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1, **options)
+    x = torch.randn(4, 32)
+    for _ in range(2):
+        assert_close(layer(x), reference(layer, x))
+        layer(x).sum().backward()
+        optimizer.step()
+    assert_close(layer(x), reference(layer, x))
+
+
+def test_checkpointed_activations() -> None:
+    layer = make_layer(16, 16, backend="emulate", dtype=torch.float64)
+    x = torch.randn(4, 16, dtype=torch.float64, requires_grad=True)
+    checkpoint(layer, x, use_reentrant=False).sum().backward()
+    found = x.grad.clone()
+    x.grad = None
+    layer(x).sum().backward()
+    assert torch.equal(found, x.grad)
+
+
 def test_other_tensors_in_place_of_the_weight_are_packed() -> None:
     layer = make_layer(16, 32, backend="emulate")
     x, other = torch.randn(4, 32), torch.randn(16, 32)
@@ -260,6 +283,12 @@ def test_set_mask() -> None:
     assert layer.mask is mask, "the buffer stays"
     assert torch.equal(layer.mask, other)
     assert_close(layer(x), reference(layer, x))
+    layer.set_mask(mask.logical_not(), validate=False)
+    assert torch.equal(layer.mask, ~other)
+    for wrong in (torch.ones(32, dtype=torch.bool), torch.ones(16, 32)):
+        with pytest.raises((TypeError, ValueError), match="expected"):
+            layer.set_mask(wrong, validate=False)
+    assert torch.equal(layer.mask, ~other)
 
 
 def test_repacking_after_steps() -> None:

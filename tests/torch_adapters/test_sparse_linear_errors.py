@@ -125,6 +125,8 @@ def test_inputs_that_do_not_fit() -> None:
     layer = make_layer(16, 32, backend="dense", name="fc1")
     with _refused(ValueError, "fc1", "(4, 31)", "(..., 32)"):
         layer(torch.randn(4, 31))
+    with _refused(ValueError, "fc1", "shape ()"):
+        layer(torch.tensor(1.0))
     with _refused(TypeError, "fc1", "torch.float64", "torch.float32", "autocast"):
         layer(torch.randn(4, 32, dtype=torch.float64))
 

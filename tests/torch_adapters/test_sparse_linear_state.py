@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from tests.support.torch_layers import assert_close, make_layer, reference  # noqa: E402
 
 import tnm_core as tnm  # noqa: E402
-from tnm_core.torch import TransposableLinear  # noqa: E402
+from tnm_core.torch import TransposableLinear, to_sparse_linear_  # noqa: E402
 from tnm_core.torch.packing import compress  # noqa: E402
 
 BACKENDS_HERE = ["dense", "emulate"]
@@ -135,6 +135,34 @@ def test_meta_and_back() -> None:
     moved = copy.deepcopy(layer).to("meta")
     assert moved.packed_values.is_meta or moved.packed_values.numel() == 0
     assert "meta" in moved.backend_reason
+
+
+def test_loading_keeps_the_memory_of_packed_forms() -> None:
+    source, layer = make_layer(16, 32, seed=1), make_layer(16, 32, backend="emulate")
+    memory = [layer.packed_values.data_ptr(), layer.packed_t_indices.data_ptr()]
+    layer.load_state_dict(source.state_dict())
+    assert memory == [layer.packed_values.data_ptr(), layer.packed_t_indices.data_ptr()]
+    _assert_packed_as_it_is(layer)
+
+
+def test_replicas_of_data_parallel_are_packed_from_their_own_weights() -> None:
+    layer = make_layer(16, 32, backend="emulate")
+    replica = layer._replicate_for_data_parallel()
+    replica.weight, replica.bias = layer.weight.detach() * 2, layer.bias.detach()
+    replica.packed_values = layer.packed_values.clone()
+    x = torch.randn(3, 32)
+    assert_close(replica(x), 2 * (layer(x) - layer.bias) + layer.bias)
+
+
+def test_converting_on_meta_and_loading() -> None:
+    with torch.device("meta"):
+        model = torch.nn.Sequential(torch.nn.Linear(32, 16))
+    report = to_sparse_linear_(model, backend="emulate")
+    assert report.converted["0"].backend is None
+    source = make_layer(16, 32)
+    model.load_state_dict(torch.nn.Sequential(source).state_dict(), assign=True)
+    x = torch.randn(3, 32)
+    assert_close(model(x), reference(source, x))
 
 
 def test_inference_mode_leaves_tensors_that_can_be_trained() -> None:

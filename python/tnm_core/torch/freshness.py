@@ -7,9 +7,11 @@ that compiled graphs see nothing of them and never recompile because of them.
 from __future__ import annotations
 
 import weakref
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils.weak import WeakTensorKeyDictionary
 
 
 class _State(NamedTuple):
@@ -24,6 +26,8 @@ class _Record(NamedTuple):
 
 
 _records: dict[int, _Record] = {}
+_packed_weights: Any = WeakTensorKeyDictionary()
+_watched: list[Any] = []
 
 
 def record(values: torch.Tensor, weight: torch.Tensor, mask: torch.Tensor, owner: str) -> None:
@@ -34,18 +38,31 @@ def record(values: torch.Tensor, weight: torch.Tensor, mask: torch.Tensor, owner
     if key not in _records:
         weakref.finalize(values, _records.pop, key, None)
     _records[key] = _Record(_state(weight, mask), owner)
+    _packed_weights[weight] = True
+    if not _watched:
+        _watched.append(register_optimizer_step_pre_hook(_count_step))
 
 
-def is_stale(values: torch.Tensor, weight: torch.Tensor, mask: torch.Tensor) -> bool:
-    """Whether weight or mask changed since `values` were packed; False if nothing is known."""
+def is_fresh(values: torch.Tensor, weight: torch.Tensor, mask: torch.Tensor) -> bool | None:
+    """Whether weight and mask are as they were when `values` were packed; None if not known."""
     found = _records.get(values.data_ptr())
-    return found is not None and found.state != _state(weight, mask)
+    return None if found is None else found.state == _state(weight, mask)
 
 
 def owner_of(values: torch.Tensor) -> str:
     """Name the layer that packed the values."""
     found = _records.get(values.data_ptr())
     return "a TransposableLinear" if found is None else found.owner
+
+
+def _count_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Count what an optimizer is about to change: fused ones move no version counter."""
+    if torch.compiler.is_compiling():
+        return
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            if weight in _packed_weights:
+                torch.autograd.graph.increment_version(weight)
 
 
 def _state(weight: torch.Tensor, mask: torch.Tensor) -> _State:

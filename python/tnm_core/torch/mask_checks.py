@@ -29,6 +29,19 @@ def check_layer_mask(
     ValueError
         If its shape is another or it breaks the pattern; the message says where.
     """
+    check_mask_shape(mask, shape, owner)
+    if mask.is_meta or _full_tiles_hold(mask, n, m):
+        return
+    report = tnm.check_mask(mask.detach().cpu().numpy(), n, m)
+    if not report.valid:
+        raise ValueError(
+            f"{owner}: mask is not transposable {n}:{m}: {report.violation}; "
+            "expected one of transposable_mask()"
+        )
+
+
+def check_mask_shape(mask: torch.Tensor, shape: tuple[int, ...], owner: str) -> None:
+    """Refuse what is not a tensor of bool of the weight's shape."""
     if not isinstance(mask, torch.Tensor):
         raise TypeError(f"{owner}: mask is a {type(mask).__name__}, expected a tensor of bool")
     if mask.dtype != torch.bool:
@@ -38,14 +51,6 @@ def check_layer_mask(
     if tuple(mask.shape) != tuple(shape):
         raise ValueError(
             f"{owner}: mask has shape {tuple(mask.shape)}, expected the weight's {tuple(shape)}"
-        )
-    if mask.is_meta or _full_tiles_hold(mask, n, m):
-        return
-    report = tnm.check_mask(mask.detach().cpu().numpy(), n, m)
-    if not report.valid:
-        raise ValueError(
-            f"{owner}: mask is not transposable {n}:{m}: {report.violation}; "
-            "expected one of transposable_mask()"
         )
 
 

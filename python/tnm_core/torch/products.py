@@ -75,7 +75,7 @@ def _require_usable(
             f"{owner} is packed in {values.dtype} and its input is {rows.dtype}: expected the same "
             "dtype; give compute_dtype, or run one forward pass under autocast before torch.compile"
         )
-    if freshness.is_stale(values, weight, mask):
+    if freshness.is_fresh(values, weight, mask) is False:
         raise RuntimeError(
             f"{owner}: weight or mask changed after they were packed; expected a call of repack() "
             "after each optimizer step, as repack_after_step(optimizer, model) makes"

@@ -8,21 +8,17 @@ import torch
 from torch import nn
 
 from tnm_core import _arguments
-from tnm_core.torch import freshness
 from tnm_core.torch._find_mask import find_mask
-from tnm_core.torch.backend_choice import Choice, choose_backend
-from tnm_core.torch.backends import BACKENDS, BackendName, Task, backend_name
-from tnm_core.torch.mask_checks import check_layer_mask, check_tiles_fit
-from tnm_core.torch.packing import nothing_packed
+from tnm_core.torch.backends import BackendName
+from tnm_core.torch.mask_checks import check_layer_mask, check_mask_shape, check_tiles_fit
+from tnm_core.torch.packed_linear import PackedLinear
 from tnm_core.torch.products import masked_product
 from tnm_core.torch.speed_table import SpeedTable
 
 __all__ = ["TransposableLinear"]
 
-_PACKED = ("packed_values", "packed_indices", "packed_t_values", "packed_t_indices")
 
-
-class TransposableLinear(nn.Linear):
+class TransposableLinear(PackedLinear):
     """``Y = X (W * mask)ᵀ + b`` with a transposable n:m mask.
 
     The dense weight is the only weight Parameter, and `mask` a persistent buffer. The forward
@@ -73,8 +69,8 @@ class TransposableLinear(nn.Linear):
     Packed forms follow `load_state_dict`, `to`, `deepcopy` and pickling. After an optimizer step
     call `repack` (see `repack_after_step`); an eager forward pass that finds weight or mask changed
     does so itself, and a compiled one raises RuntimeError. A change is seen by the version counter
-    that in-place operations move; what is written through ``weight.data`` moves none, so call
-    `repack` after that.
+    that in-place operations and optimizers move; what is written through ``weight.data`` moves
+    none, nor does the replay of a CUDA graph: call `repack` after the one, and in the other.
 
     The two products are those of Hubara et al., "Accelerated Sparse Neural Training" (NeurIPS
     2021), section 3.
@@ -91,12 +87,6 @@ class TransposableLinear(nn.Linear):
     """
 
     tnm_masked_weight = True
-
-    mask: torch.Tensor
-    packed_values: torch.Tensor
-    packed_indices: torch.Tensor
-    packed_t_values: torch.Tensor
-    packed_t_indices: torch.Tensor
 
     def __init__(
         self,
@@ -117,26 +107,20 @@ class TransposableLinear(nn.Linear):
         owner = name or f"TransposableLinear({in_features}, {out_features})"
         n, m = _arguments.pattern(n, m)
         check_tiles_fit((out_features, in_features), m, owner)
-        super().__init__(in_features, out_features, bias, device=device, dtype=dtype)
-        self.n, self.m = n, m
-        self.layer_name = name
-        self.backend: BackendName = backend_name(backend)
-        self.compute_dtype = _floating(compute_dtype, owner)
+        super().__init__(
+            in_features,
+            out_features,
+            bias,
+            n,
+            m,
+            backend=backend,
+            compute_dtype=_floating(compute_dtype, owner),
+            name=name,
+            speeds=speeds,
+            device=device,
+            dtype=dtype,
+        )
         self.masked_gradient = bool(masked_gradient)
-        self._speeds = speeds
-        # Under FSDP the weight is gathered anew into the same storage, and no counter moves.
-        self._packs_at_every_forward = False
-        self._choice = Choice(None, "not packed yet")
-        task = self._task(self.weight.dtype)
-        objection = None if backend == "auto" else BACKENDS[backend].objection(task)
-        if objection:
-            raise ValueError(
-                f"{owner}: {backend} cannot multiply: {objection}; take another backend"
-            )
-        self.register_buffer("mask", torch.zeros_like(self.weight, dtype=torch.bool))
-        for buffer in _PACKED:
-            self.register_buffer(buffer, None, persistent=False)
-        self._unpack("not packed yet")
         if not self.weight.is_meta:
             self._take_mask(_optimal_mask(self.weight, n, m, owner))
 
@@ -190,18 +174,6 @@ class TransposableLinear(nn.Linear):
             layer._take_mask(mask)
         return layer.train(linear.training)
 
-    # ---- what callers see ---------------------------------------------------
-
-    @property
-    def active_backend(self) -> str | None:
-        """The back end that multiplies; None while the one asked for cannot be used."""
-        return self._choice.backend
-
-    @property
-    def backend_reason(self) -> str:
-        """Why `active_backend` is what it is."""
-        return self._choice.reason
-
     def masked_weight(self) -> torch.Tensor:
         """Return the weight with zeros where the mask drops, differentiable."""
         return self.weight.masked_fill(~self.mask, 0)
@@ -222,19 +194,12 @@ class TransposableLinear(nn.Linear):
         TypeError, ValueError
             If it is something else; the layer keeps its mask.
         """
+        shape = (self.out_features, self.in_features)
         if validate:
-            check_layer_mask(mask, tuple(self.weight.shape), self.n, self.m, self._owner)
+            check_layer_mask(mask, shape, self.n, self.m, self._owner)
+        else:
+            check_mask_shape(mask, shape, self._owner)
         self._take_mask(mask)
-
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def repack(self) -> None:
-        """Pack weight and mask as they are now; call it after every optimizer step.
-
-        Buffers keep their memory, so that CUDA graphs may hold it. A weight that a back end cannot
-        take as it is (its device, its dtype) stays unpacked, and the forward pass says why. So does
-        a shard of FSDP, which the forward pass packs once it is gathered.
-        """
-        self._pack(self._packed_dtype())
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Multiply: (..., in_features) to (..., out_features).
@@ -252,7 +217,7 @@ class TransposableLinear(nn.Linear):
             dtype = self.weight.dtype
         else:
             input = input.to(dtype)
-        if input.dtype != dtype or input.shape[-1] != self.in_features:
+        if input.dtype != dtype or input.dim() == 0 or input.shape[-1] != self.in_features:
             self._refuse(input, dtype)
         if not torch.compiler.is_compiling():
             self._prepare(dtype)
@@ -280,101 +245,13 @@ class TransposableLinear(nn.Linear):
         reason = "" if active == self.backend else f" ({self._choice.reason})"
         return f"{super().extra_repr()}, pattern={self.n}:{self.m}, backend={shown}{reason}"
 
-    # ---- packing ------------------------------------------------------------
-
-    @property
-    def _owner(self) -> str:
-        return self.layer_name or f"TransposableLinear({self.in_features}, {self.out_features})"
-
-    def _task(self, dtype: torch.dtype) -> Task:
-        shape = (self.out_features, self.in_features)
-        return Task(*shape, self.n, self.m, self.weight.device, dtype)
-
-    def _product_dtype(self) -> torch.dtype | None:
-        """Return the dtype to which inputs are cast; None if they have to come in the weight's."""
-        if self.compute_dtype is not None:
-            return self.compute_dtype
-        kind = self.weight.device.type
-        if self.weight.dtype != torch.float64 and torch.is_autocast_enabled(kind):
-            return torch.get_autocast_dtype(kind)
-        return None
-
-    def _packed_dtype(self) -> torch.dtype:
-        """In which dtype to pack when no input is at hand: as last time."""
-        if self.packed_values.numel():
-            return self.packed_values.dtype
-        return self.compute_dtype or self.weight.dtype
-
-    def _prepare(self, dtype: torch.dtype) -> None:
-        """Pack if there is reason to, or say why that cannot be."""
-        packed = self.packed_values
-        if (
-            self._choice.backend is None
-            or self._packs_at_every_forward
-            or (packed.numel() and packed.dtype != dtype)
-            or freshness.is_stale(packed, self.weight, self.mask)
-        ):
-            self._pack(dtype)
-        if self._choice.backend is None:
-            raise ValueError(
-                f"{self._owner}: {self.backend} cannot multiply: {self._choice.reason}, "
-                "or take backend='auto'"
-            )
-
     @torch.no_grad()
     def _take_mask(self, mask: torch.Tensor) -> None:
         self.mask.copy_(mask)
         self.repack()
 
-    @torch.no_grad()
-    def _pack(self, dtype: torch.dtype) -> None:
-        if _is_sharded(self.weight):
-            self._packs_at_every_forward = True
-            self._unpack("the weight is sharded: packed when it is gathered")
-            return
-        if self.weight.is_meta:
-            self._unpack("the weight is on the device meta")
-            return
-        self._choice = choose_backend(self.backend, self._task(dtype), self._speeds)
-        if self._choice.backend is None:
-            self._unpack(self._choice.reason)
-            return
-        with torch.inference_mode(False):
-            weight = self.weight.detach().to(dtype)
-            pair = BACKENDS[self._choice.backend].pack(weight, self.mask, self._task(dtype))
-            self._store([*pair.forward, *pair.transposed])
-        freshness.record(self.packed_values, self.weight, self.mask, self._owner)
-
-    def _store(self, tensors: list[torch.Tensor]) -> None:
-        """Write into the memory that earlier packed forms have, where they are alike."""
-        for buffer, tensor in zip(_PACKED, tensors, strict=True):
-            present = getattr(self, buffer)
-            alike = (
-                present.shape == tensor.shape
-                and present.dtype == tensor.dtype
-                and present.device == tensor.device
-            )
-            if alike:
-                present.copy_(tensor)
-            else:
-                setattr(self, buffer, tensor)
-
-    def _unpack(self, reason: str) -> None:
-        self._choice = Choice(None, reason)
-        empty = nothing_packed(self.mask, self.weight.dtype)
-        for buffer, tensor in zip(_PACKED, [*empty.forward, *empty.transposed], strict=True):
-            setattr(self, buffer, tensor)
-
-    def _pack_after_move(self) -> None:
-        """Pack what came from elsewhere; its mask may be memory that nobody has written yet."""
-        self._unpack("not packed yet")
-        try:
-            self.repack()
-        except ValueError as error:
-            self._unpack(str(error))
-
     def _refuse(self, input: torch.Tensor, dtype: torch.dtype) -> None:
-        if input.shape[-1] != self.in_features:
+        if input.dim() == 0 or input.shape[-1] != self.in_features:
             raise ValueError(
                 f"{self._owner}: input has shape {tuple(input.shape)}, expected "
                 f"(..., {self.in_features})"
@@ -383,24 +260,6 @@ class TransposableLinear(nn.Linear):
             f"{self._owner}: input has dtype {input.dtype}, expected the weight's {dtype}; convert "
             "it, run under torch.autocast, or give compute_dtype"
         )
-
-    # ---- what moves and copies modules --------------------------------------
-
-    def _apply(self, fn: Any, recurse: bool = True) -> TransposableLinear:
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self._pack_after_move()
-        return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__)
-        state["_buffers"] = {
-            name: None if name in _PACKED else buffer for name, buffer in self._buffers.items()
-        }
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self._pack_after_move()
 
     def _load_from_state_dict(
         self,
@@ -429,7 +288,7 @@ class TransposableLinear(nn.Linear):
             unexpected_keys,
             error_msgs,
         )
-        self._pack_after_move()
+        self._pack_if_possible()
 
 
 def _optimal_mask(weight: torch.Tensor, n: int, m: int, owner: str) -> torch.Tensor:
@@ -443,8 +302,3 @@ def _floating(dtype: torch.dtype | None, owner: str) -> torch.dtype | None:
     if dtype is None or (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
         return dtype
     raise TypeError(f"{owner}: compute_dtype is {dtype!r}, expected a floating-point torch.dtype")
-
-
-def _is_sharded(weight: torch.Tensor) -> bool:
-    """Whether a weight is the shard of a distributed tensor, without importing those."""
-    return hasattr(weight, "full_tensor")
