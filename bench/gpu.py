@@ -42,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     else:
         settings = for_gpu(torch.device("cuda", torch.cuda.current_device()), options.budget)
+        obstacle = _obstacle(settings)
+        if obstacle:
+            print(f"bench.gpu: {obstacle}. Nothing was measured", file=sys.stderr)
+            return 2
     options.output.mkdir(parents=True, exist_ok=True)
     sections = {}
     for name, run in SECTIONS.items():
@@ -69,6 +73,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="SECTION", choices=names)
     parser.add_argument("--budget", type=float, default=BUDGET, help="seconds, at most")
     return parser.parse_args(arguments)
+
+
+def _obstacle(settings: Any) -> str | None:
+    """Say why this GPU cannot multiply sparsely, if it cannot."""
+    from tnm_core.torch.backends import BACKENDS, Task
+
+    task = Task(16, 16, 2, 4, settings.device, settings.dtypes[0])
+    return BACKENDS[settings.backend].obstacle(task)
 
 
 def _machine(settings: Any, seconds: float) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class Standin:
         assert compressed.dtype == dense.dtype
         assert compressed.shape[1] * 16 == k * 9, "the dense operand has another inner size"
         assert n % 8 == 0
+        assert all(t.data_ptr() % 16 == 0 for t in (compressed, dense, bias) if t is not None)
         assert bias is None or (bias.dtype == dense.dtype and bias.shape == (rows,))
         self.products.append(((rows, k), (k, n), transpose_result))
         if dense.is_contiguous():

@@ -131,8 +131,11 @@ def test_operands_of_any_strides(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.randn(1, 32).half().expand(16, 32),
         torch.randn(2, 32, 8).half().transpose(1, 2),
         torch.randn(32, 11).half().t(),
+        torch.randn(16 * 32 + 1).half()[1:].view(16, 32),
     ):
         assert_close(layer(x), reference(layer, x))
+    layer.bias = torch.nn.Parameter(torch.randn(49).half()[1:])
+    assert_close(layer(x), reference(layer, x))
     x = torch.randn(16, 32).half().requires_grad_()
     layer(x).sum().backward()  # the gradient of a sum has strides of 0
     dense = torch.where(layer.mask, layer.weight.detach(), 0.0)

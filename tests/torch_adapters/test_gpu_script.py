@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from bench import gpu  # noqa: E402
+from tests.support import cusparselt as standins  # noqa: E402
 from tests.support import torch_layers  # noqa: E402, F401
 
 from tnm_core.torch.backends import BACKENDS  # noqa: E402
@@ -28,6 +30,18 @@ def test_without_a_gpu_it_says_so(
     assert "no CUDA device was found; expected an NVIDIA GPU" in captured.err
     assert "Nothing was measured" in captured.err
     assert captured.out == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_old_gpu_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (7, 5))
+    monkeypatch.setattr(torch.backends.cusparselt, "is_available", lambda: True)
+    assert gpu.main(["-o", str(tmp_path / "out")]) == 2
+    assert "capability 7.5, expected 8.0 or above" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -79,3 +93,20 @@ def test_time_is_kept() -> None:
     for name in ("mask search", "MLP", "products"):
         assert RUNS[name](late, said.append) == []
     assert said == ["out of time"] * 3
+
+
+def test_the_sections_with_the_hardware_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the CPU can run of it: operands, packing and refreshes through the stand-in."""
+    from bench.gpu_checks import SECTIONS as RUNS
+    from bench.gpu_checks import settings
+
+    standin = standins.install(monkeypatch)
+    small = dataclasses.replace(settings.for_cpu_check(), backend="cusparselt")
+    checked = RUNS["correctness"](small, lambda text: None)
+    assert [record["wrong"] for record in checked] == [[]] * 8
+    assert {record["backend"] for record in checked} == {"cusparselt"}
+    assert RUNS["MLP"](small, lambda text: None)[0]["sparse"]["eager"] > 0
+    measured = RUNS["products"](small, lambda text: None)
+    assert {record["backend"] for record in measured} == {"cusparselt"}
+    assert {record["dtype"] for record in measured} == {"bfloat16"}
+    assert all(transposed for _, _, transposed in standin.products)

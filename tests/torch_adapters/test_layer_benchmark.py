@@ -78,7 +78,8 @@ def test_tables_on_disk(tmp_path: Path) -> None:
     assert list(SpeedTable.load(path)) == list(table)
     assert len(table) == 2
     assert [file.name for file in tmp_path.iterdir()] == ["speeds.json"]
-    for text in ("[1]", '[{"device": "a"}]', "{", "3"):
+    wrong_type = json.dumps([{**dataclasses.asdict(SPEED), "speedup": "fast"}])
+    for text in ("[1]", '[{"device": "a"}]', "{", "3", wrong_type):
         path.write_text(text)
         with pytest.raises(ValueError, match="is not a table of speeds, expected"):
             SpeedTable.load(path)

@@ -137,6 +137,16 @@ def test_the_default_compiler_agrees_within_rounding() -> None:
 
 
 @pytest.mark.usefixtures("_fresh_compiler")
+def test_any_number_of_tokens_in_one_graph() -> None:
+    layer = make_layer(16, 32, backend="emulate")
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True, dynamic=True)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for shape in ((5, 32), (9, 32), (64, 32)):
+            x = torch.randn(shape)
+            assert torch.equal(compiled(x), layer(x))
+
+
+@pytest.mark.usefixtures("_fresh_compiler")
 def test_compiled_layers_never_use_stale_forms() -> None:
     layer = make_layer(16, 32, backend="emulate")
     compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)

@@ -179,7 +179,8 @@ def benchmark_layer(
     if not seconds > 0:
         raise ValueError(f"seconds is {seconds!r}, expected a number above 0")
     dtype = layer._packed_dtype()
-    with torch.no_grad():
+    here = torch.cuda.device_of(layer.weight)  # type: ignore[no-untyped-call]
+    with torch.no_grad(), here:
         layer._prepare(dtype)
         calls = _parts(layer, tokens, dtype)
         timings = tuple(

@@ -121,11 +121,18 @@ class SpeedTable:
             If the file is something else.
         """
         try:
-            return cls(Speed(**item) for item in json.loads(Path(path).read_bytes()))
-        except (ValueError, TypeError):
+            return cls(_speed(item) for item in json.loads(Path(path).read_bytes()))
+        except (ValueError, TypeError, KeyError):
             raise ValueError(
                 f"{path} is not a table of speeds, expected what SpeedTable.save wrote"
             ) from None
+
+
+def _speed(item: Any) -> Speed:
+    """Read one entry; numbers have to be numbers."""
+    for name in ("out_features", "in_features", "tokens", "speedup"):
+        item[name] + 0.0
+    return Speed(**item)
 
 
 def device_name(device: torch.device) -> str:

@@ -10,6 +10,7 @@ from tnm_core.torch.packing import Packed, PackedPair, masked
 _DTYPES = (torch.float16, torch.bfloat16)
 _WEIGHT_MULTIPLE = 16  # both sides of a sparse operand of 16-bit elements
 _TOKENS_MULTIPLE = 8  # the free side of the dense operand
+_ALIGNMENT = 16  # bytes
 _LEAST_CAPABILITY = (8, 0)
 
 
@@ -64,9 +65,16 @@ class CusparseltBackend:
         """One sparse product, written transposed so that the result is (tokens, f)."""
         tokens = rows.shape[0]
         padding = -tokens % _TOKENS_MULTIPLE
-        dense = torch.nn.functional.pad(rows, (0, 0, 0, padding)) if padding else rows.contiguous()
+        dense = torch.nn.functional.pad(rows, (0, 0, 0, padding)) if padding else _aligned(rows)
+        bias = None if bias is None else _aligned(bias)
         result = torch._cslt_sparse_mm(packed.values, dense.t(), bias=bias, transpose_result=True)
         return result.narrow(0, 0, tokens).contiguous() if padding else result
+
+
+def _aligned(tensor: torch.Tensor) -> torch.Tensor:
+    """Make an operand contiguous, and let it begin where vector loads may: views need not."""
+    dense = tensor.contiguous()
+    return dense if dense.data_ptr() % _ALIGNMENT == 0 else dense.clone()
 
 
 def _device_obstacle(device: torch.device) -> str | None:
