@@ -95,8 +95,3 @@ def _modules() -> list[str]:
 def test_docstring_examples(name: str) -> None:
     module = importlib.import_module(name)
     assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
-
-
-def test_everything_public_is_documented() -> None:
-    assert sorted(tnm_core.torch.__all__) == tnm_core.torch.__all__
-    assert all(getattr(tnm_core.torch, name).__doc__ for name in tnm_core.torch.__all__)

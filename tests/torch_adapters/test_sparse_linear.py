@@ -233,6 +233,19 @@ def test_every_kind_of_optimizer_is_noticed(options: dict[str, bool]) -> None:
     assert_close(layer(x), reference(layer, x))
 
 
+def test_a_step_that_a_scaler_leaves_out_changes_nothing() -> None:
+    layer = make_layer(16, 32, backend="emulate")
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1, fused=True)
+    layer(torch.randn(4, 32)).sum().backward()
+    version = layer.weight._version
+    optimizer.found_inf = torch.tensor(1.0)
+    optimizer.step()
+    assert layer.weight._version == version
+    del optimizer.found_inf
+    optimizer.step()
+    assert layer.weight._version > version
+
+
 def test_checkpointed_activations() -> None:
     layer = make_layer(16, 16, backend="emulate", dtype=torch.float64)
     x = torch.randn(4, 16, dtype=torch.float64, requires_grad=True)

@@ -75,6 +75,7 @@ def _fresh_compiler() -> Any:
     counters.clear()
     yield
     torch._dynamo.reset()
+    counters.clear()
 
 
 @pytest.mark.usefixtures("_fresh_compiler")
@@ -121,6 +122,14 @@ def test_compiled_before_it_is_packed_in_that_dtype() -> None:
 
 
 @pytest.mark.usefixtures("_fresh_compiler")
+def test_compiled_before_it_can_be_packed() -> None:
+    layer = make_layer(16, 32, backend="cusparselt", dtype=torch.float16)
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    with pytest.raises(RuntimeError, match=r"compiled before it was packed; expected .* forward"):
+        compiled(torch.randn(8, 32).half())
+
+
+@pytest.mark.usefixtures("_fresh_compiler")
 @pytest.mark.filterwarnings("ignore:.torch.jit.script_method. is deprecated:DeprecationWarning")
 def test_the_default_compiler_agrees_within_rounding() -> None:
     model = _model("emulate")
@@ -134,6 +143,22 @@ def test_the_default_compiler_agrees_within_rounding() -> None:
         compiled(torch.randn(24, 32))
     model[2].repack()
     compiled(torch.randn(24, 32))
+
+
+@pytest.mark.usefixtures("_fresh_compiler")
+def test_packing_in_compiled_code_stays_outside_of_the_graph() -> None:
+    layer = make_layer(16, 32, backend="emulate")
+
+    @torch.compile(backend="aot_eager")  # type: ignore[untyped-decorator]
+    def change_and_pack(factor: Any) -> Any:
+        with torch.no_grad():
+            layer.weight.mul_(factor)
+        layer.repack()
+        return layer.weight * factor
+
+    before = layer.packed_values.clone()
+    change_and_pack(torch.tensor(2.0))
+    assert torch.equal(layer.packed_values, 2 * before)
 
 
 @pytest.mark.usefixtures("_fresh_compiler")

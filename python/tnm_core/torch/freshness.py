@@ -57,7 +57,8 @@ def owner_of(values: torch.Tensor) -> str:
 
 def _count_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
     """Count what an optimizer is about to change: fused ones move no version counter."""
-    if torch.compiler.is_compiling():
+    # A gradient scaler tells fused optimizers in this way to leave a step out.
+    if torch.compiler.is_compiling() or bool(getattr(optimizer, "found_inf", False)):
         return
     for group in optimizer.param_groups:
         for weight in group["params"]:

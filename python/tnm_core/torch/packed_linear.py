@@ -10,6 +10,7 @@ from torch import nn
 from tnm_core.torch import freshness
 from tnm_core.torch.backend_choice import Choice, choose_backend
 from tnm_core.torch.backends import BACKENDS, BackendName, Task, backend_name
+from tnm_core.torch.outside_of_graphs import outside_of_graphs
 from tnm_core.torch.packing import nothing_packed
 from tnm_core.torch.speed_table import SpeedTable
 
@@ -74,7 +75,7 @@ class PackedLinear(nn.Linear):
         """Why `active_backend` is what it is."""
         return self._choice.reason
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    @outside_of_graphs
     def repack(self) -> None:
         """Pack weight and mask as they are now; call it after every optimizer step.
 
