@@ -13,6 +13,7 @@ from tests.support.torch_layers import make_layer  # noqa: E402
 
 import tnm_core as tnm  # noqa: E402
 from tnm_core.torch import TransposableLinear, benchmark_layer  # noqa: E402
+from tnm_core.torch.mask_checks import full_tiles_hold  # noqa: E402
 
 
 def _refused(error: type[Exception], *told: object) -> Any:
@@ -106,6 +107,23 @@ def test_masks_that_do_not_fit(mask: Any, error: type[Exception], told: Any) -> 
     assert torch.equal(layer.packed_values, packed)
     with _refused(error, "fc1", *told):
         TransposableLinear.from_linear(torch.nn.Linear(32, 16), 2, 4, mask, name="fc1")
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 4), (1, 4), (4, 8), (4, 4)])
+def test_masks_counted_on_a_device(n: int, m: int) -> None:
+    """As strict as check_mask: one entry more or less, or moved along a row, breaks the pattern."""
+    rng = np.random.default_rng(0)
+    mask = torch.from_numpy(tnm.transposable_mask(rng.normal(size=(16, 24)), n, m))
+    assert full_tiles_hold(mask, n, m)
+    assert full_tiles_hold(mask.t(), n, m)
+    for row, column in rng.integers((16, 24), size=(20, 2)):
+        other = mask.clone()
+        other[row, column] ^= True
+        assert not full_tiles_hold(other, n, m)
+    if n < m:
+        rowwise = torch.from_numpy(tnm.nm_mask(rng.normal(size=(16, 24)), n, m))
+        assert not full_tiles_hold(rowwise, n, m)
+        assert not full_tiles_hold(rowwise.t(), n, m)
 
 
 def test_weights_without_an_optimal_mask() -> None:
