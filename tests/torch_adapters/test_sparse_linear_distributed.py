@@ -34,15 +34,17 @@ def _sharded(model: Any) -> Any:
     return fully_shard(model, mesh=mesh)
 
 
-def _train(call: Any, model: Any, part: slice) -> None:
+def _train(call: Any, model: Any, part: slice, *, maintained: bool = True) -> None:
+    """Train; maintained means repacking after steps and one refresh of the masks."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    repack_after_step(optimizer, model)
+    if maintained:
+        repack_after_step(optimizer, model)
     for step in range(STEPS):
         x = torch.randn(4, 2, 32, generator=torch.Generator().manual_seed(step))
         (call(x[part]) - x[part, :, :16]).square().mean().backward()
         optimizer.step()
         optimizer.zero_grad()
-        if step == 1:
+        if maintained and step == 1:
             for layer in (model[0], model[2]):
                 weight = layer.weight.detach()
                 whole = weight.full_tensor() if hasattr(weight, "full_tensor") else weight
@@ -58,25 +60,40 @@ def _work(rank: int, folder: str) -> None:
         _train(alone, alone, slice(None))
         _train(DistributedDataParallel(replicated), replicated, part)
         _train(sharded, sharded, part)
+        left_alone, sharded_alone = _model(), _sharded(_model())
+        _train(left_alone, left_alone, slice(None), maintained=False)
+        _train(sharded_alone, sharded_alone, part, maintained=False)
         assert sharded[0].backend_reason == "the weight is sharded: packed when it is gathered"
         found = {
             "alone": alone.state_dict(),
             "replicated": replicated.state_dict(),
-            "sharded": {
-                name: value.full_tensor() if hasattr(value, "full_tensor") else value
-                for name, value in sharded.state_dict().items()
-            },
+            "sharded": _whole(sharded.state_dict()),
+            "left alone": left_alone.state_dict(),
+            "sharded, left alone": _whole(sharded_alone.state_dict()),
         }
         torch.save(copy.deepcopy(found), f"{folder}/rank{rank}.pt")
+        for model in (alone, sharded):
+            with torch.no_grad():
+                model[0].weight.mul_(3)
+        x = torch.randn(4, 32, generator=torch.Generator().manual_seed(9))
+        assert torch.allclose(sharded(x), alone(x), atol=1e-5), "a change that no hook was told of"
     finally:
         dist.destroy_process_group()
+
+
+def _whole(state: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.full_tensor() if hasattr(value, "full_tensor") else value
+        for name, value in state.items()
+    }
 
 
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
     torch.multiprocessing.spawn(_work, (str(tmp_path),), nprocs=WORLD)
     first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in range(WORLD))
-    for kind in ("replicated", "sharded"):
-        for name, expected in first["alone"].items():
+    references = {"replicated": "alone", "sharded": "alone", "sharded, left alone": "left alone"}
+    for kind, reference in references.items():
+        for name, expected in first[reference].items():
             assert torch.equal(first[kind][name], second[kind][name]), (kind, name)
             if name.endswith("mask"):
                 assert torch.equal(first[kind][name], expected), (kind, name)

@@ -60,10 +60,17 @@ def _count_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
     # A gradient scaler tells fused optimizers in this way to leave a step out.
     if torch.compiler.is_compiling() or bool(getattr(optimizer, "found_inf", False)):
         return
-    for group in optimizer.param_groups:
-        for weight in group["params"]:
-            if weight in _packed_weights:
-                torch.autograd.graph.increment_version(weight)
+    parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
+    # A step on shards changes weights that are gathered later, into tensors that are not told.
+    changed = _packed_weights if any(map(is_sharded, parameters)) else parameters
+    for weight in list(changed):
+        if weight in _packed_weights:
+            torch.autograd.graph.increment_version(weight)
+
+
+def is_sharded(weight: torch.Tensor) -> bool:
+    """Whether a weight is the shard of a distributed tensor, without importing those."""
+    return hasattr(weight, "full_tensor")
 
 
 def _state(weight: torch.Tensor, mask: torch.Tensor) -> _State:

@@ -123,7 +123,7 @@ class PackedLinear(nn.Linear):
 
     @torch.no_grad()
     def _pack(self, dtype: torch.dtype) -> None:
-        if _is_sharded(self.weight):
+        if freshness.is_sharded(self.weight):
             self._packs_at_every_forward = True
             self._unpack("the weight is sharded: packed when it is gathered")
             return
@@ -187,8 +187,3 @@ class PackedLinear(nn.Linear):
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         self._unpack("not packed yet")
         self._pack_if_possible()
-
-
-def _is_sharded(weight: torch.Tensor) -> bool:
-    """Whether a weight is the shard of a distributed tensor, without importing those."""
-    return hasattr(weight, "full_tensor")
