@@ -72,10 +72,11 @@ def _work(rank: int, folder: str) -> None:
             "sharded, left alone": _whole(sharded_alone.state_dict()),
         }
         torch.save(copy.deepcopy(found), f"{folder}/rank{rank}.pt")
+        x = torch.randn(4, 32, generator=torch.Generator().manual_seed(9))
         for model in (alone, sharded):
             with torch.no_grad():
+                model(x)
                 model[0].weight.mul_(3)
-        x = torch.randn(4, 32, generator=torch.Generator().manual_seed(9))
         assert torch.allclose(sharded(x), alone(x), atol=1e-5), "a change that no hook was told of"
     finally:
         dist.destroy_process_group()
