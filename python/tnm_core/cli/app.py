@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import tnm_core as tnm
+from tnm_core.cli.bench import bench_app
 from tnm_core.cli.check import check
 from tnm_core.cli.diversity import diversity
 from tnm_core.cli.inspect import inspect
@@ -26,6 +27,7 @@ app.command()(check)
 app.command()(inspect)
 app.command()(diversity)
 app.add_typer(plot_app, name="plot")
+app.add_typer(bench_app, name="bench")
 
 
 def _show_version(wanted: bool) -> None:

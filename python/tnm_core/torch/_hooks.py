@@ -147,6 +147,11 @@ class MaskOwner(OptimizerHook):
 
     _owners: ClassVar[WeakKeyDictionary[nn.Module, str]] = WeakKeyDictionary()
 
+    @classmethod
+    def owns(cls, weight: MaskedWeight) -> bool:
+        """Whether some hook decides over the mask of this weight."""
+        return weight.module in cls._owners
+
     def _prepare(self, weights: list[MaskedWeight]) -> None:
         for weight in weights:
             owner = self._owners.get(weight.module)

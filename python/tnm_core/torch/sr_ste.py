@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from tnm_core.torch._hooks import OptimizerHook
+from tnm_core.torch._hooks import MaskOwner, OptimizerHook
 from tnm_core.torch._masked_weights import MaskedWeight
 from tnm_core.torch._shards import local_mask, local_values
 
@@ -99,6 +99,11 @@ class SRSTE(OptimizerHook):
             self._add_to_gradients(optimizer)
         elif self.form == "decoupled":
             self._shrink(optimizer)
+
+    def _after_step(self) -> None:
+        for weight in self._weights:
+            if not MaskOwner.owns(weight):  # an owner does it
+                weight.after_step()
 
     def _add_to_gradients(self, optimizer: torch.optim.Optimizer) -> None:
         # Fused optimizers unscale gradients themselves: what is added must be scaled till then.

@@ -1,0 +1,112 @@
+"""Check sparse products on a GPU: `python -m bench.gpu [-o build/gpu] [--only SECTION ...]`.
+
+Correctness against float64, mask search, an MLP block and single layers, within 8 minutes. Needs a
+CUDA device of compute capability 8.0 or above; `--cpu-check` runs the same code tiny on the CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import tnm_core as tnm
+from bench.context import note
+
+NO_GPU = (
+    "bench.gpu: no CUDA device was found; expected an NVIDIA GPU of compute capability 8.0 or "
+    "above and a CUDA build of torch. Nothing was measured. --cpu-check runs the same code on the "
+    "CPU, tiny, to see that it works"
+)
+BUDGET = 450.0  # seconds; what has begun then is finished, within the 8 minutes
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parse(arguments)
+    try:
+        import torch
+    except ImportError:
+        print('bench.gpu: needs torch: pip install "tnm_core[torch]"', file=sys.stderr)
+        return 2
+    from bench.gpu_checks import SECTIONS, report
+    from bench.gpu_checks.settings import for_cpu_check, for_gpu
+
+    if options.cpu_check:
+        settings = for_cpu_check()
+    elif not torch.cuda.is_available():
+        print(NO_GPU, file=sys.stderr)
+        return 2
+    else:
+        settings = for_gpu(torch.device("cuda", torch.cuda.current_device()), options.budget)
+        obstacle = _obstacle(settings)
+        if obstacle:
+            print(f"bench.gpu: {obstacle}. Nothing was measured", file=sys.stderr)
+            return 2
+    options.output.mkdir(parents=True, exist_ok=True)
+    sections = {}
+    for name, run in SECTIONS.items():
+        if not options.only or name in options.only:
+            note(f"{name} ...")
+            sections[name] = run(settings, lambda text: note(f"  {text}"))
+    facts = _machine(settings, monotonic() - settings.started)
+    results: dict[str, Any] = {"machine": facts, "sections": sections}
+    (options.output / "gpu.json").write_text(json.dumps(results, indent=1) + "\n")
+    table = report.render(results)
+    if report.draw(results, options.output / "gpu.png"):
+        table += "\n![Speed-up against tokens](gpu.png)\n"
+    (options.output / "gpu.md").write_text(table)
+    note(f"\n{table}")
+    return _complain(sections)
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.gpu", description=__doc__.split("\n\n")[1] if __doc__ else None
+    )
+    parser.add_argument("-o", "--output", type=Path, default=Path("build/gpu"))
+    parser.add_argument("--cpu-check", action="store_true", help="a tiny dry run on the CPU")
+    names = ("correctness", "mask search", "MLP", "products")
+    parser.add_argument("--only", nargs="+", metavar="SECTION", choices=names)
+    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds, at most")
+    return parser.parse_args(arguments)
+
+
+def _obstacle(settings: Any) -> str | None:
+    """Say why this GPU cannot multiply sparsely, if it cannot."""
+    from tnm_core.torch.backends import BACKENDS, Task
+
+    task = Task(16, 16, 2, 4, settings.device, settings.dtypes[0])
+    return BACKENDS[settings.backend].obstacle(task)
+
+
+def _machine(settings: Any, seconds: float) -> dict[str, Any]:
+    import torch
+
+    facts: dict[str, Any] = {"device": "cpu", "dry_run": not settings.is_cuda}
+    if settings.is_cuda:
+        properties = torch.cuda.get_device_properties(settings.device)
+        facts["device"] = properties.name
+        facts["capability"] = f"{properties.major}.{properties.minor}"
+        facts["memory"] = f"{properties.total_memory / 2**30:.0f} GiB"
+        facts["cuda"] = torch.version.cuda
+        facts["cusparselt"] = torch.backends.cusparselt.version()
+    facts["torch"] = torch.__version__
+    facts["tnm_core"] = tnm.__version__
+    facts["seconds"] = round(seconds, 1)
+    return facts
+
+
+def _complain(sections: dict[str, list[dict[str, Any]]]) -> int:
+    """Exit status 1 if any result is wrong."""
+    wrong = [r for records in sections.values() for r in records if r.get("wrong")]
+    for record in wrong:
+        print(f"WRONG: {json.dumps(record)}", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

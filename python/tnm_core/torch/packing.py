@@ -1,0 +1,79 @@
+"""Packed forms of a masked weight: what each back end multiplies by."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+import tnm_core as tnm
+
+# NumPy has no bfloat16; packing only moves elements, so any type of that size will do.
+_CARRIERS = {torch.bfloat16: torch.uint16, torch.float16: torch.uint16}
+
+
+class Packed(NamedTuple):
+    """One orientation of a weight; what a back end does not use is empty.
+
+    Attributes
+    ----------
+    values : Tensor, shape (rows, any)
+        The kept values; cuSPARSELt keeps their positions in the same tensor.
+    indices : Tensor of uint8, shape (rows, any)
+        Positions of the values in their groups of m.
+    """
+
+    values: torch.Tensor
+    indices: torch.Tensor
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing packed."""
+        return self.values.numel() == 0
+
+
+class PackedPair(NamedTuple):
+    """A weight packed for products with it and with its transpose."""
+
+    forward: Packed
+    transposed: Packed
+
+
+def nothing_packed(like: torch.Tensor, dtype: torch.dtype) -> PackedPair:
+    """Empty tensors, for a back end that multiplies by the weight itself."""
+    values = like.new_empty((0, 0), dtype=dtype)
+    indices = like.new_empty((0, 0), dtype=torch.uint8)
+    return PackedPair(Packed(values, indices), Packed(values.clone(), indices.clone()))
+
+
+def masked(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Weight with zeros where the mask drops; what is dropped may be anything, NaN included."""
+    return weight.masked_fill(~mask, 0)
+
+
+def compress(weight: torch.Tensor, mask: torch.Tensor, n: int, m: int, *, axis: int) -> Packed:
+    """Values and positions along one axis, as `tnm_core.compress` defines them.
+
+    Parameters
+    ----------
+    weight : Tensor, shape (out_features, in_features)
+        The weight; work is done in host memory and the result lies on its device.
+    mask : Tensor of bool, shape of `weight`
+        At most n of each m kept along `axis`.
+    n, m : int
+        The pattern.
+    axis : {-1, -2}
+        -1 packs the weight, -2 its transpose.
+
+    Raises
+    ------
+    ValueError
+        If a group keeps more than n.
+    """
+    # A copy: tensors that NumPy has seen cannot be resized, and FSDP resizes its weights.
+    host = weight.detach().to("cpu", copy=True)
+    carrier = _CARRIERS.get(host.dtype)
+    array = (host if carrier is None else host.view(carrier)).numpy()
+    packed = tnm.compress(array, mask.detach().cpu().numpy(), n, m, axis=axis)
+    values = torch.from_numpy(packed.values).view(host.dtype)
+    return Packed(values.to(weight.device), torch.from_numpy(packed.indices).to(weight.device))
