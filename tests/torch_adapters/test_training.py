@@ -357,6 +357,7 @@ def test_resuming_is_exact(load_first: bool) -> None:
 def test_compiled_training_is_eager_training() -> None:
     """Bit for bit, over refreshes and a change of phase, in one graph a phase."""
     torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
     results = []
     for compiled in (False, True):
         model, optimizer = _sparse(dtype=torch.float32)
@@ -369,7 +370,6 @@ def test_compiled_training_is_eager_training() -> None:
     for name, value in results[0].items():
         assert torch.equal(results[1][name], value), name
     torch._dynamo.reset()
-    torch._dynamo.utils.counters.clear()
 
 
 def test_detaching() -> None:
