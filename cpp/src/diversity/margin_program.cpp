@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <cstdlib>
 #include <numeric>
 #include <utility>
@@ -86,7 +87,7 @@ std::vector<MarginProgram::Plan> MarginProgram::plan() const {
     for (std::size_t k = 0, end = 0; k < plans.size(); k = end) {
         while (end < plans.size() && plans[end].bounds == plans[k].bounds) ++end;
         plans[k].space_sum = plans[end - 1].most_sum;
-        for (std::size_t other = k + 1; other < end; ++other) plans[other].space_sum = kShared;
+        for (Plan& other : std::span(plans).subspan(k + 1, end - k - 1)) other.space_sum = kShared;
     }
     return plans;
 }
