@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <span>
 #include <cstdlib>
 #include <numeric>
+#include <span>
 #include <utility>
 
 #include "parallel/parallel_for.hpp"
