@@ -57,13 +57,17 @@ void run_strip(const float* weights, std::int64_t columns, std::uint8_t* mask, S
     watch.lap(kTranspose);
     propose_prices<kW, kW / 2>(state.quantized, nullptr, kW / 2, upcoming, state.prices);
     watch.lap(kPrices);
-    threshold<kW>(scores.values, state.quantized, state.prices, kW, state.thresholded);
+    const std::uint64_t tied =
+        threshold<kW>(scores.values, state.quantized, state.prices, kW, state.thresholded);
     solution.wants_prices = false;
     accept<kW>(state, ~std::uint64_t{0}, solution);
-    const std::uint64_t unbalanced = unbalanced_tiles<kW>(state.thresholded, kPattern);
+    const std::uint64_t unbalanced = unbalanced_tiles<kW>(state.thresholded, kPattern) & ~tied;
     watch.lap(kThreshold);
+    solution.unsolved = tied;
     balance_tiles<kW, Ties::few>(scores.values, unbalanced, kPattern, state, kW / 2, solution);
-    searched += __builtin_popcountll(unbalanced);
+    if (solution.unsolved != 0)
+        solve_tied_tiles<kW, false>(scores.values, solution.unsolved, kPattern, state, solution);
+    searched += __builtin_popcountll(unbalanced | tied);
     watch.lap(kBalance);
     store_strip(solution.kept, kW, mask, columns);
     watch.lap(kStore);
