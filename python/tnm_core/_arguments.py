@@ -88,7 +88,7 @@ def mask_flags(mask: ArrayLike) -> NDArray[np.bool_]:
 
 def pattern(n: int, m: int) -> tuple[int, int]:
     """N and m as ints with 1 <= n <= m <= 128."""
-    kept, size = _integer("n", n), _integer("m", m)
+    kept, size = integer("n", n), integer("m", m)
     if not 1 <= size <= LARGEST_M:
         raise ValueError(f"m is {size}, expected 1 <= m <= {LARGEST_M}")
     if not 1 <= kept <= size:
@@ -104,15 +104,27 @@ def threads(requested: int | None, entries: int) -> int:
     if requested is None:
         worthwhile = entries // _ENTRIES_WORTH_A_THREAD
         return 1 if worthwhile <= 1 else min(available_cpus(), worthwhile)
-    number = _integer("threads", requested)
+    number = integer("threads", requested)
     if number < 1:
         raise ValueError(f"threads is {number}, expected at least 1, or None for all cores")
     return min(number, MOST_THREADS)
 
 
+def integer(name: str, value: Any) -> int:
+    """An int, or what stands for one; no bool, no float."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} is {value} (bool), expected an integer")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} is {value!r} ({type(value).__name__}), expected an integer"
+        ) from None
+
+
 def bounded_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
     """Return an integer from `least` to `most`, both included."""
-    number = _integer(name, value)
+    number = integer(name, value)
     if number < least or (most is not None and number > most):
         expected = f"at least {least}" if most is None else f"{least} <= {name} <= {most}"
         raise ValueError(f"{name} is {number}, expected {expected}")
@@ -138,7 +150,7 @@ def method_name(method: str) -> Method:
 
 def axis_index(axis: int, ndim: int) -> int:
     """Return the axis as a number from 0 to ndim - 1."""
-    number = _integer("axis", axis)
+    number = integer("axis", axis)
     if not -ndim <= number < ndim:
         raise ValueError(f"axis is {number}, expected -{ndim} <= axis < {ndim} for {ndim} axes")
     return number % ndim
@@ -189,17 +201,6 @@ def require_finite(array: ScoreArray, score: Score, threads: int) -> None:
 
 def _spell(index: tuple[int, ...]) -> str:
     return ", ".join(str(i) for i in index)
-
-
-def _integer(name: str, value: Any) -> int:
-    if isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} is {value} (bool), expected an integer")
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(
-            f"{name} is {value!r} ({type(value).__name__}), expected an integer"
-        ) from None
 
 
 def _choice(name: str, value: Any, choices: tuple[str, ...]) -> Any:

@@ -185,8 +185,11 @@ inline constexpr std::int16_t kPadding = -kPriceBound - 1;
 template <int kW>
 inline void exclude_padding(int m, const std::int16_t* real_lanes, std::int16_t* by_row) {
     for (int i = 0; i < kW; ++i)
-        for (int c = 0; c < kStripColumns; ++c)
-            if (i >= m || real_lanes[c] == 0) by_row[i * kStripColumns + c] = kPadding;
+        for (int c = 0; c < kStripColumns; c += kLanes<Int16s>) {
+            std::int16_t* target = by_row + i * kStripColumns + c;
+            const Int16s is_real = i < m ? load<Int16s>(real_lanes + c) : Int16s{};
+            store(target, (load<Int16s>(target) & is_real) | (kPadding & ~is_real));
+        }
 }
 
 }  // namespace tnm::TNM_ISA

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from tnm_core import _arguments
+from tnm_core._arguments import integer
 from tnm_core.diversity.errors import CountTooCostlyError
 
 Constraint = Literal["transposable", "transposable_at_most", "rowwise", "unstructured"]
@@ -83,18 +83,6 @@ def spell_seconds(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds / length:.3g} {unit}"
     return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-
-
-def integer(name: str, value: Any) -> int:
-    """An int, or what stands for one; no bool, no float."""
-    if isinstance(value, bool):
-        raise TypeError(f"{name} is {value} (bool), expected an integer")
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise TypeError(
-            f"{name} is {value!r} ({type(value).__name__}), expected an integer"
-        ) from None
 
 
 def thread_count(threads: int | None) -> int:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from tnm_core import _arguments as patterns
+from tnm_core._arguments import integer
 from tnm_core.diversity import _arguments, _margins, formulas
 from tnm_core.diversity._arguments import Constraint
 from tnm_core.diversity._regular import CheckpointPath, Progress
@@ -179,7 +180,7 @@ def count_margins(
             f"row_sums add up to {sum(rows)} and column_sums to {sum(columns)}, expected the same "
             "total"
         )
-    cap = _arguments.integer("memory_cap", memory_cap)
+    cap = integer("memory_cap", memory_cap)
     if cap < 0:
         raise ValueError(f"memory_cap is {cap}, expected a number of bytes of at least 0")
     resources = Resources(
