@@ -48,7 +48,7 @@ void run_strip(const float* weights, std::int64_t columns, std::uint8_t* mask, S
     const Upcoming upcoming({data + kStripColumns * 4, columns * 4, kStripColumns * 4},
                             {reinterpret_cast<const std::byte*>(mask), columns, kStripColumns}, kW);
     watch.start();
-    load_strip<Dtype::float32, Score::abs>(data, columns * 4, kW, scores);
+    load_strip<0, Dtype::float32, Score::abs>(data, columns * 4, kW, scores);
     watch.lap(kLoad);
     quantize<kW>(scores, kPattern, state.quantized);
     start_from_column_means<kW>(state.quantized.by_row, state.prices.columns);

@@ -71,19 +71,47 @@ inline bool all_finite(MagnitudeBits<T> largest) {
     return bits_of(largest >= kInfinityBits) == 0;
 }
 
-template <Dtype kDtype, Score kScore, class T>
+// The elements of a group of lanes from `first` on, side by side: of every field its m, and what
+// follows them in memory instead of padding. kW = 0: fields without padding.
+template <int kW, Dtype kDtype, class T>
+inline const std::byte* gather_fields(const std::byte* row, int first, int m, std::byte* space) {
+    constexpr int kBytes = kDtypeBytes<kDtype>, kGroup = kLoadColumns<T>;
+    if constexpr (kW == 0) return row + first * kBytes;
+    constexpr int kPiece = kW != 0 && kW < kGroup ? kW : kGroup;
+    for (int lane = 0; lane < kGroup; lane += kPiece) {
+        const int tile = (first + lane) / (kW + !kW), within = (first + lane) % (kW + !kW);
+        std::memcpy(space + lane * kBytes, row + (tile * m + within) * kBytes, kPiece * kBytes);
+    }
+    return space;
+}
+
+// All bits of the lanes that hold a column of a tile, none of padding.
+template <int kW, class T>
+inline void mark_real_columns(int m, typename ScoreTraits<T>::Bits* lanes) {
+    for (int c = 0; c < kStripColumns; ++c) lanes[c] = kW == 0 || c % (kW + !kW) < m ? -1 : 0;
+}
+
+// With padding, up to kW - m elements beyond the last tile are read.
+template <int kW, Dtype kDtype, Score kScore, class T>
 bool load_strip(const std::byte* data, std::int64_t row_stride, int rows, StripScores<T>& scores) {
     using Vector = typename ScoreTraits<T>::Vector;
     constexpr int kVectors = kLoadBytes / kVectorBytes;
+    alignas(64) typename ScoreTraits<T>::Bits real[kStripColumns];
+    if constexpr (kW != 0) mark_real_columns<kW, T>(rows, real);
     MagnitudeBits<T> most{};
     for (int first = 0; first < kStripColumns; first += kLoadColumns<T>) {
         MagnitudeBits<T> largest[kVectors] = {};
         for (int i = 0; i < rows; ++i) {
             alignas(64) T space[kLoadColumns<T>];
-            const T* source =
-                read_columns<kDtype, T>(data + i * row_stride + first * kDtypeBytes<kDtype>, space);
+            alignas(64) std::byte fields[kLoadBytes];
+            const T* source = read_columns<kDtype, T>(
+                gather_fields<kW, kDtype, T>(data + i * row_stride, first, rows, fields), space);
             for (int k = 0; k < kVectors; ++k) {
-                const Vector value = load<Vector>(source + k * kLanes<Vector>);
+                auto bits =
+                    reinterpret_cast<MagnitudeBits<T>>(load<Vector>(source + k * kLanes<Vector>));
+                if constexpr (kW != 0)
+                    bits &= load<MagnitudeBits<T>>(real + first + k * kLanes<Vector>);
+                const auto value = reinterpret_cast<Vector>(bits);
                 const Vector size = magnitude(value);
                 store(scores.values + i * kStripColumns + first + k * kLanes<Vector>,
                       kScore == Score::abs ? size : value);
@@ -99,34 +127,52 @@ bool load_strip(const std::byte* data, std::int64_t row_stride, int rows, StripS
     return all_finite<T>(most);
 }
 
-template <Dtype kDtype, class T>
-LoadStrip<T> loader_of(Score score) {
+template <int kW, Dtype kDtype, class T>
+LoadStrip<T> loader_of_score(Score score) {
     switch (score) {
         case Score::abs:
-            return load_strip<kDtype, Score::abs, T>;
+            return load_strip<kW, kDtype, Score::abs, T>;
         case Score::identity:
-            return load_strip<kDtype, Score::identity, T>;
+            return load_strip<kW, kDtype, Score::identity, T>;
         case Score::square:
             break;
     }
     return nullptr;
 }
 
-inline LoadStrip<float> float_loader(Dtype dtype, Score score) {
+template <Dtype kDtype, class T>
+LoadStrip<T> loader_of(Score score, int m) {
+    const int width = field_width(m);
+    if (width == m) return loader_of_score<0, kDtype, T>(score);
+    switch (width) {
+        case 4:
+            return loader_of_score<4, kDtype, T>(score);
+        case 8:
+            return loader_of_score<8, kDtype, T>(score);
+        case 16:
+            return loader_of_score<16, kDtype, T>(score);
+        case 32:
+            return loader_of_score<32, kDtype, T>(score);
+        default:
+            return loader_of_score<64, kDtype, T>(score);
+    }
+}
+
+inline LoadStrip<float> float_loader(Dtype dtype, Score score, int m) {
     switch (dtype) {
         case Dtype::float16:
-            return loader_of<Dtype::float16, float>(score);
+            return loader_of<Dtype::float16, float>(score, m);
         case Dtype::bfloat16:
-            return loader_of<Dtype::bfloat16, float>(score);
+            return loader_of<Dtype::bfloat16, float>(score, m);
         case Dtype::float32:
-            return loader_of<Dtype::float32, float>(score);
+            return loader_of<Dtype::float32, float>(score, m);
         default:
             return nullptr;
     }
 }
 
-inline LoadStrip<double> double_loader(Dtype dtype, Score score) {
-    return dtype == Dtype::float64 ? loader_of<Dtype::float64, double>(score) : nullptr;
+inline LoadStrip<double> double_loader(Dtype dtype, Score score, int m) {
+    return dtype == Dtype::float64 ? loader_of<Dtype::float64, double>(score, m) : nullptr;
 }
 
 }  // namespace tnm::TNM_ISA

@@ -26,9 +26,10 @@ using MaskStrip = void (*)(const T* scores, Pattern pattern, std::uint64_t* kept
 using MaskRun = int (*)(const std::byte* data, std::int64_t row_stride, int strips,
                         std::uint8_t* mask, std::int64_t mask_row_stride);
 
-// Reads `rows` rows of 64 neighbouring elements; returns whether all scores are finite.
+// Reads m rows of a strip of full tiles, whose elements are neighbours, into the fields' first m
+// lanes; returns whether all scores are finite. May read elements that belong to the next tile.
 template <class T>
-using LoadStrip = bool (*)(const std::byte* data, std::int64_t row_stride, int rows,
+using LoadStrip = bool (*)(const std::byte* data, std::int64_t row_stride, int m,
                            StripScores<T>& scores);
 
 // Writes `rows` rows of 64 neighbouring flags.
@@ -50,8 +51,8 @@ struct StripKernels {
     MaskStrip<float> (*float_rowwise)(Pattern pattern);
     MaskStrip<double> (*double_rowwise)(Pattern pattern);
     // Null where the general loader is to be used.
-    LoadStrip<float> (*float_loader)(Dtype dtype, Score score);
-    LoadStrip<double> (*double_loader)(Dtype dtype, Score score);
+    LoadStrip<float> (*float_loader)(Dtype dtype, Score score, int m);
+    LoadStrip<double> (*double_loader)(Dtype dtype, Score score, int m);
     StoreStrip store;
 };
 

@@ -23,11 +23,11 @@ SolveStrip<T> find_solver(const Pattern& pattern) {
 }
 
 template <class T>
-LoadStrip<T> find_loader(Dtype dtype, Score score) {
+LoadStrip<T> find_loader(Dtype dtype, Score score, int m) {
     if constexpr (std::is_same_v<T, float>)
-        return strip_kernels().float_loader(dtype, score);
+        return strip_kernels().float_loader(dtype, score, m);
     else
-        return strip_kernels().double_loader(dtype, score);
+        return strip_kernels().double_loader(dtype, score, m);
 }
 
 // `exactly`: rounding has been found to matter, so do not try without double precision again.
@@ -79,7 +79,7 @@ StripPipeline<T>::StripPipeline(StripMethod method, const ArrayView& array, cons
       solve_(method == StripMethod::optimal ? find_solver<T>(pattern) : nullptr),
       mask_run_(find_shortcut(method, array, mask, pattern, score, observer)),
       mask_strip_(find_mask_kernel<T>(method, pattern, mask_run_ != nullptr)),
-      load_rows_(find_loader<T>(array.dtype, score)),
+      load_rows_(find_loader<T>(array.dtype, score, pattern.m)),
       load_any_(score_loader<T>(array.dtype, score)),
       edge_tiles_(array, mask, pattern, score, make_general_solver(method), observer),
       general_(make_general_solver(method)),
@@ -87,8 +87,7 @@ StripPipeline<T>::StripPipeline(StripMethod method, const ArrayView& array, cons
                       (score == Score::identity || (std::is_same_v<T, double> && pattern.m == 4))),
       tile_scores_(static_cast<std::size_t>(pattern.m) * pattern.m) {
     // The kernels only read whole strips of elements that lie side by side.
-    if (array.layout.column_stride() != item_size(array.dtype) || field_ != pattern.m)
-        load_rows_ = nullptr;
+    if (array.layout.column_stride() != item_size(array.dtype)) load_rows_ = nullptr;
     std::fill(std::begin(scores_.values), std::end(scores_.values), T{0});
     solution_.wants_prices = static_cast<bool>(observer);
 }
@@ -171,7 +170,7 @@ std::uint8_t* StripPipeline<T>::flags(const Place& place) const {
 template <class T>
 Upcoming StripPipeline<T>::after(const Place& place) const {
     if (load_rows_ == nullptr) return {};
-    const std::int64_t bytes = kStripColumns * array_.layout.column_stride();
+    const std::int64_t bytes = kStripColumns / field_ * grid_.m * array_.layout.column_stride();
     const RowsInMemory to_read{elements(place) + bytes, array_.layout.row_stride(), bytes};
     RowsInMemory to_write;
     if (mask_.layout.column_stride() == 1)
@@ -185,10 +184,13 @@ bool StripPipeline<T>::load(const Place& place) {
     const Layout& layout = array_.layout;
     const std::byte* data = elements(place);
     const int m = grid_.m, tiles_per_strip = kStripColumns / field_;
-    if (place.tiles < tiles_per_strip)
-        std::fill(scores_.values, scores_.values + field_ * kStripColumns, T{0});
-    else if (load_rows_ != nullptr)
+    const bool full = place.tiles == tiles_per_strip;
+    // With padding, the kernels read into the next full tile.
+    const std::int64_t next_tile = place.tile_column + place.tiles;
+    const bool readable = field_ == m || next_tile < grid_.columns / m;
+    if (full && readable && load_rows_ != nullptr)
         return load_rows_(data, layout.row_stride(), m, scores_);
+    if (!full) std::fill(scores_.values, scores_.values + field_ * kStripColumns, T{0});
     const bool finite = load_anyhow(place);
     find_largest();
     return finite;
