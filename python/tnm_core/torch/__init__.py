@@ -14,6 +14,7 @@ except ModuleNotFoundError as error:
         "tnm_core.torch needs torch, which is not installed: pip install 'tnm_core[torch]'"
     ) from error
 
+from tnm_core.torch.calibrate import prune_model
 from tnm_core.torch.dynamic_mask import DynamicMask
 from tnm_core.torch.model_masks import apply_masks_, load_masks, masks, remove_sparsity_
 from tnm_core.torch.report import LayerReport, SparsifyReport
@@ -35,6 +36,7 @@ __all__ = [
     "cubic_schedule",
     "load_masks",
     "masks",
+    "prune_model",
     "remove_sparsity_",
     "sparsify_",
     "transposable_mask",
