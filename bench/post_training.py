@@ -77,7 +77,7 @@ def documents() -> tuple[list[str], np.ndarray]:
     """Fifty documents and how similar people find them, upper triangle."""
     from gensim.test.utils import datapath
 
-    texts = Path(datapath("lee.cor")).read_text().splitlines()
+    texts = Path(datapath("lee.cor")).read_text("latin-1").splitlines()
     return texts, np.loadtxt(datapath("similarities0-1.txt"))
 
 

@@ -143,9 +143,7 @@ def test_masks_of_problems_are_those_of_the_weight(layer: Any, pattern: str) -> 
 @pytest.mark.parametrize("damping", [0.0, 0.1])
 @pytest.mark.parametrize("solver", ["cholesky", "conjugate_gradient"])
 @pytest.mark.parametrize("centre", [True, False])
-def test_least_squares_is_that_of_a_dense_solver(
-    damping: float, solver: Any, centre: bool
-) -> None:
+def test_least_squares_is_that_of_a_dense_solver(damping: float, solver: Any, centre: bool) -> None:
     x, y, dense = _data()
     bias = torch.randn(1, OUTPUTS, dtype=torch.float64)
     problem = _problem(damping, bias=bias, centre=centre)

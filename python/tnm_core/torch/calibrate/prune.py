@@ -129,7 +129,8 @@ def prune_model(
     patterns, left_alone = _plan(model, pattern, include, exclude)
     model = unwrap(model)
     with evaluating(model):
-        done = _prune(model, calibration, patterns, chosen, residuals, announcer(progress))
+        done, masks = _prune(model, calibration, patterns, chosen, residuals, announcer(progress))
+    _register(model, masks, patterns)
     return PruneReport(
         recipe if isinstance(recipe, str) else "a Recipe",
         tuple(
@@ -188,7 +189,8 @@ def _prune(
     recipe: Recipe,
     residuals: Mapping[str, str] | None,
     announce: Progress,
-) -> dict[str, PrunedLayer]:
+) -> tuple[dict[str, PrunedLayer], dict[str, torch.Tensor]]:
+    """Prune the layers in the order of their calls; return what was done, and the masks."""
     layers = {name: model.get_submodule(name) for name in patterns}
     geometries: dict[str, Geometry] = {}
     for name, module in layers.items():
@@ -212,20 +214,24 @@ def _prune(
                 done[layer.name] = layer
                 masks[layer.name] = mask
                 announce(layer, len(done), len(patterns))
-        if recipe.bias and has_batch_norm(model):
+        if recipe.batch_norm and has_batch_norm(model):
             reestimate_batch_norm(model, calibration)
     except BaseException:
         model.load_state_dict(dense.state_dict())
         raise
+    return done, masks
+
+
+def _register(
+    model: nn.Module, masks: Mapping[str, torch.Tensor], patterns: Mapping[str, LayerPattern]
+) -> None:
+    """Mask the transposable layers as `sparsify_` does."""
     for name, mask in masks.items():
         if patterns[name].transposable:
-            module = layers[name]
-            weight = module.weight
-            assert isinstance(weight, torch.Tensor)
-            layout = layout_of(module, weight, patterns[name].m)
+            module = model.get_submodule(name)
+            layout = layout_of(module, _weight(module), patterns[name].m)
             assert isinstance(layout, Layout)
             register_mask(module, mask, Pattern(patterns[name].n, patterns[name].m), layout)
-    return done
 
 
 @torch.no_grad()

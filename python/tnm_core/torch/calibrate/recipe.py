@@ -53,6 +53,8 @@ class Recipe:
         Correct the bias, so that mean outputs are as wanted.
     steps : int
         Of the ADMM search.
+    batch_norm : bool
+        Re-estimate the running statistics of batch normalisation at the end.
     """
 
     search: Search = "admm"
@@ -60,11 +62,12 @@ class Recipe:
     method: Method = "optimal"
     reconstruction: Reconstruction = "least_squares"
     sequential: bool = True
-    alpha: float = 1.0
+    alpha: float = 0.8
     residual: bool = True
     damping: float = 0.1
     bias: bool = True
     steps: int = 30
+    batch_norm: bool = True
 
     def __post_init__(self) -> None:
         _choice("search", self.search, get_args(Search))
@@ -87,9 +90,11 @@ class Recipe:
 
 _ALONE = Recipe(search="one_shot", sequential=False)
 
+_BARE = replace(_ALONE, reconstruction="none", bias=False, batch_norm=False)
+
 RECIPES: dict[str, Recipe] = {
-    "magnitude": replace(_ALONE, criterion="magnitude", reconstruction="none", bias=False),
-    "wanda": replace(_ALONE, reconstruction="none", bias=False),
+    "magnitude": replace(_BARE, criterion="magnitude"),
+    "wanda": _BARE,
     "adaprune": replace(_ALONE, criterion="magnitude", reconstruction="adam", bias=False),
     "least_squares": _ALONE,
     "sequential": replace(_ALONE, sequential=True),
