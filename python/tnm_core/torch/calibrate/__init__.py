@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from tnm_core.torch.calibrate.geometry import LayerPattern
 from tnm_core.torch.calibrate.moments import Moments
+from tnm_core.torch.calibrate.permutation import (
+    FreeDimension,
+    Permutation,
+    find_free_dimensions,
+    permute_,
+)
 from tnm_core.torch.calibrate.prune import prune_model
 from tnm_core.torch.calibrate.prune_report import PrunedLayer, PruneReport
 from tnm_core.torch.calibrate.quadratic import RankDeficientWarning
@@ -12,13 +18,17 @@ from tnm_core.torch.calibrate.statistics import Statistics, collect_statistics
 
 __all__ = [
     "RECIPES",
+    "FreeDimension",
     "LayerPattern",
     "Moments",
+    "Permutation",
     "PruneReport",
     "PrunedLayer",
     "RankDeficientWarning",
     "Recipe",
     "Statistics",
     "collect_statistics",
+    "find_free_dimensions",
+    "permute_",
     "prune_model",
 ]
