@@ -28,13 +28,14 @@ from examples.bert_encoder import embed, load, sentence_batches
 from bench.minilm_weights import weights_path
 from bench.post_training_report import plot, table
 from tnm_core.torch import prune_model
-from tnm_core.torch.calibrate import RECIPES
+from tnm_core.torch.calibrate import RECIPES, collect_statistics, find_free_dimensions, permute_
 
 CALIBRATION = 512
 POOLS, POOL = 3, 384
 PATTERNS = ("row 2:4", "2:4", "4:8", "8:16", "16:32")
 METHODS = ("optimal", "two_approximation", "greedy")
 STUDIED = ("magnitude", "wanda", "least_squares", "sequential", "sparsegpt", "best")
+HEAD_SIZE = 32
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Arm:
 
 
 DEFAULT = (
-    *(Arm("2:4", recipe) for recipe in STUDIED),
+    *(Arm("2:4", recipe) for recipe in (*STUDIED, "permuted")),
     *(Arm(pattern, "best") for pattern in ("row 2:4", "4:8", "8:16", "16:32")),
     Arm("2:4", "best", "greedy"),
 )
@@ -62,6 +63,7 @@ def full() -> Iterator[Arm]:
         for recipe in STUDIED:
             for method in METHODS[: 1 if pattern.startswith("row") else None]:
                 yield Arm(pattern, recipe, method)
+    yield Arm("2:4", "permuted")
 
 
 def sentences() -> list[str]:
@@ -93,8 +95,12 @@ def run(arm: Arm, seed: int) -> dict[str, object]:
     model = load(directory)
     before = [embed(model, directory, pool) for pool in pools]
     batches, _ = sentence_batches(directory, chosen[:CALIBRATION])
-    recipe = replace(RECIPES[arm.recipe], method=arm.method)
+    recipe = replace(RECIPES["best" if arm.recipe == "permuted" else arm.recipe], method=arm.method)
     start = time.process_time()
+    if arm.recipe == "permuted":
+        free = find_free_dimensions(model, batches, head_size=HEAD_SIZE)
+        statistics = collect_statistics(model, batches)
+        permute_(model, free, arm.pattern, statistics=statistics)
     report = prune_model(model, batches, arm.pattern, recipe)
     seconds = time.process_time() - start
     after = [embed(model, directory, pool) for pool in pools]

@@ -82,7 +82,7 @@ def permute_(
     pattern: str | tuple[int, int] = "2:4",
     *,
     statistics: Statistics | None = None,
-    rounds: int = 20,
+    rounds: int = 12,
     seed: int = 0,
 ) -> Permutation:
     """Reorder free dimensions so that optimal transposable masks keep more, in place.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 
 import torch
 
@@ -11,7 +12,7 @@ from tnm_core.torch.tensor_masks import transposable_mask
 __all__ = ["regroup", "retained_score"]
 
 # Entries of the tiles that are compared at once.
-_PIECE = 1 << 24
+_PIECE = 1 << 19
 
 
 def retained_score(scores: torch.Tensor, n: int, m: int) -> float:
@@ -24,7 +25,7 @@ def regroup(scores: torch.Tensor, n: int, m: int, rounds: int, seed: int = 0) ->
     """Order units so that the optimal transposable masks keep more.
 
     Each round takes one unit out of every group of m and assigns them anew, by the Hungarian
-    method on the exact optima of the tiles that would result. The retained score never falls.
+    method on the exact optima of the tiles that would result.
 
     Parameters
     ----------
@@ -75,30 +76,40 @@ def _worth(
     )  # fmt: skip
 
 
+@lru_cache
+def _choices(n: int) -> tuple[list[list[float]], list[tuple[int, int, int, int]]]:
+    """The rows of n in 4, as indicators, and which row completes which three."""
+    rows = [[float(i in kept) for i in range(4)] for kept in itertools.combinations(range(4), n)]
+    completed = []
+    for three in itertools.product(range(len(rows)), repeat=3):
+        rest = [n - sum(rows[one][i] for one in three) for i in range(4)]
+        if rest in rows:
+            completed.append((*three, rows.index(rest)))
+    return rows, completed
+
+
 def _worth_of_four(
     scores: torch.Tensor, staying: torch.Tensor, moving: torch.Tensor, n: int
 ) -> torch.Tensor:
     """For m = 4: what three rows are worth beside each choice of the fourth, then a maximum."""
-    choices = list(itertools.combinations(range(4), n))
-    indicator = torch.zeros(len(choices), 4, dtype=scores.dtype)
-    for index, chosen in enumerate(choices):
-        indicator[index, list(chosen)] = 1
-    tiles = scores.reshape(scores.shape[0], -1, 4) @ indicator.T  # (units, tiles, choices)
-    three = tiles[staying]  # (groups, 3, tiles, choices)
-    beside = torch.full_like(three[:, 0], -torch.inf)
-    for rows in itertools.product(range(len(choices)), repeat=3):
-        rest = n - indicator[list(rows)].sum(0)
-        match = (indicator == rest).all(1).nonzero()
-        if len(match):
-            at = int(match[0])
-            total = three[:, 0, :, rows[0]] + three[:, 1, :, rows[1]] + three[:, 2, :, rows[2]]
-            beside[:, :, at] = torch.maximum(beside[:, :, at], total)
-    fourth = tiles[moving]
+    rows, completed = _choices(n)
+    indicator = torch.tensor(rows, dtype=scores.dtype)
+    # Shape (choices, units, tiles), in float32: a tie more or less does not matter here.
+    tiles = (scores.reshape(scores.shape[0], -1, 4) @ indicator.T).float().movedim(-1, 0)
+    tiles = tiles.contiguous()
+    first, second, third = (tiles[:, staying[:, i]] for i in range(3))
+    beside = torch.full_like(first, -torch.inf)
+    for a, b, c, at in completed:
+        torch.maximum(beside[at], first[a] + second[b] + third[c], out=beside[at])
+    fourth = tiles[:, moving]
     worth = scores.new_empty(len(moving), len(staying))
-    step = max(_PIECE // max(beside.numel(), 1), 1)
+    step = max(_PIECE // max(beside[0].numel(), 1), 1)
     for start in range(0, len(moving), step):
-        pairs = fourth[start : start + step, None] + beside[None]
-        worth[start : start + step] = pairs.amax(-1).sum(-1)
+        here = slice(start, start + step)
+        best = fourth[0, here, None] + beside[0]
+        for at in range(1, len(rows)):
+            torch.maximum(best, fourth[at, here, None] + beside[at], out=best)
+        worth[here] = best.sum(-1)
     return worth
 
 
