@@ -22,7 +22,7 @@ def adam_reconstruction(
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
     """Minimise the mean squared error of a layer's outputs by Adam, with the mask fixed.
 
-    Hubara et al., "Accelerated Sparse Neural Training" (NeurIPS 2021), section 5, with the rates,
+    Hubara et al., "Accelerated Sparse Neural Training" (NeurIPS 2021), with the rates,
     iterations and batch of their code.
 
     Parameters

@@ -20,7 +20,7 @@ def scores_of(problem: Quadratic, criterion: Criterion) -> torch.Tensor:
 
     With h = diag(XᵀX / rows), damped: ``"magnitude"`` abs(w), ``"square"`` w², ``"wanda"``
     abs(w)·√h (Sun et al., arXiv 2306.11695), ``"wanda_square"`` w²·h, ``"obs"`` w² / [H⁻¹]_jj, the
-    saliency of optimal brain surgeon (Frantar and Alistarh, SparseGPT, arXiv 2301.00774, eq. 3).
+    saliency of optimal brain surgeon (Frantar and Alistarh, SparseGPT, arXiv 2301.00774).
     """
     weight = problem.dense
     if criterion == "magnitude":

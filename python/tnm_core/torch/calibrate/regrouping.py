@@ -77,10 +77,10 @@ def _worth(
 
 
 @lru_cache
-def _choices(n: int) -> tuple[list[list[float]], list[tuple[int, int, int, int]]]:
+def _choices(n: int) -> tuple[list[list[float]], list[tuple[int, ...]]]:
     """The rows of n in 4, as indicators, and which row completes which three."""
     rows = [[float(i in kept) for i in range(4)] for kept in itertools.combinations(range(4), n)]
-    completed = []
+    completed: list[tuple[int, ...]] = []
     for three in itertools.product(range(len(rows)), repeat=3):
         rest = [n - sum(rows[one][i] for one in three) for i in range(4)]
         if rest in rows:
