@@ -28,6 +28,7 @@ from examples.bert_encoder import embed, load, sentence_batches
 from bench.minilm_weights import weights_path
 from bench.post_training_report import plot, table
 from tnm_core.torch import prune_model
+from tnm_core.torch.allocate import allocate, sensitivity_scan
 from tnm_core.torch.calibrate import RECIPES, collect_statistics, find_free_dimensions, permute_
 
 CALIBRATION = 512
@@ -36,6 +37,7 @@ PATTERNS = ("row 2:4", "2:4", "4:8", "8:16", "16:32")
 METHODS = ("optimal", "two_approximation", "greedy")
 STUDIED = ("magnitude", "wanda", "least_squares", "sequential", "sparsegpt", "best")
 HEAD_SIZE = 32
+MIXED = ("8:32", "12:32", "16:32", "20:32", "24:32")
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ DEFAULT = (
     *(Arm("2:4", recipe) for recipe in (*STUDIED, "permuted")),
     *(Arm(pattern, "best") for pattern in ("row 2:4", "4:8", "8:16", "16:32")),
     Arm("2:4", "best", "greedy"),
+    Arm("mixed", "allocated"),
 )
 
 
@@ -63,7 +66,7 @@ def full() -> Iterator[Arm]:
         for recipe in STUDIED:
             for method in METHODS[: 1 if pattern.startswith("row") else None]:
                 yield Arm(pattern, recipe, method)
-    yield Arm("2:4", "permuted")
+    yield from (Arm("2:4", "permuted"), Arm("mixed", "allocated"))
 
 
 def sentences() -> list[str]:
@@ -95,13 +98,17 @@ def run(arm: Arm, seed: int) -> dict[str, object]:
     model = load(directory)
     before = [embed(model, directory, pool) for pool in pools]
     batches, _ = sentence_batches(directory, chosen[:CALIBRATION])
-    recipe = replace(RECIPES["best" if arm.recipe == "permuted" else arm.recipe], method=arm.method)
+    recipe = replace(RECIPES.get(arm.recipe, RECIPES["best"]), method=arm.method)
+    pattern: str | dict[str, str] = arm.pattern
     start = time.process_time()
     if arm.recipe == "permuted":
         free = find_free_dimensions(model, batches, head_size=HEAD_SIZE)
         statistics = collect_statistics(model, batches)
         permute_(model, free, arm.pattern, statistics=statistics)
-    report = prune_model(model, batches, arm.pattern, recipe)
+    if arm.recipe == "allocated":
+        scan = sensitivity_scan(model, collect_statistics(model, batches), MIXED, recipe="wanda")
+        pattern = allocate(scan, 0.5).sparse
+    report = prune_model(model, batches, pattern, recipe)
     seconds = time.process_time() - start
     after = [embed(model, directory, pool) for pool in pools]
     return {
@@ -112,6 +119,7 @@ def run(arm: Arm, seed: int) -> dict[str, object]:
         "lee": similarity_correlation(embed(model, directory, texts), human),
         "seconds": seconds,
         "layer_seconds": {layer.name: layer.seconds for layer in report.pruned},
+        "layer_pattern": {layer.name: layer.pattern for layer in report.pruned},
         "layer_error": {layer.name: layer.error for layer in report.pruned},
     }
 
