@@ -37,9 +37,7 @@ def table(results: Sequence[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for (pattern, recipe, method), values in arms_of(results).items():
-        cells = [
-            f"{values[name].mean():.3f} ± {_deviation(values[name]):.3f}" for name in MEASURES[:3]
-        ]
+        cells = [_cell(values[name]) for name in MEASURES[:3]]
         lines.append(
             f"| {pattern} | {recipe} | {method} | {' | '.join(cells)} | "
             f"{values['seconds'].mean():.0f} | {len(values['cosine'])} |"
@@ -67,6 +65,11 @@ def plot(results: Sequence[dict[str, Any]], path: Path) -> None:
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
+
+
+def _cell(values: np.ndarray) -> str:
+    deviation = f" ± {_deviation(values):.3f}" if len(values) > 1 else ""
+    return f"{values.mean():.3f}{deviation}"
 
 
 def _deviation(values: np.ndarray) -> float:
