@@ -14,6 +14,7 @@ except ModuleNotFoundError as error:
         "tnm_core.torch needs torch, which is not installed: pip install 'tnm_core[torch]'"
     ) from error
 
+from tnm_core.torch.calibrate import prune_model
 from tnm_core.torch.convert import ConversionReport, ConvertedLayer, to_sparse_linear_
 from tnm_core.torch.dynamic_mask import DynamicMask
 from tnm_core.torch.layer_benchmark import LayerBenchmark, PartTiming, benchmark_layer
@@ -48,6 +49,7 @@ __all__ = [
     "cubic_schedule",
     "load_masks",
     "masks",
+    "prune_model",
     "remove_sparsity_",
     "repack_",
     "repack_after_step",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["LayerReport", "SparsifyReport"]
+__all__ = ["LayerReport", "SparsifyReport", "aligned"]
 
 
 _HEADER = ("layer", "kind", "shape", "retained", "density", "left alone because")
@@ -84,7 +84,7 @@ class SparsifyReport:
             f"method {self.method}, score {self.score}"
         )
         rows = [_HEADER, *map(_row, self.layers)]
-        return "\n".join((head, "", *_aligned(rows)))
+        return "\n".join((head, "", *aligned(rows)))
 
 
 def _row(layer: LayerReport) -> tuple[str, ...]:
@@ -102,7 +102,8 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table whose columns are as wide as they must be."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

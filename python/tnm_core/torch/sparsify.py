@@ -16,7 +16,7 @@ from tnm_core.torch._selection import Candidate, Names, Selector, candidates
 from tnm_core.torch.parametrization import register_mask
 from tnm_core.torch.report import LayerReport, SparsifyReport
 
-__all__ = ["DEFAULT_LAYERS", "sparsify_"]
+__all__ = ["DEFAULT_LAYERS", "select_layers", "sparsify_"]
 
 DEFAULT_LAYERS: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -88,7 +88,7 @@ def sparsify_(
     method = _arguments.method_name(method)
     if not callable(score):
         score = _arguments.score_name(score)
-    found = _select(model, wanted, include, exclude, layers)
+    found = select_layers(model, wanted, include, exclude, layers)
     solved = [
         _solve(one, one.verdict, wanted, score, method, threads)
         for one in found
@@ -120,13 +120,14 @@ class _Solved:
     report: LayerReport
 
 
-def _select(
+def select_layers(
     model: nn.Module,
     pattern: Pattern,
     include: Names | None,
     exclude: Names,
     layers: tuple[type[nn.Module], ...],
 ) -> list[Candidate]:
+    """Judge the layers of a model, and check the arguments that choose them."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"model is a {type(model).__name__}, expected a torch.nn.Module")
     layers = layers if isinstance(layers, tuple) else (layers,)

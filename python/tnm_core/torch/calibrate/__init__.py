@@ -1,0 +1,34 @@
+"""Post-training pruning with calibration data: statistics, masks, reconstruction, recipes."""
+
+from __future__ import annotations
+
+from tnm_core.torch.calibrate.geometry import LayerPattern
+from tnm_core.torch.calibrate.moments import Moments
+from tnm_core.torch.calibrate.permutation import (
+    FreeDimension,
+    Permutation,
+    find_free_dimensions,
+    permute_,
+)
+from tnm_core.torch.calibrate.prune import prune_model
+from tnm_core.torch.calibrate.prune_report import PrunedLayer, PruneReport
+from tnm_core.torch.calibrate.quadratic import RankDeficientWarning
+from tnm_core.torch.calibrate.recipe import RECIPES, Recipe
+from tnm_core.torch.calibrate.statistics import Statistics, collect_statistics
+
+__all__ = [
+    "RECIPES",
+    "FreeDimension",
+    "LayerPattern",
+    "Moments",
+    "Permutation",
+    "PruneReport",
+    "PrunedLayer",
+    "RankDeficientWarning",
+    "Recipe",
+    "Statistics",
+    "collect_statistics",
+    "find_free_dimensions",
+    "permute_",
+    "prune_model",
+]

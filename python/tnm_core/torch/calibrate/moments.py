@@ -1,0 +1,100 @@
+"""Streaming second moments of a layer's inputs and outputs, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+__all__ = ["Moments"]
+
+# Rows are turned to float64 and multiplied so many at a time.
+CHUNK_ROWS = 2048
+
+_FIELDS = ("count", "x", "y", "xx", "yx", "yy")
+
+
+class Moments:
+    """Sums over rows of inputs x and wanted outputs y, for each of a layer's problems.
+
+    Its memory does not depend on how many rows are added.
+
+    Attributes
+    ----------
+    count : torch.Tensor of int64, 0-D
+        Rows added.
+    x, y : torch.Tensor of float64, shapes (groups, columns) and (groups, outputs)
+        Sums of the rows.
+    xx, yx : torch.Tensor of float64, shapes (groups, columns, columns), (groups, outputs, columns)
+        Sums of outer products, XᵀX and YᵀX.
+    yy : torch.Tensor of float64, shape (groups, outputs)
+        Sums of squares.
+
+    Parameters
+    ----------
+    groups, columns, outputs : int
+        The problems' shapes; outputs may be 0 if only inputs are wanted.
+    device : torch.device, optional
+        Where the sums lie.
+    """
+
+    def __init__(
+        self, groups: int, columns: int, outputs: int, device: torch.device | None = None
+    ) -> None:
+        def zeros(*shape: int) -> torch.Tensor:
+            return torch.zeros(shape, dtype=torch.float64, device=device)
+
+        self.count = torch.zeros((), dtype=torch.int64)
+        self.x, self.y = zeros(groups, columns), zeros(groups, outputs)
+        self.xx, self.yx = zeros(groups, columns, columns), zeros(groups, outputs, columns)
+        self.yy = zeros(groups, outputs)
+
+    @torch.no_grad()
+    def add(self, x: torch.Tensor, y: torch.Tensor | None = None) -> None:
+        """Add rows: x of shape (groups, rows, columns), y of shape (groups, rows, outputs)."""
+        groups, rows = x.shape[:2]
+        if x.shape[::2] != self.x.shape:
+            raise ValueError(
+                f"x has shape {tuple(x.shape)}, expected ({self.x.shape[0]}, rows, "
+                f"{self.x.shape[1]})"
+            )
+        if y is None and self.y.shape[1]:
+            raise ValueError(f"y is missing, expected {rows} rows of {self.y.shape[1]} outputs")
+        if y is not None and tuple(y.shape) != (groups, rows, self.y.shape[1]):
+            raise ValueError(
+                f"y has shape {tuple(y.shape)}, expected {(groups, rows, self.y.shape[1])}"
+            )
+        for start in range(0, rows, CHUNK_ROWS):
+            chunk = x[:, start : start + CHUNK_ROWS].to(torch.float64)
+            self.x += chunk.sum(1)
+            self.xx.baddbmm_(chunk.transpose(1, 2), chunk)
+            if y is not None:
+                wanted = y[:, start : start + CHUNK_ROWS].to(torch.float64)
+                self.y += wanted.sum(1)
+                self.yy += wanted.square().sum(1)
+                self.yx.baddbmm_(wanted.transpose(1, 2), chunk)
+        self.count += rows
+
+    def is_finite(self) -> bool:
+        """Whether no NaN and no infinity got in."""
+        return all(bool(getattr(self, name).isfinite().all()) for name in _FIELDS)
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """The sums by name."""
+        return {name: getattr(self, name) for name in _FIELDS}
+
+    @classmethod
+    def from_state_dict(cls, state: Mapping[str, torch.Tensor]) -> Moments:
+        """Undo `state_dict`."""
+        if set(state) != set(_FIELDS):
+            raise ValueError(f"state holds {sorted(state)}, expected {sorted(_FIELDS)}")
+        groups, columns = state["x"].shape
+        moments = cls(groups, columns, state["y"].shape[1], state["x"].device)
+        for name in _FIELDS:
+            if state[name].shape != getattr(moments, name).shape:
+                raise ValueError(
+                    f"{name} has shape {tuple(state[name].shape)}, expected "
+                    f"{tuple(getattr(moments, name).shape)}"
+                )
+            setattr(moments, name, state[name].clone())
+        return moments

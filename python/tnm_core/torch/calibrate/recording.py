@@ -1,0 +1,152 @@
+"""Running a model and keeping what chosen modules get and return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+__all__ = ["Calibration", "Call", "evaluating", "first_tensor", "record"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a module got and returned; `output` is None if the run ended before."""
+
+    input: torch.Tensor | None
+    output: torch.Tensor | None
+
+
+class _Enough(Exception):  # noqa: N818 - it ends a run and is no error
+    """Raised by a hook to end a run early."""
+
+
+class Calibration:
+    """Batches, and how a model is run on one.
+
+    Parameters
+    ----------
+    batches : iterable
+        Read several times: a list, a DataLoader.
+    forward : function of model and batch, optional
+        Runs the model; by default with a mapping as keyword arguments, a tuple or list as
+        positional arguments, anything else as the only argument.
+    rows : function of batch, optional
+        A bool tensor of shape (batch, tokens), False for tokens to ignore, or None. By default the
+        entry ``"attention_mask"`` of batches that are mappings.
+    """
+
+    def __init__(
+        self,
+        batches: Iterable[Any],
+        forward: Callable[[nn.Module, Any], Any] | None = None,
+        rows: Callable[[Any], torch.Tensor | None] | None = None,
+    ) -> None:
+        if not isinstance(batches, Iterable):
+            raise TypeError(
+                f"calibration_loader is a {type(batches).__name__}, expected a list of batches or "
+                "a DataLoader"
+            )
+        if isinstance(batches, Iterator):
+            raise TypeError(
+                f"calibration_loader is a {type(batches).__name__}, which can be read once only; "
+                "expected a list of batches or a DataLoader"
+            )
+        self.batches = batches
+        self.forward = forward or _forward
+        self.rows = rows or _attended
+
+
+def _forward(model: nn.Module, batch: Any) -> Any:
+    if isinstance(batch, Mapping):
+        return model(**batch)
+    return model(*batch) if isinstance(batch, (tuple, list)) else model(batch)
+
+
+def _attended(batch: Any) -> torch.Tensor | None:
+    mask = batch.get("attention_mask") if isinstance(batch, Mapping) else None
+    return mask.bool() if isinstance(mask, torch.Tensor) and mask.ndim == 2 else None
+
+
+def first_tensor(given: Any) -> torch.Tensor | None:
+    """The tensor among what a module got or returned that counts as its input or output."""
+    if isinstance(given, torch.Tensor):
+        return given
+    if isinstance(given, Mapping):
+        given = given.values()
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        return next((one for one in given if isinstance(one, torch.Tensor)), None)
+    return None
+
+
+@torch.no_grad()
+def record(
+    run: Callable[[], Any],
+    modules: Mapping[str, nn.Module],
+    *,
+    stop: str | None = None,
+    outputs: bool = True,
+) -> dict[str, list[Call]]:
+    """Run, and return the calls of each module, in the order of first calls.
+
+    Parameters
+    ----------
+    run : function
+        Runs the model.
+    modules : mapping of str to torch.nn.Module
+        What to record.
+    stop : str, optional
+        The run ends when this module has been called (or is about to, without `outputs`).
+    outputs : bool
+        Whether outputs are wanted, too.
+    """
+    calls: dict[str, list[Call]] = {}
+    handles = []
+
+    def before(name: str) -> Callable[..., None]:
+        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            given = first_tensor(args)
+            calls.setdefault(name, []).append(
+                Call(given if given is not None else first_tensor(kwargs), None)
+            )
+            if not outputs and name == stop:
+                raise _Enough
+
+        return hook
+
+    def after(name: str) -> Callable[..., None]:
+        def hook(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            calls[name][-1] = Call(calls[name][-1].input, first_tensor(output))
+            if name == stop:
+                raise _Enough
+
+        return hook
+
+    try:
+        for name, module in modules.items():
+            handles.append(module.register_forward_pre_hook(before(name), with_kwargs=True))
+            if outputs:
+                handles.append(module.register_forward_hook(after(name)))
+        run()
+    except _Enough:
+        pass
+    finally:
+        for handle in handles:
+            handle.remove()
+    return calls
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode within, and every module's own mode again afterwards."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

@@ -1,0 +1,143 @@
+"""Statistics of a dense model's layers, collected in one pass; saved and loaded."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from tnm_core.torch._layers import Layout
+from tnm_core.torch._masked_weights import unwrap
+from tnm_core.torch._pattern import Pattern
+from tnm_core.torch._selection import Names
+from tnm_core.torch.calibrate.collect import attended
+from tnm_core.torch.calibrate.geometry import Geometry, geometry_of, input_rows, output_rows
+from tnm_core.torch.calibrate.moments import Moments
+from tnm_core.torch.calibrate.order import execution_groups
+from tnm_core.torch.calibrate.recording import Calibration, evaluating, record
+from tnm_core.torch.sparsify import select_layers
+
+__all__ = ["Statistics", "collect_statistics"]
+
+_FORMAT = "tnm_core calibration statistics 1"
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Moments of layers' inputs and outputs, by name, in the order in which the model calls them.
+
+    Attributes
+    ----------
+    layers : dict of str to Moments
+        One for every Linear and Conv2d.
+    """
+
+    layers: dict[str, Moments]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write them to a file, which is replaced as a whole."""
+        state = {name: moments.state_dict() for name, moments in self.layers.items()}
+        target = Path(path)
+        handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                torch.save({"format": _FORMAT, "layers": state}, file)
+            Path(beside).replace(target)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Statistics:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file holds something else.
+        """
+        saved = torch.load(path, weights_only=True, map_location="cpu")
+        if not isinstance(saved, dict) or saved.get("format") != _FORMAT:
+            raise ValueError(f"{os.fspath(path)} holds no calibration statistics of this version")
+        return cls({name: Moments.from_state_dict(s) for name, s in saved["layers"].items()})
+
+
+def collect_statistics(
+    model: nn.Module,
+    calibration_loader: Iterable[Any],
+    *,
+    include: Names | None = None,
+    exclude: Names = (),
+    forward: Callable[[nn.Module, Any], Any] | None = None,
+    rows: Callable[[Any], torch.Tensor | None] | None = None,
+    into: Statistics | None = None,
+) -> Statistics:
+    """Run a model on calibration data and sum up what its layers get and return.
+
+    Memory does not depend on how much data there are: a float64 matrix (columns, columns) and one
+    (outputs, columns) for each layer.
+
+    Parameters
+    ----------
+    model, calibration_loader, include, exclude, forward, rows
+        As in `prune_model`. The model is not changed.
+    into : Statistics, optional
+        Statistics of the same layers, to which the data are added, in place.
+
+    Returns
+    -------
+    Statistics
+        `into` if that was given.
+
+    Raises
+    ------
+    ValueError
+        If no layer is selected, or the data never reach one of them.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from tnm_core.torch.calibrate import collect_statistics
+    >>> model = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.Linear(32, 8))
+    >>> statistics = collect_statistics(model, [torch.randn(64, 16), torch.randn(64, 16)])
+    >>> {name: int(moments.count) for name, moments in statistics.layers.items()}
+    {'0': 128, '1': 128}
+    """
+    calibration = Calibration(calibration_loader, forward, rows)
+    found = select_layers(model, Pattern(1, 1), include, exclude, (nn.Linear, nn.Conv2d))
+    layers = {one.name: one.module for one in found if isinstance(one.verdict, Layout)}
+    if not layers:
+        raise ValueError("no layer is selected, expected a Linear or Conv2d with a weight")
+    model = unwrap(model)
+    with evaluating(model):
+        groups, _ = execution_groups(model, calibration, layers)
+        ordered = {name: layers[name] for group in groups for name in group.names}
+        geometries = {name: geometry_of(module) for name, module in ordered.items()}
+        statistics = into or Statistics({})
+        if into is not None and set(into.layers) != set(ordered):
+            raise ValueError("into holds statistics of other layers, expected those selected")
+        for batch in calibration.batches:
+            calls = record(partial(calibration.forward, model, batch), ordered)
+            mask = calibration.rows(batch)
+            for name, made in calls.items():
+                geometry = geometries[name]
+                assert isinstance(geometry, Geometry)
+                moments = statistics.layers.get(name)
+                for call in made:
+                    given, output = attended(call.input, mask), attended(call.output, mask)
+                    x = input_rows(ordered[name], given, geometry)
+                    if moments is None:
+                        moments = Moments(
+                            geometry.groups, geometry.columns, geometry.outputs, x.device
+                        )
+                    moments.add(x, output_rows(ordered[name], output, geometry))
+                assert moments is not None
+                statistics.layers[name] = moments
+    return statistics
