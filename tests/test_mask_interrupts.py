@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
+from tests.support.interrupts import interrupt
 
 INTERRUPTED_CALL = """
     import sys
@@ -38,17 +36,6 @@ INTERRUPTED_CALL = """
 def test_ctrl_c(call: str) -> None:
     """All of these would run for minutes, or years."""
     script = textwrap.dedent(INTERRUPTED_CALL).format(call=call)
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "started\n"
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=30)
-    finally:
-        process.kill()
-        process.communicate()
+    output, errors, returncode = interrupt(script, timeout=30)
     assert output == "interrupted 7\n", errors
-    assert process.returncode == 3
+    assert returncode == 3

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import sys
 import textwrap
 import threading
@@ -13,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from tests.support.arrays import make_array
+from tests.support.interrupts import interrupt
 
 import tnm_core as tnm
 
@@ -168,17 +167,6 @@ def test_ctrl_c(method: str, threads: int) -> None:
         warm_up=f"tnm.transposable_mask(matrix[:64, :64], 32, 64, method={method!r})",
         call=f"tnm.transposable_mask(array, 32, 64, out=out, method={method!r}, threads={threads})",
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "started\n"
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.communicate()
+    output, errors, returncode = interrupt(script, timeout=60)
     assert output.splitlines() == ["interrupted early", "True"], errors
-    assert process.returncode == 3
+    assert returncode == 3

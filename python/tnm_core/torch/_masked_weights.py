@@ -190,7 +190,10 @@ class PackedWeight(MaskedWeight):
 
     def set_backward_decay(self, decay: float) -> None:
         """Such layers compute their own gradients."""
-        raise NotImplementedError("is_flexible tells")
+        raise TypeError(
+            f"layer {self.name!r} is a {type(self.module).__name__} with gradients of its own, "
+            "expected a weight that is_flexible"
+        )
 
     def after_step(self) -> None:
         """Pack the weight anew."""
