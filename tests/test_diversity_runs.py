@@ -165,7 +165,7 @@ def test_stopped_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for attempt in range(200):
         try:
             counted = tnm.mask_diversity(
-                11, 22, checkpoint=file, threads=1 + attempt % 2, progress=_stop_after(12)
+                11, 22, checkpoint=file, threads=1 + attempt % 2, progress=_stop_after(3)
             )
             break
         except KeyboardInterrupt:

@@ -108,6 +108,7 @@ def test_export() -> None:
 def test_compile_in_one_graph(mode: str) -> None:
     """Values and gradients are those of eager, bit for bit, also after the mask has changed."""
     torch._dynamo.reset()
+    torch._dynamo.utils.counters.clear()
     model = perceptron()
     sparsify_(model, "2:4")
     compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
