@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import Tnm
 
 QUICK = ("--seconds", "0.001", "--tokens", "16", "--device", "cpu")
