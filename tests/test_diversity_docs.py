@@ -58,3 +58,8 @@ def test_table_shows_the_counts() -> None:
         mantissa, exponent = value.split("e")
         log10 = math.log10(float(mantissa)) + int(exponent)
         assert log10 == pytest.approx(math.log10(COUNTS[pattern]), abs=1e-6)
+
+
+def test_largest_count_is_spelled_out() -> None:
+    (digits,) = re.findall(r"### 16:32.*?```text\n([\d\n]+)```", TEXT, flags=re.DOTALL)
+    assert int(digits.replace("\n", "")) == COUNTS[16, 32]
