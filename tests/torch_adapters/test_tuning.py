@@ -1,4 +1,4 @@
-"""Tuning blocks after pruning, against Adam written out, and the reference that shares memory."""
+"""Tuning blocks after pruning, against Adam written out."""
 
 from __future__ import annotations
 
@@ -12,56 +12,18 @@ import tnm_core as tnm
 
 torch = pytest.importorskip("torch")
 
+from tests.torch_adapters.networks import ResidualBlock, TokenStack, token_stack  # noqa: E402
 from tests.torch_adapters.refusals import assert_refused  # noqa: E402
 from torch import nn  # noqa: E402
 
 from tnm_core.torch import masks, prune_model, remove_sparsity_  # noqa: E402
 from tnm_core.torch.calibrate import Recipe, TunedBlock, tuning  # noqa: E402
 from tnm_core.torch.calibrate.chain import Run  # noqa: E402
-from tnm_core.torch.calibrate.reference import dense_reference  # noqa: E402
 from tnm_core.torch.calibrate.tuning import tunable_parameters, tune_block  # noqa: E402
 
-WIDTH = 16
 EPOCHS, RATE = 3, 0.02
 # Quick, and with masks that leave something to do.
 ROUGH = Recipe(search="one_shot", tune_epochs=EPOCHS, tune_rate=RATE)
-
-
-class Block(nn.Module):
-    """A normalisation and two layers on a residual stream."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.up = nn.Linear(WIDTH, 2 * WIDTH)
-        self.down = nn.Linear(2 * WIDTH, WIDTH)
-        self.norm = nn.LayerNorm(WIDTH)
-
-    def forward(self, stream: Any) -> Any:
-        return self.norm(stream + self.down(torch.tanh(self.up(stream))))
-
-
-class Stack(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(50, WIDTH)
-        self.blocks = nn.ModuleList(Block() for _ in range(2))
-        self.head = nn.Linear(WIDTH, 4)
-
-    def forward(self, tokens: Any, attention_mask: Any = None) -> Any:
-        stream = self.embedding(tokens)
-        for block in self.blocks:
-            stream = block(stream)
-        return self.head(stream)
-
-
-def _stack() -> Stack:
-    torch.manual_seed(0)
-    model = Stack().double()
-    with torch.no_grad():
-        for name, one in model.named_parameters():
-            if "norm" in name:
-                one.add_(0.2 * torch.randn_like(one))
-    return model
 
 
 def _tokens(seed: int = 1, batches: int = 4) -> list[Any]:
@@ -83,22 +45,26 @@ def _error(model: Any, dense: Any, data: list[Any]) -> float:
     return float((got - wanted).square().sum() / (wanted - wanted.mean()).square().sum())
 
 
-def _pruned_block() -> tuple[Block, Block, dict[str, Any], list[Any], list[Any]]:
+def _pruned_block() -> tuple[ResidualBlock, ResidualBlock, dict[str, Any], list[Any], list[Any]]:
     """Dense and pruned block, masks, and inputs of each."""
     torch.manual_seed(0)
-    dense = Block().double().requires_grad_(False)
+    dense = ResidualBlock().double().requires_grad_(False)
     pruned = copy.deepcopy(dense)
     kept = {}
     for name in ("up", "down"):
         weight = pruned.get_submodule(name).weight
         kept[name] = torch.from_numpy(tnm.transposable_mask(weight.abs().numpy(), 2, 4))
         weight.mul_(kept[name])
-    inputs = [torch.randn(5, 7, WIDTH, dtype=torch.float64) for _ in range(3)]
+    inputs = [torch.randn(5, 7, ResidualBlock.WIDTH, dtype=torch.float64) for _ in range(3)]
     return dense, pruned, kept, inputs, [x + 0.1 * torch.randn_like(x) for x in inputs]
 
 
 def _adam_written_out(
-    dense: Block, pruned: Block, kept: dict[str, Any], inputs: list[Any], others: list[Any]
+    dense: ResidualBlock,
+    pruned: ResidualBlock,
+    kept: dict[str, Any],
+    inputs: list[Any],
+    others: list[Any],
 ) -> tuple[dict[str, Any], list[float]]:
     """Plain loops of Adam (Kingma and Ba, algorithm 1); tensors and errors after each epoch."""
     names = [n for n, _ in pruned.named_parameters()]
@@ -248,7 +214,7 @@ def test_dtypes(dtype: Any) -> None:
 
 def test_blocks_are_tuned_when_their_layers_are_pruned() -> None:
     seen: list[tuple[str, int]] = []
-    plain, model = _stack(), _stack()
+    plain, model = token_stack(), token_stack()
     dense = copy.deepcopy(model)
     inside = {"include": "blocks.*"}
     prune_model(plain, _tokens(), "2:4", Recipe(search="one_shot"), **inside)
@@ -269,7 +235,7 @@ def test_blocks_are_tuned_when_their_layers_are_pruned() -> None:
         assert tnm.is_transposable(mask.numpy(), 2, 4)
         assert not bool(model.get_submodule(name).weight[~mask].any())
     # The first block by itself, with the weights that the layers have before.
-    first = _stack()
+    first = token_stack()
     prune_model(first, _tokens(), "2:4", Recipe(search="one_shot"), include="blocks.0.*")
     kept = {name.removeprefix("blocks.0."): one for name, one in masks(first).items()}
     remove_sparsity_(first)
@@ -282,7 +248,7 @@ def test_blocks_are_tuned_when_their_layers_are_pruned() -> None:
 
 
 def test_padding_does_not_count() -> None:
-    plain, masked = _stack(), _stack()
+    plain, masked = token_stack(), token_stack()
     prune_model(plain, _tokens(), "2:4", ROUGH)
     prune_model(masked, [_padded(batch, 7 + i) for i, batch in enumerate(_tokens())], "2:4", ROUGH)
     for name, value in plain.state_dict().items():
@@ -290,7 +256,7 @@ def test_padding_does_not_count() -> None:
 
 
 def test_twice_the_same() -> None:
-    models = [_stack(), _stack()]
+    models = [token_stack(), token_stack()]
     for seed, model in enumerate(models):
         torch.manual_seed(seed)
         prune_model(model, _tokens(), "2:4", ROUGH)
@@ -303,8 +269,8 @@ class Detour(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block() for _ in range(2))
-        self.head = nn.Linear(WIDTH, 4)
+        self.blocks = nn.ModuleList(ResidualBlock() for _ in range(2))
+        self.head = nn.Linear(ResidualBlock.WIDTH, 4)
 
     def forward(self, stream: Any) -> dict[str, Any]:
         first = self.blocks[0](stream)
@@ -315,7 +281,7 @@ def test_a_model_that_is_no_chain_is_one_block(capsys: Any) -> None:
     torch.manual_seed(0)
     model = Detour().double()
     dense, plain = copy.deepcopy(model), copy.deepcopy(model)
-    data = [torch.randn(6, 8, WIDTH, dtype=torch.float64) for _ in range(4)]
+    data = [torch.randn(6, 8, ResidualBlock.WIDTH, dtype=torch.float64) for _ in range(4)]
     prune_model(plain, data, "2:4", Recipe(search="one_shot"))
     report = prune_model(model, data, "2:4", ROUGH, progress=True)
     assert [block.name for block in report.blocks] == [""]
@@ -330,7 +296,7 @@ def test_a_model_that_is_no_chain_is_one_block(capsys: Any) -> None:
 
 
 def test_what_is_used_elsewhere_is_not_tuned() -> None:
-    model = _stack()
+    model = token_stack()
     layers = [f"blocks.{i}.{name}" for i in (0, 1) for name in ("up", "down")]
     own = {f"blocks.0.{name}.{kind}" for name in ("up", "down") for kind in ("weight", "bias")}
     norm = {"blocks.0.norm.weight", "blocks.0.norm.bias"}
@@ -344,7 +310,7 @@ def test_what_is_used_elsewhere_is_not_tuned() -> None:
 
 
 def test_an_interrupt_changes_nothing(monkeypatch: Any) -> None:
-    model, fresh = _stack(), _stack().state_dict()
+    model, fresh = token_stack(), token_stack().state_dict()
     step = torch.optim.Adam.step
     count = 0
 
@@ -372,7 +338,7 @@ def test_an_interrupt_changes_nothing(monkeypatch: Any) -> None:
     assert not masks(model)
 
 
-class Broken(Stack):
+class Broken(TokenStack):
     """The blocks' last output is not what tuning needs."""
 
     def __init__(self, how: str) -> None:
@@ -413,46 +379,3 @@ def test_outputs_that_cannot_be_tuned(how: str, told: str) -> None:
 def test_bad_recipes() -> None:
     for given in ({"tune_epochs": -1}, {"tune_rate": 0.0}, {"tune_rate": math.inf}):
         assert_refused(lambda given=given: Recipe(**given), ValueError, f"{next(iter(given))} is")
-
-
-def test_the_reference_copies_only_what_changes() -> None:
-    model = _stack()
-    model.register_buffer("table", torch.arange(3.0))
-    model.tied = model.embedding.weight
-    model.part = nn.Parameter(model.blocks[0].up.weight.detach()[:2])  # the same memory
-    copied = dense_reference(model, [model.blocks[0].up.weight, model.blocks[0].up.bias])
-    own = dict(model.named_parameters(remove_duplicate=False))
-    different = {
-        name
-        for name, one in copied.named_parameters(remove_duplicate=False)
-        if one is not own[name]
-    }
-    assert different == {"blocks.0.up.weight", "blocks.0.up.bias", "part"}
-    assert copied.table is not model.table
-    assert copied.tied is copied.embedding.weight
-    with torch.no_grad():
-        model.blocks[0].up.weight.zero_()
-    assert bool(copied.blocks[0].up.weight.all())
-    assert bool(copied.part.all())
-    torch.testing.assert_close(copied.part, copied.blocks[0].up.weight[:2])
-
-
-def test_pruning_copies_the_weights_of_selected_layers_alone(monkeypatch: Any) -> None:
-    from tnm_core.torch.calibrate import prune as pruning
-
-    seen = []
-
-    def spy(*given: Any) -> Any:
-        seen.append(dense_reference(*given))
-        return seen[-1]
-
-    monkeypatch.setattr(pruning, "dense_reference", spy)
-    for recipe, norms in (("sequential", False), (ROUGH, True)):
-        model = _stack()
-        own = dict(model.named_parameters())
-        prune_model(model, _tokens(), "2:4", recipe, include="blocks.1.*")
-        copied = {n for n, one in seen[-1].named_parameters() if one is not own[n]}
-        expected = {f"blocks.1.{n}.{k}" for n in ("up", "down") for k in ("weight", "bias")}
-        if norms:
-            expected |= {"blocks.1.norm.weight", "blocks.1.norm.bias"}
-        assert copied == expected
