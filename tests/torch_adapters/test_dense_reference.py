@@ -56,3 +56,12 @@ def test_pruning_copies_the_weights_of_selected_layers_alone(monkeypatch: Any) -
         if norms:
             expected |= {"blocks.1.norm.weight", "blocks.1.norm.bias"}
         assert copied == expected
+
+
+def test_parameters_without_shape_or_data_are_no_obstacle() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.LazyLinear(3), nn.Linear(2, 2, device="meta"))
+    copied = dense_reference(model, [model[0].weight])
+    assert copied[0].weight is not model[0].weight
+    assert copied[0].bias is model[0].bias
+    assert isinstance(copied[1].weight, nn.UninitializedParameter)
+    assert copied[2].weight.is_meta

@@ -114,7 +114,7 @@ def prune_model(
     such as embeddings, is not copied), the statistics of layers that share an input, and, where
     the model is a chain of blocks, the activations between two blocks for all calibration data
     (so that each block runs alone). Models that are no chain run from their start for each group
-    of layers. Tuning adds five times the parameters of a block, its outputs for all data, and what
+    of layers. Tuning adds six times the parameters of a block, its outputs for all data, and what
     backpropagation keeps for one batch.
 
     Examples

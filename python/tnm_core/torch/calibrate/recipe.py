@@ -77,7 +77,7 @@ class Recipe:
     steps: int = 30
     batch_norm: bool = True
     tune_epochs: int = 0
-    tune_rate: float = 0.01
+    tune_rate: float = 0.02
     tune_norms: bool = True
 
     def __post_init__(self) -> None:

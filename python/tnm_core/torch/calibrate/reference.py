@@ -22,9 +22,16 @@ def dense_reference(model: nn.Module, changing: Iterable[torch.Tensor]) -> nn.Mo
         Its parameters that will change; whatever has memory in common with them is copied, too.
     """
     copied = {_memory(one) for one in changing}
-    shared = {id(one): one for one in model.parameters() if _memory(one) not in copied}
+    shared = {
+        id(one): one for one in model.parameters() if _is_plain(one) and _memory(one) not in copied
+    }
     # What deepcopy finds here it takes for copied already.
     return copy.deepcopy(model, dict(shared))
+
+
+def _is_plain(parameter: nn.Parameter) -> bool:
+    """Whether its memory can be told: not of sharded or quantised ones, and such without shape."""
+    return type(parameter) is nn.Parameter and type(parameter.data) is torch.Tensor
 
 
 def _memory(tensor: torch.Tensor) -> tuple[torch.device, int]:
