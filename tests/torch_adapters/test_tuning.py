@@ -199,7 +199,7 @@ def test_a_rate_that_is_too_high_changes_nothing() -> None:
     assert all(torch.equal(one, before[n]) for n, one in pruned.state_dict().items())
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_dtypes(dtype: Any) -> None:
     dense, pruned, kept, inputs, others = _pruned_block()
     for block in (dense, pruned):
@@ -295,6 +295,15 @@ def test_a_model_that_is_no_chain_is_one_block(capsys: Any) -> None:
     assert report.seconds > sum(layer.seconds for layer in report.pruned)
 
 
+def test_a_chain_of_bare_layers_is_one_block() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16), nn.GELU())
+    data = [torch.randn(20, 16) for _ in range(3)]
+    report = prune_model(model, data, "2:4", ROUGH)
+    assert [block.name for block in report.blocks] == [""]
+    assert report.blocks[0].error < report.blocks[0].error_before
+
+
 def test_what_is_used_elsewhere_is_not_tuned() -> None:
     model = token_stack()
     layers = [f"blocks.{i}.{name}" for i in (0, 1) for name in ("up", "down")]
@@ -304,6 +313,20 @@ def test_what_is_used_elsewhere_is_not_tuned() -> None:
     assert set(tunable_parameters(model, "blocks.0", layers, norms=True)) == own | norm
     model.blocks[1].norm = model.blocks[0].norm
     assert set(tunable_parameters(model, "blocks.0", layers, norms=True)) == own
+    for one in (model.blocks[1].up, model.blocks[1].down):
+        one.bias = None
+        one.register_parameter("weight", model.head.weight)
+    assert not tunable_parameters(model, "blocks.1", layers, norms=True)
+    told = tune_block(model, "blocks.1", [], {}, epochs=2, rate=RATE)
+    assert (told.epoch, told.error_before) == (0, told.error)
+
+
+def test_the_whole_model_uses_nothing_elsewhere() -> None:
+    model = token_stack()
+    layers = [f"blocks.{i}.{name}" for i in (0, 1) for name in ("up", "down")]
+    own = {f"blocks.0.{name}.{kind}" for name in ("up", "down") for kind in ("weight", "bias")}
+    norm = {"blocks.0.norm.weight", "blocks.0.norm.bias"}
+    model.blocks[1].norm = model.blocks[0].norm
     assert set(tunable_parameters(model, "", layers, norms=True)) == {
         *own, *norm, *(name.replace("0", "1") for name in own)
     }  # fmt: skip

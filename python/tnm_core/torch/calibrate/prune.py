@@ -241,10 +241,17 @@ def _prune(
 
 
 def _ends_of_blocks(groups: Sequence[Group], chain: Chain | None) -> dict[int, str]:
-    """By index of the last group of layers in a block, the block; the model, if it is no chain."""
-    if chain is None:
+    """By index of the last group of layers in a block, the block.
+
+    The whole model is one, if it is no chain or one of bare layers, in each of which least squares
+    leaves nothing to tune.
+    """
+    inside = [None if chain is None else chain.block_of(group.names[0]) for group in groups]
+    if chain is None or all(
+        block is None or chain.blocks[block] == group.names[0]
+        for block, group in zip(inside, groups, strict=True)
+    ):
         return {len(groups) - 1: ""}
-    inside = [chain.block_of(group.names[0]) for group in groups]
     return {
         index: chain.blocks[block]
         for index, block in enumerate(inside)

@@ -58,7 +58,8 @@ class Recipe:
     tune_epochs : int
         Passes of Adam over the data, with the masks fixed, after the layers of a block are pruned:
         the block's outputs in the pruned model come closer to those in the dense model. 0 for
-        none. A model that is no chain of blocks is tuned as one block, at the end.
+        none. A model that is no chain of blocks, or one of bare layers, is tuned as one block, at
+        the end.
     tune_rate : float
         Highest step of that Adam, relative to the root mean square of each tensor.
     tune_norms : bool

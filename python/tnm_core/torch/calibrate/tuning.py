@@ -187,19 +187,24 @@ class _Block:
         self, batch: _Batch, values: Mapping[str, torch.Tensor], moved: Sequence[torch.Tensor]
     ) -> Sequence[torch.Tensor]:
         """Of the error for one batch; zero for tensors that the block does not use."""
-        error = self.squared_error(batch, values) * len(self.batches)
+        # Gradients of single outputs shall not be too small for float16.
+        scale = math.sqrt(batch.wanted.numel())
+        error = self.squared_error(batch, values) * len(self.batches) * scale
         if not error.requires_grad:
             raise ValueError(
                 f"{self._told} computes without gradients (under no_grad or inference_mode), "
                 "expected one that can be trained, to tune it; set tune_epochs=0"
             )
-        return torch.autograd.grad(error, moved, allow_unused=True, materialize_grads=True)
+        found = torch.autograd.grad(error, moved, allow_unused=True, materialize_grads=True)
+        return [gradient.div_(scale) for gradient in found]
 
 
 def check_tunable(model: nn.Module, layers: Iterable[str], run: Run, norms: bool) -> None:
     """Raise what `tune_block` would for the whole model, from one batch."""
     tuned = _tuned_tensors(tunable_parameters(model, "", layers, norms), {})
     block = _Block("", model, [run])
+    if not tuned:
+        return
     with torch.enable_grad():
         values = {name: one.value(one.moved) for name, one in tuned.items()}
         block.gradients(block.batches[0], values, [one.moved for one in tuned.values()])
@@ -273,6 +278,8 @@ def _epochs(
     block: _Block, tuned: Mapping[str, _Tuned], epochs: int, rate: float, seed: int
 ) -> Iterator[float]:
     """Move the tensors; yields the error after each epoch."""
+    if not tuned:
+        return  # Adam wants some
     generator = torch.Generator().manual_seed(seed)
     moved = [one.moved for one in tuned.values()]
     optimizer = torch.optim.Adam(moved, lr=rate)
