@@ -37,6 +37,48 @@ def mixed_input() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(2, 3, 10, 10), torch.randint(0, 10, (2, 5))
 
 
+class ResidualBlock(nn.Module):
+    """Two layers on a residual stream, then a normalisation."""
+
+    WIDTH = 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Linear(self.WIDTH, 2 * self.WIDTH)
+        self.down = nn.Linear(2 * self.WIDTH, self.WIDTH)
+        self.norm = nn.LayerNorm(self.WIDTH)
+
+    def forward(self, stream: torch.Tensor) -> torch.Tensor:
+        return self.norm(stream + self.down(torch.tanh(self.up(stream))))
+
+
+class TokenStack(nn.Module):
+    """An embedding, a chain of two blocks, and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(50, ResidualBlock.WIDTH)
+        self.blocks = nn.ModuleList(ResidualBlock() for _ in range(2))
+        self.head = nn.Linear(ResidualBlock.WIDTH, 4)
+
+    def forward(self, tokens: torch.Tensor, attention_mask: Any = None) -> torch.Tensor:
+        stream = self.embedding(tokens)
+        for block in self.blocks:
+            stream = block(stream)
+        return self.head(stream)
+
+
+def token_stack() -> TokenStack:
+    """Always the same one, with normalisations that are not all ones and zeros."""
+    torch.manual_seed(0)
+    model = TokenStack().double()
+    with torch.no_grad():
+        for name, one in model.named_parameters():
+            if "norm" in name:
+                one.add_(0.2 * torch.randn_like(one))
+    return model
+
+
 def perceptron(seed: int = 0, dtype: torch.dtype = torch.float32) -> nn.Sequential:
     """Two layers: 16 -> 24 -> 8, of which 24 does not divide by 16."""
     torch.manual_seed(seed)

@@ -66,6 +66,7 @@ def test_small_study() -> None:
         ("2:4", "magnitude"),
         ("2:4", "least_squares"),
         ("2:4", "best"),
+        ("2:4", "tuned"),
         ("16:32", "best"),
     ):
         model = _encoder()
@@ -73,6 +74,7 @@ def test_small_study() -> None:
         assert len(report.pruned) == 12
         cosine[pattern, recipe] = _cosine(model)
     assert cosine["2:4", "magnitude"] < cosine["2:4", "least_squares"] < cosine["2:4", "best"]
+    assert cosine["2:4", "best"] < cosine["2:4", "tuned"]
     assert cosine["2:4", "best"] < cosine["16:32", "best"]
 
 

@@ -11,7 +11,7 @@ from tnm_core.torch.calibrate.permutation import (
     permute_,
 )
 from tnm_core.torch.calibrate.prune import prune_model
-from tnm_core.torch.calibrate.prune_report import PrunedLayer, PruneReport
+from tnm_core.torch.calibrate.prune_report import PrunedLayer, PruneReport, TunedBlock
 from tnm_core.torch.calibrate.quadratic import RankDeficientWarning
 from tnm_core.torch.calibrate.recipe import RECIPES, Recipe
 from tnm_core.torch.calibrate.statistics import Statistics, collect_statistics
@@ -27,6 +27,7 @@ __all__ = [
     "RankDeficientWarning",
     "Recipe",
     "Statistics",
+    "TunedBlock",
     "collect_statistics",
     "find_free_dimensions",
     "permute_",

@@ -95,8 +95,13 @@ class Collector:
 
     def _runs(self, group: Group) -> Iterator[Run]:
         block = self.chain.block_of(group.names[0]) if self.chain and group.calls == 1 else None
-        if self.chain is not None and block is not None:
-            yield from self.chain.runs(block, self.dense, self.pruned, self.calibration)
+        return self.runs("" if self.chain is None or block is None else self.chain.blocks[block])
+
+    def runs(self, block: str) -> Iterator[Run]:
+        """Run a block of the chain, or the whole model (``""``), a batch at a time."""
+        if self.chain is not None and block:
+            index = self.chain.blocks.index(block)
+            yield from self.chain.runs(index, self.dense, self.pruned, self.calibration)
             return
         for batch in self.calibration.batches:
             yield Run(

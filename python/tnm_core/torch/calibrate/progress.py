@@ -5,16 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from tnm_core.torch.calibrate.prune_report import PrunedLayer
+from tnm_core.torch.calibrate.prune_report import PrunedLayer, TunedBlock
 
 __all__ = ["Progress", "announcer"]
 
-# Gets a layer that is done, how many are done, and how many there are.
-Progress = Callable[[PrunedLayer, int, int], None]
+# Gets a layer that is pruned, or a block that is tuned, how many layers are done, and how many
+# there are.
+Progress = Callable[[PrunedLayer | TunedBlock, int, int], None]
 
 
 def announcer(progress: bool | Progress) -> Progress:
-    """Return what to call after each layer."""
+    """Return what to call after each layer, and after each block that is tuned."""
     if callable(progress):
         return progress
     if not isinstance(progress, bool):
@@ -25,11 +26,14 @@ def announcer(progress: bool | Progress) -> Progress:
     return _print if progress else _say_nothing
 
 
-def _print(layer: PrunedLayer, done: int, total: int) -> None:
-    error = "" if layer.error is None else f" error {layer.error:.4f},"
-    told = f"[{done}/{total}] {layer.name}: {layer.pattern},{error} {layer.seconds:.1f} s"
-    print(told, file=sys.stderr, flush=True)
+def _print(one: PrunedLayer | TunedBlock, done: int, total: int) -> None:
+    if isinstance(one, TunedBlock):
+        told = f"tuned, error {one.error_before:.4f} to {one.error:.4f},"
+    else:
+        told = f"{one.pattern}," + ("" if one.error is None else f" error {one.error:.4f},")
+    name = one.name or "(the model)"
+    print(f"[{done}/{total}] {name}: {told} {one.seconds:.1f} s", file=sys.stderr, flush=True)
 
 
-def _say_nothing(layer: PrunedLayer, done: int, total: int) -> None:
+def _say_nothing(one: PrunedLayer | TunedBlock, done: int, total: int) -> None:
     """Nobody wants to know."""

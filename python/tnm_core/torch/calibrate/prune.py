@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from tnm_core.torch._layers import Layout, layout_of
 from tnm_core.torch._masked_weights import unwrap
 from tnm_core.torch._pattern import Pattern
 from tnm_core.torch._selection import Candidate, Names
-from tnm_core.torch.calibrate.chain import find_chain
+from tnm_core.torch.calibrate.chain import Chain, Run, find_chain
 from tnm_core.torch.calibrate.collect import Collector
 from tnm_core.torch.calibrate.geometry import (
     Geometry,
@@ -26,10 +26,12 @@ from tnm_core.torch.calibrate.layer import PrunedMatrices, prune_matrices
 from tnm_core.torch.calibrate.normalisation import has_batch_norm, reestimate_batch_norm
 from tnm_core.torch.calibrate.order import Group, execution_groups, find_residuals
 from tnm_core.torch.calibrate.progress import Progress, announcer
-from tnm_core.torch.calibrate.prune_report import PrunedLayer, PruneReport
+from tnm_core.torch.calibrate.prune_report import PrunedLayer, PruneReport, TunedBlock
 from tnm_core.torch.calibrate.quadratic import Quadratic, problem_without_data, quadratic_of
 from tnm_core.torch.calibrate.recipe import Recipe, recipe_of
 from tnm_core.torch.calibrate.recording import Calibration, evaluating
+from tnm_core.torch.calibrate.reference import dense_reference
+from tnm_core.torch.calibrate.tuning import check_tunable, tunable_parameters, tune_block
 from tnm_core.torch.parametrization import register_mask
 from tnm_core.torch.sparsify import select_layers
 
@@ -68,8 +70,10 @@ def prune_model(
     pattern : str, pair of int, LayerPattern, or mapping of those by layer name
         ``"2:4"`` is transposable, ``"row 2:4"`` row-wise. Layers that a mapping does not name stay
         dense.
-    recipe : {"best", "sparsegpt", "sequential", "least_squares", "adaprune", "wanda", "magnitude"}
-        Or a `Recipe`. ``"best"``: ADMM masks, least squares, layers in order.
+    recipe : str or Recipe
+        One of ``"best"``, ``"tuned"``, ``"sparsegpt"``, ``"sequential"``, ``"least_squares"``,
+        ``"adaprune"``, ``"wanda"``, ``"magnitude"``. ``"best"``: ADMM masks, least squares, layers
+        in order; ``"tuned"``: then Adam on each block, with the masks fixed.
     include, exclude : str, sequence of str, or function, optional
         Which layers are meant, as in `sparsify_`.
     forward : function of model and batch, optional
@@ -83,7 +87,7 @@ def prune_model(
         stream as its input. By default found by running one batch; ``{}`` for none.
     progress : bool or function
         True prints a line a layer on standard error; a function gets each `PrunedLayer`, how many
-        are done, and how many there are.
+        layers are done, and how many there are. Where the recipe tunes, each `TunedBlock`, too.
 
     Returns
     -------
@@ -106,9 +110,12 @@ def prune_model(
 
     Notes
     -----
-    Memory: the model twice, the statistics of layers that share an input, and, where the model is
-    a chain of blocks, the activations between two blocks for all calibration data (so that each
-    block runs alone). Models that are no chain run from their start for each group of layers.
+    Memory beside the model: the dense values of the layers that are pruned (what does not change,
+    such as embeddings, is not copied), the statistics of layers that share an input, and, where
+    the model is a chain of blocks, the activations between two blocks for all calibration data
+    (so that each block runs alone). Models that are no chain run from their start for each group
+    of layers. Tuning adds six times the parameters of a block, its outputs for all data, and what
+    backpropagation keeps for one batch.
 
     Examples
     --------
@@ -129,7 +136,9 @@ def prune_model(
     patterns, left_alone = _plan(model, pattern, include, exclude)
     model = unwrap(model)
     with evaluating(model):
-        done, masks = _prune(model, calibration, patterns, chosen, residuals, announcer(progress))
+        done, masks, blocks = _prune(
+            model, calibration, patterns, chosen, residuals, announcer(progress)
+        )
     _register(model, masks, patterns)
     return PruneReport(
         recipe if isinstance(recipe, str) else "a Recipe",
@@ -137,6 +146,7 @@ def prune_model(
             done.get(one.name) or PrunedLayer.left_alone(one.name, one.kind, one.shape, reason)
             for one, reason in left_alone
         ),
+        tuple(blocks),
     )
 
 
@@ -189,8 +199,8 @@ def _prune(
     recipe: Recipe,
     residuals: Mapping[str, str] | None,
     announce: Progress,
-) -> tuple[dict[str, PrunedLayer], dict[str, torch.Tensor]]:
-    """Prune the layers in the order of their calls; return what was done, and the masks."""
+) -> tuple[dict[str, PrunedLayer], dict[str, torch.Tensor], list[TunedBlock]]:
+    """Prune the layers in the order of their calls; return them, the masks, and tuned blocks."""
     layers = {name: model.get_submodule(name) for name in patterns}
     geometries: dict[str, Geometry] = {}
     for name, module in layers.items():
@@ -202,24 +212,77 @@ def _prune(
         wanted = recipe.sequential and recipe.residual
         residuals = find_residuals(model, calibration, batch, list(layers)) if wanted else {}
     chain = find_chain(model, calibration, batch, list(layers))
-    dense = copy.deepcopy(model)
+    ends = _ends_of_blocks(groups, chain) if recipe.tune_epochs else {}
+    if "" in ends.values():
+        whole = partial(calibration.forward, model, batch)
+        check_tunable(model, layers, Run(whole, whole, calibration.rows(batch)), recipe.tune_norms)
+    dense = dense_reference(model, _changing(model, layers, ends.values(), recipe))
     collector = Collector(
         dense, model, calibration, geometries, residuals, chain, recipe.sequential
     )
     done: dict[str, PrunedLayer] = {}
     masks: dict[str, torch.Tensor] = {}
+    tuned: list[TunedBlock] = []
     try:
-        for group in groups:
+        for index, group in enumerate(groups):
             for layer, mask in _prune_group(collector, group, patterns, recipe):
                 done[layer.name] = layer
                 masks[layer.name] = mask
                 announce(layer, len(done), len(patterns))
+            if index in ends:
+                tuned.append(_tune(collector, ends[index], masks, recipe))
+                announce(tuned[-1], len(done), len(patterns))
         if recipe.batch_norm and has_batch_norm(model):
             reestimate_batch_norm(model, calibration)
     except BaseException:
         model.load_state_dict(dense.state_dict())
         raise
-    return done, masks
+    return done, masks, tuned
+
+
+def _ends_of_blocks(groups: Sequence[Group], chain: Chain | None) -> dict[int, str]:
+    """By index of the last group of layers in a block, the block.
+
+    The whole model is one, if it is no chain or one of bare layers, in each of which least squares
+    leaves nothing to tune.
+    """
+    inside = [None if chain is None else chain.block_of(group.names[0]) for group in groups]
+    if chain is None or all(
+        block is None or chain.blocks[block] == group.names[0]
+        for block, group in zip(inside, groups, strict=True)
+    ):
+        return {len(groups) - 1: ""}
+    return {
+        index: chain.blocks[block]
+        for index, block in enumerate(inside)
+        if block is not None and block not in inside[index + 1 :]
+    }
+
+
+def _changing(
+    model: nn.Module, layers: Mapping[str, nn.Module], blocks: Iterable[str], recipe: Recipe
+) -> list[torch.Tensor]:
+    """The parameters that pruning and tuning change."""
+    found: list[torch.Tensor] = []
+    for layer in layers.values():
+        found += layer.parameters(recurse=False)
+    for block in blocks:
+        found += tunable_parameters(model, block, layers, recipe.tune_norms).values()
+    return found
+
+
+def _tune(
+    collector: Collector, block: str, masks: Mapping[str, torch.Tensor], recipe: Recipe
+) -> TunedBlock:
+    return tune_block(
+        collector.pruned,
+        block,
+        collector.runs(block),
+        masks,
+        epochs=recipe.tune_epochs,
+        rate=recipe.tune_rate,
+        norms=recipe.tune_norms,
+    )
 
 
 def _register(

@@ -7,9 +7,11 @@ from typing import Any
 
 from tnm_core.torch.report import aligned
 
-__all__ = ["PruneReport", "PrunedLayer"]
+__all__ = ["PruneReport", "PrunedLayer", "TunedBlock"]
 
 _HEADER = ("layer", "shape", "pattern", "error", "retained", "density", "seconds", "left alone")
+
+_BLOCK_HEADER = ("tuned block", "error before", "after", "epoch", "seconds")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class PrunedLayer:
         Why it was left alone; None if it was pruned.
     error : float or None
         Squared error of its outputs on the calibration data over the variance of the wanted ones
-        (over their mean square, if no bias is corrected); None for recipes without data.
+        (over their mean square, if no bias is corrected), before its block is tuned; None for
+        recipes without data.
     retained : float or None
         Share of the magnitude of its dense weight that the mask keeps.
     density : float or None
@@ -54,6 +57,30 @@ class PrunedLayer:
 
 
 @dataclass(frozen=True)
+class TunedBlock:
+    """One block that was tuned after its layers had been pruned.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the model; empty for the whole model.
+    error_before, error : float
+        Squared error of its outputs on the calibration data over the variance of those of the
+        dense model, before and after.
+    epoch : int
+        After how many epochs it was least; 0 if no epoch was better than none.
+    seconds : float
+        Wall time.
+    """
+
+    name: str
+    error_before: float
+    error: float
+    epoch: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class PruneReport:
     """What `prune_model` did; ``str()`` gives a table.
 
@@ -63,10 +90,13 @@ class PruneReport:
         Its name.
     layers : tuple of PrunedLayer
         All layers with a weight matrix, in the order of the model.
+    blocks : tuple of TunedBlock
+        The blocks that were tuned, in the order of their calls; empty unless the recipe tunes.
     """
 
     recipe: str
     layers: tuple[PrunedLayer, ...]
+    blocks: tuple[TunedBlock, ...] = ()
 
     @property
     def pruned(self) -> tuple[PrunedLayer, ...]:
@@ -80,8 +110,9 @@ class PruneReport:
 
     @property
     def seconds(self) -> float:
-        """Wall time of all layers."""
-        return sum(layer.seconds or 0.0 for layer in self.layers)
+        """Wall time of all layers and blocks."""
+        layers = sum(layer.seconds or 0.0 for layer in self.layers)
+        return layers + sum(block.seconds for block in self.blocks)
 
     def to_records(self) -> list[dict[str, Any]]:
         """Return one dict a layer, as ``pandas.DataFrame`` takes them."""
@@ -92,7 +123,10 @@ class PruneReport:
             f"recipe {self.recipe}: {len(self.pruned)} of {len(self.layers)} layers in "
             f"{self.seconds:.1f} s"
         )
-        return "\n".join((head, "", *aligned([_HEADER, *map(_row, self.layers)])))
+        lines = [head, "", *aligned([_HEADER, *map(_row, self.layers)])]
+        if self.blocks:
+            lines += ["", *aligned([_BLOCK_HEADER, *map(_block_row, self.blocks)])]
+        return "\n".join(lines)
 
 
 def _row(layer: PrunedLayer) -> tuple[str, ...]:
@@ -104,4 +138,14 @@ def _row(layer: PrunedLayer) -> tuple[str, ...]:
         *("" if number is None else f"{number:.4f}" for number in numbers),
         "" if layer.seconds is None else f"{layer.seconds:.1f}",
         layer.reason or "",
+    )
+
+
+def _block_row(block: TunedBlock) -> tuple[str, ...]:
+    return (
+        block.name or "(the model)",
+        f"{block.error_before:.4f}",
+        f"{block.error:.4f}",
+        str(block.epoch),
+        f"{block.seconds:.1f}",
     )

@@ -55,6 +55,15 @@ class Recipe:
         Of the ADMM search.
     batch_norm : bool
         Re-estimate the running statistics of batch normalisation at the end.
+    tune_epochs : int
+        Passes of Adam over the data, with the masks fixed, after the layers of a block are pruned:
+        the block's outputs in the pruned model come closer to those in the dense model. 0 for
+        none. A model that is no chain of blocks, or one of bare layers, is tuned as one block, at
+        the end.
+    tune_rate : float
+        Highest step of that Adam, relative to the root mean square of each tensor.
+    tune_norms : bool
+        Whether it also tunes scale and shift of normalisations.
     """
 
     search: Search = "admm"
@@ -68,6 +77,9 @@ class Recipe:
     bias: bool = True
     steps: int = 30
     batch_norm: bool = True
+    tune_epochs: int = 0
+    tune_rate: float = 0.02
+    tune_norms: bool = True
 
     def __post_init__(self) -> None:
         _choice("search", self.search, get_args(Search))
@@ -80,6 +92,10 @@ class Recipe:
             raise ValueError(f"damping is {self.damping}, expected a finite number from 0 on")
         if self.steps < 1:
             raise ValueError(f"steps is {self.steps}, expected at least 1")
+        if self.tune_epochs < 0:
+            raise ValueError(f"tune_epochs is {self.tune_epochs}, expected 0 or more")
+        if not 0 < self.tune_rate < float("inf"):
+            raise ValueError(f"tune_rate is {self.tune_rate}, expected a finite number above 0")
 
     @property
     def needs_data(self) -> bool:
@@ -100,6 +116,7 @@ RECIPES: dict[str, Recipe] = {
     "sequential": replace(_ALONE, sequential=True),
     "sparsegpt": Recipe(search="sparsegpt"),
     "best": Recipe(),
+    "tuned": Recipe(tune_epochs=6),
 }
 
 
