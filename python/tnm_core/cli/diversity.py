@@ -153,7 +153,7 @@ def _count(
         raise CommandError(str(error)) from None
     except (KeyboardInterrupt, Terminated) as cause:
         kept = resources.checkpoint
-        if kept is None or not kept.exists():
+        if kept is None or not Path(kept).exists():
             raise
         left = f"the count so far is kept in {kept}: the same command continues it"
         raise StoppedMidway(cause, left) from None
