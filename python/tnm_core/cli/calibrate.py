@@ -199,10 +199,13 @@ def _require_torch(scipy: bool) -> None:
 def _user_code() -> Iterator[None]:
     """Keep stdout for the report, whatever other people's code prints; warnings take one line."""
 
+    from tnm_core.torch.calibrate import RankDeficientWarning
+
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         _warn(str(message))
 
     with redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.simplefilter("always", RankDeficientWarning)
         warnings.showwarning = show
         yield
 

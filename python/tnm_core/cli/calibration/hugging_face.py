@@ -25,6 +25,7 @@ WEIGHTS = "model.safetensors"
 _WEIGHT_FILES = ("*.safetensors", "*.bin", "*.h5", "*.msgpack", "*.onnx", "*.pt", "*.pth",
                  "*.ckpt", "*.ot", "*.gguf", "*.index.json")  # fmt: skip
 _EXPORTS = ("onnx", "openvino", "coreml", "tflite")  # folders with the same model in other forms
+_TOKENIZER = ("tokenizer.json", "vocab*", "*.model", "*.tiktoken", "tekken.json")
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -98,11 +99,7 @@ def sentence_batches(
     lines = [line for line in lines if line]
     if not lines:
         raise CommandError(f"{path} holds no sentence; expected one a line")
-    transformers = _transformers()
-    with foreign_errors(f"cannot load a tokenizer from {loaded.folder}"):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(loaded.folder, **_LOCAL)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer = _tokenizer(loaded.folder)
     if tokenizer.pad_token is None and size > 1:
         raise CommandError(
             f"the tokenizer in {loaded.folder} has no token to pad with; expected --batch-size 1"
@@ -122,6 +119,17 @@ def sentence_batches(
             )
             for at in range(0, len(lines), size)
         ]
+
+
+def _tokenizer(folder: Path) -> Any:
+    # Without any of these, transformers would make up a tokenizer that knows no word.
+    if not any(fnmatchcase(path.name, glob) for path in folder.iterdir() for glob in _TOKENIZER):
+        raise CommandError(f"{folder} has no tokenizer; expected a file such as tokenizer.json")
+    with foreign_errors(f"cannot load a tokenizer from {folder}"):
+        tokenizer = _transformers().AutoTokenizer.from_pretrained(folder, **_LOCAL)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
 
 
 def check_target(source: Path, target: Path, force: bool) -> None:

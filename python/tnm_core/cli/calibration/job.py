@@ -197,7 +197,8 @@ def _outcome(
 def _spelled(reason: str | None) -> str:
     if reason == "not named in pattern":
         return "no pattern given for it"
-    return (reason or "").replace("include=", "--include").replace("exclude=", "--exclude")
+    told = (reason or "").replace("include=", "--include").replace("exclude=", "--exclude")
+    return told.replace(" is not among layers=", " (Linear and Conv2d are pruned)")
 
 
 def _layer_json(layer: PrunedLayer) -> dict[str, Any]:
