@@ -198,7 +198,6 @@ def _require_torch(scipy: bool) -> None:
 @contextmanager
 def _user_code() -> Iterator[None]:
     """Keep stdout for the report, whatever other people's code prints; warnings take one line."""
-
     from tnm_core.torch.calibrate import RankDeficientWarning
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
