@@ -78,6 +78,24 @@ def test_free_dimensions_are_found_by_trying() -> None:
     assert find_free_dimensions(chain, [torch.randn(5, 8)]) == []
 
 
+def test_models_that_run_in_one_way_only() -> None:
+    """No float64, and no other number of samples."""
+
+    class Strict(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            assert x.shape == (5, 8)
+            assert self[0].weight.dtype == torch.float32
+            return super().forward(x)
+
+    model = Strict(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 12), nn.Softmax(-1))
+    expected = [FreeDimension(("0",), ("2",))]
+    assert find_free_dimensions(model, [torch.randn(5, 8)]) == expected
+    with pytest.raises(AssertionError):
+        find_free_dimensions(model, [torch.randn(4, 8)])
+    with pytest.raises(ValueError, match="holds no batch"):
+        find_free_dimensions(model, [])
+
+
 class Ranks(nn.Module):
     """Treats units by their place."""
 

@@ -24,6 +24,7 @@ from tnm_core.torch.calibrate.recording import Calibration, evaluating, first_te
 
 __all__ = ["Trial", "find_free_dimensions"]
 
+_SAMPLES = 4
 _LEAST_BLOCK = 4  # two tiles of the smallest pattern
 
 
@@ -46,8 +47,8 @@ def find_free_dimensions(
     Parameters
     ----------
     model : torch.nn.Module
-        Linear and Conv2d layers are looked at. A copy of it runs on the first batch, twice or so
-        for each attempt, in float64 if it can.
+        Linear and Conv2d layers are looked at. A copy of it runs once or twice for each attempt, in
+        float64 and on a few samples of the first batch if it can, else as it is.
     calibration_loader : iterable of batches
         Only the first batch is used.
     head_size : int, optional
@@ -94,14 +95,12 @@ class Trial:
             raise ValueError("calibration_loader holds no batch, expected at least one")
         self.calibration = calibration
         self.seed = seed
-        self.model, self.batch = copy.deepcopy(model).double(), _doubled(batch)
-        try:
-            self.expected = self._output()
-        except Exception:  # what is written for one dtype runs in that, or fails again
-            self.expected = torch.empty(0)
-        if self.expected.dtype != torch.float64:
+        self.model = copy.deepcopy(model).double()
+        expected = self._try(_first_rows(_doubled(batch))) or self._try(_doubled(batch))
+        if expected is None:
             self.model, self.batch = copy.deepcopy(model), batch
-            self.expected = self._output()
+            expected = (self._output(),)
+        (self.expected,) = expected
         precision = min(1e3 * torch.finfo(self.expected.dtype).eps, 1e-3)
         self.tolerance = precision * float(self.expected.abs().max().clamp_min(1e-30))
 
@@ -133,6 +132,15 @@ class Trial:
         """Run the copy on the batch."""
         with torch.no_grad(), evaluating(self.model):
             return self.calibration.forward(self.model, self.batch)
+
+    def _try(self, batch: Any) -> tuple[torch.Tensor] | None:
+        """The output in float64, if the model can be run so."""
+        self.batch = batch
+        try:
+            output = self._output()
+        except Exception:  # it is run as it is then, and fails again if it must
+            return None
+        return (output,) if output.dtype == torch.float64 else None
 
     def _output(self) -> torch.Tensor:
         output = first_tensor(self.run())
@@ -228,10 +236,19 @@ def _taken(found: Sequence[FreeDimension], tried: FreeDimension) -> bool:
 
 def _doubled(batch: Any) -> Any:
     """The same batch with its floating-point tensors in float64."""
+    return _mapped(batch, lambda one: one.double() if one.is_floating_point() else one)
+
+
+def _first_rows(batch: Any) -> Any:
+    """The first samples of a batch, which are enough to see a difference."""
+    return _mapped(batch, lambda one: one[:_SAMPLES] if one.ndim else one)
+
+
+def _mapped(batch: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
     if isinstance(batch, torch.Tensor):
-        return batch.double() if batch.is_floating_point() else batch
+        return change(batch)
     if isinstance(batch, Mapping):
-        return {key: _doubled(value) for key, value in batch.items()}
+        return {key: _mapped(value, change) for key, value in batch.items()}
     if type(batch) in (tuple, list):
-        return type(batch)(map(_doubled, batch))
+        return type(batch)(_mapped(one, change) for one in batch)
     return batch
