@@ -244,6 +244,5 @@ def _print(task: Task, outcome: Outcome) -> None:
     for name, reason in outcome.skipped.items():
         reasons.setdefault(reason, []).append(name)
     print_skipped(console, reasons)
-    for line in outcome.notes:
-        console.print(line, markup=False)
-    console.print(f"written: {task.output}", markup=False)
+    for line in (*outcome.notes, f"written: {task.output}"):
+        console.print(line, markup=False, soft_wrap=True)
