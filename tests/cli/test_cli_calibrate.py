@@ -16,7 +16,9 @@ from safetensors.torch import load_file  # noqa: E402
 from tests.cli.calibration import write_user_file  # noqa: E402
 from tests.cli.conftest import Tnm, keeps_exactly, snapshot  # noqa: E402
 
+from tnm_core.cli.calibrate import RecipeName  # noqa: E402
 from tnm_core.torch import prune_model, remove_sparsity_  # noqa: E402
+from tnm_core.torch.calibrate import RECIPES  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +77,10 @@ def test_the_result_is_that_of_the_api(
     checked = tnm("check", out)
     assert checked.status == 0
     assert "2 of 2 tensors obey transposable 2:4" in checked.out
+
+
+def test_every_recipe_has_a_name() -> None:
+    assert {one.value for one in RecipeName} == set(RECIPES)
 
 
 def test_module_in_the_current_folder(
