@@ -237,3 +237,42 @@ def batches():
             assert torch.equal(found[name], value), name
     assert keeps_exactly((found["first.weight"] != 0).numpy(), 2, 4)
     model.load_state_dict(found)
+
+
+def test_images(tnm: Tnm, tmp_path: Path) -> None:
+    """Tiles of a grouped convolution may leave the grid that check knows: no claim about them."""
+    pytest.importorskip("scipy")
+    code = tmp_path / "user_code.py"
+    code.write_text(
+        """
+import torch
+from torch import nn
+
+def model():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 8, 3),
+        nn.Conv2d(8, 12, 1, groups=2), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(48, 8),
+    )
+
+def batches():
+    return [torch.randn(4, 3, 8, 8) for _ in range(4)]
+"""
+    )
+    out = tmp_path / "out.safetensors"
+    options = ("-o", out, "-p", "2:4", "--permute", "--json")
+    result = tnm("calibrate", f"{code}:model", f"{code}:batches", *options)
+    assert result.status == 0, result.err
+    told = json.loads(result.out)
+    assert [layer["name"] for layer in told["layers"]] == ["3", "4", "7"]
+    assert {
+        "outputs": ["0"], "inputs": ["3"], "block": None, "through": ["1"]
+    } in told["permutation"]["dimensions"]  # fmt: skip
+    checked = json.loads(tnm("check", out, "--json").out)
+    assert checked["valid"]
+    assert [one["name"] for one in checked["tensors"]] == ["3.weight", "7.weight"]
+    model = _functions(code)["model"]()
+    model.load_state_dict(load_file(out))
+    grouped = model[4].weight.detach().numpy() != 0
+    for rows in (grouped[:4, :, 0, 0], grouped[6:10, :, 0, 0]):
+        assert keeps_exactly(rows, 2, 4)

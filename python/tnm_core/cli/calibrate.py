@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 import time
 import warnings
@@ -16,7 +15,7 @@ import typer
 
 import tnm_core as tnm
 from tnm_core.checkpoint import FileTransaction
-from tnm_core.cli import options
+from tnm_core.cli import is_installed, options
 from tnm_core.cli.console import json_text, layer_bar, print_json, stdout_console
 from tnm_core.cli.errors import CommandError, one_line, printable
 from tnm_core.cli.references import foreign_errors
@@ -189,7 +188,7 @@ def calibrate(
 
 def _require_torch(scipy: bool) -> None:
     for package in ("torch", "scipy") if scipy else ("torch",):
-        if importlib.util.find_spec(package) is None:
+        if not is_installed(package):
             raise CommandError(
                 f'calibrating needs the package {package}: pip install "tnm_core[calibrate]"'
             )

@@ -24,17 +24,26 @@ from tnm_core.torch.calibrate import (
     find_free_dimensions,
     permute_,
 )
+from tnm_core.torch.calibrate.geometry import parse_layer_pattern
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done to a model."""
+    """What was done to a model.
+
+    Attributes
+    ----------
+    uneven : frozenset of str
+        Layers with tiles that do not lie in the grid of the whole tensor, where `tnm check` would
+        look for them: those of grouped convolutions start anew with each group.
+    """
 
     recipe: str
     layers: tuple[PrunedLayer, ...]
     reasons: dict[str, str]
     permutation: Permutation | None
     assignment: Assignment | None
+    uneven: frozenset[str]
 
     @property
     def pruned(self) -> list[PrunedLayer]:
@@ -70,7 +79,7 @@ class Outcome:
         names: dict[str, list[str]] = {}
         for layer in self.pruned:
             name = f"{layer.name}.weight" if layer.name else "weight"
-            if name in tensors:
+            if name in tensors and layer.name not in self.uneven:
                 names.setdefault(str(layer.pattern), []).append(name)
         return [
             PruneRecord(
@@ -144,7 +153,7 @@ def prune(trained: Trained, wish: Wish, progress: LayerProgress) -> Outcome:
     progress.phase("reading the model")
     report = prune_model(model, batches, pattern, wish.recipe, progress=advance, **options)
     remove_sparsity_(model)
-    return _outcome(report, wish, permutation, assignment)
+    return _outcome(model, report, wish, permutation, assignment)
 
 
 def _permute(trained: Trained, pattern: Any, progress: LayerProgress) -> Permutation:
@@ -182,6 +191,7 @@ def _allocate(
 
 
 def _outcome(
+    model: nn.Module,
     report: PruneReport,
     wish: Wish,
     permutation: Permutation | None,
@@ -191,7 +201,16 @@ def _outcome(
     if assignment is not None:
         dense = (name for name, one in assignment.patterns.items() if one == DENSE)
         reasons |= dict.fromkeys(dense, "stays dense within the budget")
-    return Outcome(wish.recipe, report.layers, reasons, permutation, assignment)
+    uneven = frozenset(
+        layer.name for layer in report.pruned if _is_uneven(model.get_submodule(layer.name), layer)
+    )
+    return Outcome(wish.recipe, report.layers, reasons, permutation, assignment, uneven)
+
+
+def _is_uneven(module: nn.Module, layer: PrunedLayer) -> bool:
+    pattern = parse_layer_pattern(layer.pattern or "")
+    groups = module.groups if isinstance(module, nn.Conv2d) else 1
+    return pattern.transposable and groups > 1 and layer.shape[0] // groups % pattern.m != 0
 
 
 def _spelled(reason: str | None) -> str:
