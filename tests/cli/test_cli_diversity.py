@@ -116,11 +116,27 @@ main()
         process.kill()
         process.wait()
     assert process.returncode == 130
-    assert "the same command continues" in error
-    assert "Traceback" not in error
+    assert error == (
+        f"tnm: interrupted; the count so far is kept in {file}: the same command continues it\n"
+    )
     assert json.loads(file.read_bytes())["passes_done"] < 6
     report = json.loads(tnm("diversity", "11:22", "--checkpoint", file, "--json").out)
     assert int(report["count"]) == tnm_core.mask_diversity(11, 22)
+
+
+@pytest.mark.parametrize("options", [[], ["--checkpoint", "count.json"]])
+def test_interrupt_before_anything_is_kept(
+    tnm: Tnm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tnm_core.cli.diversity.diversity_factors", stop)
+    result = tnm("diversity", "11:22", *options)
+    assert result.status == 130
+    assert result.err == "tnm: interrupted; no unfinished file is left\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_points_of_the_picture() -> None:

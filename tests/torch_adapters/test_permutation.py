@@ -69,9 +69,38 @@ def test_free_dimensions_are_found_by_trying() -> None:
     for name, value in _model().state_dict().items():
         assert torch.equal(model.state_dict()[name], value)
     chain = nn.Sequential(nn.Linear(8, 12), nn.LayerNorm(12), nn.Linear(12, 12), nn.ReLU())
-    assert find_free_dimensions(chain, [torch.randn(5, 8)]) == [FreeDimension(("0",), ("2",))]
     chain[1].weight.data = torch.rand(12)
+    through = FreeDimension(("0",), ("2",), None, ("1",))
+    assert find_free_dimensions(chain, [torch.randn(5, 8)]) == [through]
+    chain[1] = nn.Softmax(0)
+    assert find_free_dimensions(chain, [torch.randn(5, 8)]) == [FreeDimension(("0",), ("2",))]
+    chain[1] = Ranks()
     assert find_free_dimensions(chain, [torch.randn(5, 8)]) == []
+
+
+def test_models_that_run_in_one_way_only() -> None:
+    """No float64, and no other number of samples."""
+
+    class Strict(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            assert x.shape == (5, 8)
+            assert self[0].weight.dtype == torch.float32
+            return super().forward(x)
+
+    model = Strict(nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 12), nn.Softmax(-1))
+    expected = [FreeDimension(("0",), ("2",))]
+    assert find_free_dimensions(model, [torch.randn(5, 8)]) == expected
+    with pytest.raises(AssertionError):
+        find_free_dimensions(model, [torch.randn(4, 8)])
+    with pytest.raises(ValueError, match="holds no batch"):
+        find_free_dimensions(model, [])
+
+
+class Ranks(nn.Module):
+    """Treats units by their place."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * torch.arange(x.shape[-1])
 
 
 def _retained(model: Any, names: list[str]) -> float:
@@ -142,7 +171,7 @@ def test_regrouping_never_loses(n: int, m: int, units: int) -> None:
         (FreeDimension(("gate",), ("out",)), "2:4", r"sizes are \[16, 32\]"),
         (FreeDimension(("gate",), ("down",), 5), "2:4", "block 5 does not divide 32"),
         (FreeDimension(("gate",), ("down",), 2), "2:4", "expected a multiple of m = 4"),
-        (FreeDimension(("",)), "2:4", "is a Attention, expected a dense Linear"),
+        (FreeDimension(("",)), "2:4", "is a Attention, expected a dense Linear or Conv2d"),
         (FreeDimension(("gate",), ("down",)), "row 2:4", "expected a transposable one"),
     ],
 )

@@ -103,6 +103,13 @@ class SafetensorsFile(SingleFile):
                 self._seek(name)
                 copy_exactly(self._file, out, info.nbytes, str(self.path))
 
+    def copy_to(self, out: BinaryIO, metadata: Mapping[str, str]) -> None:
+        """Write the same tensors under other metadata into an open file."""
+        write_header(out, self._entries.values(), metadata)
+        for name, info in self.tensors.items():
+            self._seek(name)
+            copy_exactly(self._file, out, info.nbytes, str(self.path))
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

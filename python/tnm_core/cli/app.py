@@ -8,6 +8,7 @@ import typer
 
 import tnm_core as tnm
 from tnm_core.cli.bench import bench_app
+from tnm_core.cli.calibrate import calibrate
 from tnm_core.cli.check import check
 from tnm_core.cli.diversity import diversity
 from tnm_core.cli.inspect import inspect
@@ -23,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command()(prune)
+app.command()(calibrate)
 app.command()(check)
 app.command()(inspect)
 app.command()(diversity)

@@ -11,11 +11,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    MofNCompleteColumn,
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
+    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.text import Text
@@ -101,6 +104,40 @@ def share_bar(title: str) -> Iterator[Callable[[float], None]]:
             bar.update(task, completed=share)
 
         yield update
+
+
+class LayerProgress:
+    """Shows what a long run is at: a phase whose length is unknown, or a layer of so many."""
+
+    def __init__(self, bar: Progress, task: TaskID) -> None:
+        self._bar = bar
+        self._task = task
+
+    def phase(self, title: str) -> None:
+        """Begin a phase of unknown length."""
+        self._bar.reset(self._task, total=None, layer=title)
+
+    def layer(self, name: str, done: int, total: int) -> None:
+        """Tell that a layer is done, the first so many of all."""
+        self._bar.update(self._task, total=total, completed=done, layer=_shorten(name))
+
+
+@contextmanager
+def layer_bar() -> Iterator[LayerProgress]:
+    """Show layers that are done on stderr, if that is a terminal."""
+    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn("{task.fields[layer]}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not (console.is_terminal and sys.stderr.isatty()),
+    )
+    with bar:
+        yield LayerProgress(bar, bar.add_task("", total=None, layer=""))
 
 
 def _shorten(name: str, width: int = 36) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -17,7 +16,7 @@ import tnm_core as tnm
 from tnm_core import diversity as counting
 from tnm_core.cli import options
 from tnm_core.cli.console import print_json, share_bar, stdout_console
-from tnm_core.cli.errors import CommandError, Terminated
+from tnm_core.cli.errors import CommandError, StoppedMidway, Terminated
 from tnm_core.cli.options import Pattern, parse_pattern
 from tnm_core.cli.tables import shape_text
 from tnm_core.diversity.factors import Resources, diversity_factors, multiply_out
@@ -152,11 +151,12 @@ def _count(
         raise CommandError(str(error).replace("max_seconds=", "--max-seconds ")) from None
     except (ValueError, counting.CountCheckError) as error:
         raise CommandError(str(error)) from None
-    except (KeyboardInterrupt, Terminated):
-        if resources.checkpoint is not None:
-            note = f"kept in {resources.checkpoint}: the same command continues the count"
-            print(note, file=sys.stderr)
-        raise
+    except (KeyboardInterrupt, Terminated) as cause:
+        kept = resources.checkpoint
+        if kept is None or not Path(kept).exists():
+            raise
+        left = f"the count so far is kept in {kept}: the same command continues it"
+        raise StoppedMidway(cause, left) from None
     closed_log10, closed = _closed_form(pattern, constraint, shape)
     return _Answer(pattern, constraint, shape, log10, count, closed_log10, closed)
 

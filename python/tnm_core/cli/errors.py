@@ -15,6 +15,23 @@ class Terminated(BaseException):
         self.number = number
 
 
+class StoppedMidway(BaseException):
+    """Ctrl-C, SIGTERM or SIGHUP stopped a command that leaves something on purpose.
+
+    Attributes
+    ----------
+    cause : KeyboardInterrupt or Terminated
+        What stopped it.
+    left : str
+        What is left, and what it is good for.
+    """
+
+    def __init__(self, cause: KeyboardInterrupt | Terminated, left: str) -> None:
+        super().__init__(left)
+        self.cause = cause
+        self.left = left
+
+
 def one_line(text: str) -> str:
     """Put a message on one line and take the teeth out of control characters."""
     return printable(" ".join(text.split()))

@@ -23,7 +23,6 @@ from tnm_core.checkpoint import (
     open_checkpoint,
     write_masks,
 )
-from tnm_core.checkpoint.sharded import INDEX_SUFFIX
 from tnm_core.cli import options
 from tnm_core.cli.console import json_text, print_json, progress_bar, stdout_console
 from tnm_core.cli.errors import CommandError
@@ -31,6 +30,7 @@ from tnm_core.cli.pruning import Method, Score, Settings, apply_mask, find_mask
 from tnm_core.cli.report import LayerReport, total_of
 from tnm_core.cli.selection import DEFAULT_EXCLUDE, Rules, Selection, ThreeD, select
 from tnm_core.cli.tables import print_layers, print_skipped
+from tnm_core.cli.targets import check_report, refuse_existing
 
 
 @dataclass
@@ -183,7 +183,7 @@ def prune(
         job = _Job(checkpoint, target, masks_only, settings, selection, three_d, [])
         report_file = None
         if report_path is not None:
-            _check_report(report_path, force)
+            check_report(report_path, force)
             report_file = stack.enter_context(FileTransaction()).open(report_path)
         job.run()
         report = job.as_json(time.perf_counter() - began)
@@ -208,20 +208,7 @@ def _check_targets(checkpoint: Checkpoint, target: Path, masks_only: bool, force
         raise CommandError(
             f"cannot write masks to {target}: they are a .safetensors file, name it so"
         )
-    _refuse_existing(targets, force)
-
-
-def _check_report(path: Path, force: bool) -> None:
-    # Whatever --force allows, a report can never land on weights or on an index.
-    if path.suffix != ".json" or path.name.endswith(INDEX_SUFFIX):
-        raise CommandError(f"cannot write the report to {path}: expected a name like report.json")
-    _refuse_existing([path], force)
-
-
-def _refuse_existing(targets: list[Path], force: bool) -> None:
-    for path in targets:
-        if path.exists() and not force:
-            raise CommandError(f"{path} exists already; choose another name, or --force to replace")
+    refuse_existing(targets, force)
 
 
 def _default_exclude(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -232,7 +219,7 @@ def _default_exclude(checkpoint: Checkpoint) -> tuple[str, ...]:
 def _print_tables(job: _Job) -> None:
     console = stdout_console()
     print_layers(console, job.settings, job.layers, total_of(job.layers))
-    print_skipped(console, job.selection)
+    print_skipped(console, job.selection.reasons())
     what = "masks" if job.masks_only else "checkpoint"
     done = "dry run: nothing written" if job.output is None else f"{what} written: {job.output}"
     console.print(done, markup=False)

@@ -14,7 +14,7 @@ import typer
 
 from tnm_core.checkpoint import CheckpointError
 from tnm_core.cli.app import app
-from tnm_core.cli.errors import CommandError, Terminated, one_line
+from tnm_core.cli.errors import CommandError, StoppedMidway, Terminated, one_line
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -36,10 +36,10 @@ def run(arguments: Sequence[str]) -> int:
             status = _invoke(arguments)
             sys.stdout.flush()
             return status
-    except KeyboardInterrupt:
-        return _fail("interrupted; no unfinished file is left", INTERRUPTED)
-    except Terminated as stopped:
-        return _fail("terminated; no unfinished file is left", 128 + stopped.number)
+    except (KeyboardInterrupt, Terminated) as cause:
+        return _stopped(cause, "no unfinished file is left")
+    except StoppedMidway as stopped:
+        return _stopped(stopped.cause, stopped.left)
     except BrokenPipeError:
         # The reader has gone (tnm inspect ... | head); the flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -65,6 +65,12 @@ def _invoke(arguments: Sequence[str]) -> int:
         where = getattr(getattr(error, "ctx", None), "command_path", "tnm")
         raise CommandError(f"{message.rstrip('.')} (see {where} --help)") from None
     return 0
+
+
+def _stopped(cause: KeyboardInterrupt | Terminated, left: str) -> int:
+    if isinstance(cause, Terminated):
+        return _fail(f"terminated; {left}", 128 + cause.number)
+    return _fail(f"interrupted; {left}", INTERRUPTED)
 
 
 def _fail(message: str, status: int) -> int:

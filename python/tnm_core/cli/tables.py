@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Console
@@ -12,7 +12,6 @@ from rich.text import Text
 from tnm_core.cli.errors import printable
 from tnm_core.cli.pruning import Settings
 from tnm_core.cli.report import RETAINED_KINDS, LayerReport
-from tnm_core.cli.selection import Selection
 
 _TITLES = {
     "optimal": "optimal",
@@ -57,9 +56,9 @@ def print_layers(
     console.print(Text("  * the mask that is applied", style="dim"))
 
 
-def print_skipped(console: Console, selection: Selection) -> None:
-    """Print how many tensors were left alone, by reason, with a few names."""
-    for reason, names in selection.reasons().items():
+def print_skipped(console: Console, reasons: Mapping[str, Sequence[str]]) -> None:
+    """Print how many tensors or layers were left alone, by reason, with a few names."""
+    for reason, names in reasons.items():
         shown = ", ".join(printable(name) for name in names[:_NAMES_SHOWN])
         more = f", and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
         console.print(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from tnm_core.torch.calibrate.dimensions import FreeDimension
+from tnm_core.torch.calibrate.finding import find_free_dimensions
 from tnm_core.torch.calibrate.geometry import LayerPattern
 from tnm_core.torch.calibrate.moments import Moments
-from tnm_core.torch.calibrate.permutation import (
-    FreeDimension,
-    Permutation,
-    find_free_dimensions,
-    permute_,
-)
+from tnm_core.torch.calibrate.permutation import Permutation, permute_
 from tnm_core.torch.calibrate.prune import prune_model
 from tnm_core.torch.calibrate.prune_report import PrunedLayer, PruneReport, TunedBlock
 from tnm_core.torch.calibrate.quadratic import RankDeficientWarning

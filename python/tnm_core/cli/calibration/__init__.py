@@ -1,0 +1,1 @@
+"""What ``tnm calibrate`` does, once its arguments are checked; needs torch."""

@@ -1,0 +1,24 @@
+"""Files that a command is going to write: what is wrong with them, before hours are spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tnm_core.checkpoint.sharded import INDEX_SUFFIX
+from tnm_core.cli.errors import CommandError
+
+
+def check_report(path: Path, force: bool) -> None:
+    """See that a JSON report can go to a place of that name."""
+    # Whatever --force allows, a report can never land on weights or on an index.
+    if path.suffix != ".json" or path.name.endswith(INDEX_SUFFIX):
+        raise CommandError(f"cannot write the report to {path}: expected a name like report.json")
+    refuse_existing([path], force)
+
+
+def refuse_existing(targets: Iterable[Path], force: bool) -> None:
+    """See that nothing is replaced unasked."""
+    for path in targets:
+        if path.exists() and not force:
+            raise CommandError(f"{path} exists already; choose another name, or --force to replace")
