@@ -26,6 +26,11 @@ using MaskStrip = void (*)(const T* scores, Pattern pattern, std::uint64_t* kept
 using MaskRun = int (*)(const std::byte* data, std::int64_t row_stride, int strips,
                         std::uint8_t* mask, std::int64_t mask_row_stride);
 
+// Masks for a square of 64 x 64 elements of which those of a column are neighbours, straight to
+// memory. Writes nothing and returns false if it needs another road.
+using MaskSquare = bool (*)(const std::byte* data, std::int64_t column_stride, std::uint8_t* mask,
+                            std::int64_t mask_row_stride);
+
 // Reads m rows of a strip of full tiles, whose elements are neighbours, into the fields' first m
 // lanes; returns whether all scores are finite. May read elements that belong to the next tile.
 template <class T>
@@ -36,6 +41,17 @@ using LoadStrip = bool (*)(const std::byte* data, std::int64_t row_stride, int m
 using StoreStrip = void (*)(const std::uint64_t* kept, int rows, std::uint8_t* data,
                             std::int64_t row_stride);
 
+// Elements of which those of a column are neighbours in memory.
+struct ColumnBlock {
+    const std::byte* data = nullptr;
+    std::int64_t column_stride = 0;
+    int rows = 0, columns = 0;
+};
+
+// Copies a block so that the elements of a row are neighbours.
+using CopyTransposed = void (*)(const ColumnBlock& block, std::byte* target,
+                                std::int64_t target_row_stride);
+
 struct StripKernels {
     const char* name;
     bool (*supported)();
@@ -45,8 +61,9 @@ struct StripKernels {
     // Optimal masks in closed form; null unless m = 4. Floats come first unless `exactly`.
     MaskStrip<float> (*float_four_by_four)(Pattern pattern, bool exactly);
     MaskStrip<double> (*double_four_by_four)(Pattern pattern);
-    // Null where there is no such shortcut.
+    // Null where there are no such shortcuts.
     MaskRun (*four_by_four_run)(Pattern pattern, Dtype dtype, Score score);
+    MaskSquare (*four_by_four_square)(Pattern pattern, Dtype dtype, Score score);
     // Row-wise masks; m up to kLargestStripM.
     MaskStrip<float> (*float_rowwise)(Pattern pattern);
     MaskStrip<double> (*double_rowwise)(Pattern pattern);
@@ -54,6 +71,7 @@ struct StripKernels {
     LoadStrip<float> (*float_loader)(Dtype dtype, Score score, int m);
     LoadStrip<double> (*double_loader)(Dtype dtype, Score score, int m);
     StoreStrip store;
+    CopyTransposed (*transposing_copy)(int item_bytes);
 };
 
 // Plainest first.
