@@ -1,8 +1,8 @@
 // The table of one instruction set; see lanes.hpp for what the including file defines.
 #pragma once
 
+#include "strip/four_by_four_down.hpp"
 #include "strip/four_by_four_run.hpp"
-#include "strip/four_by_four_square.hpp"
 #include "strip/four_by_four_strip.hpp"
 #include "strip/load_strip.hpp"
 #include "strip/rowwise.hpp"
@@ -53,10 +53,10 @@ inline bool supported() {
 
 extern const StripKernels kStripKernels;
 const StripKernels kStripKernels = {
-    TNM_NAME(TNM_ISA), supported,           solver<float>,
-    solver<double>,    four_by_four,        four_by_four_exactly<double>,
-    four_by_four_run,  four_by_four_square, rowwise<float>,
-    rowwise<double>,   float_loader,        double_loader,
+    TNM_NAME(TNM_ISA), supported,         solver<float>,
+    solver<double>,    four_by_four,      four_by_four_exactly<double>,
+    four_by_four_run,  four_by_four_down, rowwise<float>,
+    rowwise<double>,   float_loader,      double_loader,
     store_strip,       transposing_copy,
 };
 

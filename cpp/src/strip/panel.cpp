@@ -31,7 +31,8 @@ RowsInMemory Panel::announce(int columns) {
     const int count = std::min(columns, block_.columns - announced_);
     const std::byte* first = block_.data + announced_ * block_.column_stride;
     announced_ += count;
-    return {first, block_.column_stride, static_cast<std::int64_t>(block_.rows) * item_bytes_, count};
+    return {first, block_.column_stride, static_cast<std::int64_t>(block_.rows) * item_bytes_,
+            count};
 }
 
 void Panel::copy_announced() {

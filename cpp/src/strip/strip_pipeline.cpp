@@ -9,7 +9,7 @@
 #include "optimal/optimal_solver.hpp"
 #include "optimal/polish.hpp"
 #include "rowwise/rowwise_solver.hpp"
-#include "strip/panel_pipeline.hpp"
+#include "strip/solve_panels.hpp"
 #include "tiles/element.hpp"
 
 namespace tnm {

@@ -34,8 +34,8 @@ class StripPipeline {
         ElementsInMemory elements;
     };
 
-    std::int64_t shortcut(const TileRun& run, const ElementsInMemory& elements,
-                          std::int64_t column, std::int64_t end) const;
+    std::int64_t shortcut(const TileRun& run, const ElementsInMemory& elements, std::int64_t column,
+                          std::int64_t end) const;
     bool process(const Place& place);
     std::uint8_t* flags(const Place& place) const;
     Upcoming after(const Place& place) const;

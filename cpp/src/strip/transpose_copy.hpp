@@ -29,8 +29,8 @@ template <int kOdd, class Vector>
 inline __attribute__((always_inline)) Vector alternate_chunks(Vector x, Vector y) {
     constexpr int kInChunk = kLanes<Vector> / kChunks;
     return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
-        return __builtin_shufflevector(
-            x, y, ((2 * (l / kInChunk) + kOdd) * kInChunk + l % kInChunk)...);
+        return __builtin_shufflevector(x, y,
+                                       ((2 * (l / kInChunk) + kOdd) * kInChunk + l % kInChunk)...);
     }(std::make_index_sequence<kLanes<Vector>>{});
 }
 
@@ -54,8 +54,8 @@ inline __attribute__((always_inline)) void transpose_chunks(Vector* line) {
     if constexpr (kRounds > 1) {
         constexpr int kHalf = kChunks / 2;
         [&]<std::size_t... i>(std::index_sequence<i...>) __attribute__((always_inline)) {
-            const Vector next[] = {alternate_chunks<i / kHalf>(line[2 * (i % kHalf)],
-                                                               line[2 * (i % kHalf) + 1])...};
+            const Vector next[] = {
+                alternate_chunks<i / kHalf>(line[2 * (i % kHalf)], line[2 * (i % kHalf) + 1])...};
             ((line[i] = next[i]), ...);
         }(std::make_index_sequence<kChunks>{});
         transpose_chunks<kRounds / 2>(line);
@@ -104,10 +104,10 @@ template <class T>
 void copy_one_by_one(const ColumnBlock& block, std::byte* target, std::int64_t target_stride) {
     for (int c = 0; c < block.columns; ++c)
         for (int r = 0; r < block.rows; ++r)
-            std::memcpy(target + r * target_stride + c * static_cast<std::int64_t>(sizeof(T)),
-                        block.data + c * block.column_stride +
-                            r * static_cast<std::int64_t>(sizeof(T)),
-                        sizeof(T));
+            std::memcpy(
+                target + r * target_stride + c * static_cast<std::int64_t>(sizeof(T)),
+                block.data + c * block.column_stride + r * static_cast<std::int64_t>(sizeof(T)),
+                sizeof(T));
 }
 
 // Where the block is no multiple of a step, the last steps overlap those before.
@@ -118,7 +118,8 @@ void copy_transposed(const ColumnBlock& block, std::byte* target, std::int64_t t
     if (block.rows < kCount || block.columns < kCount)
         return copy_one_by_one<T>(block, target, target_stride);
     for (int next_column = 0; next_column < block.columns; next_column += kCount) {
-        const int column = next_column + kCount <= block.columns ? next_column : block.columns - kCount;
+        const int column =
+            next_column + kCount <= block.columns ? next_column : block.columns - kCount;
         const std::byte* source = block.data + column * block.column_stride;
         for (int next_row = 0; next_row < block.rows; next_row += kCount) {
             const int row = next_row + kCount <= block.rows ? next_row : block.rows - kCount;
