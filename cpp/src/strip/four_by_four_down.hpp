@@ -46,11 +46,11 @@ inline __attribute__((always_inline)) std::uint64_t step_down_floats(const std::
         split_columns(scores(j), scores(4 + j), scores(8 + j), scores(12 + j), split);
         for (int i = 0; i < 4; ++i) entry[i][j] = split[i];
     }
-    Int32s doubtful;
-    const FourRows<Floats> rows =
-        two_of_four_floats<kScore>(entry, kTotalOfInfinity<Dtype::float32>, &doubtful);
+    FourRows<Floats> rows;
+    const std::uint64_t doubtful =
+        decide_two_of_four<kScore>(entry, kTotalOfInfinity<Dtype::float32>, rows);
     for (int i = 0; i < 4; ++i) put_flags(rows.row[i], i, flags);
-    return bits_of(doubtful);
+    return doubtful;
 }
 
 // Two columns of tiles. Two 16-bit floats share 32 bits: the even row is shifted up, the odd one is
@@ -81,13 +81,11 @@ inline __attribute__((always_inline)) std::uint64_t step_down_halves(const std::
                                                                      std::int64_t column_stride,
                                                                      std::int32_t* flags) {
     FourRows<Floats> rows[2];
-    Int32s doubtful{};
+    std::uint64_t doubtful = 0;
     for (int side = 0; side < 2; ++side) {
         Floats entry[4][4];
         load_rows_of_halves<kDtype, kScore>(data + 8 * side * column_stride, column_stride, entry);
-        Int32s unsure;
-        rows[side] = two_of_four_floats<kScore>(entry, kTotalOfInfinity<kDtype>, &unsure);
-        doubtful |= unsure;
+        doubtful |= decide_two_of_four<kScore>(entry, kTotalOfInfinity<kDtype>, rows[side]);
     }
     for (int i = 0; i < 4; ++i) {
         const auto left = reinterpret_cast<Floats>(rows[0].row[i]);
@@ -95,7 +93,7 @@ inline __attribute__((always_inline)) std::uint64_t step_down_halves(const std::
         put_flags(reinterpret_cast<Int32s>(join_alternate<0>(left, right)), i, flags);
         put_flags(reinterpret_cast<Int32s>(join_alternate<1>(left, right)), i + 4, flags);
     }
-    return bits_of(doubtful);
+    return doubtful;
 }
 
 template <Dtype kDtype>

@@ -1,7 +1,7 @@
 // 2:4 masks straight from memory to memory, for whole strips of neighbouring elements.
 //
-// Nothing but registers lies between the elements and the mask's bytes. Where rounding might decide
-// or a score is not finite, the run stops, and the road over loaded strips takes over.
+// Nothing but registers lies between the elements and the mask's bytes, except where rounding might
+// decide. Where doubles do not help, the run stops, and the road over loaded strips takes over.
 #pragma once
 
 #include "strip/four_by_four_columns.hpp"
@@ -63,28 +63,64 @@ inline __attribute__((always_inline)) void load_columns(const std::byte* row, Fl
     }
 }
 
+// As many tiles as a vector has lanes.
+template <Dtype kDtype, Score kScore>
+struct GroupOfTiles {
+    static constexpr int kColumns = 4 * kLanes<Floats>;
+    static constexpr int kItemBytes = kDtype == Dtype::float32 ? 4 : 2;
+    static constexpr TileOrder kOrder =
+        kDtype == Dtype::float32 ? TileOrder::from_words : TileOrder::from_halves;
+
+    inline __attribute__((always_inline)) GroupOfTiles(const std::byte* data,
+                                                       std::int64_t row_stride) {
+        for (int i = 0; i < 4; ++i) load_columns<kDtype, kScore>(data + i * row_stride, entry[i]);
+    }
+    static inline __attribute__((always_inline)) void store_rows(const FourRows<Floats>& rows,
+                                                                 std::uint8_t* mask,
+                                                                 std::int64_t row_stride) {
+        for (int i = 0; i < 4; ++i)
+            store(reinterpret_cast<std::int32_t*>(mask + i * row_stride),
+                  in_tile_order<kOrder>(rows.row[i]));
+    }
+
+    Floats entry[4][4];
+};
+
+// A strip in which rounding might decide. Returns false if it needs another road.
+template <Dtype kDtype, Score kScore>
+__attribute__((noinline)) bool mask_doubtful_strip(const std::byte* data, std::int64_t row_stride,
+                                                   std::uint8_t* mask,
+                                                   std::int64_t mask_row_stride) {
+    using Group = GroupOfTiles<kDtype, kScore>;
+    for (int c = 0; c < kStripColumns; c += Group::kColumns) {
+        const Group group(data + c * Group::kItemBytes, row_stride);
+        FourRows<Floats> rows;
+        if (decide_two_of_four<kScore>(group.entry, kTotalOfInfinity<kDtype>, rows) != 0)
+            return false;
+        Group::store_rows(rows, mask + c, mask_row_stride);
+    }
+    return true;
+}
+
 template <Dtype kDtype, Score kScore>
 int mask_run_two_of_four(const std::byte* data, std::int64_t row_stride, int strips,
                          std::uint8_t* mask, std::int64_t mask_row_stride) {
-    constexpr int kItemBytes = kDtype == Dtype::float32 ? 4 : 2;
-    constexpr TileOrder kOrder =
-        kDtype == Dtype::float32 ? TileOrder::from_words : TileOrder::from_halves;
-    constexpr int kGroupColumns = 4 * kLanes<Floats>;
+    using Group = GroupOfTiles<kDtype, kScore>;
     for (int strip = 0; strip < strips; ++strip) {
+        const int first = strip * kStripColumns;
         Int32s doubtful{};
-        for (int c = strip * kStripColumns; c < (strip + 1) * kStripColumns; c += kGroupColumns) {
-            Floats entry[4][4];
-            for (int i = 0; i < 4; ++i)
-                load_columns<kDtype, kScore>(data + i * row_stride + c * kItemBytes, entry[i]);
+        for (int c = first; c < first + kStripColumns; c += Group::kColumns) {
+            const Group group(data + c * Group::kItemBytes, row_stride);
             Int32s unsure;
             const FourRows<Floats> rows =
-                two_of_four_floats<kScore>(entry, kTotalOfInfinity<kDtype>, &unsure);
+                two_of_four_floats<kScore>(group.entry, kTotalOfInfinity<kDtype>, &unsure);
             doubtful |= unsure;
-            for (int i = 0; i < 4; ++i)
-                store(reinterpret_cast<std::int32_t*>(mask + i * mask_row_stride + c),
-                      in_tile_order<kOrder>(rows.row[i]));
+            Group::store_rows(rows, mask + c, mask_row_stride);
         }
-        if (bits_of(doubtful) != 0) return strip;
+        if (bits_of(doubtful) != 0 &&
+            !mask_doubtful_strip<kDtype, kScore>(data + first * Group::kItemBytes, row_stride,
+                                                 mask + first, mask_row_stride))
+            return strip;
     }
     return strips;
 }

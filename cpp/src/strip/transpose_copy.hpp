@@ -92,14 +92,6 @@ inline void transpose_step(const std::byte* source, std::int64_t column_stride, 
     }
 }
 
-inline void prefetch_columns(const std::byte* source, std::int64_t column_stride, int columns,
-                             std::int64_t bytes) {
-    constexpr int kCacheLine = 64;
-    for (int c = 0; c < columns; ++c)
-        for (std::int64_t offset = 0; offset < bytes; offset += kCacheLine)
-            __builtin_prefetch(source + c * column_stride + offset);
-}
-
 template <class T>
 void copy_one_by_one(const ColumnBlock& block, std::byte* target, std::int64_t target_stride) {
     for (int c = 0; c < block.columns; ++c)
