@@ -6,6 +6,8 @@ the shapes reach over several of these, and past their ends.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from tests.support.arrays import DTYPES, make_array
@@ -69,7 +71,7 @@ def assert_same_as_rows(values: np.ndarray, array: np.ndarray, n: int, m: int) -
 
 @pytest.mark.parametrize("layout", COLUMN_LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_dtype(dtype: str, layout) -> None:
+def test_every_dtype(dtype: str, layout: Callable[[np.ndarray], np.ndarray]) -> None:
     for n, m in [(2, 4), (3, 6), (4, 8), (8, 16)]:
         values = make_array((330, 150), dtype, seed=m)
         assert_same_as_rows(values, layout(values), n, m)
@@ -83,7 +85,9 @@ def test_every_pattern(n: int, m: int, distribution: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-@pytest.mark.parametrize("shape", [(2200, 70), (70, 1100), (2051, 64), (63, 63), (3, 200), (200, 3)])
+@pytest.mark.parametrize(
+    "shape", [(2200, 70), (70, 1100), (2051, 64), (63, 63), (3, 200), (200, 3), (300, 1)]
+)
 def test_long_and_wide(shape: tuple[int, int], dtype: str) -> None:
     for distribution in ("normal", "sparse"):
         values = make_array(shape, dtype, distribution, seed=5)

@@ -108,7 +108,8 @@ void test_several_blocks() {
                 Random random(seed);
                 Array matrix(dtype, {4 * 543 + 2, 131});
                 fill(matrix, distribution, random);
-                check_same(matrix, kColumns[seed % 4], {n, m}, Score::abs);
+                for (const Score score : {Score::abs, Score::identity})
+                    check_same(matrix, kColumns[seed % 4], {n, m}, score);
                 ++seed;
             }
     check_same(filled(Dtype::float32, {70, 700}, 8, 300), kColumns[0], {4, 8}, Score::abs);
