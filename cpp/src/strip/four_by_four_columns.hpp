@@ -100,4 +100,42 @@ inline __attribute__((always_inline)) FourRows<Floats> two_of_four_floats(const 
     return rows;
 }
 
+// The same tiles from doubles, for when some lane is doubtful. Returns false, and leaves `rows`
+// alone, where that is not enough: some score is not finite, or with Score::identity may be too
+// large or too small for doubles.
+template <Score kScore>
+__attribute__((noinline)) bool decide_in_doubles(const Floats (*entry)[4], float limit,
+                                                 FourRows<Floats>& rows) {
+    constexpr int kCount = kLanes<Floats>;
+    if (kScore != Score::abs || bits_of(~(total_magnitude<kScore>(entry) < limit)) != 0)
+        return false;
+    alignas(kVectorBytes) float score[4][4][kCount];
+    alignas(kVectorBytes) std::int32_t flags[4][kCount];
+    for (int i = 0; i < 4; ++i)
+        for (int j = 0; j < 4; ++j) store(score[i][j], entry[i][j]);
+    for (int first = 0; first < kCount; first += kLanes<Doubles>) {
+        Doubles wide[4][4], lead;
+        for (int i = 0; i < 4; ++i)
+            for (int j = 0; j < 4; ++j) wide[i][j] = load_doubles(score[i][j] + first);
+        const FourRows<Doubles> decided = two_of_four(wide, &lead);
+        for (int i = 0; i < 4; ++i)
+            for (int lane = 0; lane < kLanes<Doubles>; ++lane)
+                flags[i][first + lane] = static_cast<std::int32_t>(decided.row[i][lane]);
+    }
+    for (int i = 0; i < 4; ++i) rows.row[i] = load<Int32s>(flags[i]);
+    return true;
+}
+
+// 2:4 from floats, and from doubles where needed. Returns the lanes that need another road.
+template <Score kScore>
+inline __attribute__((always_inline)) std::uint64_t decide_two_of_four(const Floats (*entry)[4],
+                                                                       float limit,
+                                                                       FourRows<Floats>& rows) {
+    Int32s doubtful;
+    rows = two_of_four_floats<kScore>(entry, limit, &doubtful);
+    const std::uint64_t lanes = bits_of(doubtful);
+    if (lanes == 0 || decide_in_doubles<kScore>(entry, limit, rows)) return 0;
+    return lanes;
+}
+
 }  // namespace tnm::TNM_ISA

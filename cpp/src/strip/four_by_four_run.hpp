@@ -1,7 +1,7 @@
 // 2:4 masks straight from memory to memory, for whole strips of neighbouring elements.
 //
-// Nothing but registers lies between the elements and the mask's bytes. Where rounding might decide
-// or a score is not finite, the run stops, and the road over loaded strips takes over.
+// Nothing but registers lies between the elements and the mask's bytes, but where rounding might
+// decide. Where doubles do not help, the run stops, and the road over loaded strips takes over.
 #pragma once
 
 #include "strip/four_by_four_columns.hpp"
@@ -63,9 +63,34 @@ inline __attribute__((always_inline)) void load_columns(const std::byte* row, Fl
     }
 }
 
+// A strip in which rounding might decide. Returns false if it needs another road.
 template <Dtype kDtype, Score kScore>
-int mask_run_two_of_four(const std::byte* data, std::int64_t row_stride, int strips,
-                         std::uint8_t* mask, std::int64_t mask_row_stride) {
+__attribute__((noinline)) bool mask_doubtful_strip(const std::byte* data, std::int64_t row_stride,
+                                                   std::uint8_t* mask,
+                                                   std::int64_t mask_row_stride) {
+    constexpr int kItemBytes = kDtype == Dtype::float32 ? 4 : 2;
+    constexpr TileOrder kOrder =
+        kDtype == Dtype::float32 ? TileOrder::from_words : TileOrder::from_halves;
+    constexpr int kGroupColumns = 4 * kLanes<Floats>;
+    for (int c = 0; c < kStripColumns; c += kGroupColumns) {
+        Floats entry[4][4];
+        for (int i = 0; i < 4; ++i)
+            load_columns<kDtype, kScore>(data + i * row_stride + c * kItemBytes, entry[i]);
+        FourRows<Floats> rows;
+        if (decide_two_of_four<kScore>(entry, kTotalOfInfinity<kDtype>, rows) != 0) return false;
+        for (int i = 0; i < 4; ++i)
+            store(reinterpret_cast<std::int32_t*>(mask + i * mask_row_stride + c),
+                  in_tile_order<kOrder>(rows.row[i]));
+    }
+    return true;
+}
+
+// Stops at the first strip in which rounding might decide: a call inside this loop would cost a
+// tenth, because constants then do not stay in registers.
+template <Dtype kDtype, Score kScore>
+__attribute__((noinline)) int mask_certain_strips(const std::byte* data, std::int64_t row_stride,
+                                                  int strips, std::uint8_t* mask,
+                                                  std::int64_t mask_row_stride) {
     constexpr int kItemBytes = kDtype == Dtype::float32 ? 4 : 2;
     constexpr TileOrder kOrder =
         kDtype == Dtype::float32 ? TileOrder::from_words : TileOrder::from_halves;
@@ -87,6 +112,23 @@ int mask_run_two_of_four(const std::byte* data, std::int64_t row_stride, int str
         if (bits_of(doubtful) != 0) return strip;
     }
     return strips;
+}
+
+template <Dtype kDtype, Score kScore>
+int mask_run_two_of_four(const std::byte* data, std::int64_t row_stride, int strips,
+                         std::uint8_t* mask, std::int64_t mask_row_stride) {
+    constexpr int kStripBytes = kStripColumns * (kDtype == Dtype::float32 ? 4 : 2);
+    int strip = 0;
+    for (;;) {
+        strip += mask_certain_strips<kDtype, kScore>(data + strip * kStripBytes, row_stride,
+                                                     strips - strip, mask + strip * kStripColumns,
+                                                     mask_row_stride);
+        if (strip == strips ||
+            !mask_doubtful_strip<kDtype, kScore>(data + strip * kStripBytes, row_stride,
+                                                 mask + strip * kStripColumns, mask_row_stride))
+            return strip;
+        ++strip;
+    }
 }
 
 template <Dtype kDtype>

@@ -1,6 +1,7 @@
 // The table of one instruction set; see lanes.hpp for what the including file defines.
 #pragma once
 
+#include "strip/four_by_four_down.hpp"
 #include "strip/four_by_four_run.hpp"
 #include "strip/four_by_four_strip.hpp"
 #include "strip/load_strip.hpp"
@@ -8,6 +9,7 @@
 #include "strip/solve_strip.hpp"
 #include "strip/store_strip.hpp"
 #include "strip/strip_kernels.hpp"
+#include "strip/transpose_copy.hpp"
 
 namespace tnm::TNM_ISA {
 
@@ -51,10 +53,11 @@ inline bool supported() {
 
 extern const StripKernels kStripKernels;
 const StripKernels kStripKernels = {
-    TNM_NAME(TNM_ISA), supported,      solver<float>,
-    solver<double>,    four_by_four,   four_by_four_exactly<double>,
-    four_by_four_run,  rowwise<float>, rowwise<double>,
-    float_loader,      double_loader,  store_strip,
+    TNM_NAME(TNM_ISA), supported,         solver<float>,
+    solver<double>,    four_by_four,      four_by_four_exactly<double>,
+    four_by_four_run,  four_by_four_down, rowwise<float>,
+    rowwise<double>,   float_loader,      double_loader,
+    store_strip,       transposing_copy,
 };
 
 }  // namespace tnm::TNM_ISA

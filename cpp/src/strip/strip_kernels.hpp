@@ -26,6 +26,21 @@ using MaskStrip = void (*)(const T* scores, Pattern pattern, std::uint64_t* kept
 using MaskRun = int (*)(const std::byte* data, std::int64_t row_stride, int strips,
                         std::uint8_t* mask, std::int64_t mask_row_stride);
 
+// Elements of which those of a column are neighbours in memory.
+struct ColumnBlock {
+    const std::byte* data = nullptr;
+    std::int64_t column_stride = 0;
+    int rows = 0, columns = 0;
+};
+
+// Masks for 64 contiguous columns of full tiles, straight to memory; rows are a multiple of
+// kRowsOfMaskDown. Sets doubtful[k] to 1 where the tiles of tile row k need another road. `space`:
+// kStripColumns bytes for every row.
+using MaskDown = void (*)(const ColumnBlock& block, std::uint8_t* mask,
+                          std::int64_t mask_row_stride, std::int32_t* space,
+                          std::uint8_t* doubtful);
+inline constexpr int kRowsOfMaskDown = 32;
+
 // Reads m rows of a strip of full tiles, whose elements are neighbours, into the fields' first m
 // lanes; returns whether all scores are finite. May read elements that belong to the next tile.
 template <class T>
@@ -36,6 +51,10 @@ using LoadStrip = bool (*)(const std::byte* data, std::int64_t row_stride, int m
 using StoreStrip = void (*)(const std::uint64_t* kept, int rows, std::uint8_t* data,
                             std::int64_t row_stride);
 
+// Copies a block so that the elements of a row are neighbours.
+using CopyTransposed = void (*)(const ColumnBlock& block, std::byte* target,
+                                std::int64_t target_row_stride);
+
 struct StripKernels {
     const char* name;
     bool (*supported)();
@@ -45,8 +64,9 @@ struct StripKernels {
     // Optimal masks in closed form; null unless m = 4. Floats come first unless `exactly`.
     MaskStrip<float> (*float_four_by_four)(Pattern pattern, bool exactly);
     MaskStrip<double> (*double_four_by_four)(Pattern pattern);
-    // Null where there is no such shortcut.
+    // Null where there are no such shortcuts.
     MaskRun (*four_by_four_run)(Pattern pattern, Dtype dtype, Score score);
+    MaskDown (*four_by_four_down)(Pattern pattern, Dtype dtype, Score score);
     // Row-wise masks; m up to kLargestStripM.
     MaskStrip<float> (*float_rowwise)(Pattern pattern);
     MaskStrip<double> (*double_rowwise)(Pattern pattern);
@@ -54,6 +74,7 @@ struct StripKernels {
     LoadStrip<float> (*float_loader)(Dtype dtype, Score score, int m);
     LoadStrip<double> (*double_loader)(Dtype dtype, Score score, int m);
     StoreStrip store;
+    CopyTransposed (*transposing_copy)(int item_bytes);
 };
 
 // Plainest first.

@@ -9,6 +9,7 @@
 #include "optimal/optimal_solver.hpp"
 #include "optimal/polish.hpp"
 #include "rowwise/rowwise_solver.hpp"
+#include "strip/solve_panels.hpp"
 #include "tiles/element.hpp"
 
 namespace tnm {
@@ -51,49 +52,47 @@ std::uint64_t lowest_bits(int count) {
     return ~std::uint64_t{0} >> (64 - count);
 }
 
-std::int64_t item_size(Dtype dtype) {
-    return visit_dtype(dtype,
-                       []<class Element>() { return static_cast<std::int64_t>(sizeof(Element)); });
-}
-
-MaskRun find_shortcut(StripMethod method, const ArrayView& array, const MaskView& mask,
-                      const Pattern& pattern, Score score, const TileObserver& observer) {
+MaskRun find_shortcut(StripMethod method, Dtype dtype, std::int64_t column_stride,
+                      const MaskView& mask, const Pattern& pattern, Score score,
+                      const TileObserver& observer) {
     const bool side_by_side =
-        array.layout.column_stride() == item_size(array.dtype) && mask.layout.column_stride() == 1;
+        column_stride == item_bytes(dtype) && mask.layout.column_stride() == 1;
     if (method != StripMethod::optimal || observer || !side_by_side) return nullptr;
-    return strip_kernels().four_by_four_run(pattern, array.dtype, score);
+    return strip_kernels().four_by_four_run(pattern, dtype, score);
 }
 
 }  // namespace
 
 template <class T>
-StripPipeline<T>::StripPipeline(StripMethod method, const ArrayView& array, const MaskView& mask,
-                                const Pattern& pattern, Score score, const TileObserver& observer)
-    : array_(array),
-      mask_(mask),
+StripPipeline<T>::StripPipeline(StripMethod method, Dtype dtype, std::int64_t column_stride,
+                                const MaskView& mask, const Pattern& pattern, Score score,
+                                const TileObserver& observer)
+    : mask_(mask),
       pattern_(pattern),
       observer_(observer),
-      grid_{array.layout.rows(), array.layout.columns(), pattern.m},
+      grid_{mask.layout.rows(), mask.layout.columns(), pattern.m},
       field_(field_width(pattern.m)),
       kernels_(strip_kernels()),
       solve_(method == StripMethod::optimal ? find_solver<T>(pattern) : nullptr),
-      mask_run_(find_shortcut(method, array, mask, pattern, score, observer)),
+      mask_run_(find_shortcut(method, dtype, column_stride, mask, pattern, score, observer)),
       mask_strip_(find_mask_kernel<T>(method, pattern, mask_run_ != nullptr)),
-      load_rows_(find_loader<T>(array.dtype, score, pattern.m)),
-      load_any_(score_loader<T>(array.dtype, score)),
-      edge_tiles_(array, mask, pattern, score, make_general_solver(method), observer),
+      load_rows_(find_loader<T>(dtype, score, pattern.m)),
+      load_any_(score_loader<T>(dtype, score)),
+      edge_tiles_(dtype, mask, pattern, score, make_general_solver(method), observer),
       general_(make_general_solver(method)),
       may_be_extreme_(method == StripMethod::optimal &&
                       (score == Score::identity || (std::is_same_v<T, double> && pattern.m == 4))),
       tile_scores_(static_cast<std::size_t>(pattern.m) * pattern.m) {
     // The kernels only read whole strips of elements that lie side by side.
-    if (array.layout.column_stride() != item_size(array.dtype)) load_rows_ = nullptr;
+    if (column_stride != item_bytes(dtype)) load_rows_ = nullptr;
     std::fill(std::begin(scores_.values), std::end(scores_.values), T{0});
     solution_.wants_prices = static_cast<bool>(observer);
 }
 
 template <class T>
-Status StripPipeline<T>::operator()(const TileRun& run) {
+Status StripPipeline<T>::operator()(const TileRun& run, const ElementsInMemory& elements,
+                                    const RowsInMemory* ahead) {
+    ahead_ = ahead;
     const std::int64_t end = run.first_tile_column + run.tile_columns;
     const bool full_rows = grid_.height(run.tile_row) == grid_.m;
     const std::int64_t full_end =
@@ -101,27 +100,32 @@ Status StripPipeline<T>::operator()(const TileRun& run) {
     const int tiles_per_strip = kStripColumns / field_;
     std::int64_t column = run.first_tile_column;
     while (column < full_end) {
-        column += shortcut(run, column, full_end);
+        column += shortcut(run, elements, column, full_end);
         if (column >= full_end) break;
         const auto tiles =
             static_cast<int>(std::min<std::int64_t>(tiles_per_strip, full_end - column));
-        if (!process({run.plane, run.tile_row, column, tiles})) return Status::non_finite_score;
+        const std::int64_t first = (column - run.first_tile_column) * grid_.m;
+        if (!process({run.plane, run.tile_row, column, tiles, elements.from_column(first)}))
+            return Status::non_finite_score;
         column += tiles_per_strip;
     }
     column = std::min(column, full_end);
     if (column == end) return Status::ok;
-    return edge_tiles_({run.plane, run.tile_row, column, end - column});
+    const std::int64_t first = (column - run.first_tile_column) * grid_.m;
+    return edge_tiles_({run.plane, run.tile_row, column, end - column},
+                       elements.from_column(first));
 }
 
 // Returns how many tiles are done.
 template <class T>
-std::int64_t StripPipeline<T>::shortcut(const TileRun& run, std::int64_t column,
-                                        std::int64_t end) const {
+std::int64_t StripPipeline<T>::shortcut(const TileRun& run, const ElementsInMemory& elements,
+                                        std::int64_t column, std::int64_t end) const {
     const int tiles_per_strip = kStripColumns / field_;
     const auto strips = static_cast<int>((end - column) / tiles_per_strip);
     if (mask_run_ == nullptr || strips == 0) return 0;
-    const Place place{run.plane, run.tile_row, column, tiles_per_strip};
-    return tiles_per_strip * mask_run_(elements(place), array_.layout.row_stride(), strips,
+    const Place place{run.plane, run.tile_row, column, tiles_per_strip,
+                      elements.from_column((column - run.first_tile_column) * grid_.m)};
+    return tiles_per_strip * mask_run_(place.elements.data, place.elements.row_stride, strips,
                                        flags(place), mask_.layout.row_stride());
 }
 
@@ -151,14 +155,6 @@ void StripPipeline<T>::solve(const Place& place) {
 }
 
 template <class T>
-const std::byte* StripPipeline<T>::elements(const Place& place) const {
-    const Layout& layout = array_.layout;
-    return array_.data + layout.plane_offset(place.plane) +
-           place.tile_row * grid_.m * layout.row_stride() +
-           place.tile_column * grid_.m * layout.column_stride();
-}
-
-template <class T>
 std::uint8_t* StripPipeline<T>::flags(const Place& place) const {
     const Layout& layout = mask_.layout;
     return mask_.data + layout.plane_offset(place.plane) +
@@ -166,30 +162,30 @@ std::uint8_t* StripPipeline<T>::flags(const Place& place) const {
            place.tile_column * grid_.m * layout.column_stride();
 }
 
-// The next strip's elements, and this one's flags.
+// The next strip's elements unless the caller knows better, and this one's flags.
 template <class T>
 Upcoming StripPipeline<T>::after(const Place& place) const {
-    if (load_rows_ == nullptr) return {};
-    const std::int64_t bytes = kStripColumns / field_ * grid_.m * array_.layout.column_stride();
-    const RowsInMemory to_read{elements(place) + bytes, array_.layout.row_stride(), bytes};
+    if (load_rows_ == nullptr && ahead_ == nullptr) return {};
+    const std::int64_t bytes = kStripColumns / field_ * grid_.m * place.elements.column_stride;
+    const RowsInMemory next_strip{place.elements.data + bytes, place.elements.row_stride, bytes,
+                                  grid_.m};
     RowsInMemory to_write;
     if (mask_.layout.column_stride() == 1)
         to_write = {reinterpret_cast<const std::byte*>(flags(place)), mask_.layout.row_stride(),
-                    kStripColumns};
-    return {to_read, to_write, grid_.m};
+                    kStripColumns, grid_.m};
+    return {ahead_ != nullptr ? *ahead_ : next_strip, to_write};
 }
 
 template <class T>
 bool StripPipeline<T>::load(const Place& place) {
-    const Layout& layout = array_.layout;
-    const std::byte* data = elements(place);
+    const ElementsInMemory& elements = place.elements;
     const int m = grid_.m, tiles_per_strip = kStripColumns / field_;
     const bool full = place.tiles == tiles_per_strip;
     // With padding, the kernels read into the next full tile.
     const std::int64_t next_tile = place.tile_column + place.tiles;
     const bool readable = field_ == m || next_tile < grid_.columns / m;
     if (full && readable && load_rows_ != nullptr)
-        return load_rows_(data, layout.row_stride(), m, scores_);
+        return load_rows_(elements.data, elements.row_stride, m, scores_);
     if (!full) std::fill(scores_.values, scores_.values + field_ * kStripColumns, T{0});
     const bool finite = load_anyhow(place);
     find_largest();
@@ -198,15 +194,13 @@ bool StripPipeline<T>::load(const Place& place) {
 
 template <class T>
 bool StripPipeline<T>::load_anyhow(const Place& place) {
-    const Layout& layout = array_.layout;
-    const std::byte* data = elements(place);
+    const auto& [data, row_stride, column_stride] = place.elements;
     const int m = grid_.m;
-    const ElementBlock strip{data, layout.row_stride(), layout.column_stride(), m, place.tiles * m};
+    const ElementBlock strip{data, row_stride, column_stride, m, place.tiles * m};
     if (field_ == m) return load_any_(strip, scores_.values, kStripColumns);
     bool finite = true;
     for (int tile = 0; tile < place.tiles; ++tile) {
-        const ElementBlock block{data + tile * m * layout.column_stride(), layout.row_stride(),
-                                 layout.column_stride(), m, m};
+        const ElementBlock block{data + tile * m * column_stride, row_stride, column_stride, m, m};
         finite &= load_any_(block, scores_.values + tile * field_, kStripColumns);
     }
     return finite;
@@ -336,9 +330,11 @@ namespace {
 template <class T>
 RunWorker make_worker(StripMethod method, const ArrayView& array, const MaskView& mask,
                       const Pattern& pattern, Score score, const TileObserver& observer) {
-    auto pipeline =
-        std::make_shared<StripPipeline<T>>(method, array, mask, pattern, score, observer);
-    return [pipeline](const TileRun& run) { return (*pipeline)(run); };
+    auto pipeline = std::make_shared<StripPipeline<T>>(
+        method, array.dtype, array.layout.column_stride(), mask, pattern, score, observer);
+    return [pipeline, &array, &pattern](const TileRun& run) {
+        return (*pipeline)(run, elements_of(array, pattern.m, run));
+    };
 }
 
 }  // namespace
@@ -347,6 +343,8 @@ Status solve_strips(StripMethod method, const ArrayView& array, const MaskView& 
                     const Pattern& pattern, Score score, const TileObserver& observer,
                     const Execution& execution) {
     if (!fits(array, mask, pattern)) return Status::invalid_argument;
+    if (has_contiguous_columns(array))
+        return solve_panels(method, array, mask, pattern, score, observer, execution);
     const TileGrid grid{array.layout.rows(), array.layout.columns(), pattern.m};
     const auto make = fits_float(array.dtype, score) ? make_worker<float> : make_worker<double>;
     return walk_tiles(grid, array.layout.planes(), execution, [&]() -> RunWorker {

@@ -17,21 +17,26 @@ template <class T>
 class StripPipeline {
   public:
     // Only for patterns that has_strip_kernels() accepts.
-    StripPipeline(StripMethod method, const ArrayView& array, const MaskView& mask,
+    // `column_stride`: that of all elements that it will be given.
+    StripPipeline(StripMethod method, Dtype dtype, std::int64_t column_stride, const MaskView& mask,
                   const Pattern& pattern, Score score, const TileObserver& observer);
 
-    Status operator()(const TileRun& run);
+    // `elements` are those of the run, wherever they lie. `ahead`: what will be read after the run,
+    // if that is not what follows it in memory; for runs of one strip.
+    Status operator()(const TileRun& run, const ElementsInMemory& elements,
+                      const RowsInMemory* ahead = nullptr);
 
   private:
     // Neighbouring full tiles, at most a strip of them.
     struct Place {
         std::int64_t plane, tile_row, tile_column;
         int tiles;
+        ElementsInMemory elements;
     };
 
-    std::int64_t shortcut(const TileRun& run, std::int64_t column, std::int64_t end) const;
+    std::int64_t shortcut(const TileRun& run, const ElementsInMemory& elements, std::int64_t column,
+                          std::int64_t end) const;
     bool process(const Place& place);
-    const std::byte* elements(const Place& place) const;
     std::uint8_t* flags(const Place& place) const;
     Upcoming after(const Place& place) const;
     bool load(const Place& place);
@@ -47,7 +52,6 @@ class StripPipeline {
     void store_row(std::uint64_t bits, int columns, std::int64_t stride, std::uint8_t* data);
     ScoreTile tile_scores(int tile);
 
-    const ArrayView& array_;
     const MaskView& mask_;
     const Pattern pattern_;
     const TileObserver& observer_;
@@ -63,6 +67,7 @@ class StripPipeline {
     std::unique_ptr<TileSolver> general_;
     const bool may_be_extreme_;
 
+    const RowsInMemory* ahead_ = nullptr;
     StripScores<T> scores_;
     StripSolution solution_;
     std::vector<double> tile_scores_;

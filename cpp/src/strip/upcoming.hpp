@@ -9,19 +9,21 @@
 
 namespace tnm {
 
+// Pieces of memory of the same length and distance.
 struct RowsInMemory {
     const std::byte* data = nullptr;
     std::int64_t row_stride = 0, row_bytes = 0;
+    int rows = 0;
 };
 
 class Upcoming {
   public:
     Upcoming() = default;
-    Upcoming(RowsInMemory to_read, RowsInMemory to_write, int rows)
-        : to_read_(to_read), to_write_(to_write), rows_(rows) {}
+    Upcoming(RowsInMemory to_read, RowsInMemory to_write)
+        : to_read_(to_read), to_write_(to_write) {}
 
     void prefetch(int rows) {
-        for (; rows > 0 && rows_ > 0; --rows, --rows_) {
+        for (; rows > 0; --rows) {
             prefetch_row(to_read_);
             prefetch_row(to_write_);
         }
@@ -30,13 +32,14 @@ class Upcoming {
   private:
     static void prefetch_row(RowsInMemory& rows) {
         constexpr int kCacheLine = 64;
+        if (rows.rows == 0) return;
         for (std::int64_t offset = 0; offset < rows.row_bytes; offset += kCacheLine)
             __builtin_prefetch(rows.data + offset);
         rows.data += rows.row_stride;
+        --rows.rows;
     }
 
     RowsInMemory to_read_, to_write_;
-    int rows_ = 0;
 };
 
 }  // namespace tnm

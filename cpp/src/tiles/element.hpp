@@ -114,4 +114,9 @@ decltype(auto) visit_dtype(Dtype dtype, Visitor&& visitor) {
     return visitor.template operator()<double>();
 }
 
+inline std::int64_t item_bytes(Dtype dtype) {
+    return visit_dtype(dtype,
+                       []<class Element>() { return static_cast<std::int64_t>(sizeof(Element)); });
+}
+
 }  // namespace tnm

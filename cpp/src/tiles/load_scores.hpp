@@ -9,6 +9,17 @@
 
 namespace tnm {
 
+// Where elements begin, and how far apart rows and columns lie.
+struct ElementsInMemory {
+    const std::byte* data = nullptr;
+    std::int64_t row_stride = 0;
+    std::int64_t column_stride = 0;
+
+    ElementsInMemory from_column(std::int64_t column) const {
+        return {data + column * column_stride, row_stride, column_stride};
+    }
+};
+
 // A rectangle of array elements.
 struct ElementBlock {
     const std::byte* data = nullptr;

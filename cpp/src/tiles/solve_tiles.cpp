@@ -24,9 +24,11 @@ Status solve_tiles(const ArrayView& array, const MaskView& mask, const Pattern& 
     if (!fits(array, mask, pattern)) return Status::invalid_argument;
     const TileGrid grid{array.layout.rows(), array.layout.columns(), pattern.m};
     return walk_tiles(grid, array.layout.planes(), execution, [&]() -> RunWorker {
-        auto pipeline =
-            std::make_shared<TilePipeline>(array, mask, pattern, score, make_solver(), observer);
-        return [pipeline](const TileRun& run) { return (*pipeline)(run); };
+        auto pipeline = std::make_shared<TilePipeline>(array.dtype, mask, pattern, score,
+                                                       make_solver(), observer);
+        return [pipeline, &array, &pattern](const TileRun& run) {
+            return (*pipeline)(run, elements_of(array, pattern.m, run));
+        };
     });
 }
 

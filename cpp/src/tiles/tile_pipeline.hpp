@@ -15,24 +15,24 @@ namespace tnm {
 // Owns the scratch memory of one thread.
 class TilePipeline {
   public:
-    TilePipeline(const ArrayView& array, const MaskView& mask, const Pattern& pattern, Score score,
+    TilePipeline(Dtype dtype, const MaskView& mask, const Pattern& pattern, Score score,
                  std::unique_ptr<TileSolver> solver, const TileObserver& observer)
-        : array_(array),
-          mask_(mask),
+        : mask_(mask),
           pattern_(pattern),
           observer_(observer),
-          grid_{array.layout.rows(), array.layout.columns(), pattern.m},
-          load_(score_loader<double>(array.dtype, score)),
+          grid_{mask.layout.rows(), mask.layout.columns(), pattern.m},
+          load_(score_loader<double>(dtype, score)),
           solver_(std::move(solver)),
           scores_(static_cast<std::size_t>(pattern.m) * pattern.m) {}
 
-    Status operator()(const TileRun& run) {
-        const std::byte* source = array_.data + array_.layout.plane_offset(run.plane);
+    // `elements` are those of the run, wherever they lie.
+    Status operator()(const TileRun& run, const ElementsInMemory& elements) {
         std::uint8_t* target = mask_.data + mask_.layout.plane_offset(run.plane);
         const std::int64_t end = run.first_tile_column + run.tile_columns;
         for (std::int64_t column = run.first_tile_column; column < end; ++column) {
             const ScoreTile tile = tile_at(run.tile_row, column);
-            if (!load_(elements_of(tile, source, run.tile_row, column), scores_.data(), grid_.m))
+            const std::int64_t first = (column - run.first_tile_column) * grid_.m;
+            if (!load_(elements_of(tile, elements.from_column(first)), scores_.data(), grid_.m))
                 return Status::non_finite_score;
             solver_->solve(tile, kept_, observer_ ? &prices_ : nullptr);
             if (observer_) observer_(index_of(run, column), tile, kept_, prices_);
@@ -46,12 +46,9 @@ class TilePipeline {
         return {scores_.data(), grid_.m, grid_.height(tile_row), grid_.width(tile_column),
                 pattern_};
     }
-    ElementBlock elements_of(const ScoreTile& tile, const std::byte* plane, std::int64_t tile_row,
-                             std::int64_t tile_column) const {
-        const std::int64_t row_stride = array_.layout.row_stride();
-        const std::int64_t column_stride = array_.layout.column_stride();
-        return {plane + tile_row * grid_.m * row_stride + tile_column * grid_.m * column_stride,
-                row_stride, column_stride, tile.rows, tile.columns};
+    static ElementBlock elements_of(const ScoreTile& tile, const ElementsInMemory& elements) {
+        return {elements.data, elements.row_stride, elements.column_stride, tile.rows,
+                tile.columns};
     }
     FlagBlock flags_of(const ScoreTile& tile, std::uint8_t* plane, std::int64_t tile_row,
                        std::int64_t tile_column) const {
@@ -64,7 +61,6 @@ class TilePipeline {
         return (run.plane * grid_.tile_rows() + run.tile_row) * grid_.tile_columns() + tile_column;
     }
 
-    const ArrayView& array_;
     const MaskView& mask_;
     const Pattern pattern_;
     const TileObserver& observer_;

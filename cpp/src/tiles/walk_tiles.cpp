@@ -13,6 +13,13 @@ constexpr std::int64_t kEntriesPerRun = 16384;
 
 }  // namespace
 
+ElementsInMemory elements_of(const ArrayView& array, int m, const TileRun& run) {
+    const Layout& layout = array.layout;
+    return {array.data + layout.plane_offset(run.plane) + run.tile_row * m * layout.row_stride() +
+                run.first_tile_column * m * layout.column_stride(),
+            layout.row_stride(), layout.column_stride()};
+}
+
 Status walk_tiles(const TileGrid& grid, std::int64_t planes, const Execution& execution,
                   const std::function<RunWorker()>& make_worker) {
     const std::int64_t tile_rows = grid.tile_rows(), tile_columns = grid.tile_columns();

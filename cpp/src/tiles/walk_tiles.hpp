@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "tiles/load_scores.hpp"
 #include "tnm/array_view.hpp"
 #include "tnm/execution.hpp"
 #include "tnm/pattern.hpp"
@@ -18,6 +19,9 @@ struct TileRun {
     std::int64_t first_tile_column = 0;
     std::int64_t tile_columns = 0;
 };
+
+// Where the elements of a run are in an array that is cut into tiles of m x m.
+ElementsInMemory elements_of(const ArrayView& array, int m, const TileRun& run);
 
 using RunWorker = std::function<Status(const TileRun& run)>;
 
