@@ -115,6 +115,20 @@ void test_several_blocks() {
     check_same(filled(Dtype::float32, {70, 700}, 8, 300), kColumns[0], {4, 8}, Score::abs);
 }
 
+// Scores whose sums floats cannot tell apart, in one row of tiles among others: there, 2:4 must not
+// be left to floats.
+void test_rounding_does_not_decide() {
+    for (const Score score : {Score::abs, Score::identity}) {
+        Random random(350);
+        Array matrix(Dtype::float32, {512, 128});
+        fill(matrix, Distribution::normal, random);
+        for (std::int64_t flat = 40 * 128; flat < 44 * 128; ++flat)
+            matrix.set(flat, 8388608.0 + random.between(0, 7));
+        check_same(matrix, kColumns[0], {2, 4}, score);
+        check_optimal(matrix, {2, 4}, score);
+    }
+}
+
 void test_certificates() {
     for (const auto& [n, m] : {std::pair{2, 4}, std::pair{4, 8}, std::pair{5, 12}}) {
         const Array matrix = filled(Dtype::float32, {150, 300}, m, 400);
@@ -202,6 +216,7 @@ int main(int argc, char** argv) {
                          {"every_dtype", test_every_dtype},
                          {"every_field_width", test_every_field_width},
                          {"several_blocks", test_several_blocks},
+                         {"rounding_does_not_decide", test_rounding_does_not_decide},
                          {"certificates", test_certificates},
                          {"broadcast_column", test_broadcast_column},
                          {"non_finite", test_non_finite},

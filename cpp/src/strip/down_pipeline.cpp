@@ -13,6 +13,12 @@ bool has_down_kernel(StripMethod method, const ArrayView& array, const MaskView&
            strip_kernels().four_by_four_down(pattern, array.dtype, score) != nullptr;
 }
 
+std::int64_t DownPipeline::tile_columns_to_line(const MaskView& mask) {
+    constexpr std::uintptr_t kCacheLine = 64;
+    const auto past_line = reinterpret_cast<std::uintptr_t>(mask.data) % kCacheLine;
+    return static_cast<std::int64_t>((kCacheLine - past_line) % kCacheLine / 4);
+}
+
 DownPipeline::DownPipeline(const ArrayView& array, const MaskView& mask, const Pattern& pattern,
                            Score score, const TileObserver& observer)
     : array_(array),

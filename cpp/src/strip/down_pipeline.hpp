@@ -14,6 +14,9 @@ class DownPipeline {
   public:
     // The largest block, in tiles.
     static constexpr std::int64_t kTileRows = 512, kTileColumns = kStripColumns / 4;
+    // How many columns of tiles lie before the first whose flags begin a cache line. Lines that two
+    // blocks share would be read and written twice.
+    static std::int64_t tile_columns_to_line(const MaskView& mask);
 
     // Only if has_down_kernel().
     DownPipeline(const ArrayView& array, const MaskView& mask, const Pattern& pattern, Score score,
