@@ -83,27 +83,53 @@ inline std::uint64_t find_exponents(const T* lane_largest, typename ScoreTraits<
     return kAlwaysRescale<kW> ? ~std::uint64_t{0} : wide;
 }
 
+// Scores that are scaled and clamped, as integers; written in vectors because compilers make more
+// of the same loop over elements, a mask for every comparison.
+inline Int32s clamped_integers(const float* scores, const float* scales) {
+    constexpr float kLimit = kPriceBound;
+    Floats scaled = load<Floats>(scores) * load<Floats>(scales);
+    scaled = maximum(minimum(scaled, splat<Floats>(kLimit)), splat<Floats>(-kLimit));
+    return __builtin_convertvector(scaled, Int32s);
+}
+
+// The lower halves of all lanes.
+inline Int16s narrow(Int32s first, Int32s second) {
+    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
+        return __builtin_shufflevector(reinterpret_cast<Int16s>(first),
+                                       reinterpret_cast<Int16s>(second), (2 * l)...);
+    }(std::make_index_sequence<kLanes<Int16s>>{});
+}
+
+inline void round_row(const float* scores, const float* scales, std::int16_t* target) {
+    constexpr int kHalf = kLanes<Int32s>;
+    for (int c = 0; c < kStripColumns; c += kLanes<Int16s>)
+        store(target + c, narrow(clamped_integers(scores + c, scales + c),
+                                 clamped_integers(scores + c + kHalf, scales + c + kHalf)));
+}
+
+inline void round_row(const double* scores, const double* scales, std::int16_t* target) {
+    constexpr double kLimit = kPriceBound;
+    for (int c = 0; c < kStripColumns; ++c) {
+        double scaled = scores[c] * scales[c];
+        scaled = scaled < kLimit ? scaled : kLimit;
+        scaled = scaled > -kLimit ? scaled : -kLimit;
+        target[c] = static_cast<std::int16_t>(static_cast<std::int32_t>(scaled));
+    }
+}
+
 // target row r = scores row r * kStep times 2^(14 - exponent), rounded towards zero and clamped.
 template <int kRows, int kStep, class T>
 inline void round_to_int16(const T* scores, const typename ScoreTraits<T>::Bits* exponents,
                            std::int16_t* target) {
     using Traits = ScoreTraits<T>;
     using BitsVector = typename Traits::BitsVector;
-    constexpr T kLimit = kPriceBound;
     alignas(64) T scales[kStripColumns];
     for (int c = 0; c < kStripColumns; c += kLanes<BitsVector>)
         store(scales + c, reinterpret_cast<typename Traits::Vector>(
                               (kFractionBits + Traits::kBias - load<BitsVector>(exponents + c))
                               << Traits::kMantissaBits));
-    for (int r = 0; r < kRows; ++r) {
-        for (int c = 0; c < kStripColumns; ++c) {
-            T scaled = scores[r * kStep * kStripColumns + c] * scales[c];
-            scaled = scaled < kLimit ? scaled : kLimit;
-            scaled = scaled > -kLimit ? scaled : -kLimit;
-            target[r * kStripColumns + c] =
-                static_cast<std::int16_t>(static_cast<std::int32_t>(scaled));
-        }
-    }
+    for (int r = 0; r < kRows; ++r)
+        round_row(scores + r * kStep * kStripColumns, scales, target + r * kStripColumns);
 }
 
 // A few rows of each tile, enough to tell the size of its scores.
