@@ -14,12 +14,13 @@ from torch import nn
 from bench.study.arms import Arm
 from bench.study.runs import Result
 from tnm_core.torch import prune_model
-from tnm_core.torch.allocate import Assignment, allocate, sensitivity_scan
+from tnm_core.torch.allocate import Sensitivity, allocate, sensitivity_scan
 from tnm_core.torch.calibrate import RECIPES, collect_statistics, find_free_dimensions, permute_
 
 Batches = list[dict[str, torch.Tensor]]
 
-MIXED = ("8:32", "12:32", "16:32", "20:32", "24:32")
+MIXED = ("12:32", "16:32", "20:32", "24:32")
+UNIFORM = "16:32"
 BUDGET = 0.5
 SCANNED_BATCHES = 3
 
@@ -70,9 +71,11 @@ def run(subject: Subject, arm: Arm, seed: int) -> Result:
             done = permute_(model, free, arm.pattern, statistics=collect_statistics(model, batches))
             told["permuted"] = {"before": done.before, "after": done.after}
         if arm.recipe == "allocated":
-            chosen = allocation(model, batches)
+            scan = scanned(model, batches)
+            chosen = allocate(scan, BUDGET)
             pattern = chosen.sparse
-            told["allocated"] = {"loss": chosen.loss, "cost": chosen.cost}
+            uniform = float(scan.loss[:, scan.patterns.index(UNIFORM)].sum())
+            told["allocated"] = {"cost": chosen.cost, "loss": chosen.loss, "uniform loss": uniform}
         clock = LayerClock()
         report = prune_model(model, batches, pattern, recipe, progress=clock)
         return {
@@ -95,8 +98,8 @@ def run(subject: Subject, arm: Arm, seed: int) -> Result:
         }
 
 
-def allocation(model: nn.Module, batches: Batches) -> Assignment:
-    """A pattern for each layer, by what pruning it alone does to the outputs of the model."""
+def scanned(model: nn.Module, batches: Batches) -> Sensitivity:
+    """How far pruning one layer moves the outputs of the model on some of the batches."""
     few = batches[:: max(1, len(batches) // SCANNED_BATCHES)]
 
     @torch.no_grad()
@@ -104,13 +107,12 @@ def allocation(model: nn.Module, batches: Batches) -> Assignment:
         return torch.cat([of(**batch) for batch in few])
 
     dense = outputs(model)
-    scan = sensitivity_scan(
+    return sensitivity_scan(
         model,
         collect_statistics(model, batches),
         MIXED,
         evaluate=lambda pruned: float((outputs(pruned) - dense).square().sum(1).mean()),
     )
-    return allocate(scan, BUDGET)
 
 
 @contextmanager
