@@ -21,7 +21,7 @@ from bench.study.minilm import MiniLM, dense_lee, most_samples
 from bench.study.picture import draw
 from bench.study.runs import Result, Results, complete
 from bench.study.subject import run
-from bench.study.tables import quality, seconds_by_layer
+from bench.study.tables import quality, seconds_by_layer, with_table
 
 
 def options() -> argparse.Namespace:
@@ -35,6 +35,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--sentences", type=int, default=SAMPLES, help="to calibrate with")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--out", type=Path, default=Path("build/post_training"))
+    parser.add_argument(
+        "--docs", type=Path, help="folder whose post-training.md to bring up to date"
+    )
     given = parser.parse_args()
     for name in ("seeds", "workers", "sentences"):
         if getattr(given, name) < 1:
@@ -64,6 +67,8 @@ def main() -> None:
         kept = sum(one in results for one in wanted)
         sys.exit(f"interrupted; {results.path} holds {kept} of {len(wanted)} runs: start again")
     print(report(results.found, given.out))
+    if given.docs is not None:
+        update(results.found, given.docs)
 
 
 def announce(result: Result, done: int, total: int) -> None:
@@ -81,6 +86,16 @@ def report(results: list[Result], folder: Path) -> str:
     (folder / "tables.md").write_text(text)
     draw(results, folder / "post-training.png")
     return text
+
+
+def update(results: list[Result], docs: Path) -> None:
+    """Replace the tables and the picture of the documentation."""
+    page = docs / "post-training.md"
+    text = page.read_text()
+    for table in (quality(results), seconds_by_layer(results)):
+        text = with_table(text, table)
+    page.write_text(text)
+    draw(results, docs / "images" / "post-training.png")
 
 
 if __name__ == "__main__":

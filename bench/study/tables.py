@@ -73,6 +73,22 @@ def seconds_by_layer(results: Sequence[Result]) -> str:
     return _markdown([*_NAMES, *kinds], rows)
 
 
+def with_table(text: str, table: str) -> str:
+    """A text with its table of the same first columns replaced.
+
+    Raises
+    ------
+    ValueError
+        If there is not exactly one.
+    """
+    start = " | ".join(table.splitlines()[0].split(" | ")[: len(_NAMES) + 1])
+    pattern = rf"^{re.escape(start)}[^\n]*(\n\|[^\n]*)*"
+    replaced, count = re.subn(pattern, lambda _: table, text, flags=re.MULTILINE)
+    if count != 1:
+        raise ValueError(f"there are {count} tables that begin with {start!r}, expected one")
+    return replaced
+
+
 def _names(arm: Arm) -> tuple[str, ...]:
     return arm.pattern, arm.recipe, arm.method.replace("_", "-"), str(arm.samples)
 

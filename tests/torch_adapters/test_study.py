@@ -25,6 +25,7 @@ from bench.study.measures import (  # noqa: E402
 )
 from bench.study.runs import Results, complete  # noqa: E402
 from bench.study.subject import MIXED, run  # noqa: E402
+from bench.study.tables import quality, seconds_by_layer, with_table  # noqa: E402
 from small_encoder import BATCH, sentences, small_encoder  # noqa: E402
 
 SAMPLES = 6 * BATCH
@@ -134,6 +135,20 @@ def test_tables_and_picture(kept: Results, tmp_path: Path, monkeypatch: Any) -> 
         "feed-forward up, 64 x 32",
         "feed-forward down, 32 x 64",
     ]
+
+
+def test_documentation_is_brought_up_to_date(kept: Results, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    page = tmp_path / "post-training.md"
+    tables = [quality(kept.found[:3]), seconds_by_layer(kept.found[:3])]
+    page.write_text("\n\n".join(["before", tables[0], "between", tables[1], "after"]))
+    post_training.update(kept.found, tmp_path)
+    new = [quality(kept.found), seconds_by_layer(kept.found)]
+    assert page.read_text() == "\n\n".join(["before", new[0], "between", new[1], "after"])
+    assert new[0] != tables[0]
+    assert (tmp_path / "images" / "post-training.png").exists()
+    with pytest.raises(ValueError, match="there are 0 tables that begin with"):
+        with_table("no table", new[0])
 
 
 def test_measures() -> None:
