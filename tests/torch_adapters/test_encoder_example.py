@@ -1,4 +1,4 @@
-"""The example of a sentence encoder from a local directory, and a small study of recipes on it."""
+"""The example of a sentence encoder from a local directory."""
 
 from __future__ import annotations
 
@@ -16,70 +16,19 @@ pytest.importorskip("safetensors")
 
 from examples import bert_encoder  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
+from small_encoder import CONFIG, sentences, small_encoder  # noqa: E402
 
-from tnm_core.torch import prune_model  # noqa: E402
 from tnm_core.torch.calibrate import find_free_dimensions, permute_  # noqa: E402
-
-CONFIG = {
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_attention_heads": 2,
-    "num_hidden_layers": 2,
-    "vocab_size": 60,
-    "max_position_embeddings": 24,
-    "type_vocab_size": 2,
-    "layer_norm_eps": 1e-12,
-}
-
-
-def _encoder() -> Any:
-    torch.manual_seed(0)
-    model = bert_encoder.BertEncoder(CONFIG).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "dense.weight" in name or "self" in name:
-                parameter.copy_(torch.randn(parameter.shape) * 0.25)
-    return model
-
-
-def _batches(seed: int, count: int = 6) -> list[dict[str, Any]]:
-    generator = torch.Generator().manual_seed(seed)
-    found = []
-    for length in range(6, 6 + count):
-        # Words are not used alike, so that inputs are correlated.
-        rank = torch.rand(24, length, generator=generator) ** 3
-        ids = (rank * CONFIG["vocab_size"]).long()
-        mask = (torch.arange(length) < length - (torch.arange(24) % 3)[:, None]).long()
-        found.append({"input_ids": ids, "attention_mask": mask})
-    return found
 
 
 @torch.no_grad()
 def _cosine(model: Any) -> float:
-    dense, held_out = _encoder(), _batches(seed=1)
+    dense, held_out = small_encoder(), sentences(seed=1)
     return sum(float((model(**b) * dense(**b)).sum(1).mean()) for b in held_out) / len(held_out)
 
 
-def test_small_study() -> None:
-    cosine = {}
-    for pattern, recipe in (
-        ("2:4", "magnitude"),
-        ("2:4", "least_squares"),
-        ("2:4", "best"),
-        ("2:4", "tuned"),
-        ("16:32", "best"),
-    ):
-        model = _encoder()
-        report = prune_model(model, _batches(seed=0), pattern, recipe)
-        assert len(report.pruned) == 12
-        cosine[pattern, recipe] = _cosine(model)
-    assert cosine["2:4", "magnitude"] < cosine["2:4", "least_squares"] < cosine["2:4", "best"]
-    assert cosine["2:4", "best"] < cosine["2:4", "tuned"]
-    assert cosine["2:4", "best"] < cosine["16:32", "best"]
-
-
 def test_permuting_the_encoder_keeps_what_it_computes() -> None:
-    model, batches = _encoder(), _batches(seed=0)
+    model, batches = small_encoder(), sentences(seed=0)
     free = find_free_dimensions(model, batches, head_size=16)
     assert len(free) == 6  # values, queries with keys, and hidden units, in two layers
     done = permute_(model, free)
@@ -98,7 +47,7 @@ def test_example(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     tokenizer.save(str(source / "tokenizer.json"))
     (source / "config.json").write_text(json.dumps(CONFIG))
     pooler = {"pooler.dense.weight": torch.randn(32, 32)}
-    save_file(_encoder().state_dict() | pooler, source / "model.safetensors")
+    save_file(small_encoder().state_dict() | pooler, source / "model.safetensors")
     ids = torch.randint(0, len(words), (120, 8)).tolist()
     lines = [" ".join(words[i] for i in row[: 3 + n % 6]) for n, row in enumerate(ids)]
     (tmp_path / "sentences.txt").write_text("\n".join(lines))
@@ -115,7 +64,7 @@ def test_example(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
     reloaded = bert_encoder.load(target)
     held_out = lines[-12:]
     dense, sparse = (
-        bert_encoder.embed(model, source, held_out) for model in (_encoder(), reloaded)
+        bert_encoder.embed(model, source, held_out) for model in (small_encoder(), reloaded)
     )
     assert float((dense * sparse).sum(1).mean()) == pytest.approx(cosine, abs=2e-3)
     saved = load_file(target / "model.safetensors")

@@ -1,0 +1,80 @@
+"""The arms of the study: patterns, recipes, mask methods."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+PATTERNS = ("row 2:4", "2:4", "4:8", "8:16", "16:32")
+RECIPES = (
+    *("magnitude", "wanda", "adaprune", "least_squares"),
+    *("sequential", "sparsegpt", "best", "tuned"),
+)
+METHODS = ("optimal", "two_approximation", "greedy")
+SAMPLES = 512
+MIXED = "mixed"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to prune.
+
+    The recipes are those of `prune_model`, and some that do more before: "permuted" reorders units
+    and goes on as "best", "permuted, tuned" as "tuned"; "allocated" gives each layer its own pattern,
+    within half of the parameters.
+    """
+
+    pattern: str
+    recipe: str
+    method: str = "optimal"
+    samples: int = SAMPLES
+
+    def __str__(self) -> str:
+        return f"{self.pattern} {self.recipe} {self.method}"
+
+
+# Long ones first, so that workers end together. Greedy masks stand for both approximations: once
+# completed these are the same. AdaPrune, which takes longest, is in the grid only.
+DEFAULT = (
+    Arm(MIXED, "allocated"),
+    Arm("2:4", "permuted, tuned"),
+    Arm("2:4", "tuned"),
+    Arm("2:4", "permuted"),
+    *(Arm(pattern, "best") for pattern in PATTERNS),
+    Arm("2:4", "best", "greedy"),
+    *(Arm("2:4", recipe) for recipe in RECIPES if recipe not in ("best", "tuned", "adaprune")),
+    Arm("2:4", "least_squares", "greedy"),
+)
+
+
+def full_grid() -> Iterator[Arm]:
+    """Everything; row-wise masks know no other method than the optimal one."""
+    yield from (Arm(MIXED, "allocated"), Arm("2:4", "permuted"), Arm("2:4", "permuted, tuned"))
+    for pattern in PATTERNS:
+        for recipe in RECIPES:
+            for method in METHODS[: 1 if pattern.startswith("row") else None]:
+                yield Arm(pattern, recipe, method)
+
+
+def chosen_arms(arms: Iterable[Arm], expression: str = "", samples: int = SAMPLES) -> list[Arm]:
+    """The arms whose names match a regular expression.
+
+    Raises
+    ------
+    ValueError
+        If none does, or it is no regular expression.
+    """
+    every = list(arms)
+    try:
+        found = [arm for arm in every if re.search(expression, str(arm))]
+    except re.error as error:
+        raise ValueError(
+            f"arms is {expression!r}, expected a regular expression: {error}"
+        ) from None
+    if not found:
+        raise ValueError(
+            f"arms is {expression!r}, expected a regular expression that matches some, such as "
+            f"{str(every[0])!r}"
+        )
+    return [replace(arm, samples=samples) for arm in found]

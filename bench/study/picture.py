@@ -1,0 +1,115 @@
+"""Two measures of every arm, grouped by pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bench.study.arms import METHODS, SAMPLES, Arm
+from bench.study.runs import Result
+from bench.study.tables import by_arm, deviation, values
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = dict(zip(METHODS, ("#0b6e4f", "#3b5b92", "#b3662e"), strict=True))
+LABELS = {
+    "cosine": "cosine to the dense model's embedding\n(scale of the distance, logarithmic)",
+    "same neighbour": "share of sentences with the same\nnearest neighbour",
+}
+COSINES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99)
+ROW = 0.25
+
+
+def draw(results: Sequence[Result], path: Path) -> None:
+    """Write the picture: means, and standard deviations over the seeds."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    arms = by_arm(results)
+    places = _places(list(arms))
+    size = (9.6, 1.2 + ROW * (max(places.values()) + 1))
+    figure, axes = pyplot.subplots(1, 2, sharey=True, figsize=size, layout="constrained")
+    for axis, measure in zip(axes, LABELS, strict=True):
+        _panel(axis, arms, places, measure)
+    _cosine_scale(axes[0], [float(values(found, "cosine").mean()) for found in arms.values()])
+    _name(axes[0], places)
+    axes[0].set_ylim(max(places.values()) + 0.8, -0.8)
+    figure.savefig(path, dpi=150)
+    pyplot.close(figure)
+
+
+def _places(arms: Sequence[Arm]) -> dict[Arm, float]:
+    """Where each arm is drawn, from top to bottom, with a gap between patterns."""
+    places: dict[Arm, float] = {}
+    at, pattern = -1.0, arms[0].pattern
+    for arm in arms:
+        at += 1.0 if arm.pattern == pattern else 1.6
+        pattern = arm.pattern
+        places[arm] = at
+    return places
+
+
+def _name(axis: Axes, places: dict[Arm, float]) -> None:
+    """Name the arms, and the patterns in front of their first one."""
+    told = len({arm.samples for arm in places}) > 1
+    names = []
+    previous = ""
+    for arm, place in places.items():
+        masks = "" if arm.method == METHODS[0] else f", {arm.method.replace('_', '-')} masks"
+        samples = f", {arm.samples} samples" if told and arm.samples != SAMPLES else ""
+        names.append(f"{arm.recipe.replace('_', ' ')}{masks}{samples}")
+        if arm.pattern != previous:
+            axis.annotate(
+                arm.pattern, (0, place), xycoords=("axes fraction", "data"), xytext=(-205, 0),
+                textcoords="offset points", va="center", fontsize=9.5, fontweight="bold",
+            )  # fmt: skip
+        previous = arm.pattern
+    axis.set_yticks([*places.values()], names, fontsize=9)
+
+
+def _panel(
+    axis: Axes, arms: dict[Arm, list[Result]], places: dict[Arm, float], measure: str
+) -> None:
+    for arm, results in arms.items():
+        found = values(results, measure)
+        mean, colour = float(found.mean()), COLOURS[arm.method]
+        axis.errorbar(
+            mean, places[arm], xerr=deviation(found), fmt="o", color=colour, markersize=5,
+            capsize=2.5, linewidth=1.2,
+        )  # fmt: skip
+        axis.annotate(
+            f"{mean:.3f}", (1, places[arm]), xycoords=("axes fraction", "data"), xytext=(4, 0),
+            textcoords="offset points", fontsize=8.5, va="center", color=colour,
+        )  # fmt: skip
+    axis.set_xlabel(LABELS[measure], fontsize=9)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.grid(axis="x", color="#e0e0e0", linewidth=0.8)
+    axis.grid(axis="y", color="#f0f0f0", linewidth=0.8)
+    axis.set_axisbelow(True)
+    axis.tick_params(axis="x", labelsize=9)
+    axis.tick_params(axis="y", length=0)
+
+
+def _cosine_scale(axis: Axes, means: Sequence[float]) -> None:
+    """The logarithm of 1 - cosine, falling to the right."""
+    tiny = 1e-4
+
+    def forward(x: np.ndarray) -> np.ndarray:
+        return -np.log(np.maximum(1 - np.asarray(x), tiny))
+
+    def inverse(y: np.ndarray) -> np.ndarray:
+        return 1 - np.exp(-np.asarray(y))
+
+    axis.set_xscale("function", functions=(forward, inverse))
+    ends = forward(np.array([min(means), max(means)]))
+    margin = max(0.06 * (ends[1] - ends[0]), 0.05)
+    low, high = (float(end) for end in inverse(ends + np.array([-margin, margin])))
+    axis.set_xlim(low, high)
+    shown = [tick for tick in COSINES if low <= tick <= high]
+    axis.set_xticks(shown, [f"{tick:g}" for tick in shown])

@@ -1,0 +1,123 @@
+"""What the study found, as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from bench.study.arms import METHODS, MIXED, PATTERNS, RECIPES, Arm
+from bench.study.runs import Result
+
+# Part of a layer's name, and what the table calls it: the first that fits. Layers of a kind are
+# summed within a block.
+KINDS = {
+    r"attention\.self\.": "query, key, value",
+    r"attention\.output\.": "attention output",
+    r"intermediate\.": "feed-forward up",
+    r"output\.": "feed-forward down",
+}
+_NAMES = ("pattern", "recipe", "masks", "samples")
+_ORDER = (*RECIPES, "permuted", "permuted, tuned", "allocated")
+
+
+def by_arm(results: Iterable[Result]) -> dict[Arm, list[Result]]:
+    """The results of all seeds: by pattern, recipe and mask method, worse ones first."""
+    found: dict[Arm, list[Result]] = {}
+    for one in results:
+        arm = Arm(one["pattern"], one["recipe"], one["method"], one["samples"])
+        found.setdefault(arm, []).append(one)
+    return {arm: found[arm] for arm in sorted(found, key=_place)}
+
+
+def _place(arm: Arm) -> tuple[int, ...]:
+    return (
+        (*PATTERNS, MIXED).index(arm.pattern),
+        _ORDER.index(arm.recipe),
+        -METHODS.index(arm.method),
+        arm.samples,
+    )
+
+
+def values(results: Sequence[Result], measure: str) -> np.ndarray:
+    """A measure by seed."""
+    return np.array([one["measures"][measure] for one in results])
+
+
+def deviation(found: np.ndarray) -> float:
+    """Standard deviation of a sample, 0 of one value."""
+    return float(found.std(ddof=1)) if len(found) > 1 else 0.0
+
+
+def quality(results: Sequence[Result]) -> str:
+    """Mean and standard deviation over the seeds of every measure."""
+    measures = list(results[0]["measures"])
+    rows = []
+    for arm, found in by_arm(results).items():
+        told = [_cell(values(found, measure)) for measure in measures]
+        seconds = np.mean([one["seconds"] for one in found])
+        rows.append([*_names(arm), *told, f"{seconds:.0f}", str(len(found))])
+    return _markdown([*_NAMES, *measures, "CPU seconds", "seeds"], rows)
+
+
+def seconds_by_layer(results: Sequence[Result]) -> str:
+    """Median CPU seconds of the layers of a kind in a block."""
+    found = {arm: _by_kind(ones) for arm, ones in by_arm(results).items()}
+    shapes = {kind: layers for one in found.values() for kind, (layers, _) in one.items()}
+    rows = []
+    for arm, one in found.items():
+        cells = [f"{one[kind][1]:.2f}" if kind in one else "" for kind in shapes]
+        rows.append([*_names(arm), *cells])
+    kinds = [f"{kind}, {layers}" for kind, layers in shapes.items()]
+    return _markdown([*_NAMES, *kinds], rows)
+
+
+def with_table(text: str, table: str) -> str:
+    """A text with its table of the same first columns replaced.
+
+    Raises
+    ------
+    ValueError
+        If there is not exactly one.
+    """
+    start = " | ".join(table.splitlines()[0].split(" | ")[: len(_NAMES) + 1])
+    pattern = rf"^{re.escape(start)}[^\n]*(\n\|[^\n]*)*"
+    replaced, count = re.subn(pattern, lambda _: table, text, flags=re.MULTILINE)
+    if count != 1:
+        raise ValueError(f"there are {count} tables that begin with {start!r}, expected one")
+    return replaced
+
+
+def _names(arm: Arm) -> tuple[str, ...]:
+    return arm.pattern, arm.recipe, arm.method.replace("_", "-"), str(arm.samples)
+
+
+def _by_kind(results: Sequence[Result]) -> dict[str, tuple[str, float]]:
+    """By kind: what its layers are, and their seconds."""
+    blocks: dict[tuple[str, int, str], list[Result]] = {}
+    for one in results:
+        for layer in one["layers"]:
+            block = re.sub(r"\D+", ".", layer["name"])
+            blocks.setdefault((_kind(layer["name"]), one["seed"], block), []).append(layer)
+    seconds: dict[str, list[float]] = {}
+    layers: dict[str, str] = {}
+    for (kind, _, _), ones in blocks.items():
+        seconds.setdefault(kind, []).append(sum(layer["seconds"] for layer in ones))
+        size = " x ".join(map(str, ones[0]["shape"]))
+        layers[kind] = size if len(ones) == 1 else f"{len(ones)} of {size}"
+    return {kind: (layers[kind], float(np.median(ones))) for kind, ones in seconds.items()}
+
+
+def _kind(name: str) -> str:
+    return next((kind for part, kind in KINDS.items() if re.search(part, name)), "other")
+
+
+def _cell(found: np.ndarray) -> str:
+    spread = f" ± {deviation(found):.3f}" if len(found) > 1 else ""
+    return f"{found.mean():.3f}{spread}"
+
+
+def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
