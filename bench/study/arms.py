@@ -21,8 +21,8 @@ class Arm:
     """One way to prune.
 
     The recipes are those of `prune_model`, and some that do more before: "permuted" reorders units
-    and goes on as "best", "permuted, tuned" as "tuned"; "allocated" gives each layer its own pattern,
-    within half of the parameters.
+    and goes on as "best", "permuted, tuned" as "tuned"; "allocated" gives each layer its own
+    pattern, within half of the parameters.
     """
 
     pattern: str
