@@ -37,6 +37,7 @@ struct VectorOf {
 
 using Bytes = VectorOf<std::uint8_t>::type;
 using Int16s = VectorOf<std::int16_t>::type;
+using Uint16s = VectorOf<std::uint16_t>::type;
 using Int32s = VectorOf<std::int32_t>::type;
 using Int64s = VectorOf<std::int64_t>::type;
 using Floats = VectorOf<float>::type;

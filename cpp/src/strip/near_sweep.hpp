@@ -40,10 +40,11 @@ inline __attribute__((always_inline)) Nearest find_nearest(const std::int16_t* l
                                                            const std::int16_t* other_prices,
                                                            Int16s price, int first) {
     Nearest nearest;
-    const Int16s origin = price ^ kLeast;
+    const auto origin = reinterpret_cast<Uint16s>(price ^ kLeast);
     [&]<std::size_t... pair>(std::index_sequence<pair...>) __attribute__((always_inline)) {
         const auto distance = [&](Int16s other, std::size_t k) __attribute__((always_inline)) {
-            return (load<Int16s>(lines + k * kStripColumns + first) - other) - origin;
+            const Int16s value = load<Int16s>(lines + k * kStripColumns + first) - other;
+            return reinterpret_cast<Int16s>(reinterpret_cast<Uint16s>(value) - origin);
         };
         (nearest.add(distance(broadcast<kW, 2 * pair>(other_prices, first), 2 * pair),
                      distance(broadcast<kW, 2 * pair + 1>(other_prices, first), 2 * pair + 1)),
@@ -68,7 +69,7 @@ inline bool sweep_side_near(const std::int16_t* lines, const std::int16_t* other
         const Int16s old = load<Int16s>(prices + first);
         const Nearest nearest = find_nearest<kW>(lines, other_prices, old, first);
         Int16s ranks = nearest.count - static_cast<std::int16_t>(n);
-        const Int16s step = nearest.step(ranks);
+        const Int16s step = clamp(nearest.step(ranks), kPriceBound);
         Int16s price = clamp(clamp(old + step, kPriceBound) + overshoot(step, share), kPriceBound);
         if (real_lanes != nullptr) {
             ranks &= load<Int16s>(real_lanes + first);
