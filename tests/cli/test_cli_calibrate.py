@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +62,7 @@ def _assert_same(path: Path, expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("data", ["batches", "stream"])
-@pytest.mark.parametrize("recipe", ["best", "magnitude"])
+@pytest.mark.parametrize("recipe", ["best", "magnitude", "tuned"])
 def test_the_result_is_that_of_the_api(
     tnm: Tnm, code: Path, tmp_path: Path, recipe: str, data: str
 ) -> None:
@@ -77,6 +78,16 @@ def test_the_result_is_that_of_the_api(
     checked = tnm("check", out)
     assert checked.status == 0
     assert "2 of 2 tensors obey transposable 2:4" in checked.out
+
+
+def test_tuned_blocks_are_reported(tnm: Tnm, code: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.safetensors"
+    arguments = ("calibrate", f"{code}:model", f"{code}:batches", "-o", out, "-p", "2:4")
+    result = tnm(*arguments, "--recipe", "tuned")
+    assert re.search(r"tuned: squared error of its outputs 0\.\d{4}, 0\.\d{4} before", result.out)
+    result = tnm(*arguments, "--recipe", "tuned", "--force", "--json")
+    (block,) = json.loads(result.out)["tuned_blocks"]
+    assert 0 < block["error"] < block["error_before"] < 1
 
 
 def test_every_recipe_has_a_name() -> None:

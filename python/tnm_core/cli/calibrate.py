@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 class RecipeName(str, Enum):
     """How masks and weights are found."""
 
+    TUNED = "tuned"
     BEST = "best"
     SPARSEGPT = "sparsegpt"
     SEQUENTIAL = "sequential"

@@ -20,6 +20,7 @@ from tnm_core.torch.calibrate import (
     Permutation,
     PrunedLayer,
     PruneReport,
+    TunedBlock,
     collect_statistics,
     find_free_dimensions,
     permute_,
@@ -36,6 +37,8 @@ class Outcome:
     uneven : frozenset of str
         Layers with tiles that do not lie in the grid of the whole tensor, where `tnm check` would
         look for them: those of grouped convolutions start anew with each group.
+    tuned : tuple of TunedBlock
+        Blocks that were tuned after their layers had been pruned.
     """
 
     recipe: str
@@ -44,6 +47,7 @@ class Outcome:
     permutation: Permutation | None
     assignment: Assignment | None
     uneven: frozenset[str]
+    tuned: tuple[TunedBlock, ...] = ()
 
     @property
     def pruned(self) -> list[PrunedLayer]:
@@ -72,6 +76,11 @@ class Outcome:
             )
         if self.assignment is not None:
             lines.append(f"kept parameters of the layers allocated: {self.assignment.cost:.4f}")
+        lines += (
+            f"{block.name or 'the model'} tuned: squared error of its outputs {block.error:.4f}, "
+            f"{block.error_before:.4f} before"
+            for block in self.tuned
+        )
         return lines
 
     def records(self, tensors: Mapping[str, Any]) -> list[PruneRecord]:
@@ -98,6 +107,7 @@ class Outcome:
         return {
             "recipe": self.recipe,
             "layers": [_layer_json(layer) for layer in self.pruned],
+            "tuned_blocks": [asdict(block) for block in self.tuned],
             "skipped": [
                 {"name": layer.name, "shape": list(layer.shape), "reason": self.skipped[layer.name]}
                 for layer in self.layers
@@ -147,8 +157,8 @@ def prune(trained: Trained, wish: Wish, progress: LayerProgress) -> Outcome:
     elif isinstance(pattern, Mapping):
         pattern = patterns_of_layers(model, pattern)
 
-    def advance(layer: PrunedLayer, done: int, total: int) -> None:
-        progress.layer(layer.name, done, total)
+    def advance(done_now: PrunedLayer | TunedBlock, done: int, total: int) -> None:
+        progress.layer(done_now.name, done, total)
 
     progress.phase("reading the model")
     report = prune_model(model, batches, pattern, wish.recipe, progress=advance, **options)
@@ -204,7 +214,9 @@ def _outcome(
     uneven = frozenset(
         layer.name for layer in report.pruned if _is_uneven(model.get_submodule(layer.name), layer)
     )
-    return Outcome(wish.recipe, report.layers, reasons, permutation, assignment, uneven)
+    return Outcome(
+        wish.recipe, report.layers, reasons, permutation, assignment, uneven, report.blocks
+    )
 
 
 def _is_uneven(module: nn.Module, layer: PrunedLayer) -> bool:
