@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import json
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ torch = pytest.importorskip("torch")
 
 from tests.cli.calibration import write_user_file  # noqa: E402
 from tests.cli.conftest import Tnm, snapshot  # noqa: E402
+from tests.support.interrupts import stop_half_way  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -155,21 +155,8 @@ def test_interrupt_leaves_nothing(code: Path, tmp_path: Path, number: signal.Sig
     out, report = tmp_path / "out.safetensors", tmp_path / "report.json"
     before = snapshot(tmp_path)
     arguments = [f"{code}:model", f"{code}:batches", "-o", out, "-p", "2:4", "--report", report]
-    process = subprocess.Popen(
-        [sys.executable, "-c", STUCK, "calibrate", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "half-way\n"
-        process.send_signal(number)
-        _, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 128 + number
+    _, err, status = stop_half_way(STUCK, number, "calibrate", *arguments)
+    assert status == 128 + number
     assert err.splitlines()[-1].endswith("no unfinished file is left")
     assert "Traceback" not in err
     assert {k: v for k, v in snapshot(tmp_path).items() if "__pycache__" not in k} == before

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 from tests.cli.conftest import Tnm, snapshot
+from tests.support.interrupts import stop_half_way
 
 # The third layer takes forever; the line tells the test that two are written.
 STUCK = """
@@ -42,24 +41,6 @@ def weights(tmp_path: Path) -> Path:
     return path
 
 
-def _kill_half_way(number: signal.Signals, *arguments: object) -> tuple[int, str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", STUCK, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "half-way\n"
-        process.send_signal(number)
-        _, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.wait()
-    return process.returncode, err
-
-
 @pytest.mark.parametrize("existing", [b"what was there before", None])
 @pytest.mark.parametrize(
     ("number", "status"),
@@ -73,7 +54,7 @@ def test_interrupt_leaves_nothing(
     if existing is not None:
         out.write_bytes(existing)
     before = snapshot(tmp_path)
-    code, err = _kill_half_way(number, "prune", weights, "-o", out, "-p", "2:4", "--force")
+    _, err, code = stop_half_way(STUCK, number, "prune", weights, "-o", out, "-p", "2:4", "--force")
     assert code == status
     assert err.count("\n") == 1
     assert "Traceback" not in err
@@ -88,7 +69,9 @@ def test_kill_leaves_the_target_whole(
     if not in_place:
         out.write_bytes(b"what was there before")
     before = snapshot(tmp_path)
-    code, _ = _kill_half_way(signal.SIGKILL, "prune", weights, "-o", out, "-p", "2:4", "--force")
+    *_, code = stop_half_way(
+        STUCK, signal.SIGKILL, "prune", weights, "-o", out, "-p", "2:4", "--force"
+    )
     assert code == -signal.SIGKILL
     after = snapshot(tmp_path)
     left = {name for name in after if name not in before}
@@ -105,6 +88,6 @@ def test_sharded_interrupt_removes_the_folder(weights: Path, tmp_path: Path) -> 
     index.write_text(json.dumps({"weight_map": weight_map}))
     before = snapshot(tmp_path)
     out = tmp_path / "out"
-    code, _ = _kill_half_way(signal.SIGTERM, "prune", index, "-o", out, "-p", "2:4")
+    *_, code = stop_half_way(STUCK, signal.SIGTERM, "prune", index, "-o", out, "-p", "2:4")
     assert code == 143
     assert snapshot(tmp_path) == before
