@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn  # noqa: E402
 
+from tnm_core.torch import prune_model  # noqa: E402
 from tnm_core.torch.calibrate import (  # noqa: E402
     LayerPattern,
     Moments,
@@ -83,6 +84,38 @@ def test_moments_do_not_depend_on_the_batches(dtype: Any) -> None:
     assert int(moments.count) == 5000
 
 
+@pytest.mark.parametrize("columns", [255, 256, 257, 600])
+def test_moments_of_many_columns_are_symmetric(columns: int) -> None:
+    x = torch.randn(2, 70, columns, dtype=torch.float64)
+    moments = Moments(2, columns, 0)
+    for rows in (x[:, :30], x[:, 30:31], x[:, 31:]):
+        moments.add(rows)
+    lower, upper = moments.xx.transpose(1, 2), moments.xx
+    torch.testing.assert_close(lower, upper, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(moments.xx, x.transpose(1, 2) @ x, rtol=1e-12, atol=1e-12)
+    moments.add(x)  # after it was read
+    twice = Moments.from_state_dict(moments.state_dict())
+    torch.testing.assert_close(twice.xx, 2 * x.transpose(1, 2) @ x, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("with_bias", [True, False])
+def test_moments_of_outputs_follow_from_those_of_inputs(with_bias: bool) -> None:
+    x, _, weight = _data()
+    bias = torch.randn(1, OUTPUTS, dtype=torch.float64) if with_bias else None
+    inputs, expected = Moments(1, COLUMNS, 0), Moments(1, COLUMNS, OUTPUTS)
+    inputs.add(x)
+    expected.add(x, x @ weight.transpose(1, 2) + (0.0 if bias is None else bias[:, None]))
+    got = inputs.with_outputs(weight, bias)
+    for name, value in expected.state_dict().items():
+        torch.testing.assert_close(got.state_dict()[name], value, rtol=1e-9, atol=1e-9)
+    assert got.xx is inputs.xx
+    both = got.plus(expected)
+    torch.testing.assert_close(both.yy, 2 * expected.yy)
+    assert [int(both.count), int(got.count)] == [2 * ROWS, ROWS]
+    with pytest.raises(ValueError, match=r"shape \(1, 0, 24\), expected \(1, 16, 24\)"):
+        got.plus(inputs)
+
+
 def test_moments_refuse_other_shapes() -> None:
     moments = Moments(1, 4, 2)
     with pytest.raises(ValueError, match=r"x has shape \(1, 3, 5\), expected \(1, rows, 4\)"):
@@ -141,7 +174,7 @@ def test_masks_of_problems_are_those_of_the_weight(layer: Any, pattern: str) -> 
 
 
 @pytest.mark.parametrize("damping", [0.0, 0.1])
-@pytest.mark.parametrize("solver", ["cholesky", "conjugate_gradient"])
+@pytest.mark.parametrize("solver", ["cholesky", "dropped", "conjugate_gradient"])
 @pytest.mark.parametrize("centre", [True, False])
 def test_least_squares_is_that_of_a_dense_solver(damping: float, solver: Any, centre: bool) -> None:
     x, y, dense = _data()
@@ -170,6 +203,30 @@ def test_least_squares_is_that_of_a_dense_solver(damping: float, solver: Any, ce
         shift = problem.bias(weight)[0].numpy()
         free = y[0].numpy() - x[0].numpy() @ weight[0].numpy().T
         np.testing.assert_allclose(shift, free.mean(0), atol=1e-9)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9, 1.0])
+def test_masks_that_keep_most_have_the_same_least_squares(share: float) -> None:
+    problem = _problem()
+    mask = torch.rand(1, OUTPUTS, COLUMNS, generator=torch.Generator().manual_seed(2)) < share
+    assert ("inverse" in problem.__dict__) is False
+    weight = least_squares(problem, mask)
+    assert ("inverse" in problem.__dict__) is (share > 0.5)  # systems of the dropped columns
+    expected = least_squares(problem, mask, solver="cholesky")
+    torch.testing.assert_close(weight, expected, rtol=1e-9, atol=1e-11)
+    assert not bool(weight[~mask].any())
+
+
+def test_least_squares_without_an_inverse_are_solved_by_rows() -> None:
+    x, y, weight = _data(rows=10)
+    moments = Moments(1, COLUMNS, OUTPUTS)
+    moments.add(x, y)
+    with pytest.warns(RankDeficientWarning):
+        problem = quadratic_of(moments, weight, damping=0.0)
+    assert float(torch.linalg.cond(problem.hessian)[0]) > 1e10
+    mask = torch.rand(1, OUTPUTS, COLUMNS, generator=torch.Generator().manual_seed(2)) < 0.9
+    by_rows = least_squares(problem, mask, solver="cholesky")
+    torch.testing.assert_close(least_squares(problem, mask, solver="dropped"), by_rows)
 
 
 @pytest.mark.parametrize("alpha", [1.0, 0.3, 0.0])
@@ -341,6 +398,54 @@ def test_absorb_mean() -> None:
     mask = torch.tensor([[True, False, False, True, True, False]])
     expected = torch.tensor([[6.0, 0.0, 0.0, 8.0, 7.0, 0.0]])
     assert torch.equal(absorb_mean(weight, mask, 4), expected)
+
+
+class Absolute(nn.Linear):
+    """A linear layer that returns something else than its weight says."""
+
+    def forward(self, given: Any) -> Any:
+        return super().forward(given).abs()
+
+
+class Shared(nn.Module):
+    """Layers that get the same input, one of them with a hook that changes its output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key, self.value = nn.Linear(8, 4), nn.Linear(8, 12), nn.Linear(8, 4)
+        self.other, self.out = Absolute(8, 4), nn.Conv2d(2, 4, 3, groups=2, padding=1)
+        self.value.register_forward_hook(lambda module, given, output: output**2)
+
+    def forward(self, x: Any) -> Any:
+        parts = (self.query(x), self.key(x), self.value(x), self.other(x))
+        return self.out(torch.cat(parts, -1).reshape(-1, 2, 3, 4))
+
+
+def test_statistics_are_those_of_what_layers_get_and_return() -> None:
+    model = Shared()
+    data = [torch.randn(5, 8) for _ in range(3)]
+    statistics = collect_statistics(model, data).layers
+    assert statistics["query"].xx is statistics["key"].xx
+    assert statistics["query"].xx is not statistics["value"].xx
+    for name in ("query", "key", "value", "other"):
+        layer, moments = model.get_submodule(name), statistics[name]
+        expected = Moments(1, 8, moments.y.shape[1])
+        x = torch.cat(data)
+        expected.add(x[None], layer(x).detach()[None])
+        for key, value in expected.state_dict().items():
+            torch.testing.assert_close(moments.state_dict()[key], value, rtol=1e-5, atol=1e-5)
+
+
+def test_recipes_on_dense_inputs_see_what_layers_return() -> None:
+    model = nn.Sequential(Absolute(8, 8), nn.Linear(8, 8))
+    data = [torch.randn(40, 8) for _ in range(3)]
+    x = torch.cat(data)
+    wanted = model[0](x).detach()
+    linear = nn.functional.linear(x, model[0].weight, model[0].bias).detach()
+    prune_model(model, data, "2:4", "least_squares", include="0")
+    got = nn.functional.linear(x, model[0].weight, model[0].bias).detach()
+    # Least squares aims at the absolute values, not at what the weights alone would give.
+    assert float((got - wanted).square().sum()) < float((got - linear).square().sum())
 
 
 def test_statistics_are_saved_and_added_to(tmp_path: Path) -> None:

@@ -54,37 +54,46 @@ class Chain:
         return None
 
     def runs(
-        self, index: int, dense: nn.Module, pruned: nn.Module, calibration: Calibration
+        self, index: int, dense: nn.Module, pruned: nn.Module | None, calibration: Calibration
     ) -> Iterator[Run]:
-        """Run block `index` alone on every batch; blocks before it must not change any more."""
+        """Run block `index` alone on every batch; blocks before it must not change any more.
+
+        Without a pruned model the dense one stands for it.
+        """
         if self._at < 0 or self._at > index:
             self._start(index, dense, pruned, calibration)
         while self._at < index:
             self._advance(dense, pruned)
-        block, other = (m.get_submodule(self.blocks[index]) for m in (dense, pruned))
+        block, other = (m.get_submodule(self.blocks[index]) for m in (dense, pruned or dense))
         for state in self._states:
             yield Run(_bound(block, state, state.dense), _bound(other, state, state.pruned),
                       state.rows)  # fmt: skip
 
     def _start(
-        self, index: int, dense: nn.Module, pruned: nn.Module, calibration: Calibration
+        self, index: int, dense: nn.Module, pruned: nn.Module | None, calibration: Calibration
     ) -> None:
         self._states = []
         name = self.blocks[index]
         for batch in calibration.batches:
             arguments, keywords = _arguments_of(dense, [name], calibration, batch, stop=True)[0]
-            others, _ = _arguments_of(pruned, [name], calibration, batch, stop=True)[0]
+            given = arguments[0]
+            if pruned is not None:
+                given = _arguments_of(pruned, [name], calibration, batch, stop=True)[0][0][0]
             self._states.append(
-                _State(arguments[1:], keywords, calibration.rows(batch), arguments[0], others[0])
+                _State(arguments[1:], keywords, calibration.rows(batch), arguments[0], given)
             )
         self._at = index
 
     @torch.no_grad()
-    def _advance(self, dense: nn.Module, pruned: nn.Module) -> None:
-        block, other = (m.get_submodule(self.blocks[self._at]) for m in (dense, pruned))
+    def _advance(self, dense: nn.Module, pruned: nn.Module | None) -> None:
+        name = self.blocks[self._at]
+        block = dense.get_submodule(name)
+        other = None if pruned is None else pruned.get_submodule(name)
         for state in self._states:
             state.dense = _first(_bound(block, state, state.dense)())
-            state.pruned = _first(_bound(other, state, state.pruned)())
+            state.pruned = (
+                state.dense if other is None else _first(_bound(other, state, state.pruned)())
+            )
         self._at += 1
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from tnm_core.torch.calibrate.chain import Chain, Run
-from tnm_core.torch.calibrate.geometry import Geometry, input_rows, output_rows
+from tnm_core.torch.calibrate.geometry import Geometry, input_rows, is_linear_map, output_rows
 from tnm_core.torch.calibrate.moments import Moments
 from tnm_core.torch.calibrate.order import Group
 from tnm_core.torch.calibrate.recording import Calibration, Call, record
@@ -54,6 +54,8 @@ class Collector:
         How to run part of the model.
     sequential : bool
         Whether inputs are those in the pruned model.
+    tuned : bool
+        Whether blocks of the pruned model are tuned, which run, then, even if not sequential.
     """
 
     dense: nn.Module
@@ -63,9 +65,13 @@ class Collector:
     residuals: Mapping[str, str]
     chain: Chain | None
     sequential: bool
+    tuned: bool = False
 
     def moments(self, group: Group) -> Moments:
         """Moments of inputs and wanted outputs of a group of layers."""
+        layers = [self.dense.get_submodule(name) for name in group.names]
+        if not self.sequential and all(map(is_linear_map, layers)):
+            return self._own_moments(group, layers)
         moments: Moments | None = None
         for x, y in self.rows(group):
             if moments is None:
@@ -73,6 +79,24 @@ class Collector:
             moments.add(x, y)
         geometry = self.geometries[group.names[0]]
         return moments or Moments(geometry.groups, geometry.columns, geometry.outputs)
+
+    def _own_moments(self, group: Group, layers: Sequence[nn.Module]) -> Moments:
+        """Of the dense model's inputs and outputs: the former say what the latter are."""
+        first = group.names[0]
+        geometry = self.geometries[first]
+        moments = Moments(geometry.groups, geometry.columns, 0, _device(layers[0]))
+        stop = first if group.calls == 1 else None
+        for run in self._runs(group):
+            calls = record(run.dense, {first: layers[0]}, stop=stop, outputs=False)
+            for call in calls.get(first, ()):
+                moments.add(input_rows(layers[0], attended(call.input, run.rows), geometry))
+        each = [
+            self.geometries[name].parameters(layer)
+            for name, layer in zip(group.names, layers, strict=True)
+        ]
+        biases = [bias for _, bias in each if bias is not None]
+        weight = torch.cat([weight for weight, _ in each], 1)
+        return moments.with_outputs(weight, torch.cat(biases, 1) if biases else None)
 
     def sample(self, group: Group) -> Sample:
         """The first rows of inputs and wanted outputs of a group of layers."""
@@ -101,7 +125,8 @@ class Collector:
         """Run a block of the chain, or the whole model (``""``), a batch at a time."""
         if self.chain is not None and block:
             index = self.chain.blocks.index(block)
-            yield from self.chain.runs(index, self.dense, self.pruned, self.calibration)
+            pruned = self.pruned if self.sequential or self.tuned else None
+            yield from self.chain.runs(index, self.dense, pruned, self.calibration)
             return
         for batch in self.calibration.batches:
             yield Run(
@@ -143,6 +168,12 @@ class Collector:
             output = output + residual
         module = self.dense.get_submodule(name)
         return output_rows(module, attended(output, rows), self.geometries[name])
+
+
+def _device(module: nn.Module) -> torch.device:
+    weight = module.weight
+    assert isinstance(weight, torch.Tensor)
+    return weight.device
 
 
 def _difference(dense: torch.Tensor | None, pruned: torch.Tensor | None) -> torch.Tensor | None:

@@ -24,6 +24,7 @@ __all__ = [
     "LayerPattern",
     "geometry_of",
     "input_rows",
+    "is_linear_map",
     "output_rows",
     "parse_layer_pattern",
 ]
@@ -96,6 +97,13 @@ class Geometry:
         by_position = matrices.reshape(self.groups, self.outputs, self.positions, self.channels)
         return by_position.transpose(2, 3).reshape(self.shape)
 
+    def parameters(self, module: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """A layer's weight as matrices, and its bias, shape (groups, outputs), if it has one."""
+        weight, bias = module.weight, getattr(module, "bias", None)
+        assert isinstance(weight, torch.Tensor)
+        shift = None if bias is None else bias.detach().reshape(self.groups, self.outputs)
+        return self.matrices(weight.detach()), shift
+
     def project(
         self, scores: torch.Tensor, pattern: LayerPattern, method: Method = "optimal"
     ) -> torch.Tensor:
@@ -129,6 +137,12 @@ def geometry_of(module: nn.Module) -> Geometry | str:
         positions = shape[2] * shape[3]
         return Geometry(module.groups, shape[0] // module.groups, positions, shape[1], shape)
     return f"{type(module).__name__} cannot be calibrated, expected Linear or Conv2d"
+
+
+def is_linear_map(module: nn.Module) -> bool:
+    """Whether a layer returns nothing but its weight times its input, plus its bias."""
+    plain = type(module).forward in (nn.Linear.forward, nn.Conv2d.forward)
+    return plain and not module._forward_hooks
 
 
 def input_rows(module: nn.Module, given: torch.Tensor, geometry: Geometry) -> torch.Tensor:

@@ -8,11 +8,15 @@ import torch
 
 from tnm_core.torch.calibrate.quadratic import Quadratic
 
-__all__ = ["conjugate_gradient", "least_squares"]
+__all__ = ["Solver", "conjugate_gradient", "least_squares"]
+
+Solver = Literal["auto", "cholesky", "dropped", "conjugate_gradient"]
 
 # Entries of the submatrices that are factorised at once.
 _PIECE = 1 << 23
 _LARGE = 3072
+# Share of the entries that must be kept for systems of the dropped ones to be preferred.
+_MOSTLY_KEPT = 0.55
 # Residual of the normal equations, relative to the largest entry of the right side.
 _ACCURACY = 1e-10
 _REFINEMENTS = 8
@@ -22,9 +26,13 @@ def least_squares(
     problem: Quadratic,
     mask: torch.Tensor,
     *,
-    solver: Literal["auto", "cholesky", "conjugate_gradient"] = "auto",
+    solver: Solver = "auto",
 ) -> torch.Tensor:
     """Solve a layer's problem on a mask: each output row on its own, exactly.
+
+    Where a row keeps the columns S and drops P, H_SS w_S = b_S. The same w is H⁻¹(b - u), with u
+    zero on S and (H⁻¹)_PP u_P = (H⁻¹ b)_P, which is less work if P is smaller than S: Optimal
+    Brain Surgeon (Hassibi and Stork 1992) for many weights at a time.
 
     Parameters
     ----------
@@ -32,9 +40,10 @@ def least_squares(
         The layer's problem.
     mask : torch.Tensor of bool, shape (groups, outputs, columns)
         What may differ from zero.
-    solver : {"auto", "cholesky", "conjugate_gradient"}
-        Cholesky of each row's kept submatrix, or all rows at once by conjugate gradients; by
-        default the latter where a layer has more than 3072 columns.
+    solver : {"auto", "cholesky", "dropped", "conjugate_gradient"}
+        Cholesky of each row's submatrix of H for the kept columns; of H⁻¹ for the dropped ones; or
+        all rows at once by conjugate gradients. By default the last where a layer has more than
+        3072 columns, else the second where most entries are kept.
 
     Returns
     -------
@@ -43,7 +52,31 @@ def least_squares(
     """
     if solver == "conjugate_gradient" or (solver == "auto" and mask.shape[2] > _LARGE):
         return conjugate_gradient(problem, mask)
-    weight = torch.zeros_like(problem.linear)
+    mostly_kept = int(mask.sum()) > _MOSTLY_KEPT * mask.numel()
+    if solver == "dropped" or (solver == "auto" and mostly_kept):
+        weight = _by_dropped(problem, mask)
+        if weight is not None:
+            return weight
+    return _by_rows(problem.hessian, problem.linear, mask)
+
+
+def _by_dropped(problem: Quadratic, mask: torch.Tensor) -> torch.Tensor | None:
+    """None where H is too close to singular for its inverse to be of use."""
+    inverse = problem.inverse
+    if inverse is None:
+        return None
+    free = problem.linear @ inverse
+    multiplier = _by_rows(inverse, free, ~mask)
+    weight = torch.where(mask, free - multiplier @ inverse, 0.0)
+    right = torch.where(mask, problem.linear, 0.0)
+    residual = torch.where(mask, problem.linear - weight @ problem.hessian, 0.0)
+    enough = _ACCURACY * right.abs().amax(2)
+    return weight if bool((residual.abs().amax(2) <= enough).all()) else None
+
+
+def _by_rows(hessian: torch.Tensor, linear: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Solve each row's system, of the columns of the mask; zero elsewhere."""
+    weight = torch.zeros_like(linear)
     for group in range(mask.shape[0]):
         kept = mask[group]
         width = int(kept.sum(1).max())
@@ -51,7 +84,7 @@ def least_squares(
         for start in range(0, kept.shape[0], rows):
             here = slice(start, start + rows)
             weight[group, here] = _solve_rows(
-                problem.hessian[group], problem.linear[group, here], kept[here], width
+                hessian[group], linear[group, here], kept[here], width
             )
     return weight
 

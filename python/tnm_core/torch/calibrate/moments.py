@@ -10,6 +10,8 @@ __all__ = ["Moments"]
 
 # Rows are turned to float64 and multiplied so many at a time.
 CHUNK_ROWS = 2048
+# Of XᵀX, so many columns at a time are multiplied with themselves and those to their right.
+STRIP_COLUMNS = 256
 
 _FIELDS = ("count", "x", "y", "xx", "yx", "yy")
 
@@ -38,6 +40,9 @@ class Moments:
         Where the sums lie.
     """
 
+    _xx: torch.Tensor
+    _one_sided: bool
+
     def __init__(
         self, groups: int, columns: int, outputs: int, device: torch.device | None = None
     ) -> None:
@@ -48,6 +53,26 @@ class Moments:
         self.x, self.y = zeros(groups, columns), zeros(groups, outputs)
         self.xx, self.yx = zeros(groups, columns, columns), zeros(groups, outputs, columns)
         self.yy = zeros(groups, outputs)
+
+    @property
+    def xx(self) -> torch.Tensor:
+        """XᵀX, whose lower left is filled in when it is asked for."""
+        if self._one_sided:
+            for strip in self._strips():
+                below = slice(strip.stop, None)
+                self._xx[:, below, strip] = self._xx[:, strip, below].transpose(1, 2)
+            self._one_sided = False
+        return self._xx
+
+    @xx.setter
+    def xx(self, value: torch.Tensor) -> None:
+        self._xx = value
+        self._one_sided = False
+
+    def _strips(self) -> list[slice]:
+        columns = self._xx.shape[2]
+        starts = range(0, columns, STRIP_COLUMNS)
+        return [slice(start, min(start + STRIP_COLUMNS, columns)) for start in starts]
 
     @torch.no_grad()
     def add(self, x: torch.Tensor, y: torch.Tensor | None = None) -> None:
@@ -67,13 +92,61 @@ class Moments:
         for start in range(0, rows, CHUNK_ROWS):
             chunk = x[:, start : start + CHUNK_ROWS].to(torch.float64)
             self.x += chunk.sum(1)
-            self.xx.baddbmm_(chunk.transpose(1, 2), chunk)
+            self._add_products(chunk)
             if y is not None:
                 wanted = y[:, start : start + CHUNK_ROWS].to(torch.float64)
                 self.y += wanted.sum(1)
                 self.yy += wanted.square().sum(1)
                 self.yx.baddbmm_(wanted.transpose(1, 2), chunk)
         self.count += rows
+
+    def _add_products(self, chunk: torch.Tensor) -> None:
+        strips = self._strips()
+        if len(strips) == 1:
+            self._xx.baddbmm_(chunk.transpose(1, 2), chunk)
+            return
+        for sums, rows in zip(self._xx, chunk, strict=True):
+            for strip in strips:
+                sums[strip, strip.start :].addmm_(rows[:, strip].T, rows[:, strip.start :])
+        self._one_sided = True
+
+    def with_outputs(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Moments:
+        """The same inputs, with the outputs W x + b in place of those that were added.
+
+        Parameters
+        ----------
+        weight : torch.Tensor, shape (groups, outputs, columns)
+            W.
+        bias : torch.Tensor, shape (groups, outputs), optional
+            b.
+
+        Returns
+        -------
+        Moments
+            It shares `count`, `x` and `xx` with these.
+        """
+        weight = weight.to(torch.float64)
+        shift = weight.new_zeros(weight.shape[:2]) if bias is None else bias.to(torch.float64)
+        own = weight @ self.xx
+        through = torch.einsum("goc,gc->go", weight, self.x)
+        made = Moments(0, 0, 0)
+        made.count, made.x, made.xx = self.count, self.x, self.xx
+        made.y = through + self.count * shift
+        made.yx = own + shift[:, :, None] * self.x[:, None, :]
+        made.yy = (own * weight).sum(2) + (2 * through + self.count * shift) * shift
+        return made
+
+    def plus(self, other: Moments) -> Moments:
+        """Sums over the rows of both."""
+        if other.yx.shape != self.yx.shape:
+            raise ValueError(
+                f"the other moments have shape {tuple(other.yx.shape)}, expected "
+                f"{tuple(self.yx.shape)}"
+            )
+        made = Moments(0, 0, 0)
+        for name in _FIELDS:
+            setattr(made, name, getattr(self, name) + getattr(other, name))
+        return made
 
     def is_finite(self) -> bool:
         """Whether no NaN and no infinity got in."""

@@ -218,7 +218,14 @@ def _prune(
         check_tunable(model, layers, Run(whole, whole, calibration.rows(batch)), recipe.tune_norms)
     dense = dense_reference(model, _changing(model, layers, ends.values(), recipe))
     collector = Collector(
-        dense, model, calibration, geometries, residuals, chain, recipe.sequential
+        dense,
+        model,
+        calibration,
+        geometries,
+        residuals,
+        chain,
+        recipe.sequential,
+        tuned=bool(recipe.tune_epochs),
     )
     done: dict[str, PrunedLayer] = {}
     masks: dict[str, torch.Tensor] = {}
@@ -304,8 +311,8 @@ def _prune_group(
     """Prune the layers that share an input."""
     start = time.perf_counter()
     layers = {name: collector.pruned.get_submodule(name) for name in group.names}
-    matrices = [collector.geometries[n].matrices(_weight(layers[n])) for n in group.names]
-    biases = [_bias(layers[n], collector.geometries[n]) for n in group.names]
+    each = [collector.geometries[name].parameters(layers[name]) for name in group.names]
+    matrices, biases = [weight for weight, _ in each], [bias for _, bias in each]
     problem = _problem(collector, group, torch.cat(matrices, 1), biases, recipe)
     if recipe.search == "admm":
         _ = problem.spectrum  # once for the whole group
@@ -365,11 +372,6 @@ def _weight(module: nn.Module) -> torch.Tensor:
     weight = module.weight
     assert isinstance(weight, torch.Tensor)
     return weight.detach()
-
-
-def _bias(module: nn.Module, geometry: Geometry) -> torch.Tensor | None:
-    bias = getattr(module, "bias", None)
-    return None if bias is None else bias.detach().reshape(geometry.groups, geometry.outputs)
 
 
 def _write(module: nn.Module, geometry: Geometry, pruned: PrunedMatrices) -> None:

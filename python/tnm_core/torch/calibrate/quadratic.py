@@ -53,6 +53,12 @@ class Quadratic:
         values, vectors = torch.linalg.eigh(scaled.float())
         return values.clamp_min(0), vectors
 
+    @cached_property
+    def inverse(self) -> torch.Tensor | None:
+        """Of the Hessian; None if it is not positive definite to working precision."""
+        factor, info = torch.linalg.cholesky_ex(self.hessian)
+        return None if bool(info.any()) else torch.cholesky_inverse(factor)
+
     def outputs(self, rows: slice) -> Quadratic:
         """The problem of some of the outputs, which shares what was computed."""
         part = replace(
@@ -62,8 +68,9 @@ class Quadratic:
             output_mean=self.output_mean[:, rows],
             output_variance=self.output_variance[:, rows],
         )
-        if "spectrum" in self.__dict__:
-            part.__dict__["spectrum"] = self.spectrum
+        for name in ("spectrum", "inverse"):
+            if name in self.__dict__:
+                part.__dict__[name] = getattr(self, name)
         return part
 
     @property

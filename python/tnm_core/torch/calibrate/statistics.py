@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,9 +18,15 @@ from tnm_core.torch._masked_weights import unwrap
 from tnm_core.torch._pattern import Pattern
 from tnm_core.torch._selection import Names
 from tnm_core.torch.calibrate.collect import attended
-from tnm_core.torch.calibrate.geometry import Geometry, geometry_of, input_rows, output_rows
+from tnm_core.torch.calibrate.geometry import (
+    Geometry,
+    geometry_of,
+    input_rows,
+    is_linear_map,
+    output_rows,
+)
 from tnm_core.torch.calibrate.moments import Moments
-from tnm_core.torch.calibrate.order import execution_groups
+from tnm_core.torch.calibrate.order import Group, execution_groups
 from tnm_core.torch.calibrate.recording import Calibration, evaluating, record
 from tnm_core.torch.sparsify import select_layers
 
@@ -36,7 +42,8 @@ class Statistics:
     Attributes
     ----------
     layers : dict of str to Moments
-        One for every Linear and Conv2d.
+        One for every Linear and Conv2d. Layers that get the same input may share the sums of that:
+        to add rows, use ``collect_statistics(..., into=)``.
     """
 
     layers: dict[str, Moments]
@@ -81,8 +88,8 @@ def collect_statistics(
 ) -> Statistics:
     """Run a model on calibration data and sum up what its layers get and return.
 
-    Memory does not depend on how much data there are: a float64 matrix (columns, columns) and one
-    (outputs, columns) for each layer.
+    Memory does not depend on how much data there are: a float64 matrix (columns, columns) for the
+    layers that share an input, and one (outputs, columns) for each layer.
 
     Parameters
     ----------
@@ -118,26 +125,59 @@ def collect_statistics(
     model = unwrap(model)
     with evaluating(model):
         groups, _ = execution_groups(model, calibration, layers)
-        ordered = {name: layers[name] for group in groups for name in group.names}
-        geometries = {name: geometry_of(module) for name, module in ordered.items()}
-        statistics = into or Statistics({})
-        if into is not None and set(into.layers) != set(ordered):
+        if into is not None and set(into.layers) != set(layers):
             raise ValueError("into holds statistics of other layers, expected those selected")
-        for batch in calibration.batches:
-            calls = record(partial(calibration.forward, model, batch), ordered)
-            mask = calibration.rows(batch)
-            for name, made in calls.items():
-                geometry = geometries[name]
-                assert isinstance(geometry, Geometry)
-                moments = statistics.layers.get(name)
-                for call in made:
-                    given, output = attended(call.input, mask), attended(call.output, mask)
-                    x = input_rows(ordered[name], given, geometry)
-                    if moments is None:
-                        moments = Moments(
-                            geometry.groups, geometry.columns, geometry.outputs, x.device
-                        )
-                    moments.add(x, output_rows(ordered[name], output, geometry))
-                assert moments is not None
-                statistics.layers[name] = moments
-    return statistics
+        moments = _collect(model, calibration, groups, layers)
+    if into is None:
+        return Statistics(moments)
+    into.layers.update({name: into.layers[name].plus(one) for name, one in moments.items()})
+    return into
+
+
+def _collect(
+    model: nn.Module,
+    calibration: Calibration,
+    groups: Sequence[Group],
+    layers: Mapping[str, nn.Module],
+) -> dict[str, Moments]:
+    """Moments by layer; the outputs of linear maps need not be looked at, only their inputs."""
+    shared = {name: part[0] for group in groups for part in _parts(group, layers) for name in part}
+    recorded = {name: layers[name] for name in shared.values()}
+    geometries = {name: _geometry(module) for name, module in layers.items()}
+    looked_at = {name for name, module in recorded.items() if not is_linear_map(module)}
+    sums: dict[str, Moments] = {}
+    for batch in calibration.batches:
+        calls = record(
+            partial(calibration.forward, model, batch), recorded, outputs=bool(looked_at)
+        )
+        mask = calibration.rows(batch)
+        for name, call in ((name, call) for name, made in calls.items() for call in made):
+            module, geometry = recorded[name], geometries[name]
+            x = input_rows(module, attended(call.input, mask), geometry)
+            y = None
+            if name in looked_at:
+                y = output_rows(module, attended(call.output, mask), geometry)
+            if name not in sums:
+                outputs = 0 if y is None else geometry.outputs
+                sums[name] = Moments(geometry.groups, geometry.columns, outputs, x.device)
+            sums[name].add(x, y)
+    return {
+        name: sums[first]
+        if first in looked_at
+        else sums[first].with_outputs(*geometries[name].parameters(layers[name]))
+        for name, first in shared.items()
+    }
+
+
+def _parts(group: Group, layers: Mapping[str, nn.Module]) -> Iterator[list[str]]:
+    """Those that share sums: linear maps do, others have outputs of their own."""
+    plain = [name for name in group.names if is_linear_map(layers[name])]
+    if plain:
+        yield plain
+    yield from ([name] for name in group.names if name not in plain)
+
+
+def _geometry(module: nn.Module) -> Geometry:
+    geometry = geometry_of(module)
+    assert isinstance(geometry, Geometry)
+    return geometry
