@@ -13,7 +13,7 @@ __all__ = ["Solver", "conjugate_gradient", "least_squares"]
 Solver = Literal["auto", "cholesky", "dropped", "conjugate_gradient"]
 
 # Entries of the submatrices that are factorised at once.
-_PIECE = 1 << 23
+_PIECE = 1 << 22
 _LARGE = 3072
 # Share of the entries that must be kept for systems of the dropped ones to be preferred.
 _MOSTLY_KEPT = 0.55
@@ -78,36 +78,36 @@ def _by_rows(hessian: torch.Tensor, linear: torch.Tensor, mask: torch.Tensor) ->
     """Solve each row's system, of the columns of the mask; zero elsewhere."""
     weight = torch.zeros_like(linear)
     for group in range(mask.shape[0]):
-        kept = mask[group]
+        kept, both = mask[group], (hessian[group], hessian[group].float())
         width = int(kept.sum(1).max())
         rows = max(_PIECE // max(width * width, 1), 1)
         for start in range(0, kept.shape[0], rows):
             here = slice(start, start + rows)
-            weight[group, here] = _solve_rows(
-                hessian[group], linear[group, here], kept[here], width
-            )
+            weight[group, here] = _solve_rows(both, linear[group, here], kept[here], width)
     return weight
 
 
 def _solve_rows(
-    hessian: torch.Tensor, linear: torch.Tensor, mask: torch.Tensor, width: int
+    both: tuple[torch.Tensor, torch.Tensor], linear: torch.Tensor, mask: torch.Tensor, width: int
 ) -> torch.Tensor:
+    """Solve some rows' systems, given the Hessian in float64 and in float32."""
     # Kept columns first, in order; rows that keep fewer are filled up with unit equations.
     columns = (~mask).to(torch.int8).argsort(dim=1, stable=True)[:, :width]
     real = mask.gather(1, columns)
-    solved = _refined(hessian, linear, mask, columns, real)
-    return _exact(hessian, linear, columns, real) if solved is None else solved
+    solved = _refined(both, linear, mask, columns, real)
+    return _exact(both[0], linear, columns, real) if solved is None else solved
 
 
 def _refined(
-    hessian: torch.Tensor,
+    both: tuple[torch.Tensor, torch.Tensor],
     linear: torch.Tensor,
     mask: torch.Tensor,
     columns: torch.Tensor,
     real: torch.Tensor,
 ) -> torch.Tensor | None:
     """Factorise in float32, which is twice as fast, and refine in float64; None if that fails."""
-    factor, info = torch.linalg.cholesky_ex(_submatrices(hessian.float(), columns, real))
+    hessian, single = both
+    factor, info = torch.linalg.cholesky_ex(_submatrices(single, columns, real))
     if bool(info.any()):
         return None
     weight = torch.zeros_like(linear)
@@ -133,8 +133,10 @@ def _exact(
 
 
 def _submatrices(hessian: torch.Tensor, columns: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    parts = [hessian.index_select(0, own).index_select(1, own) for own in columns]
-    matrix = torch.stack(parts)
+    width = columns.shape[1]
+    matrix = hessian.new_empty(len(columns), width, width)
+    for own, part in zip(columns, matrix, strict=True):
+        torch.index_select(hessian.index_select(0, own), 1, own, out=part)
     if not bool(real.all()):
         matrix = torch.where(real[:, :, None] & real[:, None, :], matrix, 0.0)
         matrix.diagonal(dim1=1, dim2=2).add_((~real).to(matrix.dtype))
