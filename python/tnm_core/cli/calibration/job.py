@@ -214,16 +214,17 @@ def _allocate(
     options: Mapping[str, Any],
     progress: LayerProgress,
 ) -> Allocation:
+    progress.phase("running the model")
+    some = _evenly_spread(batches, SCANNED_BATCHES)
+    loss = output_change(model, some)
     progress.phase("statistics")
     statistics = collect_statistics(model, batches, **options)
-    progress.phase("scanning layers")
-    some = _evenly_spread(batches, SCANNED_BATCHES)
 
     def advance(layer: ScannedLayer, done: int, total: int) -> None:
         progress.layer(layer.name, done, total, doing="scanning")
 
+    progress.phase("scanning layers")
     patterns = [str(one) for one in budget.patterns]
-    loss = output_change(model, some)
     scan = sensitivity_scan(model, statistics, patterns, evaluate=loss, progress=advance)
     assignment = allocate(scan, budget.share)
     if not assignment.sparse:
