@@ -185,6 +185,52 @@ def test_budget(tnm: Tnm, code: Path, tmp_path: Path) -> None:
     least.assert_refused_at_the_end("budget is 0.1", "no assignment needs less than 0.28")
 
 
+@pytest.mark.parametrize("data", ["many", "loader"])
+def test_budget_goes_by_the_outputs_of_the_model(
+    tnm: Tnm, code: Path, tmp_path: Path, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the layers' own errors, it would be the other layer."""
+    pytest.importorskip("scipy")
+    from tnm_core.torch.allocate import output_change, sensitivity_scan
+    from tnm_core.torch.calibrate import collect_statistics
+
+    functions = _functions(code)
+    model, batches = functions["gated"](), functions["many"]()
+    statistics = collect_statistics(model, batches)
+    own = sensitivity_scan(model, statistics, ["1:4"])
+    assert 0.01 < own.loss[own.layers.index("used"), 1] < own.loss[own.layers.index("ignored"), 1]
+    said: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(
+        "tnm_core.cli.console.LayerProgress.layer",
+        lambda self, *given, **named: said.append((*given, *named.values())),
+    )
+    out, report = tmp_path / "out.safetensors", tmp_path / "report.json"
+    arguments = ("calibrate", f"{code}:gated", f"{code}:{data}", "-o", out, "--force")
+    options = (*arguments, "--patterns", "1:4", "--report", report, "--budget")
+    result = tnm(*options, "0.625")
+    assert result.status == 0, result.err
+    told = json.loads(report.read_text())
+    assert [layer["name"] for layer in told["layers"]] == ["ignored"]
+    (left,) = told["skipped"]
+    assert (left["name"], left["reason"]) == ("used", "stays dense within the budget")
+    assert told["allocation"] == {
+        "kept_parameters": 0.625,
+        "predicted_loss": 0.0,
+        "loss": "relative squared change of the model's outputs",
+        "scanned_batches": 4,
+    }
+    assert "moves the outputs of the model (4 batches)" in result.out
+    scanned = [("used", 1, 2, "scanning"), ("ignored", 2, 2, "scanning")]
+    assert said == [*scanned, ("ignored", 1, 1)]
+    assert tnm(*options, "0.25").status == 0
+    # The first and the last of the batches, and two between.
+    change = output_change(model, [batches[index] for index in (0, 3, 6, 9)])
+    expected = sensitivity_scan(model, statistics, ["1:4"], evaluate=change).loss.sum()
+    assert expected > 0.01
+    predicted = json.loads(report.read_text())["allocation"]["predicted_loss"]
+    assert predicted == pytest.approx(expected, rel=1e-9)
+
+
 def test_warnings_take_one_line(tnm: Tnm, code: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
     result = tnm("calibrate", f"{code}:model", f"{code}:few", "-o", out, "-p", "2:4")

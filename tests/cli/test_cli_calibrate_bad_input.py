@@ -67,6 +67,8 @@ GOOD = ("-p", "2:4")
         ("{code}:model", "{code}:batches", ("--budget", "2", "--patterns", "1:4"), ("(0, 1]",)),
         ("{code}:model", "{code}:batches", ("--budget", ".5", "--patterns", "1:4,x"), ("'x'",)),
         ("{code}:model", "{code}:batches", ("--budget", "1", "--patterns", "1:4"), ("lower it",)),
+        ("{code}:decided", "{code}:batches", ("--budget", ".5", "--patterns", "1:4"),
+         ("the model returns a tensor of torch.int64, expected a floating-point tensor",)),
         ("{code}:model", "{code}:batches", ("-p", "2:4", "--head-size", "8"), ("--permute",)),
         ("{code}:model", "{code}:batches", ("-p", "row 2:4", "--permute"), ("transposable",)),
         ("{code}:model", "{code}:batches", ("-p", "2:4", "--max-tokens", "8"), ("text file",)),
@@ -138,24 +140,41 @@ def test_missing_package(
 
 STUCK = """
 import sys, time
-import tnm_core.cli.calibration.state_dict as state_dict
 
 def slow(*_):
     print("half-way", file=sys.__stdout__, flush=True)
     time.sleep(600)
 
-state_dict.write_header = slow
+{stuck}
 from tnm_core.cli import main
 main()
+"""
+WRITING = """
+import tnm_core.cli.calibration.state_dict as state_dict
+state_dict.write_header = slow
+"""
+SCANNING = """
+import tnm_core.cli.calibration.job as job
+job.output_change = lambda *_: slow
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt_leaves_nothing(code: Path, tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("stuck", "options"),
+    [(WRITING, ("-p", "2:4")), (SCANNING, ("--budget", "0.5", "--patterns", "1:4"))],
+    ids=["writing", "scanning"],
+)
+def test_interrupt_leaves_nothing(
+    code: Path, tmp_path: Path, number: signal.Signals, stuck: str, options: tuple[str, ...]
+) -> None:
+    if stuck == SCANNING:
+        pytest.importorskip("scipy")
     out, report = tmp_path / "out.safetensors", tmp_path / "report.json"
     before = snapshot(tmp_path)
-    arguments = [f"{code}:model", f"{code}:batches", "-o", out, "-p", "2:4", "--report", report]
-    _, err, status = stop_half_way(STUCK, number, "calibrate", *arguments)
+    arguments = [f"{code}:model", f"{code}:batches", "-o", out, *options, "--report", report]
+    script = STUCK.format(stuck=stuck)
+    _, err, status = stop_half_way(script, number, "calibrate", *arguments)
     assert status == 128 + number
     assert err.splitlines()[-1].endswith("no unfinished file is left")
     assert "Traceback" not in err

@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from tests.cli.conftest import Tnm, keeps_exactly, snapshot  # noqa: E402
 
 from tnm_core.torch import prune_model, remove_sparsity_  # noqa: E402
+from tnm_core.torch.calibrate import collect_statistics  # noqa: E402
 
 WORDS = [f"w{index}" for index in range(60)]
 SIZES = {
@@ -84,6 +85,17 @@ def text(tmp_path: Path) -> Path:
     return path
 
 
+def _batches(folder: Path, text: Path) -> list[dict[str, Any]]:
+    """What --batch-size 16 makes of the sentences."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    lines = sorted(text.read_text().split("\n\n"), key=lambda line: min(len(line.split()), 12))
+    return [
+        dict(tokenizer(lines[at : at + 16], padding=True, truncation=True, max_length=12,
+                       return_tensors="pt"))
+        for at in range(0, len(lines), 16)
+    ]  # fmt: skip
+
+
 def test_the_result_is_that_of_the_api(tnm: Tnm, folder: Path, text: Path, tmp_path: Path) -> None:
     out = tmp_path / "sparse"
     before = snapshot(folder)
@@ -93,13 +105,7 @@ def test_the_result_is_that_of_the_api(tnm: Tnm, folder: Path, text: Path, tmp_p
     assert result.err == ""
     assert snapshot(folder) == before
     dense = transformers.AutoModel.from_pretrained(folder)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    lines = sorted(text.read_text().split("\n\n"), key=lambda line: min(len(line.split()), 12))
-    batches = [
-        dict(tokenizer(lines[at : at + 16], padding=True, truncation=True, max_length=12,
-                       return_tensors="pt"))
-        for at in range(0, len(lines), 16)
-    ]  # fmt: skip
+    batches = _batches(folder, text)
     report = prune_model(dense, batches, "2:4", exclude="*embed*")
     remove_sparsity_(dense)
     told = json.loads(result.out)["layers"]
@@ -110,6 +116,36 @@ def test_the_result_is_that_of_the_api(tnm: Tnm, folder: Path, text: Path, tmp_p
         assert torch.equal(sparse.state_dict()[name], value), name
     assert len(told) == 13
     assert "13 of 13 tensors obey transposable 2:4" in tnm("check", out).out
+
+
+def test_budget(tnm: Tnm, folder: Path, text: Path, tmp_path: Path) -> None:
+    """All outputs of the model count, without padding, for four of the six batches."""
+    pytest.importorskip("scipy")
+    from tnm_core.torch.allocate import allocate, output_change, sensitivity_scan
+
+    out, patterns = tmp_path / "sparse", ["1:4", "2:4", "3:4"]
+    options = ("--budget", "0.5", "--patterns", ",".join(patterns), "--batch-size", "16")
+    result = tnm("calibrate", folder, text, "-o", out, *options, "--json")
+    assert result.status == 0, result.err
+    told = json.loads(result.out)
+    dense, batches = transformers.AutoModel.from_pretrained(folder), _batches(folder, text)
+    some = [batches[index] for index in (0, 2, 3, 5)]
+    assert len(batches) == 6
+    assert set(dense(**some[0])) == {"last_hidden_state", "pooler_output"}
+    changes = [
+        output_change(dense, some, forward=lambda model, batch, key=key: model(**batch)[key])
+        for key in ("last_hidden_state", "pooler_output")
+    ]
+    statistics = collect_statistics(dense, batches, exclude="*embed*")
+    scan = sensitivity_scan(
+        dense, statistics, patterns, evaluate=lambda model: sum(one(model) for one in changes) / 2
+    )
+    expected = allocate(scan, 0.5)
+    assert told["allocation"]["predicted_loss"] == pytest.approx(expected.loss, rel=1e-6)
+    assert told["allocation"]["scanned_batches"] == 4
+    assert {layer["name"]: layer["pattern"] for layer in told["layers"]} == expected.sparse
+    assert len(set(expected.patterns.values())) > 2
+    assert tnm("check", out).status == 0
 
 
 def test_everything_but_weights_is_copied(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import nn  # noqa: E402
 
 from tnm_core.torch import prune_model  # noqa: E402
 from tnm_core.torch.allocate import (  # noqa: E402
+    ScannedLayer,
     Sensitivity,
     allocate,
     check_additivity,
@@ -131,6 +133,47 @@ def test_scan_by_reconstruction_and_by_loss() -> None:
         sensitivity_scan(model, statistics, [])
     with pytest.raises(ValueError, match="reconstructs by Adam"):
         sensitivity_scan(model, statistics, ["2:4"], recipe="adaprune")
+
+
+def test_a_scan_tells_how_far_it_is(capsys: Any) -> None:
+    model, data = _network(), _data()
+    statistics = collect_statistics(model, data)
+    told: list[tuple[ScannedLayer, int, int]] = []
+    scan = sensitivity_scan(
+        model, statistics, ["2:4", "4:8"], progress=lambda *given: told.append(given)
+    )
+    assert [(one.name, *rest) for one, *rest in told] == [("0", 1, 3), ("2", 2, 3), ("4", 3, 3)]
+    for row, (layer, _, _) in enumerate(told):
+        assert layer.losses == {"2:4": scan.loss[row, 1], "4:8": scan.loss[row, 2]}
+        assert layer.seconds > 0
+    assert capsys.readouterr().err == ""
+    sensitivity_scan(model, statistics, ["4:8"], progress=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert re.fullmatch(r"\[1/3\] 0: loss by pattern 4:8 0\.\d+, \d+\.\d s", lines[0])
+    assert lines[2].startswith("[3/3] 4: loss by pattern 4:8 inf, ")
+    with pytest.raises(TypeError, match="progress is a str, expected a bool or a function"):
+        sensitivity_scan(model, statistics, ["4:8"], progress="loud")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_a_scan_that_is_stopped_leaves_the_model_as_it_was(error: Any) -> None:
+    model, data = _network(), _data()
+    statistics = collect_statistics(model, data)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    calls = []
+
+    def evaluate(network: Any) -> float:
+        calls.append(int((network[2].weight == 0).sum()))
+        if len(calls) == 4:
+            raise error
+        return 0.0
+
+    with pytest.raises(error):
+        sensitivity_scan(model, statistics, ["2:4", "1:4"], evaluate=evaluate)
+    assert calls == [0, 0, 0, 128]
+    for name, value in model.state_dict().items():
+        assert torch.equal(before[name], value)
 
 
 def test_kept_of_m_is_the_probability_model() -> None:

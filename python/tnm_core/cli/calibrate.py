@@ -87,7 +87,7 @@ def calibrate(
         typer.Option(
             metavar="SHARE",
             help="Instead of --pattern: give each layer one of --patterns, so that this share of "
-            "the parameters is kept and the layers' errors are least.",
+            "the parameters is kept and the model's outputs move least.",
             show_default=False,
         ),
     ] = None,

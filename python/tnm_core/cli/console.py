@@ -117,9 +117,10 @@ class LayerProgress:
         """Begin a phase of unknown length."""
         self._bar.reset(self._task, total=None, layer=title)
 
-    def layer(self, name: str, done: int, total: int) -> None:
-        """Tell that a layer is done, the first so many of all."""
-        self._bar.update(self._task, total=total, completed=done, layer=_shorten(name))
+    def layer(self, name: str, done: int, total: int, doing: str = "") -> None:
+        """Tell that a layer is done, the first so many of all; with a word before its name."""
+        told = f"{doing} {_shorten(name)}".lstrip()
+        self._bar.update(self._task, total=total, completed=done, layer=told)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Which layer gets which pattern: sensitivity of each layer, then an integer program per budget."""
+"""Which layer gets which pattern: an integer program per budget, from the layers' sensitivity."""
 
 from __future__ import annotations
 
@@ -8,44 +8,17 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from torch import nn
 
-from tnm_core.torch._layers import Layout, layout_of
-from tnm_core.torch._masked_weights import unwrap
-from tnm_core.torch.calibrate.geometry import Geometry, geometry_of, parse_layer_pattern
-from tnm_core.torch.calibrate.layer import prune_matrices
 from tnm_core.torch.calibrate.prune import prune_model
-from tnm_core.torch.calibrate.quadratic import quadratic_of
-from tnm_core.torch.calibrate.recipe import Recipe, recipe_of
-from tnm_core.torch.calibrate.statistics import Statistics
+from tnm_core.torch.calibrate.recipe import Recipe
+from tnm_core.torch.output_change import output_change
+from tnm_core.torch.sensitivity import DENSE, ScannedLayer, Sensitivity, sensitivity_scan
 
-__all__ = ["Assignment", "Sensitivity", "allocate", "check_additivity", "pareto_front",
-           "sensitivity_scan"]  # fmt: skip
+__all__ = ["Assignment", "ScannedLayer", "Sensitivity", "allocate", "check_additivity",
+           "output_change", "pareto_front", "sensitivity_scan"]  # fmt: skip
 
 Cost = Literal["parameters", "multiply_adds"]
-DENSE = "dense"
-
-
-@dataclass(frozen=True)
-class Sensitivity:
-    """What each pattern costs and loses on each layer alone.
-
-    Attributes
-    ----------
-    layers, patterns : tuple of str
-        Names; the first pattern is ``"dense"``.
-    loss : ndarray of float64, shape (layers, patterns)
-        Infinite where a pattern does not fit a layer.
-    parameters, multiply_adds : ndarray of float64, shape (layers, patterns)
-        Kept entries, and kept entries times rows of calibration data.
-    """
-
-    layers: tuple[str, ...]
-    patterns: tuple[str, ...]
-    loss: np.ndarray[Any, np.dtype[np.float64]]
-    parameters: np.ndarray[Any, np.dtype[np.float64]]
-    multiply_adds: np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True)
@@ -70,83 +43,6 @@ class Assignment:
     def sparse(self) -> dict[str, str]:
         """The layers that are not dense, as `prune_model` takes them."""
         return {name: one for name, one in self.patterns.items() if one != DENSE}
-
-
-def sensitivity_scan(
-    model: nn.Module,
-    statistics: Statistics,
-    patterns: Sequence[str],
-    *,
-    recipe: str | Recipe = "least_squares",
-    evaluate: Callable[[nn.Module], float] | None = None,
-) -> Sensitivity:
-    """Prune one layer at a time, each with every pattern, and say what is lost.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Dense; as before afterwards.
-    statistics : Statistics
-        Of its layers; those in it are scanned.
-    patterns : sequence of str
-        Such as ``["2:4", "4:8", "row 2:4"]``; ``"dense"`` is added.
-    recipe : str or Recipe
-        One that needs no data but the statistics.
-    evaluate : function of model, optional
-        The loss of the model, such as that on held-out data. A layer's loss is how much it rises.
-        By default the squared error of the layer's outputs over their variance.
-
-    Returns
-    -------
-    Sensitivity
-        With a row for each layer, in the order of the statistics.
-
-    Raises
-    ------
-    ValueError
-        If there is no pattern or layer, or the recipe reconstructs by Adam.
-    """
-    chosen = recipe_of(recipe)
-    if chosen.reconstruction == "adam":
-        raise ValueError("recipe reconstructs by Adam, expected one that statistics suffice for")
-    wanted = [parse_layer_pattern(one) for one in patterns if one != DENSE]
-    if not wanted or not statistics.layers:
-        raise ValueError(
-            f"there are {len(wanted)} patterns and {len(statistics.layers)} layers, expected some"
-        )
-    model = unwrap(model)
-    names = tuple(statistics.layers)
-    loss = np.zeros((len(names), 1 + len(wanted)))
-    share = np.ones((1, 1 + len(wanted)))
-    share[0, 1:] = [one.density for one in wanted]
-    before = evaluate(model) if evaluate is not None else 0.0
-    for row, name in enumerate(names):
-        module = model.get_submodule(name)
-        geometry = geometry_of(module)
-        assert isinstance(geometry, Geometry)
-        weight, bias = _parameters(module)
-        given = None if bias is None else bias.reshape(geometry.groups, -1)
-        problem = quadratic_of(
-            statistics.layers[name], geometry.matrices(weight), name=name, damping=chosen.damping,
-            bias=given, centre=given is not None and chosen.bias,
-        )  # fmt: skip
-        for column, pattern in enumerate(wanted, 1):
-            if not isinstance(layout_of(module, weight, pattern.m), Layout):
-                loss[row, column] = np.inf
-                continue
-            pruned = prune_matrices(problem, geometry, pattern, chosen, bias=given)
-            if evaluate is None:
-                loss[row, column] = problem.relative_error(pruned.weight.double())
-                continue
-            new = None if pruned.bias is None else pruned.bias.reshape(-1)
-            replaced = (geometry.weight(pruned.weight), new)
-            loss[row, column] = _loss_with(model, module, replaced, evaluate) - before
-    sizes = [model.get_submodule(name).weight.numel() for name in names]  # type: ignore[operator]
-    parameters = np.array(sizes, float)[:, None] * share
-    rows = np.array([float(one.count) for one in statistics.layers.values()])
-    return Sensitivity(
-        names, (DENSE, *map(str, wanted)), loss, parameters, parameters * rows[:, None]
-    )
 
 
 def allocate(sensitivity: Sensitivity, budget: float, *, cost: Cost = "parameters") -> Assignment:
@@ -256,30 +152,3 @@ def check_additivity(
             prune_model(pruned, calibration_loader, patterns, recipe, **options)
         measured.append((assignment.loss, evaluate(pruned) - before))
     return measured
-
-
-def _parameters(module: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]:
-    weight, bias = module.weight, getattr(module, "bias", None)
-    assert isinstance(weight, torch.Tensor)
-    return weight.detach(), None if bias is None else bias.detach()
-
-
-@torch.no_grad()
-def _loss_with(
-    model: nn.Module,
-    module: nn.Module,
-    replaced: tuple[torch.Tensor, torch.Tensor | None],
-    evaluate: Callable[[nn.Module], float],
-) -> float:
-    """The loss of the model while a layer has other weights."""
-    own = _parameters(module)
-    saved = [None if one is None else one.clone() for one in own]
-    try:
-        for one, new in zip(own, replaced, strict=True):
-            if one is not None and new is not None:
-                one.copy_(new)
-        return evaluate(model)
-    finally:
-        for one, old in zip(own, saved, strict=True):
-            if one is not None and old is not None:
-                one.copy_(old)

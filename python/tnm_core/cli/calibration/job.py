@@ -14,7 +14,13 @@ from tnm_core.cli.calibration.wish import DENSE, Budget, Wish, patterns_of_layer
 from tnm_core.cli.console import LayerProgress
 from tnm_core.cli.errors import CommandError
 from tnm_core.torch import prune_model, remove_sparsity_
-from tnm_core.torch.allocate import Assignment, allocate, sensitivity_scan
+from tnm_core.torch.allocate import (
+    Assignment,
+    ScannedLayer,
+    allocate,
+    output_change,
+    sensitivity_scan,
+)
 from tnm_core.torch.calibrate import (
     LayerPattern,
     Permutation,
@@ -26,6 +32,17 @@ from tnm_core.torch.calibrate import (
     permute_,
 )
 from tnm_core.torch.calibrate.geometry import parse_layer_pattern
+
+# Batches that the model runs on for each layer and pattern, so that a scan takes minutes.
+SCANNED_BATCHES = 4
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """The patterns that meet a budget, and on how many batches their losses were measured."""
+
+    assignment: Assignment
+    batches: int
 
 
 @dataclass(frozen=True)
@@ -45,7 +62,7 @@ class Outcome:
     layers: tuple[PrunedLayer, ...]
     reasons: dict[str, str]
     permutation: Permutation | None
-    assignment: Assignment | None
+    allocation: Allocation | None
     uneven: frozenset[str]
     tuned: tuple[TunedBlock, ...] = ()
 
@@ -74,8 +91,12 @@ class Outcome:
                 f"{count} dimensions reordered: optimal masks keep {after:.4f} of their layers' "
                 f"scores, {before:.4f} before"
             )
-        if self.assignment is not None:
-            lines.append(f"kept parameters of the layers allocated: {self.assignment.cost:.4f}")
+        if self.allocation is not None:
+            lines.append(
+                f"kept parameters of the layers allocated: {self.allocation.assignment.cost:.4f}, "
+                "by how far each layer alone moves the outputs of the model "
+                f"({self.allocation.batches} batches)"
+            )
         lines += (
             f"{block.name or 'the model'} tuned: squared error of its outputs {block.error:.4f}, "
             f"{block.error_before:.4f} before"
@@ -103,7 +124,7 @@ class Outcome:
 
     def as_json(self) -> dict[str, Any]:
         """Figures by layer, for machines."""
-        permutation, assignment = self.permutation, self.assignment
+        permutation, allocation = self.permutation, self.allocation
         return {
             "recipe": self.recipe,
             "layers": [_layer_json(layer) for layer in self.pruned],
@@ -118,8 +139,11 @@ class Outcome:
                 "retained_before": permutation.before,
                 "retained_after": permutation.after,
             },
-            "allocation": None if assignment is None else {
-                "kept_parameters": assignment.cost, "predicted_loss": assignment.loss,
+            "allocation": None if allocation is None else {
+                "kept_parameters": allocation.assignment.cost,
+                "predicted_loss": allocation.assignment.loss,
+                "loss": "relative squared change of the model's outputs",
+                "scanned_batches": allocation.batches,
             },
         }  # fmt: skip
 
@@ -147,13 +171,13 @@ def prune(trained: Trained, wish: Wish, progress: LayerProgress) -> Outcome:
     model, batches = trained.model, trained.batches
     wish.exclude.missing = trained.missing
     options: dict[str, Any] = {"include": wish.include or None, "exclude": wish.exclude}
-    permutation = assignment = None
+    permutation = allocation = None
     pattern: Any = wish.pattern
     if wish.permute:
         permutation = _permute(trained, wish.pattern, progress)
     if isinstance(pattern, Budget):
-        assignment = _allocate(model, batches, pattern, options, progress)
-        pattern = assignment.sparse
+        allocation = _allocate(model, batches, pattern, options, progress)
+        pattern = allocation.assignment.sparse
     elif isinstance(pattern, Mapping):
         pattern = patterns_of_layers(model, pattern)
 
@@ -163,7 +187,7 @@ def prune(trained: Trained, wish: Wish, progress: LayerProgress) -> Outcome:
     progress.phase("reading the model")
     report = prune_model(model, batches, pattern, wish.recipe, progress=advance, **options)
     remove_sparsity_(model)
-    return _outcome(model, report, wish, permutation, assignment)
+    return _outcome(model, report, wish, permutation, allocation)
 
 
 def _permute(trained: Trained, pattern: Any, progress: LayerProgress) -> Permutation:
@@ -189,15 +213,30 @@ def _allocate(
     budget: Budget,
     options: Mapping[str, Any],
     progress: LayerProgress,
-) -> Assignment:
+) -> Allocation:
+    progress.phase("running the model")
+    some = _evenly_spread(batches, SCANNED_BATCHES)
+    loss = output_change(model, some)
     progress.phase("statistics")
     statistics = collect_statistics(model, batches, **options)
+
+    def advance(layer: ScannedLayer, done: int, total: int) -> None:
+        progress.layer(layer.name, done, total, doing="scanning")
+
     progress.phase("scanning layers")
-    scan = sensitivity_scan(model, statistics, [str(one) for one in budget.patterns])
+    patterns = [str(one) for one in budget.patterns]
+    scan = sensitivity_scan(model, statistics, patterns, evaluate=loss, progress=advance)
     assignment = allocate(scan, budget.share)
     if not assignment.sparse:
         raise CommandError(f"a budget of {budget.share:g} leaves every layer dense; lower it")
-    return assignment
+    return Allocation(assignment, len(some))
+
+
+def _evenly_spread(batches: Iterable[Any], most: int) -> list[Any]:
+    """First, last and some between: sentences are sorted by length."""
+    last = sum(1 for _ in batches) - 1
+    wanted = {round(last * index / (most - 1)) for index in range(most)}
+    return [batch for index, batch in enumerate(batches) if index in wanted]
 
 
 def _outcome(
@@ -205,17 +244,17 @@ def _outcome(
     report: PruneReport,
     wish: Wish,
     permutation: Permutation | None,
-    assignment: Assignment | None,
+    allocation: Allocation | None,
 ) -> Outcome:
     reasons = dict(wish.exclude.reasons)
-    if assignment is not None:
-        dense = (name for name, one in assignment.patterns.items() if one == DENSE)
+    if allocation is not None:
+        dense = (name for name, one in allocation.assignment.patterns.items() if one == DENSE)
         reasons |= dict.fromkeys(dense, "stays dense within the budget")
     uneven = frozenset(
         layer.name for layer in report.pruned if _is_uneven(model.get_submodule(layer.name), layer)
     )
     return Outcome(
-        wish.recipe, report.layers, reasons, permutation, assignment, uneven, report.blocks
+        wish.recipe, report.layers, reasons, permutation, allocation, uneven, report.blocks
     )
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import TypeVar
 
 from tnm_core.torch.calibrate.prune_report import PrunedLayer, TunedBlock
 
-__all__ = ["Progress", "announcer"]
+__all__ = ["Progress", "announcer", "announcer_of"]
+
+_One = TypeVar("_One")
 
 # Gets a layer that is pruned, or a block that is tuned, how many layers are done, and how many
 # there are.
@@ -16,6 +19,13 @@ Progress = Callable[[PrunedLayer | TunedBlock, int, int], None]
 
 def announcer(progress: bool | Progress) -> Progress:
     """Return what to call after each layer, and after each block that is tuned."""
+    return announcer_of(progress, _line)
+
+
+def announcer_of(
+    progress: bool | Callable[[_One, int, int], None], line: Callable[[_One], str]
+) -> Callable[[_One, int, int], None]:
+    """Return what to call after each layer; `line` says what to print of it."""
     if callable(progress):
         return progress
     if not isinstance(progress, bool):
@@ -23,17 +33,17 @@ def announcer(progress: bool | Progress) -> Progress:
             f"progress is a {type(progress).__name__}, expected a bool or a function of layer, "
             "number done and number of all"
         )
-    return _print if progress else _say_nothing
+
+    def announce(one: _One, done: int, total: int) -> None:
+        if progress:
+            print(f"[{done}/{total}] {line(one)}", file=sys.stderr, flush=True)
+
+    return announce
 
 
-def _print(one: PrunedLayer | TunedBlock, done: int, total: int) -> None:
+def _line(one: PrunedLayer | TunedBlock) -> str:
     if isinstance(one, TunedBlock):
         told = f"tuned, error {one.error_before:.4f} to {one.error:.4f},"
     else:
         told = f"{one.pattern}," + ("" if one.error is None else f" error {one.error:.4f},")
-    name = one.name or "(the model)"
-    print(f"[{done}/{total}] {name}: {told} {one.seconds:.1f} s", file=sys.stderr, flush=True)
-
-
-def _say_nothing(one: PrunedLayer | TunedBlock, done: int, total: int) -> None:
-    """Nobody wants to know."""
+    return f"{one.name or '(the model)'}: {told} {one.seconds:.1f} s"
