@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,12 @@ def test_moments_of_outputs_follow_from_those_of_inputs(with_bias: bool) -> None
     for name, value in expected.state_dict().items():
         torch.testing.assert_close(got.state_dict()[name], value, rtol=1e-9, atol=1e-9)
     assert got.xx is inputs.xx
+    for one in (got, inputs):
+        with pytest.raises(ValueError, match="share their sums"):
+            one.add(x)
+    copied = inputs.copy()
+    copied.add(x)
+    assert [int(copied.count), int(inputs.count)] == [2 * ROWS, ROWS]
     both = got.plus(expected)
     torch.testing.assert_close(both.yy, 2 * expected.yy)
     assert [int(both.count), int(got.count)] == [2 * ROWS, ROWS]
@@ -209,9 +216,9 @@ def test_least_squares_is_that_of_a_dense_solver(damping: float, solver: Any, ce
 def test_masks_that_keep_most_have_the_same_least_squares(share: float) -> None:
     problem = _problem()
     mask = torch.rand(1, OUTPUTS, COLUMNS, generator=torch.Generator().manual_seed(2)) < share
-    assert ("inverse" in problem.__dict__) is False
+    assert "inverse" not in vars(problem)
     weight = least_squares(problem, mask)
-    assert ("inverse" in problem.__dict__) is (share > 0.5)  # systems of the dropped columns
+    assert ("inverse" in vars(problem)) == (share > 0.5)  # systems of the dropped columns
     expected = least_squares(problem, mask, solver="cholesky")
     torch.testing.assert_close(weight, expected, rtol=1e-9, atol=1e-11)
     assert not bool(weight[~mask].any())
@@ -400,11 +407,37 @@ def test_absorb_mean() -> None:
     assert torch.equal(absorb_mean(weight, mask, 4), expected)
 
 
+@pytest.mark.parametrize("centre", [True, False])
+def test_inputs_that_do_not_vary_leave_no_error(centre: bool) -> None:
+    """Their variance would be what rounding leaves of it."""
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(10):
+        x = torch.randn(1, 1, 16, generator=generator).expand(1, 111, 16)
+        dense = torch.randn(1, OUTPUTS, 16, generator=generator, dtype=torch.float64)
+        moments = Moments(1, 16, 0)
+        moments.add(x)
+        told = (
+            pytest.warns(RankDeficientWarning, match="rank at most 0") if centre else nullcontext()
+        )
+        with told:
+            problem = quadratic_of(moments.with_outputs(dense), dense, centre=centre)
+        mask = torch.rand(1, OUTPUTS, 16, generator=generator) < 0.5
+        error = problem.relative_error(least_squares(problem, mask))
+        assert error == 0.0 if centre else error < 1.0
+
+
 class Absolute(nn.Linear):
     """A linear layer that returns something else than its weight says."""
 
     def forward(self, given: Any) -> Any:
         return super().forward(given).abs()
+
+
+class Standardised(nn.Conv2d):
+    """A convolution by something else than its weight."""
+
+    def _conv_forward(self, given: Any, weight: Any, bias: Any) -> Any:
+        return super()._conv_forward(given, weight - weight.mean(), bias)
 
 
 class Shared(nn.Module):
@@ -415,10 +448,14 @@ class Shared(nn.Module):
         self.query, self.key, self.value = nn.Linear(8, 4), nn.Linear(8, 12), nn.Linear(8, 4)
         self.other, self.out = Absolute(8, 4), nn.Conv2d(2, 4, 3, groups=2, padding=1)
         self.value.register_forward_hook(lambda module, given, output: output**2)
+        self.patched, self.standardised = nn.Linear(8, 4), Standardised(4, 4, 1)
+        forward = self.patched.forward
+        self.patched.forward = lambda given: forward(given).exp()
 
     def forward(self, x: Any) -> Any:
         parts = (self.query(x), self.key(x), self.value(x), self.other(x))
-        return self.out(torch.cat(parts, -1).reshape(-1, 2, 3, 4))
+        image = self.standardised(self.out(torch.cat(parts, -1).reshape(-1, 2, 3, 4)))
+        return image.mean() + self.patched(x)
 
 
 def test_statistics_are_those_of_what_layers_get_and_return() -> None:
@@ -427,13 +464,53 @@ def test_statistics_are_those_of_what_layers_get_and_return() -> None:
     statistics = collect_statistics(model, data).layers
     assert statistics["query"].xx is statistics["key"].xx
     assert statistics["query"].xx is not statistics["value"].xx
-    for name in ("query", "key", "value", "other"):
-        layer, moments = model.get_submodule(name), statistics[name]
-        expected = Moments(1, 8, moments.y.shape[1])
-        x = torch.cat(data)
-        expected.add(x[None], layer(x).detach()[None])
+    assert len(statistics) == 7
+    for name, moments in statistics.items():
+        layer, calls = model.get_submodule(name), []
+        with layer.register_forward_hook(lambda _, x, y, calls=calls: calls.append((x[0], y))):
+            model(torch.cat(data))
+        geometry = geometry_of(layer)
+        expected = Moments(geometry.groups, geometry.columns, geometry.outputs)
+        given, output = (one.detach() for one in calls[0])
+        expected.add(input_rows(layer, given, geometry), output_rows(layer, output, geometry))
         for key, value in expected.state_dict().items():
-            torch.testing.assert_close(moments.state_dict()[key], value, rtol=1e-5, atol=1e-5)
+            torch.testing.assert_close(moments.state_dict()[key], value, rtol=1e-5, atol=1e-4)
+
+
+class Attention(nn.Module):
+    """Layers that get the same input, unless there is something else for two of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(8, 8) for _ in range(3))
+
+    def forward(self, x: Any, context: Any = None, only_query: bool = False) -> Any:
+        query = self.query(x)
+        if only_query:
+            return query
+        context = x if context is None else context
+        return query + self.key(context) * self.value(context)
+
+
+def test_layers_that_shared_an_input_may_part_ways() -> None:
+    model = Attention()
+    data = [torch.randn(5, 8) for _ in range(4)]
+    batches = [{"x": data[0]}, {"x": data[1], "context": data[2]},
+               {"x": data[3], "only_query": True}]  # fmt: skip
+    statistics = collect_statistics(model, batches).layers
+    for name, got in (("query", (0, 1, 3)), ("key", (0, 2)), ("value", (0, 2))):
+        expected = Moments(1, 8, 8)
+        for x in (data[index] for index in got):
+            expected.add(x[None], model.get_submodule(name)(x).detach()[None])
+        for key, value in expected.state_dict().items():
+            torch.testing.assert_close(
+                statistics[name].state_dict()[key], value, rtol=1e-5, atol=1e-4
+            )
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    for recipe in ("least_squares", "sequential"):
+        with pytest.raises(ValueError, match=r"'query' and 'key' get the same input for one batch"):
+            prune_model(model, batches, "2:4", recipe)
+        assert all(torch.equal(before[name], one) for name, one in model.state_dict().items())
 
 
 def test_recipes_on_dense_inputs_see_what_layers_return() -> None:

@@ -127,6 +127,7 @@ class Tokens(nn.Module):
             "tokens": spoilt,
             "scores": spoilt.sum(2),
             "sentence": hidden.nan_to_num().sum(1),
+            "classes": hidden.nan_to_num().sum(1).repeat(1, 2)[:, :7],
             "heads": torch.einsum("btf,bsf->bts", hidden, hidden)[:, None],
         }
 
@@ -142,7 +143,8 @@ def test_padding_is_left_out() -> None:
     _moved(model)
     moved = [model(**batch) for batch in batches]
     expected = []
-    for name in ("tokens", "scores", "sentence", "heads"):
+    assert dense[0]["classes"].shape == batches[0]["input_ids"].shape  # by chance
+    for name in ("tokens", "scores", "sentence", "classes", "heads"):
         pair = [
             [
                 one[name][batch["attention_mask"].bool()]

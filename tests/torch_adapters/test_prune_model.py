@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -203,15 +204,42 @@ def test_order_groups_residuals_and_chain_are_found() -> None:
     assert chain.block_of("head") is None
 
 
-def test_blocks_alone_give_what_the_whole_model_gives(monkeypatch: Any) -> None:
+@pytest.mark.parametrize(
+    "recipe",
+    ["best", "least_squares", Recipe(reconstruction="adam", sequential=False)],
+    ids=["best", "least squares on dense inputs", "Adam on dense inputs"],
+)
+def test_blocks_alone_give_what_the_whole_model_gives(monkeypatch: Any, recipe: Any) -> None:
     by_block, whole = _network(), _network()
-    prune_model(by_block, _data(), "2:4")
+    prune_model(by_block, _data(), "2:4", recipe)
     monkeypatch.setattr(pruning, "find_chain", lambda *_: None)
-    prune_model(whole, _data(), "2:4")
+    prune_model(whole, _data(), "2:4", recipe)
     for name in ORDER:
         torch.testing.assert_close(
             by_block.get_submodule(name).weight, whole.get_submodule(name).weight
         )
+
+
+def test_blocks_are_tuned_on_what_the_pruned_model_gives() -> None:
+    """Even if the layers were pruned on what the dense model gives."""
+    recipe, data = Recipe(sequential=False), _data()
+    pruned, tuned = _network(), _network()
+    prune_model(pruned, data, "2:4", recipe)
+    report = prune_model(tuned, data, "2:4", replace(recipe, tune_epochs=2))
+    assert [block.name for block in report.blocks] == ["blocks.0", "blocks.1"]
+    tuned.blocks[1] = pruned.blocks[1]  # as it was when its turn came
+    outputs = []
+    for model in (tuned, _network()):
+        found: list[torch.Tensor] = []
+        with model.blocks[1].register_forward_hook(
+            lambda *given, kept=found: kept.append(given[2])
+        ):
+            for batch in data:
+                model(batch)
+        outputs.append(torch.cat(found).detach())
+    got, dense = outputs
+    error = (got - dense).square().sum() / (dense - dense.mean()).square().sum()
+    assert report.blocks[1].error_before == pytest.approx(float(error), rel=1e-4)
 
 
 class Detour(nn.Module):

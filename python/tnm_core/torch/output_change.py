@@ -46,7 +46,8 @@ def output_change(
     rows : function of batch, optional
         Returns a bool tensor of shape (batch, tokens), False where tokens are padding, or None. By
         default the batch's ``"attention_mask"``, if it is a mapping with one. Padding is left out
-        of outputs of shape (batch, tokens, ...).
+        of outputs of shape (batch, tokens, units), and of shape (batch, tokens) if that is so for
+        all batches.
 
     Returns
     -------
@@ -97,6 +98,7 @@ def output_change(
         known = [_Known.of(calibration, model, batch) for batch in calibration.batches]
     if not known:
         raise ValueError("batches holds no batch, expected at least one")
+    _leave_out_padding(known)
     scales = _scales(known)
 
     def change(of: nn.Module) -> float:
@@ -113,35 +115,50 @@ def output_change(
     return change
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Known:
-    """A batch, its tokens that are no padding, and the dense outputs for it, of these tokens."""
+    """A batch, its tokens that are no padding, and the dense outputs for it.
+
+    Attributes
+    ----------
+    by_token : frozenset
+        The outputs that padding is left out of.
+    """
 
     batch: Any
     rows: torch.Tensor | None
     dense: dict[_Path, torch.Tensor]
+    by_token: frozenset[_Path] = frozenset()
 
     @classmethod
     def of(cls, calibration: Calibration, model: nn.Module, batch: Any) -> _Known:
         """Run the dense model."""
-        rows = calibration.rows(batch)
         # Copies, as a model may return a tensor that it keeps, and changes.
-        dense = {path: one.clone() for path, one in _outputs(calibration, model, batch, rows)}
-        for path, tensor in dense.items():
-            if not bool(torch.isfinite(tensor).all()):
-                raise ValueError(
-                    f"the model returns NaN or infinite values{_spelled(path)}, expected finite "
-                    "ones; check the model and its inputs"
-                )
-        return cls(batch, rows, dense)
+        dense = {path: one.clone() for path, one in _outputs(calibration, model, batch)}
+        return cls(batch, calibration.rows(batch), dense)
+
+    def has_tokens(self, path: _Path) -> bool:
+        """Whether an output may be one for each token; of this batch alone it may be by chance."""
+        output = self.dense.get(path)
+        if output is None or self.rows is None or output.ndim not in (2, 3):
+            return False
+        return output.shape[:2] == self.rows.shape
+
+    def without_padding(self, path: _Path, tensor: torch.Tensor) -> torch.Tensor:
+        """An output, of the tokens that are no padding."""
+        if path not in self.by_token or self.rows is None or tensor.shape[:2] != self.rows.shape:
+            return tensor
+        return tensor[self.rows.to(tensor.device)]
 
     def squared_differences(
         self, calibration: Calibration, model: nn.Module
     ) -> Iterator[tuple[_Path, float]]:
         """Of each output of a model."""
-        found = dict(_outputs(calibration, model, self.batch, self.rows))
+        found = dict(_outputs(calibration, model, self.batch))
         for path, dense in self.dense.items():
             output = found.get(path)
+            if output is not None:
+                output = self.without_padding(path, output)
             if output is None or output.shape != dense.shape:
                 told = "nothing" if output is None else f"shape {tuple(output.shape)}"
                 raise ValueError(
@@ -154,9 +171,9 @@ class _Known:
 
 @torch.no_grad()
 def _outputs(
-    calibration: Calibration, model: nn.Module, batch: Any, rows: torch.Tensor | None
+    calibration: Calibration, model: nn.Module, batch: Any
 ) -> list[tuple[_Path, torch.Tensor]]:
-    """What a model returns for a batch, without padding."""
+    """What a model returns for a batch."""
     returned = calibration.forward(model, batch)
     found = list(_floating(returned))
     if not found:
@@ -168,7 +185,21 @@ def _outputs(
             "mapping or dataclass that holds one"
         )
     found = [(path, tensor) for path, tensor in found if tensor.ndim] or found
-    return [(path, _without_padding(tensor.detach(), rows)) for path, tensor in found]
+    return [(path, tensor.detach()) for path, tensor in found]
+
+
+def _leave_out_padding(known: list[_Known]) -> None:
+    paths = {path for one in known for path in one.dense}
+    by_token = frozenset(path for path in paths if all(one.has_tokens(path) for one in known))
+    for one in known:
+        one.by_token = by_token
+        for path, tensor in one.dense.items():
+            kept = one.dense[path] = one.without_padding(path, tensor)
+            if not bool(torch.isfinite(kept).all()):
+                raise ValueError(
+                    f"the model returns NaN or infinite values{_spelled(path)}, expected finite "
+                    "ones; check the model and its inputs"
+                )
 
 
 def _floating(returned: Any, path: _Path = ()) -> Iterator[tuple[_Path, torch.Tensor]]:
@@ -185,12 +216,6 @@ def _floating(returned: Any, path: _Path = ()) -> Iterator[tuple[_Path, torch.Te
         parts = ((field.name, getattr(returned, field.name)) for field in fields(returned))
     for key, part in parts:
         yield from _floating(part, (*path, key))
-
-
-def _without_padding(tensor: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
-    if rows is not None and tensor.ndim >= 2 and tensor.shape[:2] == rows.shape:
-        return tensor[rows.to(tensor.device)]
-    return tensor
 
 
 def _scales(known: list[_Known]) -> dict[_Path, float]:

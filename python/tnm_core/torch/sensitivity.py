@@ -109,7 +109,8 @@ def sensitivity_scan(
     TypeError
         If `progress` is neither a bool nor a function.
     ValueError
-        If there is no pattern or layer, or the recipe reconstructs by Adam.
+        If there is no pattern or layer, the recipe reconstructs by Adam, or the dense model's loss
+        is not finite.
     """
     chosen = recipe_of(recipe)
     if chosen.reconstruction == "adam":
@@ -124,6 +125,8 @@ def sensitivity_scan(
     names = tuple(statistics.layers)
     loss = np.zeros((len(names), 1 + len(wanted)))
     before = evaluate(model) if evaluate is not None else 0.0
+    if not np.isfinite(before):
+        raise ValueError(f"evaluate returns {before} for the dense model, expected a finite loss")
     for row, name in enumerate(names):
         start = time.perf_counter()
         loss[row, 1:] = _losses(model, name, statistics, wanted, chosen, evaluate)

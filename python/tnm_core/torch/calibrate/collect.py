@@ -13,7 +13,7 @@ from tnm_core.torch.calibrate.chain import Chain, Run
 from tnm_core.torch.calibrate.geometry import Geometry, input_rows, is_linear_map, output_rows
 from tnm_core.torch.calibrate.moments import Moments
 from tnm_core.torch.calibrate.order import Group
-from tnm_core.torch.calibrate.recording import Calibration, Call, record
+from tnm_core.torch.calibrate.recording import Calibration, Call, record, same_inputs
 
 __all__ = ["Collector", "Sample", "attended"]
 
@@ -85,9 +85,11 @@ class Collector:
         first = group.names[0]
         geometry = self.geometries[first]
         moments = Moments(geometry.groups, geometry.columns, 0, _device(layers[0]))
-        stop = first if group.calls == 1 else None
+        stop = group.names[-1] if group.calls == 1 else None
+        recorded = dict(zip(group.names, layers, strict=True))
         for run in self._runs(group):
-            calls = record(run.dense, {first: layers[0]}, stop=stop, outputs=False)
+            calls = record(run.dense, recorded, stop=stop, outputs=False)
+            _check_shared(group, calls)
             for call in calls.get(first, ()):
                 moments.add(input_rows(layers[0], attended(call.input, run.rows), geometry))
         each = [
@@ -141,6 +143,7 @@ class Collector:
         wanted = group.names if source is None else (*group.names, source)
         stop = group.names[-1] if group.calls == 1 else None
         dense = record(run.dense, {n: self.dense.get_submodule(n) for n in wanted}, stop=stop)
+        _check_shared(group, dense)
         pruned = dense
         if self.sequential:
             modules = {n: self.pruned.get_submodule(n) for n in wanted}
@@ -168,6 +171,17 @@ class Collector:
             output = output + residual
         module = self.dense.get_submodule(name)
         return output_rows(module, attended(output, rows), self.geometries[name])
+
+
+def _check_shared(group: Group, calls: Mapping[str, Sequence[Call]]) -> None:
+    first = group.names[0]
+    for name in group.names[1:]:
+        if not same_inputs(calls.get(name, ()), calls.get(first, ())):
+            raise ValueError(
+                f"layers {first!r} and {name!r} get the same input for one batch, but not for "
+                "another, expected batches that run the model in one way; or prune these layers "
+                "one after the other, by include="
+            )
 
 
 def _device(module: nn.Module) -> torch.device:

@@ -141,8 +141,12 @@ def geometry_of(module: nn.Module) -> Geometry | str:
 
 def is_linear_map(module: nn.Module) -> bool:
     """Whether a layer returns nothing but its weight times its input, plus its bias."""
-    plain = type(module).forward in (nn.Linear.forward, nn.Conv2d.forward)
-    return plain and not module._forward_hooks
+    if "forward" in vars(module) or module._forward_hooks:
+        return False
+    if isinstance(module, nn.Conv2d):
+        own = (type(module).forward, type(module)._conv_forward)
+        return own == (nn.Conv2d.forward, nn.Conv2d._conv_forward)
+    return type(module).forward is nn.Linear.forward
 
 
 def input_rows(module: nn.Module, given: torch.Tensor, geometry: Geometry) -> torch.Tensor:

@@ -42,6 +42,7 @@ class Moments:
 
     _xx: torch.Tensor
     _one_sided: bool
+    _shared: bool
 
     def __init__(
         self, groups: int, columns: int, outputs: int, device: torch.device | None = None
@@ -53,6 +54,7 @@ class Moments:
         self.x, self.y = zeros(groups, columns), zeros(groups, outputs)
         self.xx, self.yx = zeros(groups, columns, columns), zeros(groups, outputs, columns)
         self.yy = zeros(groups, outputs)
+        self._shared = False
 
     @property
     def xx(self) -> torch.Tensor:
@@ -76,7 +78,18 @@ class Moments:
 
     @torch.no_grad()
     def add(self, x: torch.Tensor, y: torch.Tensor | None = None) -> None:
-        """Add rows: x of shape (groups, rows, columns), y of shape (groups, rows, outputs)."""
+        """Add rows: x of shape (groups, rows, columns), y of shape (groups, rows, outputs).
+
+        Raises
+        ------
+        ValueError
+            If shapes are wrong, or others share these sums (see `with_outputs`).
+        """
+        if self._shared:
+            raise ValueError(
+                "these moments share their sums with those of other layers, expected some of their "
+                "own: use copy(), or collect_statistics(into=)"
+            )
         groups, rows = x.shape[:2]
         if x.shape[::2] != self.x.shape:
             raise ValueError(
@@ -110,6 +123,7 @@ class Moments:
                 sums[strip, strip.start :].addmm_(rows[:, strip].T, rows[:, strip.start :])
         self._one_sided = True
 
+    @torch.no_grad()
     def with_outputs(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Moments:
         """The same inputs, with the outputs W x + b in place of those that were added.
 
@@ -123,7 +137,7 @@ class Moments:
         Returns
         -------
         Moments
-            It shares `count`, `x` and `xx` with these.
+            They share `count`, `x` and `xx` with these; from now on neither can be added to.
         """
         weight = weight.to(torch.float64)
         shift = weight.new_zeros(weight.shape[:2]) if bias is None else bias.to(torch.float64)
@@ -131,13 +145,18 @@ class Moments:
         through = torch.einsum("goc,gc->go", weight, self.x)
         made = Moments(0, 0, 0)
         made.count, made.x, made.xx = self.count, self.x, self.xx
+        made._shared = self._shared = True
         made.y = through + self.count * shift
         made.yx = own + shift[:, :, None] * self.x[:, None, :]
         made.yy = (own * weight).sum(2) + (2 * through + self.count * shift) * shift
         return made
 
+    def copy(self) -> Moments:
+        """The same sums, on their own."""
+        return Moments.from_state_dict(self.state_dict())
+
     def plus(self, other: Moments) -> Moments:
-        """Sums over the rows of both."""
+        """Sums over the rows of both, on their own."""
         if other.yx.shape != self.yx.shape:
             raise ValueError(
                 f"the other moments have shape {tuple(other.yx.shape)}, expected "

@@ -100,8 +100,8 @@ def prune_model(
     TypeError
         If an argument has a wrong type, or the loader can be read once only.
     ValueError
-        If no layer is selected, the data never reach a selected layer, or they make NaN or
-        infinite values (the message names the layer). The model is unchanged then.
+        If no layer is selected, the data never reach a selected layer, or a selected layer meets
+        NaN or infinite values (the message names it). The model is unchanged then.
 
     Warns
     -----

@@ -13,6 +13,10 @@ from tnm_core.torch.calibrate.moments import Moments
 __all__ = ["Quadratic", "RankDeficientWarning", "problem_without_data", "quadratic_of"]
 
 
+# A variance that is a smaller share of the mean square may be nothing but rounding.
+_ROUNDING = 1e-13
+
+
 class RankDeficientWarning(UserWarning):
     """The calibration data do not determine a layer's weights; damping does the rest."""
 
@@ -68,9 +72,8 @@ class Quadratic:
             output_mean=self.output_mean[:, rows],
             output_variance=self.output_variance[:, rows],
         )
-        for name in ("spectrum", "inverse"):
-            if name in self.__dict__:
-                part.__dict__[name] = getattr(self, name)
+        if "spectrum" in self.__dict__:
+            part.__dict__["spectrum"] = self.spectrum
         return part
 
     @property
@@ -87,8 +90,11 @@ class Quadratic:
         damping = self.damping[:, None, None]
         linear = self.linear - damping * self.dense
         quadratic = ((weight @ self.hessian) - damping * weight) * weight
-        error = self.output_variance.sum() + (quadratic - 2 * weight * linear).sum()
-        return float(error.clamp_min(0) / self.output_variance.sum().clamp_min(1e-300))
+        variance = float(self.output_variance.sum())
+        if not variance:  # outputs that do not vary are left to the bias
+            return 0.0
+        error = variance + float((quadratic - 2 * weight * linear).sum())
+        return max(error, 0.0) / variance
 
 
 def quadratic_of(
@@ -140,21 +146,40 @@ def quadratic_of(
     variance = moments.yy / count
     if centre:
         linear = linear - y[:, :, None] * x[:, None, :]
-        variance = (variance - y.square()).clamp_min(0)
+        variance = variance - y.square()
     else:
         linear = linear - shift[:, :, None] * x[:, None, :]
         variance = (variance - 2 * shift * y + shift.square()).clamp_min(0)
         x, y = torch.zeros_like(x), torch.zeros_like(y)
     hessian = moments.xx / count - x[:, :, None] * x[:, None, :]
+    if centre:
+        hessian, linear = _without_constant_columns(hessian, linear, moments)
     own_output = dense @ hessian
     if alpha != 1.0:
         variance = _mixed_variance(variance, linear, own_output, dense, alpha)
         linear = alpha * linear + (1 - alpha) * own_output
         y = alpha * y + (1 - alpha) * (torch.einsum("goc,gc->go", dense, x) + shift)
+    if centre:
+        # Outputs are sums of products, which round as the largest of these do.
+        largest = torch.einsum("goc,gc->go", dense.abs(), (moments.x / count).abs()).square()
+        least = _ROUNDING * (moments.yy / count + largest)
+        variance = torch.where(variance > least, variance, 0.0)
     amount = _damping(hessian, damping, count - int(centre), name)
     hessian.diagonal(dim1=1, dim2=2).add_(amount[:, None])
     linear = linear + amount[:, None, None] * dense
     return Quadratic(hessian, linear, dense, x, y, variance, amount)
+
+
+def _without_constant_columns(
+    hessian: torch.Tensor, linear: torch.Tensor, moments: Moments
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Zeros in place of what rounding leaves of inputs that do not vary."""
+    squares = moments.xx.diagonal(dim1=1, dim2=2) / moments.count
+    constant = hessian.diagonal(dim1=1, dim2=2) <= _ROUNDING * squares
+    if not bool(constant.any()):
+        return hessian, linear
+    either = constant[:, :, None] | constant[:, None, :]
+    return hessian.masked_fill(either, 0.0), linear.masked_fill(constant[:, None, :], 0.0)
 
 
 def problem_without_data(dense: torch.Tensor) -> Quadratic:

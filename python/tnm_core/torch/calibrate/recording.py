@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["Calibration", "Call", "evaluating", "first_tensor", "record"]
+__all__ = ["Calibration", "Call", "evaluating", "first_tensor", "record", "same_inputs"]
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,12 @@ def record(
         for handle in handles:
             handle.remove()
     return calls
+
+
+def same_inputs(calls: Sequence[Call], others: Sequence[Call]) -> bool:
+    """Whether two modules got the same tensors in a run."""
+    pairs = zip(calls, others, strict=False)
+    return len(calls) == len(others) and all(one.input is other.input for one, other in pairs)
 
 
 @contextmanager

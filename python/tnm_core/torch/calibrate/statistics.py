@@ -27,7 +27,13 @@ from tnm_core.torch.calibrate.geometry import (
 )
 from tnm_core.torch.calibrate.moments import Moments
 from tnm_core.torch.calibrate.order import Group, execution_groups
-from tnm_core.torch.calibrate.recording import Calibration, evaluating, record
+from tnm_core.torch.calibrate.recording import (
+    Calibration,
+    Call,
+    evaluating,
+    record,
+    same_inputs,
+)
 from tnm_core.torch.sparsify import select_layers
 
 __all__ = ["Statistics", "collect_statistics"]
@@ -96,7 +102,8 @@ def collect_statistics(
     model, calibration_loader, include, exclude, forward, rows
         As in `prune_model`. The model is not changed.
     into : Statistics, optional
-        Statistics of the same layers, to which the data are added, in place.
+        Statistics of the same layers. Their moments are replaced by sums over the old data and the
+        new, which layers do not share any more.
 
     Returns
     -------
@@ -130,7 +137,8 @@ def collect_statistics(
         moments = _collect(model, calibration, groups, layers)
     if into is None:
         return Statistics(moments)
-    into.layers.update({name: into.layers[name].plus(one) for name, one in moments.items()})
+    for name in list(moments):
+        into.layers[name] = into.layers[name].plus(moments.pop(name))
     return into
 
 
@@ -141,31 +149,30 @@ def _collect(
     layers: Mapping[str, nn.Module],
 ) -> dict[str, Moments]:
     """Moments by layer; the outputs of linear maps need not be looked at, only their inputs."""
-    shared = {name: part[0] for group in groups for part in _parts(group, layers) for name in part}
-    recorded = {name: layers[name] for name in shared.values()}
+    sums_of = {name: part[0] for group in groups for part in _parts(group, layers) for name in part}
     geometries = {name: _geometry(module) for name, module in layers.items()}
-    looked_at = {name for name, module in recorded.items() if not is_linear_map(module)}
+    looked_at = {name for name in sums_of if not is_linear_map(layers[name])}
     sums: dict[str, Moments] = {}
     for batch in calibration.batches:
-        calls = record(
-            partial(calibration.forward, model, batch), recorded, outputs=bool(looked_at)
-        )
+        calls = record(partial(calibration.forward, model, batch), layers, outputs=bool(looked_at))
+        _part_ways(sums_of, sums, calls)
         mask = calibration.rows(batch)
-        for name, call in ((name, call) for name, made in calls.items() for call in made):
-            module, geometry = recorded[name], geometries[name]
-            x = input_rows(module, attended(call.input, mask), geometry)
-            y = None
-            if name in looked_at:
-                y = output_rows(module, attended(call.output, mask), geometry)
-            if name not in sums:
-                outputs = 0 if y is None else geometry.outputs
-                sums[name] = Moments(geometry.groups, geometry.columns, outputs, x.device)
-            sums[name].add(x, y)
+        for name in dict.fromkeys(sums_of.values()):
+            module, geometry = layers[name], geometries[name]
+            for call in calls.get(name, ()):
+                x = input_rows(module, attended(call.input, mask), geometry)
+                y = None
+                if name in looked_at:
+                    y = output_rows(module, attended(call.output, mask), geometry)
+                if name not in sums:
+                    outputs = 0 if y is None else geometry.outputs
+                    sums[name] = Moments(geometry.groups, geometry.columns, outputs, x.device)
+                sums[name].add(x, y)
     return {
         name: sums[first]
         if first in looked_at
         else sums[first].with_outputs(*geometries[name].parameters(layers[name]))
-        for name, first in shared.items()
+        for name, first in sums_of.items()
     }
 
 
@@ -175,6 +182,17 @@ def _parts(group: Group, layers: Mapping[str, nn.Module]) -> Iterator[list[str]]
     if plain:
         yield plain
     yield from ([name] for name in group.names if name not in plain)
+
+
+def _part_ways(
+    sums_of: dict[str, str], sums: dict[str, Moments], calls: Mapping[str, Sequence[Call]]
+) -> None:
+    """Give sums of their own to layers that shared an input in the batches before, not in this."""
+    for name, first in sums_of.items():
+        if name != first and not same_inputs(calls.get(name, ()), calls.get(first, ())):
+            sums_of[name] = name
+            if first in sums:
+                sums[name] = sums[first].copy()
 
 
 def _geometry(module: nn.Module) -> Geometry:
