@@ -135,5 +135,10 @@ def test_statistics_are_saved_and_added_to(tmp_path: Path) -> None:
     torch.save({"other": 1}, tmp_path / "other.pt")
     with pytest.raises(ValueError, match="holds no calibration statistics"):
         Statistics.load(tmp_path / "other.pt")
+    other = nn.Sequential(nn.Conv2d(4, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(72, 5))
+    before = {name: moments.xx.clone() for name, moments in halves.layers.items()}
+    with pytest.raises(ValueError, match=r"layer '3': .* \(1, 6, 72\), expected \(1, 5, 72\)"):
+        collect_statistics(other, data, into=halves)
+    assert all(torch.equal(before[name], one.xx) for name, one in halves.layers.items())
     with pytest.raises(ValueError, match="statistics of other layers"):
         collect_statistics(model, data, exclude="0", into=halves)

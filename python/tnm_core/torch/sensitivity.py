@@ -155,15 +155,14 @@ def _losses(
     module = model.get_submodule(name)
     geometry = geometry_of(module)
     assert isinstance(geometry, Geometry)
-    weight, bias = _parameters(module)
-    given = None if bias is None else bias.reshape(geometry.groups, -1)
+    dense, given = geometry.parameters(module)
     problem = quadratic_of(
-        statistics.layers[name], geometry.matrices(weight), name=name, damping=recipe.damping,
-        bias=given, centre=given is not None and recipe.bias,
+        statistics.layers[name], dense, name=name, damping=recipe.damping, bias=given,
+        centre=given is not None and recipe.bias,
     )  # fmt: skip
     losses = []
     for pattern in patterns:
-        if not isinstance(layout_of(module, weight, pattern.m), Layout):
+        if not isinstance(layout_of(module, _parameters(module)[0], pattern.m), Layout):
             losses.append(np.inf)
             continue
         pruned = prune_matrices(problem, geometry, pattern, recipe, bias=given)

@@ -179,8 +179,8 @@ def _check_shared(group: Group, calls: Mapping[str, Sequence[Call]]) -> None:
         if not same_inputs(calls.get(name, ()), calls.get(first, ())):
             raise ValueError(
                 f"layers {first!r} and {name!r} get the same input for one batch, but not for "
-                "another, expected batches that run the model in one way; or prune these layers "
-                "one after the other, by include="
+                "another, expected batches that run the model in one way; leave out the others, or "
+                "prune these layers one after the other by include="
             )
 
 

@@ -156,7 +156,7 @@ class Moments:
         return Moments.from_state_dict(self.state_dict())
 
     def plus(self, other: Moments) -> Moments:
-        """Sums over the rows of both, on their own."""
+        """Sums over the rows of both, on their own, where these lie."""
         if other.yx.shape != self.yx.shape:
             raise ValueError(
                 f"the other moments have shape {tuple(other.yx.shape)}, expected "
@@ -164,7 +164,8 @@ class Moments:
             )
         made = Moments(0, 0, 0)
         for name in _FIELDS:
-            setattr(made, name, getattr(self, name) + getattr(other, name))
+            own = getattr(self, name)
+            setattr(made, name, own + getattr(other, name).to(own.device))
         return made
 
     def is_finite(self) -> bool:

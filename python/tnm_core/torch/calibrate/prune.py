@@ -101,7 +101,8 @@ def prune_model(
         If an argument has a wrong type, or the loader can be read once only.
     ValueError
         If no layer is selected, the data never reach a selected layer, or a selected layer meets
-        NaN or infinite values (the message names it). The model is unchanged then.
+        NaN or infinite values (the message names it), or layers share an input for some batches
+        only. The model is unchanged then.
 
     Warns
     -----

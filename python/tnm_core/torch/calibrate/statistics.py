@@ -132,14 +132,28 @@ def collect_statistics(
     model = unwrap(model)
     with evaluating(model):
         groups, _ = execution_groups(model, calibration, layers)
-        if into is not None and set(into.layers) != set(layers):
-            raise ValueError("into holds statistics of other layers, expected those selected")
+        if into is not None:
+            _check_same_layers(into, layers)
         moments = _collect(model, calibration, groups, layers)
     if into is None:
         return Statistics(moments)
     for name in list(moments):
         into.layers[name] = into.layers[name].plus(moments.pop(name))
     return into
+
+
+def _check_same_layers(into: Statistics, layers: Mapping[str, nn.Module]) -> None:
+    if set(into.layers) != set(layers):
+        raise ValueError("into holds statistics of other layers, expected those selected")
+    for name, module in layers.items():
+        geometry = _geometry(module)
+        expected = (geometry.groups, geometry.outputs, geometry.columns)
+        found = tuple(into.layers[name].yx.shape)
+        if found != expected:
+            raise ValueError(
+                f"into holds statistics of another layer {name!r}: (groups, outputs, columns) are "
+                f"{found}, expected {expected}; collect new ones for this model"
+            )
 
 
 def _collect(
