@@ -77,7 +77,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _obstacle(settings: Any) -> str | None:
     """Say why this GPU cannot multiply sparsely, if it cannot."""
-    from tnm_core.torch.backends import BACKENDS, Task
+    from tnm_core.torch.linear.backends import BACKENDS, Task
 
     task = Task(16, 16, 2, 4, settings.device, settings.dtypes[0])
     return BACKENDS[settings.backend].obstacle(task)

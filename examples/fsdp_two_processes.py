@@ -12,13 +12,13 @@ import argparse
 import sys
 import tempfile
 
+import digits
 import torch
 import torch.distributed as dist
 from torch import nn
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.fsdp import fully_shard
 
-import digits
 from tnm_core.torch import DynamicMask, remove_sparsity_, sparsify_
 
 PROCESSES = 2

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 
+import digits
 import torch
 
-import digits
 from tnm_core.torch import StaticMask, remove_sparsity_, sparsify_
 
 

@@ -13,10 +13,10 @@ import argparse
 import shutil
 from pathlib import Path
 
+import bert_encoder
 import torch
 from safetensors.torch import load_file, save_file
 
-import bert_encoder
 from tnm_core.torch import prune_model, remove_sparsity_
 
 

@@ -14,12 +14,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import digits
 import torch
+from image_folders import ImageFolders
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-import digits
-from image_folders import ImageFolders
 from tnm_core.torch import SRSTE, DynamicMask, sparsify_
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import argparse
 
+import digits
 import torch
 from torch import nn
 
-import digits
 from tnm_core.torch import SRSTE, DynamicMask, sparsify_
 
 

@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
+import importlib.util
 import signal
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+# What the extra "test" brings; without it the other tests run, and pytest says what is left out.
+_NEEDS = {
+    "torch": ["torch", "bench", "examples", "cli/calibration"],
+    "scipy": ["torch/calibrate", "bench", "cli/calibration"],
+    "transformers": ["cli/calibration/test_hugging_face.py"],
+}
+_MISSING = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
+collect_ignore = sorted({path for name in _MISSING for path in _NEEDS[name]})
+
+
+def pytest_report_header() -> list[str]:
+    """Tell what is left out."""
+    if not _MISSING:
+        return []
+    return [f"not installed: {', '.join(_MISSING)}; left out: {', '.join(collect_ignore)}"]
 
 
 def pytest_configure() -> None:
@@ -15,3 +36,16 @@ def pytest_configure() -> None:
         if number is not None and signal.getsignal(number) == signal.SIG_IGN:
             default = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
             signal.signal(number, default)
+
+
+@pytest.fixture(autouse=True)
+def _one_torch_thread_and_one_seed() -> Iterator[None]:
+    torch = sys.modules.get("torch")
+    if torch is None:
+        yield
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import tnm_core as tnm
 from tests.support import references
 from tests.support.arrays import LAYOUTS, make_array, with_layout
 from tests.support.strategies import Case, cases
-
-import tnm_core as tnm
 
 
 def _assert_report(mask: np.ndarray, n: int, m: int, exact: bool) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import tnm_core as tnm
 from tests.support import references
 from tests.support.arrays import DTYPES, LAYOUTS, dtype_of, make_array, with_layout
 from tests.support.strategies import Case, cases
-
-import tnm_core as tnm
 
 
 def _bits(array: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from tnm_core.torch.backends import BackendName
+from tnm_core.torch.linear.backends import BackendName
 
 Record = dict[str, Any]
 Say = Callable[[str], None]

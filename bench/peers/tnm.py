@@ -7,7 +7,7 @@ from collections.abc import Callable
 import tnm_core
 from bench.peers.base import Peer
 from bench.tiles import Masks, TileSample
-from tnm_core._arguments import Method
+from tnm_core.arguments import Method
 
 
 def _peer(name: str, method: Method, complete: bool) -> Peer:

@@ -11,7 +11,8 @@ import tnm_core as tnm
 from bench.context import Context, Record
 from bench.sections.base import Section
 from bench.tables import markdown, number
-from tnm_core import _core, diversity
+from tnm_core import _core
+from tnm_core import counting as diversity
 
 # CPU seconds on one core with AVX-512.
 TARGETS = {

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from examples.bert_encoder import BertEncoder, embed, load, sentence_batches
 
 from bench.minilm_weights import weights_path
 from bench.study.measures import mean_cosine, same_neighbour, similarity_correlation
 from bench.study.subject import Batches
+from examples.bert_encoder import BertEncoder, embed, load, sentence_batches
 
 POOLS, POOL = 3, 384
 

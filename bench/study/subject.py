@@ -14,8 +14,8 @@ from torch import nn
 from bench.study.arms import Arm
 from bench.study.runs import Result
 from tnm_core.torch import prune_model
-from tnm_core.torch.allocate import Sensitivity, allocate, sensitivity_scan
 from tnm_core.torch.calibrate import RECIPES, collect_statistics, find_free_dimensions, permute_
+from tnm_core.torch.calibrate.allocate.allocation import Sensitivity, allocate, sensitivity_scan
 
 Batches = list[dict[str, torch.Tensor]]
 

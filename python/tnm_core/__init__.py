@@ -7,15 +7,20 @@ N:M sparse.
 
 from __future__ import annotations
 
-from tnm_core._build import __version__, build_info
+from tnm_core.build_info import __version__, build_info
 from tnm_core.certificate import Certificate
 from tnm_core.check import MaskReport, Violation, check_mask, is_transposable
 from tnm_core.compression import Compressed, compress, decompress
-from tnm_core.diversity import mask_diversity
-from tnm_core.enumeration import decode_masks, encode_masks, enumerate_masks
+from tnm_core.counting import mask_diversity
+from tnm_core.listing import (
+    decode_masks,
+    encode_masks,
+    enumerate_masks,
+    rank_mask,
+    sample_masks,
+    unrank_mask,
+)
 from tnm_core.masks import nm_mask, transposable_mask
-from tnm_core.ranking import rank_mask, unrank_mask
-from tnm_core.sampling import sample_masks
 
 __all__ = [
     "Certificate",

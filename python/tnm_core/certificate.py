@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnm_core import _arguments
-from tnm_core._arguments import Score
+from tnm_core import arguments as arguments
+from tnm_core.arguments import Score
 
 __all__ = ["Certificate"]
 
@@ -117,7 +117,7 @@ class Certificate:
         >>> mask, proof = tnm.transposable_mask(weights, 1, 4, return_certificate=True)
         >>> proof.verify(weights, mask)
         """
-        source = _arguments.score_array(array)
+        source = arguments.score_array(array)
         kept = np.asarray(mask)
         if kept.shape != source.data.shape or kept.dtype != np.bool_:
             raise ValueError(
@@ -284,7 +284,7 @@ def _subtract(
     return difference, (a - (difference - minus_b)) - (b + minus_b)
 
 
-def _as_float64(source: _arguments.ScoreArray, band: tuple[Any, ...]) -> NDArray[np.float64]:
+def _as_float64(source: arguments.ScoreArray, band: tuple[Any, ...]) -> NDArray[np.float64]:
     values = source.data[band]
     if source.dtype == "bfloat16":
         values = (values.astype(np.uint32) << np.uint32(16)).view(np.float32)

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnm_core import _arguments, _core
+from tnm_core import _core
+from tnm_core import arguments as arguments
 
 __all__ = ["MaskReport", "Violation", "check_mask", "is_transposable"]
 
@@ -140,9 +141,9 @@ def check_mask(
     >>> print(tnm.check_mask(mask, 2, 4).violation)
     the group of 4 that starts at [0, 0] and runs along its column keeps 4, expected exactly 2
     """
-    n, m = _arguments.pattern(n, m)
-    flags = _arguments.mask_flags(mask)
-    axis = _arguments.axis_index(axis, flags.ndim)
+    n, m = arguments.pattern(n, m)
+    flags = arguments.mask_flags(mask)
+    axis = arguments.axis_index(axis, flags.ndim)
     if transposable and axis != flags.ndim - 1:
         raise ValueError(
             f"axis={axis} came with transposable=True, expected it with transposable=False: "
@@ -152,7 +153,7 @@ def check_mask(
     *batch, rows, columns = moved.shape
     row_counts = np.empty((*batch, rows, -(-columns // m)), dtype=np.uint8)
     column_counts = np.empty((*batch, -(-rows // m), columns), dtype=np.uint8)
-    threads = _arguments.threads(None, flags.size)
+    threads = arguments.threads(None, flags.size)
     _core.count_kept(moved, m, row_counts, column_counts, threads)
 
     found = _first_violation(

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnm_core import _arguments, _core
+from tnm_core import _core
+from tnm_core import arguments as arguments
 
 __all__ = ["Compressed", "compress", "decompress"]
 
@@ -83,9 +84,9 @@ def compress(array: ArrayLike, mask: ArrayLike, n: int, m: int, *, axis: int = -
     >>> bool((tnm.decompress(packed) == weights).all())
     True
     """
-    n, m = _arguments.pattern(n, m)
+    n, m = arguments.pattern(n, m)
     data = np.asarray(array)
-    flags = _arguments.mask_flags(mask)
+    flags = arguments.mask_flags(mask)
     _require_packable(data)
     axis = _packing_axis(axis)
     if flags.shape != data.shape:
@@ -94,7 +95,7 @@ def compress(array: ArrayLike, mask: ArrayLike, n: int, m: int, *, axis: int = -
     groups = -(-lines.shape[-1] // m)
     values = np.empty((*lines.shape[:-1], groups * n), dtype=data.dtype)
     indices = np.empty(values.shape, dtype=np.uint8)
-    threads = _arguments.threads(None, data.size)
+    threads = arguments.threads(None, data.size)
     overfull = _core.compress(lines, kept, n, m, values, indices, threads)
     if overfull is not None:
         raise ValueError(_spell_overfull(overfull, kept, groups, (n, m), axis))
@@ -130,7 +131,7 @@ def decompress(compressed: Compressed) -> NDArray[Any]:
     """
     if not isinstance(compressed, Compressed):
         raise TypeError(f"got a {type(compressed).__name__}, expected what compress() returned")
-    n, m = _arguments.pattern(compressed.n, compressed.m)
+    n, m = arguments.pattern(compressed.n, compressed.m)
     axis = _packing_axis(compressed.axis)
     values = np.ascontiguousarray(compressed.values)
     indices = np.ascontiguousarray(compressed.indices)
@@ -145,7 +146,7 @@ def decompress(compressed: Compressed) -> NDArray[Any]:
             f"values have shape {values.shape} and indices {indices.shape}, expected {expected} "
             f"for {n}:{m} along axis {axis} of shape {compressed.shape}"
         )
-    threads = _arguments.threads(None, result.size)
+    threads = arguments.threads(None, result.size)
     if not _core.decompress(values, indices, n, m, lines, threads):
         raise ValueError(f"indices hold {int(indices.max())}, expected positions below m = {m}")
     return result

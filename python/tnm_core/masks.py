@@ -7,8 +7,9 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnm_core import _arguments, _core
-from tnm_core._arguments import Method, Score
+from tnm_core import _core
+from tnm_core import arguments as arguments
+from tnm_core.arguments import Method, Score
 from tnm_core.certificate import Certificate
 
 __all__ = ["nm_mask", "transposable_mask"]
@@ -127,11 +128,11 @@ def transposable_mask(
            [1, 0, 0, 1],
            [0, 1, 1, 0]])
     """
-    n, m = _arguments.pattern(n, m)
-    method = _arguments.method_name(method)
-    score = _arguments.score_name(score)
-    source = _arguments.score_array(array)
-    count = _arguments.threads(threads, source.data.size)
+    n, m = arguments.pattern(n, m)
+    method = arguments.method_name(method)
+    score = arguments.score_name(score)
+    source = arguments.score_array(array)
+    count = arguments.threads(threads, source.data.size)
     if method == "optimal" and not complete:
         raise ValueError(
             "complete=False came with method='optimal', expected it with an approximate method: "
@@ -142,9 +143,9 @@ def transposable_mask(
             f"return_certificate=True came with method={method!r}, expected method='optimal': "
             "an approximate mask has no proof of optimality"
         )
-    mask = _arguments.output_mask(out, source.data)
+    mask = arguments.output_mask(out, source.data)
     if out is not None:
-        _arguments.require_finite(source, score, count)
+        arguments.require_finite(source, score, count)
     if return_certificate:
         certificate = Certificate._empty(source.data.shape, n, m, score)
         finite = _core.certified_transposable_mask(
@@ -166,7 +167,7 @@ def transposable_mask(
             source.data, source.dtype, mask, n, m, method, score, complete, count
         )
     if not finite:
-        _arguments.require_finite(source, score, count)
+        arguments.require_finite(source, score, count)
     return (mask, certificate) if return_certificate else mask
 
 
@@ -215,14 +216,14 @@ def nm_mask(
     >>> tnm.nm_mask(np.array([[3, -4, 1, 2, 5, 5, 5, 5]]), 2, 4).astype(int)
     array([[1, 1, 0, 0, 1, 1, 0, 0]])
     """
-    n, m = _arguments.pattern(n, m)
-    score = _arguments.score_name(score)
-    source = _arguments.score_array(array, least_ndim=1)
-    axis = _arguments.axis_index(axis, source.data.ndim)
-    count = _arguments.threads(threads, source.data.size)
-    mask = _arguments.output_mask(out, source.data)
+    n, m = arguments.pattern(n, m)
+    score = arguments.score_name(score)
+    source = arguments.score_array(array, least_ndim=1)
+    axis = arguments.axis_index(axis, source.data.ndim)
+    count = arguments.threads(threads, source.data.size)
+    mask = arguments.output_mask(out, source.data)
     if out is not None:
-        _arguments.require_finite(source, score, count)
+        arguments.require_finite(source, score, count)
     finite = _core.nm_mask(
         np.atleast_2d(np.moveaxis(source.data, axis, -1)),
         source.dtype,
@@ -233,5 +234,5 @@ def nm_mask(
         count,
     )
     if not finite:
-        _arguments.require_finite(source, score, count)
+        arguments.require_finite(source, score, count)
     return mask

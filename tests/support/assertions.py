@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+
+import tnm_core as tnm
 from tests.support import references
 from tests.support.certificates import assert_certificate
 from tests.support.oracles import are_flow_integers, best_mask
 from tests.support.tiles import Tile, kept_score, normalised, scores_of, tiles
-
-import tnm_core as tnm
 
 Oracle = Callable[[np.ndarray, int, bool], np.ndarray]
 

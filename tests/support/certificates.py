@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+
 from tests.support.tiles import exponent_of, kept_score, scores_of, tile_grid, tiles
 
 LARGEST_GAP = 1e-9

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
-from tnm_core.torch.backends import cusparselt
+from tnm_core.torch.linear.backends import cusparselt
 
 DTYPES = (torch.float16, torch.bfloat16)
 

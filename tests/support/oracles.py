@@ -14,6 +14,7 @@ import numpy as np
 from ortools.graph.python import min_cost_flow
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment, linprog
+
 from tests.support.tiles import normalised
 
 # Integers beyond this could overflow inside the flow solvers, which scale costs by node counts.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
 from tests.support.arrays import DISTRIBUTIONS, DTYPES, LAYOUTS, make_array
 
 # Same examples on every run, and no deadline: a busy machine must not fail a test.

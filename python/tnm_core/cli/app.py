@@ -7,13 +7,7 @@ from typing import Annotated
 import typer
 
 import tnm_core as tnm
-from tnm_core.cli.bench import bench_app
-from tnm_core.cli.calibrate import calibrate
-from tnm_core.cli.check import check
-from tnm_core.cli.diversity import diversity
-from tnm_core.cli.inspect import inspect
-from tnm_core.cli.plot import plot_app
-from tnm_core.cli.prune import prune
+from tnm_core.cli.commands import bench_app, calibrate, check, diversity, inspect, plot_app, prune
 
 app = typer.Typer(
     name="tnm",

@@ -10,8 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tnm_core.cli.errors import printable
-from tnm_core.cli.pruning import Settings
-from tnm_core.cli.report import RETAINED_KINDS, LayerReport
+from tnm_core.cli.pruning import RETAINED_KINDS, LayerReport, Settings
 
 _TITLES = {
     "optimal": "optimal",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from tnm_core.checkpoint.sharded import INDEX_SUFFIX
+from tnm_core.checkpoint import INDEX_SUFFIX
 from tnm_core.cli.errors import CommandError
 
 

@@ -15,20 +15,30 @@ except ModuleNotFoundError as error:
     ) from error
 
 from tnm_core.torch.calibrate import prune_model
-from tnm_core.torch.convert import ConversionReport, ConvertedLayer, to_sparse_linear_
-from tnm_core.torch.dynamic_mask import DynamicMask
-from tnm_core.torch.layer_benchmark import LayerBenchmark, PartTiming, benchmark_layer
-from tnm_core.torch.model_masks import apply_masks_, load_masks, masks, remove_sparsity_
-from tnm_core.torch.repacking import repack_, repack_after_step
-from tnm_core.torch.report import LayerReport, SparsifyReport
-from tnm_core.torch.schedule import cubic_schedule
-from tnm_core.torch.sparse_linear import TransposableLinear
-from tnm_core.torch.sparsify import sparsify_
-from tnm_core.torch.speed_table import Speed, SpeedTable
-from tnm_core.torch.sr_ste import SRSTE
-from tnm_core.torch.static_mask import StaticMask
-from tnm_core.torch.statistics import MaskStatistics
-from tnm_core.torch.tensor_masks import transposable_mask
+from tnm_core.torch.layers import (
+    LayerReport,
+    SparsifyReport,
+    apply_masks_,
+    load_masks,
+    masks,
+    remove_sparsity_,
+    sparsify_,
+)
+from tnm_core.torch.linear import (
+    ConversionReport,
+    ConvertedLayer,
+    LayerBenchmark,
+    PartTiming,
+    Speed,
+    SpeedTable,
+    TransposableLinear,
+    benchmark_layer,
+    repack_,
+    repack_after_step,
+    to_sparse_linear_,
+)
+from tnm_core.torch.tensors import transposable_mask
+from tnm_core.torch.training import SRSTE, DynamicMask, MaskStatistics, StaticMask, cubic_schedule
 
 __all__ = [
     "SRSTE",

@@ -10,17 +10,10 @@ from torch import nn
 
 import tnm_core as tnm
 from tnm_core.checkpoint import PruneRecord
-from tnm_core.cli.calibration.wish import DENSE, Budget, Wish, patterns_of_layers
+from tnm_core.cli.calibration.plan import DENSE, Budget, Wish, patterns_of_layers
 from tnm_core.cli.console import LayerProgress
 from tnm_core.cli.errors import CommandError
 from tnm_core.torch import prune_model, remove_sparsity_
-from tnm_core.torch.allocate import (
-    Assignment,
-    ScannedLayer,
-    allocate,
-    output_change,
-    sensitivity_scan,
-)
 from tnm_core.torch.calibrate import (
     LayerPattern,
     Permutation,
@@ -31,7 +24,14 @@ from tnm_core.torch.calibrate import (
     find_free_dimensions,
     permute_,
 )
-from tnm_core.torch.calibrate.geometry import parse_layer_pattern
+from tnm_core.torch.calibrate.allocate import (
+    Assignment,
+    ScannedLayer,
+    allocate,
+    output_change,
+    sensitivity_scan,
+)
+from tnm_core.torch.calibrate.data import parse_layer_pattern
 
 # Batches that the model runs on for each layer and pattern, so that a scan takes minutes.
 SCANNED_BATCHES = 4

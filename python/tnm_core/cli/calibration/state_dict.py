@@ -8,9 +8,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import nn
 
-from tnm_core.checkpoint import PruneRecord
-from tnm_core.checkpoint.records import record_metadata
-from tnm_core.checkpoint.safetensors_file import HeaderEntry, write_header
+from tnm_core.checkpoint import HeaderEntry, PruneRecord, record_metadata, write_header
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.references import call_reference
 

@@ -1,0 +1,212 @@
+"""Checking arguments, once, where they come in."""
+
+from __future__ import annotations
+
+import operator
+import os
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tnm_core import _core
+
+Score = Literal["abs", "square", "identity"]
+Method = Literal["optimal", "two_approximation", "greedy"]
+
+LARGEST_M = 128
+# Nobody has more to gain from more, and the system may refuse them.
+MOST_THREADS = 1024
+_ENTRIES_WORTH_A_THREAD = 65536
+
+_NATIVE_NAMES = (
+    "bool",
+    *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+    *(f"float{bits}" for bits in (16, 32, 64)),
+)
+_NATIVE_DTYPES: dict[np.dtype[Any], str] = {np.dtype(name): name for name in _NATIVE_NAMES}
+_DTYPE_NAMES = "bool, integers of 8 to 64 bits, float16, bfloat16, float32, float64"
+_FLOATING = frozenset({"float16", "bfloat16", "float32", "float64"})
+
+
+class ScoreArray(NamedTuple):
+    """An array as the compiled core reads it: bfloat16 is shown as uint16."""
+
+    data: NDArray[Any]
+    dtype: str
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether elements can be NaN or infinite."""
+        return self.dtype in _FLOATING
+
+
+def score_array(array: ArrayLike, *, least_ndim: int = 2) -> ScoreArray:
+    """View anything that NumPy can view; only a foreign byte order costs a copy."""
+    data = np.asarray(array)
+    name = _NATIVE_DTYPES.get(data.dtype)
+    if name is None:
+        data, name = _convert_dtype(data)
+    if data.ndim < least_ndim:
+        raise ValueError(
+            f"array has {data.ndim} axes (shape {data.shape}), expected at least {least_ndim}: "
+            "the last two are the matrix; reshape it first"
+        )
+    return ScoreArray(data, name)
+
+
+def _convert_dtype(data: NDArray[Any]) -> tuple[NDArray[Any], str]:
+    if data.dtype.name == "bfloat16":
+        return data.view(np.uint16), "bfloat16"
+    native = data.dtype.newbyteorder("=")
+    if native in _NATIVE_DTYPES:
+        return data.astype(native), _NATIVE_DTYPES[native]
+    raise TypeError(
+        f"array has dtype {data.dtype}, expected one of {_DTYPE_NAMES}; "
+        "convert it first, for example with array.astype(np.float64)"
+    )
+
+
+def mask_flags(mask: ArrayLike) -> NDArray[np.bool_]:
+    """View a mask of bool, or of integers 0 and 1, as bool."""
+    flags = np.asarray(mask)
+    if flags.dtype.kind in "iu":
+        if flags.size and not np.isin(flags, (0, 1)).all():
+            raise ValueError("mask holds integers other than 0 and 1; pass a mask, such as w != 0")
+        flags = flags.astype(np.bool_)
+    if flags.dtype != np.bool_:
+        raise TypeError(
+            f"mask has dtype {flags.dtype}, expected bool, or integers 0 and 1; "
+            "pass a mask, such as w != 0"
+        )
+    if flags.ndim < 2:
+        raise ValueError(
+            f"mask has {flags.ndim} axes (shape {flags.shape}), expected at least 2; "
+            "reshape it first"
+        )
+    return flags
+
+
+def pattern(n: int, m: int) -> tuple[int, int]:
+    """N and m as ints with 1 <= n <= m <= 128."""
+    kept, size = integer("n", n), integer("m", m)
+    if not 1 <= size <= LARGEST_M:
+        raise ValueError(f"m is {size}, expected 1 <= m <= {LARGEST_M}")
+    if not 1 <= kept <= size:
+        raise ValueError(f"n is {kept}, expected 1 <= n <= m = {size}: n is what is kept of m")
+    return kept, size
+
+
+def threads(requested: int | None, entries: int) -> int:
+    """Use the number asked for, else as many as the machine offers and the work is worth.
+
+    More than 1024 are taken as 1024.
+    """
+    if requested is None:
+        worthwhile = entries // _ENTRIES_WORTH_A_THREAD
+        return 1 if worthwhile <= 1 else min(available_cpus(), worthwhile)
+    number = integer("threads", requested)
+    if number < 1:
+        raise ValueError(f"threads is {number}, expected at least 1, or None for all cores")
+    return min(number, MOST_THREADS)
+
+
+def integer(name: str, value: Any) -> int:
+    """An int, or what stands for one; no bool, no float."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} is {value} (bool), expected an integer")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} is {value!r} ({type(value).__name__}), expected an integer"
+        ) from None
+
+
+def bounded_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """Return an integer from `least` to `most`, both included."""
+    number = integer(name, value)
+    if number < least or (most is not None and number > most):
+        expected = f"at least {least}" if most is None else f"{least} <= {name} <= {most}"
+        raise ValueError(f"{name} is {number}, expected {expected}")
+    return number
+
+
+def available_cpus() -> int:
+    """Count the processors that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def score_name(score: str) -> Score:
+    """One of the scores by which entries are ranked."""
+    return _choice("score", score, get_args(Score))  # type: ignore[no-any-return]
+
+
+def method_name(method: str) -> Method:
+    """One of the ways to find a transposable mask."""
+    return _choice("method", method, get_args(Method))  # type: ignore[no-any-return]
+
+
+def axis_index(axis: int, ndim: int) -> int:
+    """Return the axis as a number from 0 to ndim - 1."""
+    number = integer("axis", axis)
+    if not -ndim <= number < ndim:
+        raise ValueError(f"axis is {number}, expected -{ndim} <= axis < {ndim} for {ndim} axes")
+    return number % ndim
+
+
+def output_mask(out: NDArray[np.bool_] | None, array: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where the mask goes: a new array, or `out` if it can take it."""
+    if out is None:
+        return np.empty(array.shape, dtype=np.bool_)
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out is a {type(out).__name__}, expected a NumPy array of dtype bool")
+    if out.dtype != np.bool_:
+        raise TypeError(f"out has dtype {out.dtype}, expected bool")
+    if out.shape != array.shape:
+        raise ValueError(f"out has shape {out.shape}, expected the array's shape {array.shape}")
+    if not out.flags.writeable:
+        raise ValueError("out is read-only, expected a writeable array; pass a copy of it")
+    repeated = (step == 0 and size > 1 for step, size in zip(out.strides, out.shape, strict=True))
+    if out.size > 0 and any(repeated):
+        raise ValueError("out repeats elements (a stride of 0), expected one element an entry")
+    if np.shares_memory(out, array):
+        raise ValueError("out overlaps the array, expected separate memory; pass another out")
+    return out
+
+
+def require_finite(array: ScoreArray, score: Score, threads: int) -> None:
+    """Raise for the first score in C order that is NaN or infinite."""
+    if not array.is_floating:
+        return
+    data = np.atleast_2d(array.data)
+    position = _core.find_non_finite(data, array.dtype, score, threads)
+    if position is None:
+        return
+    index = tuple(int(i) for i in np.unravel_index(position, array.data.shape))
+    value = array.data[index]
+    if array.dtype == "bfloat16":
+        value = (np.uint32(value) << np.uint32(16)).view(np.float32)
+    if np.isfinite(value):
+        raise ValueError(
+            f"the square of array[{_spell(index)}] = {value} is beyond float64, "
+            "expected finite scores; scale the array down first"
+        )
+    raise ValueError(
+        f"array[{_spell(index)}] is {value}, expected finite scores; "
+        "replace such entries first, for example with np.nan_to_num"
+    )
+
+
+def _spell(index: tuple[int, ...]) -> str:
+    return ", ".join(str(i) for i in index)
+
+
+def _choice(name: str, value: Any, choices: tuple[str, ...]) -> Any:
+    if value in choices:
+        return value
+    expected = ", ".join(repr(choice) for choice in choices)
+    error = ValueError if isinstance(value, str) else TypeError
+    raise error(f"{name} is {value!r}, expected one of {expected}")

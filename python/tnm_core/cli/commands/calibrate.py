@@ -1,0 +1,245 @@
+"""``tnm calibrate``: prune a model after training, with samples of its data."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import tnm_core as tnm
+from tnm_core.checkpoint import FileTransaction
+from tnm_core.cli import is_installed, options
+from tnm_core.cli.console import json_text, layer_bar, print_json, stdout_console
+from tnm_core.cli.errors import CommandError, one_line, printable
+from tnm_core.cli.references import foreign_errors
+from tnm_core.cli.tables import new_table, print_skipped, shape_text
+from tnm_core.cli.targets import check_report
+
+if TYPE_CHECKING:
+    from tnm_core.cli.calibration import Outcome, Task
+
+
+class RecipeName(str, Enum):
+    """How masks and weights are found."""
+
+    TUNED = "tuned"
+    BEST = "best"
+    SPARSEGPT = "sparsegpt"
+    SEQUENTIAL = "sequential"
+    LEAST_SQUARES = "least_squares"
+    ADAPRUNE = "adaprune"
+    WANDA = "wanda"
+    MAGNITUDE = "magnitude"
+
+
+def calibrate(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A directory in the layout of Hugging Face, or package.module:function or "
+            "path/to/file.py:function, which returns a torch model.",
+            show_default=False,
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A text file with a sentence a line (for a directory that has a tokenizer), or "
+            "such a function, which returns batches.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="A directory if MODEL is one; else a .safetensors file for the state dict.",
+        ),
+    ],
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            "--pattern",
+            "-p",
+            metavar="PATTERN",
+            help="N:M, 'row N:M', or a .json file {layer or glob: pattern or 'dense'}, where the "
+            "first that matches counts.",
+            show_default=False,
+        ),
+    ] = None,
+    recipe: Annotated[
+        RecipeName, typer.Option(help="How masks and weights are found.")
+    ] = RecipeName.BEST,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Instead of --pattern: give each layer one of --patterns, so that this share of "
+            "the parameters is kept and the model's outputs move least.",
+            show_default=False,
+        ),
+    ] = None,
+    patterns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Patterns to choose from, such as 8:32,16:32,24:32.",
+            show_default=False,
+        ),
+    ] = None,
+    permute: Annotated[
+        bool,
+        typer.Option(
+            "--permute", help="First reorder units inside the model, so that masks keep more."
+        ),
+    ] = False,
+    head_size: Annotated[
+        int | None,
+        typer.Option(
+            "--head-size",
+            min=1,
+            help="For --permute: units in a head of attention; by the configuration of a "
+            "directory if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--include",
+            metavar="GLOB",
+            help="Only layers whose name matches; may be repeated. Lifts the default exclusions.",
+            show_default=False,
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            metavar="GLOB",
+            help="Not layers whose name matches; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option("--batch-size", min=1, help="Sentences in a batch (32).", show_default=False),
+    ] = None,
+    max_tokens: Annotated[
+        int | None,
+        typer.Option("--max-tokens", min=1, help="Cut longer sentences (512).", show_default=False),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Replace files in OUT that exist.")
+    ] = False,
+    json_output: options.Json = False,
+    report_path: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="PATH", help="Also write the JSON report to a file."),
+    ] = None,
+) -> None:
+    """Prune a trained model with calibration data: masks, and the best weights on them.
+
+    Linear and Conv2d layers are pruned. Names with embed, wte, wpe, lm_head or norm in them are
+    left alone, unless --include is given or a .json file names the patterns. Functions are
+    called without arguments. Nothing is fetched from the network.
+    """
+    began = time.perf_counter()
+    _require_torch(permute or budget is not None)
+    from tnm_core.cli.calibration import Task, Wish, open_source, prune, wanted_patterns
+
+    globs = (tuple(include or ()), tuple(exclude or ()))
+    wanted = wanted_patterns(pattern, budget, patterns)
+    wish = Wish.of(wanted, recipe.value, permute, head_size, *globs)
+    task = Task(model, data, output, force, head_size, batch_size, max_tokens)
+    if report_path is not None:
+        check_report(report_path, force)
+    with FileTransaction() as transaction:
+        with _user_code(), layer_bar() as progress:
+            progress.phase("loading")
+            source = open_source(task, transaction)
+            for note in source.notes:
+                _warn(note)
+            with foreign_errors("calibration failed"):
+                outcome = prune(source.trained, wish, progress)
+            progress.phase("writing")
+            source.write(outcome)
+        report = _as_json(task, outcome, time.perf_counter() - began)
+        if report_path is not None:
+            transaction.open(report_path).write(f"{json_text(report)}\n".encode())
+    if json_output:
+        print_json(report)
+    else:
+        _print(task, outcome)
+
+
+def _require_torch(scipy: bool) -> None:
+    for package in ("torch", "scipy") if scipy else ("torch",):
+        if not is_installed(package):
+            raise CommandError(
+                f'calibrating needs the package {package}: pip install "tnm_core[calibrate]"'
+            )
+
+
+@contextmanager
+def _user_code() -> Iterator[None]:
+    """Keep stdout for the report, whatever other people's code prints; warnings take one line."""
+    from tnm_core.torch.calibrate import RankDeficientWarning
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        _warn(str(message))
+
+    with redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.simplefilter("always", RankDeficientWarning)
+        warnings.showwarning = show
+        yield
+
+
+def _warn(message: str) -> None:
+    print(f"tnm: warning: {one_line(message)}", file=sys.stderr)
+
+
+def _as_json(task: Task, outcome: Outcome, seconds: float) -> dict[str, Any]:
+    return {
+        "tool": "tnm",
+        "version": tnm.__version__,
+        "command": "calibrate",
+        "model": task.model,
+        "data": task.data,
+        "output": str(task.output),
+        "seconds": seconds,
+        **outcome.as_json(),
+    }
+
+
+def _print(task: Task, outcome: Outcome) -> None:
+    console = stdout_console()
+    headers = ("layer", "pattern", "shape", "error", "retained", "density", "seconds")
+    table = new_table(f"Recipe {outcome.recipe}: relative error of outputs", *headers, left=2)
+    for layer in outcome.pruned:
+        figures = (layer.error, layer.retained, layer.density)
+        table.add_row(
+            printable(layer.name) or "(the model)",
+            layer.pattern,
+            shape_text(layer.shape),
+            *("-" if figure is None else f"{figure:.4f}" for figure in figures),
+            f"{layer.seconds or 0.0:.1f}",
+        )
+    console.print(table)
+    reasons: dict[str, list[str]] = {}
+    for name, reason in outcome.skipped.items():
+        reasons.setdefault(reason, []).append(name)
+    print_skipped(console, reasons)
+    for line in (*outcome.notes, f"written: {task.output}"):
+        console.print(line, markup=False, soft_wrap=True)

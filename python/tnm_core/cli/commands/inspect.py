@@ -1,0 +1,146 @@
+"""``tnm inspect``: what is in a checkpoint, and which patterns hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.text import Text
+
+import tnm_core as tnm
+from tnm_core.checkpoint import PruneRecord, TensorInfo, open_checkpoint
+from tnm_core.cli import options
+from tnm_core.cli.console import print_json, stdout_console
+from tnm_core.cli.errors import printable
+from tnm_core.cli.pruning import Contents, Layout, contents_of, matrices, matrix_shape, row_panels
+from tnm_core.cli.tables import new_table, shape_text
+
+_GROUPS = (4, 8, 16, 32, 64)
+_LAYOUTS = {2: Layout.MATRIX, 4: Layout.CONV2D}
+_METADATA_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    """What was found in one tensor; None where it cannot be told."""
+
+    info: TensorInfo
+    sparsity: float | None
+    rowwise: list[str]
+    transposable: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.info.name,
+            "shape": list(self.info.shape),
+            "dtype": self.info.dtype,
+            "sparsity": self.sparsity,
+            "rowwise": self.rowwise,
+            "transposable": self.transposable,
+        }
+
+
+def inspect(file: options.Checkpoint, json_output: options.Json = False) -> None:
+    """Show tensors, their sparsity, the N:M patterns that hold, and the metadata.
+
+    A pattern holds if every group of M keeps at most N: along rows (row-wise), or along rows and
+    columns (transposable). Patterns that a shown one implies are left out.
+    """
+    with open_checkpoint(file) as checkpoint:
+        contents = contents_of(checkpoint)
+        found = [_look(contents, info) for info in contents.tensors.values()]
+        metadata, records = checkpoint.metadata, contents.records
+    if json_output:
+        head = {"tool": "tnm", "version": tnm.__version__, "command": "inspect"}
+        tensors = [tensor.as_json() for tensor in found]
+        kind = "masks" if contents.holds_masks else "weights"
+        print_json(
+            {**head, "file": str(file), "kind": kind, "metadata": metadata, "tensors": tensors}
+        )
+        return
+    console = stdout_console()
+    _print_tensors(console, str(file), found)
+    _print_records(console, records)
+    _print_metadata(console, metadata)
+
+
+def _look(contents: Contents, info: TensorInfo) -> _Tensor:
+    if info.array_dtype is None or info.array_dtype.kind not in "biufcV":
+        return _Tensor(info, None, [], [])
+    if info.array_dtype.names is not None or info.array_dtype.name.startswith("void"):
+        return _Tensor(info, None, [], [])
+    support = contents.support(info.name)
+    zeros = support.size - int(np.count_nonzero(support))
+    sparsity = zeros / support.size if support.size else 0.0
+    layout = _LAYOUTS.get(len(info.shape))
+    if layout is None or zeros == 0:
+        return _Tensor(info, sparsity, [], [])
+    groups = [m for m in _GROUPS if m <= min(matrix_shape(info.shape, layout))]
+    most = {m: _most_kept(matrices(support, layout), m) for m in groups}
+    return _Tensor(
+        info,
+        sparsity,
+        _patterns({m: rows for m, (rows, _) in most.items()}),
+        _patterns({m: max(pair) for m, pair in most.items()}),
+    )
+
+
+def _most_kept(view: NDArray[np.bool_], m: int) -> tuple[int, int]:
+    """The largest number of kept entries in any group along rows and along columns."""
+    rows = columns = 0
+    for _, part in row_panels(view, m):
+        report = tnm.check_mask(view[..., part, :], m, m, exact=False)
+        rows = max(rows, int(report.row_counts.max(initial=0)))
+        columns = max(columns, int(report.column_counts.max(initial=0)))
+    return rows, columns
+
+
+def _patterns(most: dict[int, int]) -> list[str]:
+    """The patterns that hold and that no smaller one shown implies."""
+    shown: list[str] = []
+    density = 1.0
+    for m, kept in most.items():
+        n = max(kept, 1)
+        if n / m < density:
+            density = n / m
+            shown.append(f"{n}:{m}")
+    return shown
+
+
+def _print_tensors(console: Console, title: str, found: list[_Tensor]) -> None:
+    headers = ("tensor", "dtype", "row-wise", "transposable", "shape", "sparsity")
+    table = new_table(printable(title), *headers, left=4)
+    for tensor in found:
+        sparsity = "-" if tensor.sparsity is None else f"{tensor.sparsity:.4f}"
+        table.add_row(
+            Text(printable(tensor.info.name)),
+            tensor.info.dtype,
+            ", ".join(tensor.rowwise) or "-",
+            ", ".join(tensor.transposable) or "-",
+            shape_text(tensor.info.shape),
+            sparsity,
+        )
+    console.print(table)
+    entries = sum(tensor.info.entries for tensor in found)
+    console.print(f"{len(found)} tensors, {entries:,} entries", markup=False)
+
+
+def _print_records(console: Console, records: list[PruneRecord]) -> None:
+    for record in records:
+        kind = "transposable" if record.transposable else "row-wise"
+        console.print(
+            f"pruned: {len(record.layers)} layers to {kind} {printable(record.pattern)}, method "
+            f"{printable(record.method)}, score {printable(record.score)}, by tnm_core "
+            f"{printable(record.version)}",
+            markup=False,
+        )
+
+
+def _print_metadata(console: Console, metadata: dict[str, str]) -> None:
+    for key, value in metadata.items():
+        if len(value) > _METADATA_SHOWN:
+            value = value[:_METADATA_SHOWN] + "..."
+        console.print(f"metadata {printable(key)}: {printable(value)}", markup=False)

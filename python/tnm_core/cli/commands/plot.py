@@ -1,0 +1,178 @@
+"""``tnm plot``: pictures of masks, of retained scores and of mask diversity."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from tnm_core.checkpoint import FileTransaction, open_checkpoint
+from tnm_core.cli import options
+from tnm_core.cli.errors import CommandError
+from tnm_core.cli.options import Pattern, parse_pattern
+from tnm_core.cli.pruning import Contents, Layout, contents_of, matrices
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_PICTURES = (".png", ".svg", ".pdf")
+
+plot_app = typer.Typer(
+    help="Draw masks, retained scores, mask diversity.", rich_markup_mode="markdown"
+)
+
+_Output = Annotated[
+    Path, typer.Option("--output", "-o", metavar="PNG", help="The picture: .png, .svg or .pdf.")
+]
+
+
+@plot_app.command("mask")
+def plot_mask_command(
+    file: options.Checkpoint,
+    tensor: Annotated[str, typer.Option(metavar="NAME", help="The layer to draw.")],
+    output: _Output,
+    pattern: Annotated[
+        str | None,
+        typer.Option("--pattern", "-p", metavar="N:M", help="If the metadata does not say it."),
+    ] = None,
+    dense: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The checkpoint before pruning, to show what went."),
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, max=512, help="Rows to draw.")] = 32,
+    columns: Annotated[int, typer.Option(min=1, max=512, help="Columns to draw.")] = 48,
+) -> None:
+    """Draw the upper left part of a layer: weights, mask and tiles.
+
+    Of a convolution, the kernel position 0, 0 is drawn.
+    """
+    plots = _plots()
+    _check_picture(output)
+    with open_checkpoint(file) as checkpoint:
+        contents = contents_of(checkpoint)
+        mask = _matrix(contents, tensor, str(file), support=True)
+        wanted, transposable = _pattern_of(contents, tensor, pattern, str(file))
+        weights = None if contents.holds_masks else _matrix(contents, tensor, str(file))
+    if dense is not None:
+        with open_checkpoint(dense) as checkpoint:
+            weights = _matrix(contents_of(checkpoint), tensor, str(dense))
+        if weights.shape != mask.shape:
+            raise CommandError(
+                f"{tensor} is {weights.shape} in {dense}, but {mask.shape} in {file}; "
+                "expected the checkpoint before pruning"
+            )
+    figure = plots.plot_mask(
+        mask,
+        wanted.n,
+        wanted.m,
+        weights=weights,
+        transposable=transposable,
+        rows=rows,
+        columns=columns,
+        title=tensor,
+    )
+    _save(figure, output)
+
+
+@plot_app.command("retained")
+def plot_retained_command(
+    reports: Annotated[
+        list[Path],
+        typer.Argument(metavar="REPORT...", help="Reports of tnm prune --json or --report."),
+    ],
+    output: _Output,
+) -> None:
+    """Draw the retained score of every layer, one panel a report."""
+    plots = _plots()
+    _check_picture(output)
+    figure = plots.plot_retained([_read_report(path) for path in reports])
+    _save(figure, output)
+
+
+@plot_app.command("diversity")
+def plot_diversity_command(
+    output: _Output,
+    max_seconds: Annotated[
+        float,
+        typer.Option(min=0, help="For one pattern; longer counts are drawn by their estimate."),
+    ] = 5,
+    largest_m: Annotated[int, typer.Option(min=4, max=options.MAX_M, help="Up to which M.")] = 64,
+) -> None:
+    """Draw how many masks constraints allow, per weight, against M.
+
+    Without an input file: the numbers are counted for the picture.
+    """
+    _require_matplotlib()
+    _check_picture(output)
+    from tnm_core.plots import plot_diversity
+
+    _save(plot_diversity(largest_m=largest_m, max_seconds=max_seconds), output)
+
+
+def _plots() -> Any:
+    _require_matplotlib()
+    from tnm_core import plots
+
+    return plots
+
+
+def _require_matplotlib() -> None:
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise CommandError('pictures need matplotlib: pip install "tnm_core[plot]"') from None
+
+
+def _check_picture(output: Path) -> None:
+    if output.suffix.lower() not in _PICTURES:
+        raise CommandError(f"cannot draw {output}: expected a name ending in .png, .svg or .pdf")
+
+
+def _save(figure: Figure, output: Path) -> None:
+    with FileTransaction() as transaction:
+        file = transaction.open(output)
+        figure.savefig(file, format=output.suffix[1:].lower())
+    print(f"picture written: {output}")
+
+
+def _matrix(contents: Contents, tensor: str, source: str, support: bool = False) -> NDArray[Any]:
+    """The matrix to draw of a tensor: its non-zeros or its values."""
+    info = contents.tensors.get(tensor)
+    if info is None:
+        raise CommandError(f"{source} holds no tensor {tensor!r}; see tnm inspect {source}")
+    if len(info.shape) not in (2, 4) or 0 in info.shape:
+        raise CommandError(f"{tensor} has shape {info.shape}; expected a 2-D weight or a 4-D one")
+    array: NDArray[Any] = contents.support(tensor) if support else contents.read(tensor)
+    if array.ndim == 4:
+        array = matrices(array, Layout.CONV2D)[0, 0]
+    return array if support else array.astype(np.float64)
+
+
+def _pattern_of(
+    contents: Contents, tensor: str, given: str | None, source: str
+) -> tuple[Pattern, bool]:
+    """The pattern of a layer, and whether it is transposable."""
+    record = next((item for item in contents.records if tensor in item.layers), None)
+    transposable = record is None or record.transposable
+    if given is not None:
+        return parse_pattern(given), transposable
+    if record is not None:
+        return parse_pattern(record.pattern, "the pattern in the metadata"), transposable
+    raise CommandError(f"{source} does not say how {tensor} was pruned; expected --pattern n:m")
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    try:
+        report = json.loads(path.read_bytes())
+        figures = [layer["retained"]["optimal"] + 0.0 for layer in report["layers"]]
+        if report["command"] != "prune" or not figures or not isinstance(report["pattern"], str):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise CommandError(
+            f"{path} is not a report of pruning; expected what tnm prune --json prints"
+        ) from None
+    return dict(report)

@@ -1,0 +1,236 @@
+"""``tnm prune``: compute masks of a checkpoint's layers and write what they leave."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+import tnm_core as tnm
+from tnm_core.checkpoint import (
+    Checkpoint,
+    FileTransaction,
+    PruneRecord,
+    TensorInfo,
+    is_mask_file,
+    open_checkpoint,
+    write_masks,
+)
+from tnm_core.cli import options
+from tnm_core.cli.console import json_text, print_json, progress_bar, stdout_console
+from tnm_core.cli.errors import CommandError
+from tnm_core.cli.pruning import (
+    DEFAULT_EXCLUDE,
+    LayerReport,
+    Method,
+    Rules,
+    Score,
+    Selection,
+    Settings,
+    ThreeD,
+    apply_mask,
+    find_mask,
+    select,
+    total_of,
+)
+from tnm_core.cli.tables import print_layers, print_skipped
+from tnm_core.cli.targets import check_report, refuse_existing
+
+
+@dataclass
+class _Job:
+    """One run: what goes in, what comes out, and the layers' reports as they are made."""
+
+    source: Checkpoint
+    output: Path | None
+    masks_only: bool
+    settings: Settings
+    selection: Selection
+    three_d: ThreeD
+    layers: list[LayerReport]
+
+    def run(self) -> None:
+        names = self.selection.chosen
+        total = sum(self.source.tensors[name].entries for name in names)
+        with progress_bar(total) as advance:
+            if self.output is None:
+                for _ in self._masks(advance):
+                    pass
+            elif self.masks_only:
+                shapes = {name: self.source.tensors[name].shape for name in names}
+                write_masks(self.output, shapes, self._masks(advance), self._record())
+            else:
+                self.source.rewrite(self.output, self._record(), self._pruner(advance))
+
+    def _masks(self, advance: Callable[[str, int], None]) -> Iterator[NDArray[np.bool_]]:
+        for name in self.selection.chosen:
+            yield self._mask(self.source.tensors[name], self.source.read(name), advance)
+
+    def _pruner(
+        self, advance: Callable[[str, int], None]
+    ) -> Callable[[TensorInfo, NDArray[Any]], NDArray[Any]]:
+        def prune_layer(info: TensorInfo, array: NDArray[Any]) -> NDArray[Any]:
+            return apply_mask(array, self._mask(info, array, advance))
+
+        return prune_layer
+
+    def _mask(
+        self, info: TensorInfo, array: NDArray[Any], advance: Callable[[str, int], None]
+    ) -> NDArray[np.bool_]:
+        layout = self.selection.chosen[info.name]
+        mask, report = find_mask(
+            info, array, layout, self.settings, lambda entries: advance(info.name, entries)
+        )
+        self.layers.append(report)
+        return mask
+
+    def _record(self) -> PruneRecord:
+        return PruneRecord(
+            str(self.settings.pattern),
+            self.settings.method.value,
+            self.settings.score.value,
+            tnm.__version__,
+            tuple(self.selection.chosen),
+            self.three_d.value,
+        )
+
+    def as_json(self, seconds: float) -> dict[str, Any]:
+        """The report for machines."""
+        settings, tensors = self.settings, self.source.tensors
+        total = total_of(self.layers).as_json()
+        skipped = self.selection.skipped.items()
+        return {
+            "tool": "tnm",
+            "version": tnm.__version__,
+            "command": "prune",
+            "input": str(self.source.path),
+            "output": None if self.output is None else str(self.output),
+            "masks_only": self.masks_only,
+            "pattern": str(settings.pattern),
+            "n": settings.pattern.n,
+            "m": settings.pattern.m,
+            "method": settings.method.value,
+            "score": settings.score.value,
+            "seconds": seconds,
+            "layers": [layer.as_json() for layer in self.layers],
+            "total": {key: total[key] for key in total if key not in ("name", "shape", "dtype")},
+            "skipped": [
+                {"name": name, "shape": list(tensors[name].shape), "reason": reason}
+                for name, reason in skipped
+            ],
+        }
+
+
+def prune(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="IN",
+            help=".safetensors, *.safetensors.index.json, a folder with one, .npy or .npz.",
+            show_default=False,
+        ),
+    ],
+    pattern: Annotated[
+        str, typer.Option("--pattern", "-p", metavar="N:M", help="N of M are kept, like 2:4.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="The file to write, of the kind of IN; a folder for a sharded checkpoint.",
+            show_default=False,
+        ),
+    ] = None,
+    method: Annotated[Method, typer.Option(help="How to find the mask.")] = Method.OPTIMAL,
+    score: Annotated[Score, typer.Option(help="What a kept weight is worth.")] = Score.ABS,
+    include: options.Include = None,
+    exclude: options.Exclude = None,
+    three_d: Annotated[
+        ThreeD, typer.Option("--three-d", help="How to read 3-D tensors.")
+    ] = ThreeD.SKIP,
+    masks_only: Annotated[
+        bool, typer.Option("--masks-only", help="Write bit-packed masks, not weights.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Compute and report, write nothing.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Replace OUT if it exists; it may be IN.")
+    ] = False,
+    threads: options.Threads = None,
+    json_output: options.Json = False,
+    report_path: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="PATH", help="Also write the JSON report to a file."),
+    ] = None,
+) -> None:
+    """Prune the layers of a checkpoint, to a transposable N:M pattern by default.
+
+    Selected are floating-point 2-D weights, and 4-D convolutions as one matrix per kernel
+    position, with at least M rows and columns. Names with embed, wte, wpe, lm_head or norm in
+    them are left alone unless --include is given. Everything else is copied byte for byte.
+    """
+    began = time.perf_counter()
+    wanted = options.parse_pattern(pattern)
+    target = _target_option(output, dry_run)
+    with ExitStack() as stack:
+        checkpoint = stack.enter_context(open_checkpoint(source))
+        if is_mask_file(checkpoint):
+            raise CommandError(f"{source} holds masks, not weights; expected a checkpoint")
+        if target is not None:
+            _check_targets(checkpoint, target, masks_only, force)
+        rules = Rules(wanted.m, include or (), exclude or (), three_d, _default_exclude(checkpoint))
+        selection = select(checkpoint.tensors.values(), rules, str(source))
+        settings = Settings(wanted, method, score, threads)
+        job = _Job(checkpoint, target, masks_only, settings, selection, three_d, [])
+        report_file = None
+        if report_path is not None:
+            check_report(report_path, force)
+            report_file = stack.enter_context(FileTransaction()).open(report_path)
+        job.run()
+        report = job.as_json(time.perf_counter() - began)
+        if report_file is not None:
+            report_file.write(f"{json_text(report)}\n".encode())
+    if json_output:
+        print_json(report)
+    else:
+        _print_tables(job)
+
+
+def _target_option(output: Path | None, dry_run: bool) -> Path | None:
+    if output is None and not dry_run:
+        raise CommandError("no output given; expected -o OUT, or --dry-run to write nothing")
+    return None if dry_run else output
+
+
+def _check_targets(checkpoint: Checkpoint, target: Path, masks_only: bool, force: bool) -> None:
+    """Find what is wrong with OUT before hours are spent on it."""
+    targets = [target] if masks_only else checkpoint.targets(target)
+    if masks_only and target.suffix.lower() != ".safetensors":
+        raise CommandError(
+            f"cannot write masks to {target}: they are a .safetensors file, name it so"
+        )
+    refuse_existing(targets, force)
+
+
+def _default_exclude(checkpoint: Checkpoint) -> tuple[str, ...]:
+    # A .npy file holds one array under the file's own name: whoever names the file wants it.
+    return () if checkpoint.suffix == ".npy" else DEFAULT_EXCLUDE
+
+
+def _print_tables(job: _Job) -> None:
+    console = stdout_console()
+    print_layers(console, job.settings, job.layers, total_of(job.layers))
+    print_skipped(console, job.selection.reasons())
+    what = "masks" if job.masks_only else "checkpoint"
+    done = "dry run: nothing written" if job.output is None else f"{what} written: {job.output}"
+    console.print(done, markup=False)

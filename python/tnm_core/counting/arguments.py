@@ -1,0 +1,100 @@
+"""Checking the arguments of counts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Literal, get_args
+
+from tnm_core import arguments as arguments
+from tnm_core.arguments import integer
+from tnm_core.counting.errors import CountTooCostlyError
+
+Constraint = Literal["transposable", "transposable_at_most", "rowwise", "unstructured"]
+
+LARGEST_SIDE = 1024
+
+
+def constraint_name(constraint: str) -> Constraint:
+    """One of the constraints whose masks can be counted."""
+    choices = get_args(Constraint)
+    if constraint in choices:
+        return constraint  # type: ignore[return-value]
+    error = ValueError if isinstance(constraint, str) else TypeError
+    expected = ", ".join(repr(choice) for choice in choices)
+    raise error(f"constraint is {constraint!r}, expected one of {expected}")
+
+
+def tensor_shape(shape: Sequence[int] | None, m: int) -> tuple[int, ...]:
+    """The shape of the masks: one tile unless given; at least two axes."""
+    if shape is None:
+        return (m, m)
+    if isinstance(shape, (str, bytes)) or not isinstance(shape, Iterable):
+        raise TypeError(f"shape is {shape!r}, expected a sequence of integers, such as (512, 768)")
+    sizes = tuple(integer(f"shape[{axis}]", size) for axis, size in enumerate(shape))
+    if len(sizes) < 2:
+        raise ValueError(f"shape is {sizes}, expected at least 2 axes: the last two are the matrix")
+    if min(sizes) < 0:
+        raise ValueError(f"shape is {sizes}, expected sizes of at least 0")
+    return sizes
+
+
+def margin(name: str, sums: Iterable[int], largest: int) -> list[int]:
+    """Row or column sums: integers from 0 to the length of the other side."""
+    if isinstance(sums, (str, bytes)) or not isinstance(sums, Iterable):
+        raise TypeError(f"{name} is {sums!r}, expected a sequence of integers")
+    checked = [integer(f"{name}[{k}]", value) for k, value in enumerate(sums)]
+    if len(checked) > LARGEST_SIDE:
+        raise ValueError(f"{name} has {len(checked)} entries, expected at most {LARGEST_SIDE}")
+    for k, value in enumerate(checked):
+        if not 0 <= value <= largest:
+            raise ValueError(f"{name}[{k}] is {value}, expected 0 to {largest}, the other side")
+    return checked
+
+
+def budget(max_seconds: float) -> float:
+    """A time limit: a number of at least 0; infinity for none."""
+    if isinstance(max_seconds, bool):
+        raise TypeError(f"max_seconds is {max_seconds} (bool), expected a number of seconds")
+    try:
+        seconds = float(max_seconds)
+    except (TypeError, ValueError):
+        raise TypeError(f"max_seconds is {max_seconds!r}, expected a number of seconds") from None
+    if math.isnan(seconds) or seconds < 0:
+        raise ValueError(f"max_seconds is {seconds}, expected at least 0, or math.inf for no limit")
+    return seconds
+
+
+def refuse_cost(what: str, seconds: float, limit: float) -> None:
+    """Raise if a count takes longer than allowed."""
+    if seconds <= limit:
+        return
+    raise CountTooCostlyError(
+        f"counting {what} is predicted to take {spell_seconds(seconds)}, expected at most "
+        f"max_seconds = {limit:g}; allow it with max_seconds={_round_up(seconds):g}, or use "
+        "tnm_core.counting.estimate",
+        seconds,
+    )
+
+
+def spell_seconds(seconds: float) -> str:
+    """A duration in the unit that fits."""
+    for unit, length in (("years", 31557600.0), ("days", 86400.0), ("hours", 3600.0)):
+        if seconds >= length:
+            return f"{seconds / length:.3g} {unit}"
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def thread_count(threads: int | None) -> int:
+    """As many as asked for; all cores if none is given, for counts are long."""
+    if threads is None:
+        return arguments.available_cpus()
+    return arguments.threads(threads, 0)
+
+
+def _round_up(seconds: float) -> float:
+    """Half as much again, to two digits: predictions are not exact."""
+    if math.isinf(seconds):
+        return seconds
+    digits = 10.0 ** (math.floor(math.log10(1.5 * seconds)) - 1)
+    return float(math.ceil(1.5 * seconds / digits) * digits)

@@ -1,0 +1,216 @@
+"""How many masks a constraint allows, exactly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from tnm_core import arguments as patterns
+from tnm_core.arguments import integer
+from tnm_core.counting import arguments as arguments
+from tnm_core.counting import formulas, margins
+from tnm_core.counting.arguments import Constraint
+from tnm_core.counting.factors import (
+    MEMORY_CAP,
+    Factor,
+    Resources,
+    count_regular_within,
+    diversity_factors,
+    multiply_out,
+)
+from tnm_core.counting.regular import CheckpointPath, Progress
+
+
+def mask_diversity(
+    n: int,
+    m: int,
+    constraint: Constraint = "transposable",
+    shape: Sequence[int] | None = None,
+    *,
+    max_seconds: float = 60,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    checkpoint: CheckpointPath | None = None,
+) -> int:
+    """Count the masks that a constraint allows on a tensor, exactly.
+
+    Parameters
+    ----------
+    n, m : int
+        The pattern, n of m kept; 1 <= n <= m <= 128.
+    constraint : {"transposable", "transposable_at_most", "rowwise", "unstructured"}
+        Which masks are counted.
+
+        - ``"transposable"``: every full m x m tile keeps exactly n in each row and each column.
+          Tiles at the edge keep at most n in each.
+        - ``"transposable_at_most"``: every tile keeps at most n in each row and each column.
+        - ``"rowwise"``: every full group of m along the last axis keeps exactly n; the shorter
+          group at the end keeps at most n.
+        - ``"unstructured"``: as many entries as n / m of all, rounded down, anywhere.
+    shape : sequence of int, optional
+        Of the tensor, at least two axes; the last two are the matrix, the others a batch. One
+        m x m tile if not given.
+    max_seconds : float
+        The most that the count may be predicted to take, in CPU seconds; ``math.inf`` for no limit.
+        The prediction for tiles that keep at most n is good to an order of magnitude only.
+    threads : int, optional
+        How many; all cores that this process may use if not given. The result is the same.
+    progress : callable, optional
+        Called now and then with the share that is done, 0 to 1, of a count of full tiles.
+    checkpoint : path, optional
+        A file that keeps what a count of full tiles has done so far. If it exists, the count is
+        resumed from there; it stays when the count is done.
+
+    Returns
+    -------
+    int
+        At least 1. A tensor without entries has one mask.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For arguments out of range; a checkpoint of another count is a `CheckpointMismatchError`.
+    CountTooCostlyError
+        A ValueError, if the count is predicted to take longer than ``max_seconds``, or if the
+        number itself is too long (see `log10_mask_diversity`).
+    CountCheckError
+        An ArithmeticError, if the spare primes contradict the count: then there is no result.
+
+    Notes
+    -----
+    Counts of exactly n use sums over multisets of roots of unity modulo primes, counts of at most n
+    a dynamic program over histograms; docs/diversity.md explains both. "Mask diversity" is of
+    Hubara et al., "Accelerated Sparse Neural Training" (NeurIPS 2021), section 3.
+
+    Examples
+    --------
+    >>> import tnm_core as tnm
+    >>> tnm.mask_diversity(2, 4), tnm.mask_diversity(4, 8)
+    (90, 116963796250)
+    >>> tnm.mask_diversity(2, 4, "rowwise", shape=(8, 8)) > tnm.mask_diversity(4, 8)
+    True
+    """
+    factors = _factors(
+        n, m, constraint, shape, max_seconds, threads, progress=progress, checkpoint=checkpoint
+    )
+    return multiply_out(factors)
+
+
+def log10_mask_diversity(
+    n: int,
+    m: int,
+    constraint: Constraint = "transposable",
+    shape: Sequence[int] | None = None,
+    *,
+    max_seconds: float = 60,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    checkpoint: CheckpointPath | None = None,
+) -> float:
+    """Give the decimal logarithm of `mask_diversity`, for tensors of any size.
+
+    Parameters and errors are those of `mask_diversity`; tiles are counted exactly, and the result
+    is rounded to a float. ``"unstructured"`` uses the logarithm of the gamma function.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from tnm_core.counting import log10_mask_diversity
+    >>> round(log10_mask_diversity(2, 4, shape=(8192, 8192)))
+    8196687
+    """
+    if arguments.constraint_name(constraint) == "unstructured":
+        n, m = patterns.pattern(n, m)
+        entries = math.prod(arguments.tensor_shape(shape, m))
+        return _log10_binomial(entries, entries * n // m)
+    factors = _factors(
+        n, m, constraint, shape, max_seconds, threads, progress=progress, checkpoint=checkpoint
+    )
+    return sum(times * formulas.log10_of(ways) for ways, times in factors)
+
+
+def count_margins(
+    row_sums: Iterable[int],
+    column_sums: Iterable[int],
+    *,
+    max_seconds: float = 60,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    checkpoint: CheckpointPath | None = None,
+    memory_cap: int = MEMORY_CAP,
+) -> int:
+    """Count the 0/1 matrices with these row sums and column sums, exactly.
+
+    Parameters
+    ----------
+    row_sums, column_sums : sequence of int
+        One for each row, and for each column. Row sums are 0 to the number of columns, column sums
+        0 to the number of rows, and both have the same total. Sums that no matrix has, although
+        they obey this, give 0.
+    max_seconds, threads, progress, checkpoint
+        As in `mask_diversity`. The first and the last two are for margins that are regular: all row
+        sums alike, and all column sums alike.
+    memory_cap : int
+        Bytes that the tables of other margins may take. Their time is not predicted; Ctrl-C stops
+        them.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    TypeError, ValueError
+        For sums out of range, totals that differ, or tables above ``memory_cap``; and as
+        `mask_diversity`.
+
+    Examples
+    --------
+    >>> from tnm_core.counting import count_margins
+    >>> count_margins([2, 2, 2], [3, 1, 1, 1])
+    6
+    """
+    rows, columns = list(row_sums), list(column_sums)
+    rows = arguments.margin("row_sums", rows, len(columns))
+    columns = arguments.margin("column_sums", columns, len(rows))
+    if sum(rows) != sum(columns):
+        raise ValueError(
+            f"row_sums add up to {sum(rows)} and column_sums to {sum(columns)}, expected the same "
+            "total"
+        )
+    cap = integer("memory_cap", memory_cap)
+    if cap < 0:
+        raise ValueError(f"memory_cap is {cap}, expected a number of bytes of at least 0")
+    resources = Resources(
+        arguments.budget(max_seconds), arguments.thread_count(threads), progress, checkpoint
+    )
+    if not rows or not columns:
+        return 1
+    if len(set(rows)) == len(set(columns)) == 1:
+        return count_regular_within(len(rows), len(columns), rows[0], columns[0], resources)
+    return margins.count_any_margins(rows, columns, cap, resources.threads)
+
+
+def _factors(
+    n: int,
+    m: int,
+    constraint: Constraint,
+    shape: Sequence[int] | None,
+    max_seconds: float,
+    threads: int | None,
+    progress: Progress | None,
+    checkpoint: CheckpointPath | None,
+) -> list[Factor]:
+    n, m = patterns.pattern(n, m)
+    resources = Resources(
+        arguments.budget(max_seconds), arguments.thread_count(threads), progress, checkpoint
+    )
+    name = arguments.constraint_name(constraint)
+    return diversity_factors(n, m, name, arguments.tensor_shape(shape, m), resources)
+
+
+def _log10_binomial(n: int, k: int) -> float:
+    return (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)) / math.log(10)

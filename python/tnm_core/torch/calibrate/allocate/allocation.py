@@ -1,0 +1,159 @@
+"""Which layer gets which pattern: an integer program per budget, from the layers' sensitivity."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from torch import nn
+
+from tnm_core.torch.calibrate.allocate.model_outputs import output_change
+from tnm_core.torch.calibrate.allocate.sensitivity import (
+    DENSE,
+    ScannedLayer,
+    Sensitivity,
+    sensitivity_scan,
+)
+from tnm_core.torch.calibrate.model import prune_model
+from tnm_core.torch.calibrate.solvers import Recipe
+
+__all__ = ["Assignment", "ScannedLayer", "Sensitivity", "allocate", "check_additivity",
+           "output_change", "pareto_front", "sensitivity_scan"]  # fmt: skip
+
+Cost = Literal["parameters", "multiply_adds"]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One pattern a layer.
+
+    Attributes
+    ----------
+    patterns : dict of str to str
+        By layer; ``"dense"`` included.
+    loss : float
+        Sum of the layers' losses.
+    cost : float
+        Share of the dense cost.
+    """
+
+    patterns: dict[str, str]
+    loss: float
+    cost: float
+
+    @property
+    def sparse(self) -> dict[str, str]:
+        """The layers that are not dense, as `prune_model` takes them."""
+        return {name: one for name, one in self.patterns.items() if one != DENSE}
+
+
+def allocate(sensitivity: Sensitivity, budget: float, *, cost: Cost = "parameters") -> Assignment:
+    """Choose one pattern a layer: least total loss within a budget, exactly.
+
+    A multiple-choice knapsack, as in CalibTIP (Hubara et al., arXiv 2006.10518), solved by scipy's
+    HiGHS. That losses add up is an assumption: see `check_additivity`.
+
+    Parameters
+    ----------
+    sensitivity : Sensitivity
+        What `sensitivity_scan` found.
+    budget : float
+        Share of the dense cost, in (0, 1].
+    cost : {"parameters", "multiply_adds"}
+        What the budget limits.
+
+    Raises
+    ------
+    ValueError
+        If no assignment meets the budget; the message says the least that can be had.
+    """
+    from scipy.optimize import Bounds, LinearConstraint, milp  # type: ignore[import-untyped]
+
+    if cost not in ("parameters", "multiply_adds"):
+        raise ValueError(f"cost is {cost!r}, expected 'parameters' or 'multiply_adds'")
+    prices: np.ndarray[Any, np.dtype[np.float64]] = getattr(sensitivity, cost)
+    total = prices[:, 0].sum()
+    share = prices / total
+    fits = np.isfinite(sensitivity.loss)
+    least = float(np.where(fits, share, np.inf).min(1).sum())
+    if not budget >= least - 1e-12:
+        raise ValueError(
+            f"budget is {budget:g} of the dense {cost}, but no assignment needs less than "
+            f"{least:g}; allow that much, or add sparser patterns"
+        )
+    layers, patterns = sensitivity.loss.shape
+    one_each = np.kron(np.eye(layers), np.ones(patterns))
+    scale = max(float(np.abs(sensitivity.loss[fits]).max()), 1e-300)
+    solved = milp(
+        np.where(fits, sensitivity.loss, 0.0).ravel() / scale,
+        constraints=[
+            LinearConstraint(one_each, 1, 1),
+            LinearConstraint(share.ravel()[None], -np.inf, budget + 1e-12),
+        ],
+        bounds=Bounds(0, fits.ravel().astype(float)),
+        integrality=np.ones(layers * patterns),
+        options={"mip_rel_gap": 0.0},
+    )
+    if solved.x is None:
+        raise ValueError(f"no assignment found for budget {budget:g}: {solved.message}")
+    chosen = solved.x.reshape(layers, patterns).argmax(1)
+    every = np.arange(layers)
+    return Assignment(
+        {
+            name: sensitivity.patterns[index]
+            for name, index in zip(sensitivity.layers, chosen, strict=True)
+        },
+        float(sensitivity.loss[every, chosen].sum()),
+        float(share[every, chosen].sum()),
+    )
+
+
+def pareto_front(
+    sensitivity: Sensitivity, budgets: Iterable[float], *, cost: Cost = "parameters"
+) -> list[Assignment]:
+    """Assignments of several budgets, without those that another betters, by rising cost."""
+    found = [allocate(sensitivity, budget, cost=cost) for budget in sorted(budgets)]
+    front: list[Assignment] = []
+    for one in sorted(found, key=lambda assignment: (assignment.cost, assignment.loss)):
+        if not front or one.loss < front[-1].loss:
+            front.append(one)
+    return front
+
+
+def check_additivity(
+    model: nn.Module,
+    assignments: Sequence[Assignment],
+    calibration_loader: Iterable[Any],
+    evaluate: Callable[[nn.Module], float],
+    *,
+    recipe: str | Recipe = "best",
+    **options: Any,
+) -> list[tuple[float, float]]:
+    """Prune a copy of the model by each assignment, and measure.
+
+    Parameters
+    ----------
+    model, calibration_loader, recipe, **options
+        As `prune_model` takes them.
+    assignments : sequence of Assignment
+        Which to check.
+    evaluate : function of model
+        The loss of the model.
+
+    Returns
+    -------
+    list of pair of float
+        Of each assignment, the predicted loss, and by how much the model's loss really rises.
+    """
+    before = evaluate(model)
+    measured = []
+    for assignment in assignments:
+        pruned = copy.deepcopy(model)
+        patterns: Mapping[str, Any] = assignment.sparse
+        if patterns:
+            prune_model(pruned, calibration_loader, patterns, recipe, **options)
+        measured.append((assignment.loss, evaluate(pruned) - before))
+    return measured

@@ -1,0 +1,15 @@
+"""Pruning a whole model after training."""
+
+from __future__ import annotations
+
+from tnm_core.torch.calibrate.model.progress import announcer_of
+from tnm_core.torch.calibrate.model.prune import prune_model
+from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, PruneReport, TunedBlock
+
+__all__ = [
+    "PruneReport",
+    "PrunedLayer",
+    "TunedBlock",
+    "announcer_of",
+    "prune_model",
+]

@@ -1,0 +1,151 @@
+"""What `prune_model` did to every layer."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tnm_core.torch.layers import aligned
+
+__all__ = ["PruneReport", "PrunedLayer", "TunedBlock"]
+
+_HEADER = ("layer", "shape", "pattern", "error", "retained", "density", "seconds", "left alone")
+
+_BLOCK_HEADER = ("tuned block", "error before", "after", "epoch", "seconds")
+
+
+@dataclass(frozen=True)
+class PrunedLayer:
+    """One layer: what was done, or why nothing was.
+
+    Attributes
+    ----------
+    name, kind : str
+        The layer's name in the model, and its class.
+    shape : tuple of int
+        Of its weight.
+    pattern : str or None
+        Such as "2:4" or "row 2:4"; None if the layer was left alone.
+    reason : str or None
+        Why it was left alone; None if it was pruned.
+    error : float or None
+        Squared error of its outputs on the calibration data over the variance of the wanted ones
+        (over their mean square, if no bias is corrected), before its block is tuned; None for
+        recipes without data.
+    retained : float or None
+        Share of the magnitude of its dense weight that the mask keeps.
+    density : float or None
+        Share of the entries that are kept.
+    seconds : float or None
+        Wall time, running the model included.
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    pattern: str | None
+    reason: str | None
+    error: float | None
+    retained: float | None
+    density: float | None
+    seconds: float | None
+
+    @classmethod
+    def left_alone(cls, name: str, kind: str, shape: tuple[int, ...], reason: str) -> PrunedLayer:
+        """A layer to which nothing was done."""
+        return cls(name, kind, shape, None, reason, None, None, None, None)
+
+
+@dataclass(frozen=True)
+class TunedBlock:
+    """One block that was tuned after its layers had been pruned.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the model; empty for the whole model.
+    error_before, error : float
+        Squared error of its outputs on the calibration data over the variance of those of the
+        dense model, before and after.
+    epoch : int
+        After how many epochs it was least; 0 if no epoch was better than none.
+    seconds : float
+        Wall time.
+    """
+
+    name: str
+    error_before: float
+    error: float
+    epoch: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PruneReport:
+    """What `prune_model` did; ``str()`` gives a table.
+
+    Attributes
+    ----------
+    recipe : str
+        Its name.
+    layers : tuple of PrunedLayer
+        All layers with a weight matrix, in the order of the model.
+    blocks : tuple of TunedBlock
+        The blocks that were tuned, in the order of their calls; empty unless the recipe tunes.
+    """
+
+    recipe: str
+    layers: tuple[PrunedLayer, ...]
+    blocks: tuple[TunedBlock, ...] = ()
+
+    @property
+    def pruned(self) -> tuple[PrunedLayer, ...]:
+        """The layers that were pruned."""
+        return tuple(layer for layer in self.layers if layer.reason is None)
+
+    @property
+    def skipped(self) -> tuple[PrunedLayer, ...]:
+        """The layers that were left alone."""
+        return tuple(layer for layer in self.layers if layer.reason is not None)
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all layers and blocks."""
+        layers = sum(layer.seconds or 0.0 for layer in self.layers)
+        return layers + sum(block.seconds for block in self.blocks)
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return one dict a layer, as ``pandas.DataFrame`` takes them."""
+        return [asdict(layer) for layer in self.layers]
+
+    def __str__(self) -> str:
+        head = (
+            f"recipe {self.recipe}: {len(self.pruned)} of {len(self.layers)} layers in "
+            f"{self.seconds:.1f} s"
+        )
+        lines = [head, "", *aligned([_HEADER, *map(_row, self.layers)])]
+        if self.blocks:
+            lines += ["", *aligned([_BLOCK_HEADER, *map(_block_row, self.blocks)])]
+        return "\n".join(lines)
+
+
+def _row(layer: PrunedLayer) -> tuple[str, ...]:
+    numbers = (layer.error, layer.retained, layer.density)
+    return (
+        layer.name or "(the model)",
+        " x ".join(map(str, layer.shape)),
+        layer.pattern or "",
+        *("" if number is None else f"{number:.4f}" for number in numbers),
+        "" if layer.seconds is None else f"{layer.seconds:.1f}",
+        layer.reason or "",
+    )
+
+
+def _block_row(block: TunedBlock) -> tuple[str, ...]:
+    return (
+        block.name or "(the model)",
+        f"{block.error_before:.4f}",
+        f"{block.error:.4f}",
+        str(block.epoch),
+        f"{block.seconds:.1f}",
+    )

@@ -1,0 +1,238 @@
+"""Reordering dimensions inside a model, so that transposable masks keep more of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from tnm_core.torch.calibrate.data import (
+    Calibration,
+    Geometry,
+    Statistics,
+    geometry_of,
+    parse_layer_pattern,
+)
+from tnm_core.torch.calibrate.permute.dimensions import (
+    FreeDimension,
+    entries,
+    misfit,
+    reorder_,
+    units_of,
+)
+from tnm_core.torch.calibrate.permute.free_dimensions import Trial
+from tnm_core.torch.calibrate.permute.regrouping import regroup, retained_score
+from tnm_core.torch.layers import Layout, layout_of, masked_parametrization, unwrap
+
+__all__ = ["Permutation", "permute_"]
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """What `permute_` did.
+
+    Attributes
+    ----------
+    orders : dict of FreeDimension to torch.Tensor of int64
+        By dimension, which old unit came to each place.
+    before, after : float
+        Share of the score that optimal masks of the layers concerned keep, before and after.
+    """
+
+    orders: dict[FreeDimension, torch.Tensor]
+    before: float
+    after: float
+
+    def undo_(self, model: nn.Module) -> None:
+        """Bring the units of a model back into their old order, in place.
+
+        Raises
+        ------
+        ValueError
+            If a layer is masked: its mask would break its pattern in the old order. Call
+            `remove_sparsity_` first to have the weights in the old order all the same.
+        """
+        model = unwrap(model)
+        for dimension in self.orders:
+            for name in (*dimension.outputs, *dimension.inputs):
+                if masked_parametrization(model.get_submodule(name)) is not None:
+                    raise ValueError(
+                        f"layer {name!r} is masked, expected none that is: its mask breaks its "
+                        "pattern in the old order; call remove_sparsity_ first"
+                    )
+        for dimension, order in reversed(self.orders.items()):
+            reorder_(model, dimension, order.argsort())
+
+
+def permute_(
+    model: nn.Module,
+    dimensions: Sequence[FreeDimension],
+    pattern: str | tuple[int, int] = "2:4",
+    *,
+    statistics: Statistics | None = None,
+    calibration_loader: Iterable[Any] | None = None,
+    forward: Callable[[nn.Module, Any], Any] | None = None,
+    rounds: int = 12,
+    seed: int = 0,
+) -> Permutation:
+    """Reorder free dimensions so that optimal transposable masks keep more, in place.
+
+    Call it on the dense model, before `prune_model`.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        What it computes stays the same, up to rounding, if the dimensions are free.
+    dimensions : sequence of FreeDimension
+        Such as those of `find_free_dimensions`, or others that you know to be free.
+    pattern : str or pair of int
+        The transposable pattern that the model is going to have.
+    statistics : Statistics, optional
+        Of the model's layers, before the reordering: entries are then worth w² times the mean
+        square of their input, else w². Each layer that is large enough for the pattern counts the
+        same.
+    calibration_loader : iterable of batches, optional
+        With its first batch a copy of the model verifies that the dimensions are free.
+    forward : function of model and batch, optional
+        As in `prune_model`.
+    rounds : int
+        Reassignments of one unit of every tile.
+    seed : int
+        Of the choice of units.
+
+    Returns
+    -------
+    Permutation
+        With the orders, and `undo_`.
+
+    Raises
+    ------
+    ValueError
+        If a dimension names something else than dense Linear and Conv2d layers of the same size,
+        lets channels leave their groups, or is not free, as far as `calibration_loader` shows. The
+        model is unchanged then.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from tnm_core.torch.calibrate import FreeDimension, permute_
+    >>> model = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(),
+    ...                             torch.nn.Linear(32, 8))
+    >>> done = permute_(model, [FreeDimension(("0",), ("2",))])
+    >>> done.after > done.before
+    True
+    """
+    wanted = parse_layer_pattern(pattern)
+    if not wanted.transposable:
+        raise ValueError(f"pattern is {wanted}, expected a transposable one")
+    model = unwrap(model)
+    for dimension in dimensions:
+        _require_fit(model, dimension, wanted.m)
+    if calibration_loader is not None:
+        trial = Trial(model, Calibration(calibration_loader, forward), seed)
+        _require_free(dimensions, trial)
+    worth = _Worth(model, statistics, wanted.n, wanted.m)
+    orders: dict[FreeDimension, torch.Tensor] = {}
+    kept = torch.zeros(3, dtype=torch.float64)
+    for dimension in dimensions:
+        orders[dimension], shares = _order(model, dimension, worth, rounds, seed)
+        kept += shares
+    for dimension, order in orders.items():
+        reorder_(model, dimension, order)
+    before, after, total = kept.tolist()
+    return Permutation(orders, before / max(total, 1e-300), after / max(total, 1e-300))
+
+
+def _order(
+    model: nn.Module, dimension: FreeDimension, worth: _Worth, rounds: int, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The best order found, and what masks keep before and after, of how much."""
+    units = units_of(model, dimension)
+    parts = [
+        worth.of_units(name, side)
+        for side, names in enumerate((dimension.outputs, dimension.inputs))
+        for name in names
+        if worth.counts(name)
+    ]
+    scores = torch.cat([part for part in parts if len(part) == units] or [torch.zeros(units, 0)], 1)
+    runs = [part for part in parts if len(part) != units]
+    stay = torch.arange(units)
+    order = stay
+    if scores.numel():
+        block = dimension.block or units
+        order = torch.cat([
+            start + regroup(scores[start : start + block], worth.n, worth.m, rounds, seed)
+            for start in range(0, units, block)
+        ])  # fmt: skip
+
+    def kept(order: torch.Tensor) -> float:
+        flattened = (one[entries(order, len(one))] for one in runs)
+        return sum(retained_score(x, worth.n, worth.m) for x in (scores[order], *flattened))
+
+    before, after = kept(stay), kept(order)
+    if after < before:  # a flattened layer, whose tiles the search does not see, lost more
+        order, after = stay, before
+    total = sum(float(x.sum()) for x in (scores, *runs))
+    return order, torch.tensor([before, after, total], dtype=torch.float64)
+
+
+@dataclass(frozen=True)
+class _Worth:
+    """What the weights of layers are worth, as the tiles of their masks see them."""
+
+    model: nn.Module
+    statistics: Statistics | None
+    n: int
+    m: int
+
+    def counts(self, name: str) -> bool:
+        """Whether a layer is going to have a mask."""
+        layer = self.model.get_submodule(name)
+        weight = layer.weight
+        assert isinstance(weight, torch.Tensor)
+        return isinstance(layout_of(layer, weight, self.m), Layout)
+
+    def of_units(self, name: str, side: int) -> torch.Tensor:
+        """Output (side 0) or input units times what each meets, columns filled up to tiles."""
+        layer = self.model.get_submodule(name)
+        geometry = geometry_of(layer)
+        assert isinstance(geometry, Geometry)
+        assert isinstance(layer.weight, torch.Tensor)
+        scores = geometry.matrices(layer.weight.detach().double().cpu().square())
+        if self.statistics is not None:
+            moments = self.statistics.layers[name]
+            scores = scores * (moments.xx.diagonal(0, -2, -1) / moments.count).cpu()[:, None]
+        scores = scores / scores.sum().clamp_min(1e-300)
+        # Groups, outputs, kernel positions, channels: a tile lies in the first and last of a layer.
+        scores = scores.view(geometry.groups, geometry.outputs, geometry.positions, -1)
+        if side:
+            scores = scores.transpose(1, 3)
+        scores = nn.functional.pad(scores, (0, -scores.shape[3] % self.m))
+        return scores.flatten(0, 1).flatten(1).contiguous()
+
+
+def _require_fit(model: nn.Module, dimension: FreeDimension, m: int) -> None:
+    reason = misfit(model, dimension)
+    if reason is None and dimension.block is not None and dimension.block % m:
+        reason = f"block is {dimension.block}, expected a multiple of m = {m}"
+    if reason is not None:
+        raise ValueError(f"{dimension}: {reason}")
+
+
+def _require_free(dimensions: Sequence[FreeDimension], trial: Trial) -> None:
+    for dimension in dimensions:
+        change = trial.change(dimension)
+        if not change <= trial.tolerance:
+            raise ValueError(
+                f"{dimension} is not free: another order changes the model's output by "
+                f"{change:.2g}, expected at most {trial.tolerance:.2g}; see that all layers and "
+                "normalisations that meet these units are named"
+            )
+        if not trial.matters(dimension):
+            raise ValueError(
+                f"{dimension} cannot be verified: the model's output does not depend on it; give "
+                "forward= that returns what does, or no calibration_loader"
+            )

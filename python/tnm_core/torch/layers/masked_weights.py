@@ -1,0 +1,224 @@
+"""The masked weights of a model, whichever way they are masked.
+
+Two kinds of layers have one: those that `sparsify_` gave a parametrisation, and modules whose class
+says ``tnm_masked_weight = True`` and that offer ``weight`` (the dense Parameter), ``mask`` (a
+persistent bool buffer of its shape), ``n``, ``m``, ``masked_gradient`` (whether gradients of pruned
+entries are zero), ``set_mask(mask)`` and ``repack()``, to be called when the weight has changed.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from tnm_core.torch.layers.parametrization import (
+    MaskedParametrization,
+    Mode,
+    masked_parametrization,
+)
+from tnm_core.torch.layers.pattern import Pattern
+from tnm_core.torch.layers.weight_axes import Layout
+
+__all__ = ["MaskedWeight", "masked_weights", "unwrap"]
+
+
+class MaskedWeight(ABC):
+    """A layer's dense weight and its mask.
+
+    Attributes
+    ----------
+    is_flexible : bool
+        Whether the pattern can change, and the layer can be dense, fade and decay in backward.
+    """
+
+    is_flexible = True
+
+    def __init__(self, name: str, module: nn.Module) -> None:
+        self.name = name
+        self.module = module
+
+    # Properties, because sharding and loading may replace parameters and buffers.
+    @property
+    @abstractmethod
+    def parameter(self) -> nn.Parameter:
+        """The dense weight."""
+
+    @property
+    @abstractmethod
+    def mask(self) -> torch.Tensor:
+        """The whole mask, True where an entry is kept."""
+
+    @property
+    @abstractmethod
+    def pattern(self) -> Pattern:
+        """What the mask obeys."""
+
+    @property
+    @abstractmethod
+    def layout(self) -> Layout:
+        """How the weight is read as matrices."""
+
+    @property
+    def n(self) -> int:
+        """How many entries are kept of every m."""
+        return self.pattern.n
+
+    @property
+    def m(self) -> int:
+        """The size of a tile."""
+        return self.pattern.m
+
+    @abstractmethod
+    def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
+        """Replace the mask, in place, and the pattern that it obeys."""
+
+    @abstractmethod
+    def set_mode(self, mode: Mode, leak: float = 0.0) -> None:
+        """Choose what the layer sees of its weight and which gradients pass."""
+
+    @property
+    @abstractmethod
+    def mode(self) -> Mode:
+        """What `set_mode` chose."""
+
+    @abstractmethod
+    def set_backward_decay(self, decay: float) -> None:
+        """Add decay * weight to the gradient of pruned entries in every backward pass."""
+
+    @abstractmethod
+    def after_step(self) -> None:
+        """Take note that the weight has changed."""
+
+
+class ParametrizedWeight(MaskedWeight):
+    """A weight that `sparsify_` masked."""
+
+    @property
+    def masked(self) -> MaskedParametrization:
+        """The parametrisation."""
+        found = masked_parametrization(self.module)
+        assert found is not None
+        return found
+
+    @property
+    def parameter(self) -> nn.Parameter:
+        """The dense weight."""
+        chain = cast(nn.ModuleDict, self.module.parametrizations)["weight"]
+        return cast(nn.Parameter, chain.original)
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """The whole mask, True where an entry is kept."""
+        return self.masked.mask
+
+    @property
+    def pattern(self) -> Pattern:
+        """What the mask obeys."""
+        return Pattern(self.masked.n, self.masked.m)
+
+    @property
+    def layout(self) -> Layout:
+        """How the weight is read as matrices."""
+        return self.masked.layout
+
+    def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
+        """Replace the mask, in place, and the pattern that it obeys."""
+        self.masked.mask.copy_(mask)
+        if pattern is not None and pattern != self.pattern:
+            self.masked.set_pattern(*pattern)
+
+    def set_mode(self, mode: Mode, leak: float = 0.0) -> None:
+        """Choose what the layer sees of its weight and which gradients pass."""
+        self.masked.mode = mode
+        self.masked.leak.fill_(leak)
+
+    @property
+    def mode(self) -> Mode:
+        """What `set_mode` chose."""
+        return self.masked.mode
+
+    def set_backward_decay(self, decay: float) -> None:
+        """Add decay * weight to the gradient of pruned entries in every backward pass."""
+        self.masked.backward_decay = decay
+
+    def after_step(self) -> None:
+        """Nothing is derived from the weight."""
+
+
+class PackedWeight(MaskedWeight):
+    """The weight of a module that keeps packed forms of it, all of one pattern."""
+
+    is_flexible = False
+
+    # Any, because such modules are known by what they offer and not by their class.
+    @property
+    def _layer(self) -> Any:
+        return self.module
+
+    @property
+    def parameter(self) -> nn.Parameter:
+        """The dense weight."""
+        return cast(nn.Parameter, self._layer.weight)
+
+    @property
+    def mask(self) -> torch.Tensor:
+        """The whole mask, True where an entry is kept."""
+        return cast(torch.Tensor, self._layer.mask)
+
+    @property
+    def pattern(self) -> Pattern:
+        """What the mask obeys."""
+        return Pattern(self._layer.n, self._layer.m)
+
+    @property
+    def layout(self) -> Layout:
+        """How the weight is read as matrices."""
+        return Layout()
+
+    def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
+        """Replace the mask."""
+        self._layer.set_mask(mask)
+
+    def set_mode(self, mode: Mode, leak: float = 0.0) -> None:
+        """Choose which gradients pass."""
+        self._layer.masked_gradient = mode == "masked"
+
+    @property
+    def mode(self) -> Mode:
+        """What `set_mode` chose."""
+        return "masked" if self._layer.masked_gradient else "straight_through"
+
+    def set_backward_decay(self, decay: float) -> None:
+        """Such layers compute their own gradients."""
+        raise TypeError(
+            f"layer {self.name!r} is a {type(self.module).__name__} with gradients of its own, "
+            "expected a weight that is_flexible"
+        )
+
+    def after_step(self) -> None:
+        """Pack the weight anew."""
+        self._layer.repack()
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the model inside torch.compile and DistributedDataParallel, so that names are its."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and isinstance(model, nn.parallel.DistributedDataParallel):
+            inner = model.module
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+def masked_weights(model: nn.Module) -> Iterator[MaskedWeight]:
+    """Iterate over the masked weights of a model, with the names of their layers."""
+    for name, module in unwrap(model).named_modules():
+        if masked_parametrization(module) is not None:
+            yield ParametrizedWeight(name, module)
+        elif getattr(type(module), "tnm_masked_weight", False):
+            yield PackedWeight(name, module)

@@ -1,0 +1,201 @@
+"""Reading, loading and applying the masks of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn.utils import parametrize
+
+from tnm_core.torch.layers.masked_weights import (
+    MaskedWeight,
+    ParametrizedWeight,
+    masked_weights,
+)
+from tnm_core.torch.tensors import is_sharded, local_mask, local_values
+
+__all__ = ["apply_masks_", "load_masks", "masks", "remove_sparsity_"]
+
+
+def masks(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Return copies of the masks of a model.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With layers that `sparsify_` masked.
+
+    Returns
+    -------
+    dict of str to torch.Tensor of bool
+        By name of the layer; each has the shape of the layer's whole weight, on its device. Empty
+        if no layer is sparse.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from tnm_core.torch import masks, sparsify_
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8))
+    >>> report = sparsify_(model, "2:4")
+    >>> {name: tuple(mask.shape) for name, mask in masks(model).items()}
+    {'0': (8, 8)}
+    """
+    return {weight.name: weight.mask.detach().clone() for weight in masked_weights(model)}
+
+
+def load_masks(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.bool_]]) -> None:
+    """Replace the masks of a model's sparse layers.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With layers that `sparsify_` masked with the pattern that the masks obey.
+    masks : mapping of str to tensor or array of bool
+        One mask for every sparse layer, by name of the layer or of its weight: what `masks`
+        returned, or `tnm_core.checkpoint.load_masks` read.
+
+    Raises
+    ------
+    TypeError
+        If a mask is not bool.
+    ValueError
+        If names or shapes are not those of the sparse layers, or a mask breaks its layer's pattern.
+        No mask is replaced then.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from tnm_core.torch import load_masks, masks, sparsify_
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8))
+    >>> report = sparsify_(model, "2:4")
+    >>> load_masks(model, {"0.weight": ~masks(model)["0"]})
+    """
+    weights = {weight.name: weight for weight in masked_weights(model)}
+    given = {_layer_name(name, weights): torch.as_tensor(mask) for name, mask in masks.items()}
+    _require_same_names(set(given), set(weights))
+    for name, mask in given.items():
+        _require_fit(weights[name], mask)
+    for name, mask in given.items():
+        weights[name].set_mask(mask)
+
+
+def apply_masks_(model: nn.Module) -> None:
+    """Set the pruned entries of the dense weights of a model to zero, in place.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        With layers that `sparsify_` masked; sharded ones are no exception.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from tnm_core.torch import apply_masks_, sparsify_
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8))
+    >>> report = sparsify_(model, "2:4")
+    >>> apply_masks_(model)
+    >>> int((model[0].parametrizations.weight.original == 0).sum())
+    32
+    """
+    for weight in masked_weights(model):
+        zero_pruned(weight)
+        weight.after_step()
+
+
+def remove_sparsity_(model: nn.Module) -> list[str]:
+    """Make the layers that `sparsify_` masked ordinary layers, with masked weights, in place.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Parameters stay the same objects, so that optimizers keep working. Detach what trains masks
+        first.
+
+    Returns
+    -------
+    list of str
+        Names of the layers.
+
+    Raises
+    ------
+    ValueError
+        If a weight is sharded, or has other parametrisations on top. The model is unchanged then.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from tnm_core.torch import remove_sparsity_, sparsify_
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8))
+    >>> report = sparsify_(model, "2:4")
+    >>> remove_sparsity_(model)
+    ['0']
+    >>> int((model[0].weight == 0).sum())
+    32
+    """
+    weights = [one for one in masked_weights(model) if isinstance(one, ParametrizedWeight)]
+    for weight in weights:
+        if is_sharded(weight.parameter):
+            raise ValueError(
+                f"layer {weight.name!r} has a sharded weight, expected a whole one; load the "
+                "checkpoint into a model that is not sharded and remove the masks there"
+            )
+        if len(cast(nn.ModuleList, weight.module.parametrizations["weight"])) > 1:  # type: ignore[index]
+            raise ValueError(
+                f"layer {weight.name!r} has another parametrisation on its masked weight, "
+                "expected the mask alone; remove that first"
+            )
+    for weight in weights:
+        zero_pruned(weight)
+        parametrize.remove_parametrizations(weight.module, "weight", leave_parametrized=False)
+    return [weight.name for weight in weights]
+
+
+@torch.no_grad()
+def zero_pruned(weight: MaskedWeight) -> None:
+    """Set the pruned entries of a dense weight, as far as they lie here, to zero."""
+    values = local_values(weight.parameter)
+    values.masked_fill_(~local_mask(weight.mask, weight.parameter), 0.0)
+
+
+def _layer_name(name: str, weights: Mapping[str, MaskedWeight]) -> str:
+    short = name.removesuffix("weight").removesuffix(".")
+    return short if name not in weights and short in weights else name
+
+
+def _require_same_names(given: set[str], sparse: set[str]) -> None:
+    if not sparse:
+        raise ValueError(
+            "the model has no sparse layers, expected some; call sparsify_ on it first"
+        )
+    unknown, missing = sorted(given - sparse), sorted(sparse - given)
+    if unknown:
+        raise ValueError(
+            f"there is a mask for {unknown[0]!r} ({len(unknown)} such), expected names of sparse "
+            f"layers, such as {min(sparse)!r}; sparsify_ the same layers first"
+        )
+    if missing:
+        raise ValueError(
+            f"there is no mask for layer {missing[0]!r} ({len(missing)} such), expected one for "
+            "every sparse layer"
+        )
+
+
+def _require_fit(weight: MaskedWeight, mask: torch.Tensor) -> None:
+    if mask.dtype != torch.bool:
+        raise TypeError(f"mask of layer {weight.name!r} has dtype {mask.dtype}, expected bool")
+    shape = tuple(weight.parameter.shape)
+    if tuple(mask.shape) != shape:
+        raise ValueError(
+            f"mask of layer {weight.name!r} has shape {tuple(mask.shape)}, expected {shape}; "
+            "it belongs to another architecture"
+        )
+    violation = weight.layout.violation(mask, *weight.pattern)
+    if violation is not None:
+        raise ValueError(
+            f"mask of layer {weight.name!r} is not {weight.pattern} transposable: {violation}; "
+            "sparsify_ the layer with the pattern of the mask"
+        )

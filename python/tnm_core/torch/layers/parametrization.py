@@ -1,0 +1,162 @@
+"""The parametrisation that masks the weight of a layer."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from tnm_core.torch.layers.pattern import Pattern
+from tnm_core.torch.layers.weight_axes import Layout
+from tnm_core.torch.tensors import is_sharded, local_mask, mask_like
+
+__all__ = ["MaskedParametrization", "Mode", "masked_parametrization", "register_mask"]
+
+# masked: gradients of pruned weights are zero. straight_through: they pass as if nothing were
+# pruned. fading: the same, and pruned weights still count by `leak`. dense: nothing is pruned.
+Mode = Literal["masked", "straight_through", "fading", "dense"]
+
+
+class MaskedParametrization(nn.Module):
+    """Shows the layer its weight with pruned entries as zeros; the dense weight is the parameter.
+
+    Attributes
+    ----------
+    mask : torch.Tensor of bool, shape of the weight
+        True where an entry is kept; part of the ``state_dict``.
+    pattern : torch.Tensor of int64, shape (2,)
+        n and m; part of the ``state_dict``.
+    leak : torch.Tensor, 0-D
+        By how much pruned entries still count in mode ``"fading"``.
+    mode : {"masked", "straight_through", "fading", "dense"}
+        What the layer sees and which gradients pass; set by what trains the masks.
+    """
+
+    mask: torch.Tensor
+    pattern: torch.Tensor
+    leak: torch.Tensor
+
+    def __init__(self, mask: torch.Tensor, pattern: Pattern, layout: Layout) -> None:
+        super().__init__()
+        self.layout = layout
+        self.mode: Mode = "masked"
+        self.backward_decay = 0.0
+        self.register_buffer("mask", mask)
+        self.register_buffer("pattern", torch.tensor(pattern))
+        self.register_buffer("leak", torch.zeros((), device=mask.device), persistent=False)
+        self.n, self.m = pattern
+
+    def set_pattern(self, n: int, m: int) -> None:
+        """Note that the mask obeys another pattern from now on."""
+        self.n, self.m = n, m
+        self.pattern.copy_(torch.tensor((n, m)))
+
+    def forward(self, weight: torch.Tensor) -> torch.Tensor:
+        """Return the weight that the layer uses."""
+        if self.mode == "dense":
+            return weight
+        mask = self._mask_of(weight)
+        if self.backward_decay:
+            weight = _decay_pruned(weight, mask, self.backward_decay)
+        if self.mode == "masked":
+            return torch.where(mask, weight, 0.0)
+        # What is subtracted is exactly 0 or the weight itself, so nothing is rounded.
+        pruned = torch.where(mask, 0.0, weight.detach())
+        if self.mode == "fading":
+            pruned = pruned * (1.0 - self.leak)
+        return weight - pruned
+
+    def right_inverse(self, weight: torch.Tensor) -> torch.Tensor:
+        """Assigning to the layer's weight sets the dense weight."""
+        return weight
+
+    def extra_repr(self) -> str:
+        """Pattern and mode, for ``print(model)``."""
+        return f"{self.n}:{self.m}, mode={self.mode!r}"
+
+    def _mask_of(self, weight: torch.Tensor) -> torch.Tensor:
+        if is_sharded(weight):
+            return mask_like(local_mask(self.mask, weight), weight)
+        return self.mask
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        if not self.pattern.is_meta:
+            self.n, self.m = self.pattern.tolist()
+
+
+class _DecayPruned(torch.autograd.Function):
+    """The identity, with decay * weight added to the gradient of pruned entries."""
+
+    @staticmethod
+    def forward(ctx: Any, weight: torch.Tensor, mask: torch.Tensor, decay: float) -> torch.Tensor:
+        ctx.save_for_backward(weight, mask)
+        ctx.decay = decay
+        return weight.view_as(weight)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        weight, mask = ctx.saved_tensors
+        return gradient + torch.where(mask, 0.0, weight) * ctx.decay, None, None
+
+
+def _decay_pruned(weight: torch.Tensor, mask: torch.Tensor, decay: float) -> torch.Tensor:
+    same: torch.Tensor = _DecayPruned.apply(weight, mask, decay)  # type: ignore[no-untyped-call]
+    return same
+
+
+def masked_parametrization(module: nn.Module) -> MaskedParametrization | None:
+    """The mask on the weight of a layer, if it has one."""
+    if not parametrize.is_parametrized(module, "weight"):
+        return None
+    chain = cast(nn.ModuleDict, module.parametrizations)["weight"]
+    first = cast(nn.ModuleList, chain)[0]
+    return first if isinstance(first, MaskedParametrization) else None
+
+
+def register_mask(
+    module: nn.Module, mask: torch.Tensor, pattern: Pattern, layout: Layout
+) -> MaskedParametrization:
+    """Put a mask on the weight of a layer, which stays possible to pickle."""
+    masked = MaskedParametrization(mask, pattern, layout)
+    _parametrize(module, masked)
+    return masked
+
+
+def _parametrize(module: nn.Module, masked: MaskedParametrization) -> None:
+    training = module.training
+    # Shape and dtype are the weight's by construction; the check would run the forward.
+    parametrize.register_parametrization(module, "weight", masked, unsafe=True)
+    cast(nn.Module, module.parametrizations).train(training)
+    # torch makes a class for this module alone, and one that refuses to be pickled.
+    type(module).__reduce_ex__ = _reduce  # type: ignore[assignment, method-assign]
+
+
+def _reduce(module: nn.Module, protocol: object) -> tuple[Any, ...]:
+    """Pickle a masked layer as its class, its attributes, its dense weight and its mask."""
+    parametrizations = cast(nn.ModuleDict, module.parametrizations)
+    chain = cast(nn.ModuleList, parametrizations["weight"])
+    if set(parametrizations) != {"weight"} or len(chain) != 1:
+        raise RuntimeError(
+            f"{type(module).__name__} has parametrisations beside the mask on its weight, which "
+            "torch cannot pickle; save its state_dict()"
+        )
+    state = dict(module.__dict__)
+    state["_modules"] = {k: v for k, v in module._modules.items() if k != "parametrizations"}
+    base = type(module).__bases__[0]
+    return _new, (base,), (state, chain.original, chain[0]), None, None, _set_state
+
+
+def _new(base: type[nn.Module]) -> nn.Module:
+    return base.__new__(base)
+
+
+def _set_state(
+    module: nn.Module, saved: tuple[dict[str, Any], nn.Parameter, MaskedParametrization]
+) -> None:
+    state, weight, masked = saved
+    module.__dict__.update(state)
+    module._parameters = {**module._parameters, "weight": weight}
+    _parametrize(module, masked)

@@ -1,0 +1,23 @@
+"""`TransposableLinear`: products with packed weights, and whether they pay."""
+
+from __future__ import annotations
+
+from tnm_core.torch.linear.convert import ConversionReport, ConvertedLayer, to_sparse_linear_
+from tnm_core.torch.linear.layer_benchmark import LayerBenchmark, PartTiming, benchmark_layer
+from tnm_core.torch.linear.repacking import repack_, repack_after_step
+from tnm_core.torch.linear.sparse_linear import TransposableLinear
+from tnm_core.torch.linear.speed_table import Speed, SpeedTable
+
+__all__ = [
+    "ConversionReport",
+    "ConvertedLayer",
+    "LayerBenchmark",
+    "PartTiming",
+    "Speed",
+    "SpeedTable",
+    "TransposableLinear",
+    "benchmark_layer",
+    "repack_",
+    "repack_after_step",
+    "to_sparse_linear_",
+]

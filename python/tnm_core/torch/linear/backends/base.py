@@ -1,0 +1,65 @@
+"""What a back end is: rules, packing and one product."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+
+from tnm_core.torch.linear.packing import Packed, PackedPair
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be multiplied.
+
+    Attributes
+    ----------
+    out_features, in_features : int
+        Shape of the weight.
+    n, m : int
+        Its pattern.
+    device : torch.device
+        Where the weight lies.
+    dtype : torch.dtype
+        In which dtype products are computed.
+    """
+
+    out_features: int
+    in_features: int
+    n: int
+    m: int
+    device: torch.device
+    dtype: torch.dtype
+
+
+class Backend(Protocol):
+    """A way to multiply by a masked weight W and by its transpose."""
+
+    name: str
+
+    def objection(self, task: Task) -> str | None:
+        """Say why this back end can never multiply by such a weight; None if it can.
+
+        Speaks of the pattern and the shape alone.
+        """
+
+    def obstacle(self, task: Task) -> str | None:
+        """Say what is in the way now, device or dtype, and what to do; None if nothing."""
+
+    def pack(self, weight: torch.Tensor, mask: torch.Tensor, task: Task) -> PackedPair:
+        """Pack the weight, already of the dtype of products, and its transpose."""
+
+    def product(
+        self,
+        rows: torch.Tensor,
+        packed: Packed,
+        masked_weight: torch.Tensor | None,
+        bias: torch.Tensor | None,
+        pattern: tuple[int, int],
+    ) -> torch.Tensor:
+        """Multiply ``rows`` (tokens, k) by the transpose of what is packed (f, k): (tokens, f).
+
+        ``masked_weight`` is that matrix itself, for the back end that packs nothing.
+        """

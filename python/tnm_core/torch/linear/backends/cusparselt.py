@@ -1,0 +1,98 @@
+"""2:4 products in hardware, through torch's cuSPARSELt operators."""
+
+from __future__ import annotations
+
+import torch
+
+from tnm_core.torch.linear.backends.base import Task
+from tnm_core.torch.linear.packing import Packed, PackedPair, masked
+
+_DTYPES = (torch.float16, torch.bfloat16)
+_WEIGHT_MULTIPLE = 16  # both sides of a sparse operand of 16-bit elements
+_TOKENS_MULTIPLE = 8  # the free side of the dense operand
+_ALIGNMENT = 16  # bytes
+_LEAST_CAPABILITY = (8, 0)
+
+
+class CusparseltBackend:
+    """Compress W and its transpose separately, and multiply by either.
+
+    Operands are contiguous and the tokens are padded with zeros to a multiple of 8.
+    """
+
+    name = "cusparselt"
+
+    def objection(self, task: Task) -> str | None:
+        """Only 2:4, and both sides multiples of 16."""
+        if (task.n, task.m) != (2, 4):
+            return f"pattern {task.n}:{task.m}, expected 2:4, the only one in hardware"
+        for side, size in (
+            ("out_features", task.out_features),
+            ("in_features", task.in_features),
+        ):
+            if size % _WEIGHT_MULTIPLE:
+                return f"{side} is {size}, expected a multiple of {_WEIGHT_MULTIPLE}"
+        return None
+
+    def obstacle(self, task: Task) -> str | None:
+        """A CUDA device of capability 8.0, cuSPARSELt in torch, and a 16-bit dtype."""
+        in_the_way = _device_obstacle(task.device)
+        if in_the_way is None and task.dtype not in _DTYPES:
+            return (
+                f"products are in {_name(task.dtype)}, expected float16 or bfloat16: "
+                "convert the model with .to(torch.bfloat16), run it under torch.autocast, or give "
+                "compute_dtype=torch.bfloat16"
+            )
+        return in_the_way
+
+    def pack(self, weight: torch.Tensor, mask: torch.Tensor, task: Task) -> PackedPair:
+        """Compress both orientations; positions are part of the values."""
+        kept = masked(weight, mask).contiguous()
+        no_indices = torch.empty((0, 0), dtype=torch.uint8, device=weight.device)
+        return PackedPair(
+            Packed(torch._cslt_compress(kept), no_indices),
+            Packed(torch._cslt_compress(kept.t().contiguous()), no_indices.clone()),
+        )
+
+    def product(
+        self,
+        rows: torch.Tensor,
+        packed: Packed,
+        masked_weight: torch.Tensor | None,
+        bias: torch.Tensor | None,
+        pattern: tuple[int, int],
+    ) -> torch.Tensor:
+        """One sparse product, written transposed so that the result is (tokens, f)."""
+        tokens = rows.shape[0]
+        padding = -tokens % _TOKENS_MULTIPLE
+        dense = torch.nn.functional.pad(rows, (0, 0, 0, padding)) if padding else _aligned(rows)
+        bias = None if bias is None else _aligned(bias)
+        result = torch._cslt_sparse_mm(packed.values, dense.t(), bias=bias, transpose_result=True)
+        return result.narrow(0, 0, tokens).contiguous() if padding else result
+
+
+def _aligned(tensor: torch.Tensor) -> torch.Tensor:
+    """Make an operand contiguous, and let it begin where vector loads may: views need not."""
+    dense = tensor.contiguous()
+    return dense if dense.data_ptr() % _ALIGNMENT == 0 else dense.clone()
+
+
+def _device_obstacle(device: torch.device) -> str | None:
+    if device.type != "cuda":
+        return f"the weight is on {device}, expected a CUDA device: move the model with .to('cuda')"
+    if not _is_built_in():
+        return "this build of torch has no cuSPARSELt: install a CUDA build with it"
+    capability = torch.cuda.get_device_capability(device)
+    if capability < _LEAST_CAPABILITY:
+        found = ".".join(map(str, capability))
+        return f"the GPU has compute capability {found}, expected 8.0 or above"
+    return None
+
+
+def _is_built_in() -> bool:
+    found = getattr(torch.backends, "cusparselt", None)
+    return found is not None and bool(found.is_available())
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

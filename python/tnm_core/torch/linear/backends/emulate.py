@@ -1,0 +1,70 @@
+"""The compressed form multiplied by gathering: any n:m, any device, to check and not to be fast."""
+
+from __future__ import annotations
+
+import torch
+
+from tnm_core.torch.linear.backends.base import Task
+from tnm_core.torch.linear.packing import Packed, PackedPair, compress
+
+_GATHERED_ENTRIES = 1 << 22  # at most 32 MiB of float64 gathered at a time
+
+
+class EmulateBackend:
+    """Multiply values by the inputs that their positions name; nothing is decompressed.
+
+    Every output is a sum over the kept values of its row alone. Sums are in float32 for float16 and
+    bfloat16, as they are in hardware, else in the dtype of the values.
+    """
+
+    name = "emulate"
+
+    def objection(self, task: Task) -> str | None:
+        """Find nothing to object to: any pattern and shape can be packed."""
+        return None
+
+    def obstacle(self, task: Task) -> str | None:
+        """Find nothing in the way: any device and floating dtype can be gathered."""
+        return None
+
+    def pack(self, weight: torch.Tensor, mask: torch.Tensor, task: Task) -> PackedPair:
+        """Compress W along its rows, and separately along its columns."""
+        return PackedPair(
+            compress(weight, mask, task.n, task.m, axis=-1),
+            compress(weight, mask, task.n, task.m, axis=-2),
+        )
+
+    def product(
+        self,
+        rows: torch.Tensor,
+        packed: Packed,
+        masked_weight: torch.Tensor | None,
+        bias: torch.Tensor | None,
+        pattern: tuple[int, int],
+    ) -> torch.Tensor:
+        """Gather inputs by position and contract them with the values, a few rows at a time."""
+        exact = torch.float32 if rows.dtype in (torch.float16, torch.bfloat16) else rows.dtype
+        columns = _columns(packed.indices, *pattern)
+        inputs = _padded_columns(rows.to(exact), int(columns.shape[1]) // pattern[0] * pattern[1])
+        values = packed.values.to(exact)
+        result = inputs.new_empty((values.shape[0], rows.shape[0]))
+        step = max(1, _GATHERED_ENTRIES // max(1, columns.shape[1] * rows.shape[0]))
+        for first in range(0, values.shape[0], step):
+            part = slice(first, first + step)
+            gathered = inputs[columns[part]]  # (part, kept, tokens)
+            result[part] = torch.bmm(values[part].unsqueeze(1), gathered).squeeze(1)
+        if bias is not None:
+            result += bias.to(exact).unsqueeze(1)
+        return result.t().to(rows.dtype).contiguous()
+
+
+def _columns(indices: torch.Tensor, n: int, m: int) -> torch.Tensor:
+    """Turn positions in groups of m into positions in the whole row."""
+    slots = torch.arange(indices.shape[1], device=indices.device)
+    return indices.long() + (slots // n) * m
+
+
+def _padded_columns(rows: torch.Tensor, width: int) -> torch.Tensor:
+    """Transpose, with zeros below: fill positions of a last short group lie beyond the edge."""
+    columns = rows.t().contiguous()
+    return torch.nn.functional.pad(columns, (0, 0, 0, width - columns.shape[0]))

@@ -1,0 +1,189 @@
+"""A linear layer that keeps its masked weight packed, and packs it anew when there is reason to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from tnm_core.torch.linear import packed_state
+from tnm_core.torch.linear.backend_choice import Choice, choose_backend
+from tnm_core.torch.linear.backends import BACKENDS, BackendName, Task, backend_name
+from tnm_core.torch.linear.outside_of_graphs import outside_of_graphs
+from tnm_core.torch.linear.packing import nothing_packed
+from tnm_core.torch.linear.speed_table import SpeedTable
+
+_PACKED = ("packed_values", "packed_indices", "packed_t_values", "packed_t_indices")
+
+
+class PackedLinear(nn.Linear):
+    """Weight, mask and packed forms of a `TransposableLinear`, without its product.
+
+    Packed forms are buffers that are not saved. They follow what moves, copies and loads modules.
+    """
+
+    mask: torch.Tensor
+    packed_values: torch.Tensor
+    packed_indices: torch.Tensor
+    packed_t_values: torch.Tensor
+    packed_t_indices: torch.Tensor
+    _packed_for: torch.dtype | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool,
+        n: int,
+        m: int,
+        *,
+        backend: BackendName,
+        compute_dtype: torch.dtype | None,
+        name: str,
+        speeds: SpeedTable | None,
+        device: torch.device | str | None,
+        dtype: torch.dtype | None,
+    ) -> None:
+        super().__init__(in_features, out_features, bias, device=device, dtype=dtype)
+        self.n, self.m = n, m
+        self.layer_name = name
+        self.backend: BackendName = backend_name(backend)
+        self.compute_dtype = compute_dtype
+        self._speeds = speeds
+        # Under FSDP the weight is gathered anew into the same storage, and no counter moves.
+        self._packs_at_every_forward = False
+        objection = None
+        if backend != "auto":
+            objection = BACKENDS[backend].objection(self._task(self.weight.dtype))
+        if objection:
+            raise ValueError(
+                f"{self._owner}: {backend} cannot multiply: {objection}; take another backend"
+            )
+        self.register_buffer("mask", torch.zeros_like(self.weight, dtype=torch.bool))
+        for buffer in _PACKED:
+            self.register_buffer(buffer, None, persistent=False)
+        self._unpack("not packed yet")
+
+    @property
+    def active_backend(self) -> str | None:
+        """The back end that multiplies; None while the one asked for cannot be used."""
+        return self._choice.backend
+
+    @property
+    def backend_reason(self) -> str:
+        """Why `active_backend` is what it is."""
+        return self._choice.reason
+
+    @outside_of_graphs
+    def repack(self) -> None:
+        """Pack weight and mask as they are now; call it after every optimizer step.
+
+        Buffers keep their memory, so that CUDA graphs may hold it. A weight that a back end cannot
+        take as it is (its device, its dtype) stays unpacked, and the forward pass says why. So does
+        a shard of FSDP, which the forward pass packs once it is gathered.
+        """
+        self._pack(self._packed_dtype())
+
+    @property
+    def _owner(self) -> str:
+        return self.layer_name or f"TransposableLinear({self.in_features}, {self.out_features})"
+
+    def _task(self, dtype: torch.dtype) -> Task:
+        shape = (self.out_features, self.in_features)
+        return Task(*shape, self.n, self.m, self.weight.device, dtype)
+
+    def _product_dtype(self) -> torch.dtype | None:
+        """Return the dtype to which inputs are cast; None if they have to come in the weight's."""
+        if self.compute_dtype is not None:
+            return self.compute_dtype
+        kind = self.weight.device.type
+        if self.weight.dtype != torch.float64 and torch.is_autocast_enabled(kind):
+            return torch.get_autocast_dtype(kind)
+        return None
+
+    def _packed_dtype(self) -> torch.dtype:
+        """In which dtype to pack when no input is at hand: as last time."""
+        return self._packed_for or self.compute_dtype or self.weight.dtype
+
+    def _prepare(self, dtype: torch.dtype) -> None:
+        """Pack if there is reason to, or say why that cannot be."""
+        values = self.packed_values
+        if (
+            self._packed_for != dtype
+            or self._packs_at_every_forward
+            or (values.numel() and not packed_state.is_fresh(values, self.weight, self.mask))
+        ):
+            self._pack(dtype)
+        if self._choice.backend is None:
+            raise ValueError(
+                f"{self._owner}: {self.backend} cannot multiply: {self._choice.reason}, "
+                "or take backend='auto'"
+            )
+
+    @torch.no_grad()
+    def _pack(self, dtype: torch.dtype) -> None:
+        if packed_state.is_sharded(self.weight):
+            self._packs_at_every_forward = True
+            self._unpack("the weight is sharded: packed when it is gathered")
+            return
+        if self.weight.is_meta:
+            self._unpack("the weight is on the device meta")
+            return
+        self._choice = choose_backend(self.backend, self._task(dtype), self._speeds)
+        if self._choice.backend is None:
+            self._unpack(self._choice.reason)
+            return
+        with torch.inference_mode(False):
+            weight = self.weight.detach().to(dtype)
+            pair = BACKENDS[self._choice.backend].pack(weight, self.mask, self._task(dtype))
+            self._store([*pair.forward, *pair.transposed])
+        self._packed_for = dtype
+        packed_state.record(self.packed_values, self.weight, self.mask, self._owner)
+
+    def _store(self, tensors: list[torch.Tensor]) -> None:
+        """Write into the memory that earlier packed forms have, where they are alike."""
+        for buffer, tensor in zip(_PACKED, tensors, strict=True):
+            present = getattr(self, buffer)
+            alike = (
+                present.shape == tensor.shape
+                and present.dtype == tensor.dtype
+                and present.device == tensor.device
+            )
+            if alike:
+                present.copy_(tensor)
+            else:
+                setattr(self, buffer, tensor)
+
+    def _unpack(self, reason: str) -> None:
+        self._choice, self._packed_for = Choice(None, reason), None
+        empty = nothing_packed(self.mask, self.weight.dtype)
+        for buffer, tensor in zip(_PACKED, [*empty.forward, *empty.transposed], strict=True):
+            setattr(self, buffer, tensor)
+
+    def _pack_if_possible(self) -> None:
+        """Pack what came from elsewhere; its mask may be memory that nobody has written yet."""
+        try:
+            self.repack()
+        except ValueError as error:
+            self._unpack(str(error))
+
+    # ---- what moves and copies modules --------------------------------------
+
+    def _apply(self, fn: Any, recurse: bool = True) -> PackedLinear:
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        self._unpack("not packed yet")
+        self._pack_if_possible()
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__)
+        state["_buffers"] = {
+            name: None if name in _PACKED else buffer for name, buffer in self._buffers.items()
+        }
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        self._unpack("not packed yet")
+        self._pack_if_possible()

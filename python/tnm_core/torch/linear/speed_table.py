@@ -1,0 +1,140 @@
+"""Measured speeds of layers, by device, dtype and shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tnm_core.torch.linear.backends import Task
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How a sparse layer compares with a dense one.
+
+    Attributes
+    ----------
+    device : str
+        Name of the GPU, or ``"cpu"``.
+    dtype : str
+        Such as ``"bfloat16"``.
+    out_features, in_features, tokens : int
+        Shapes of weight and input.
+    pattern, backend : str
+        What was measured.
+    speedup : float
+        Time of the dense products over that of the sparse ones with packing.
+    """
+
+    device: str
+    dtype: str
+    out_features: int
+    in_features: int
+    tokens: int
+    pattern: str
+    backend: str
+    speedup: float
+
+    @property
+    def worthwhile(self) -> bool:
+        """Whether sparse products were faster."""
+        return self.speedup > 1.0
+
+
+class SpeedTable:
+    """Measurements that `backend="auto"` consults; `benchmark_layer` makes them.
+
+    Parameters
+    ----------
+    speeds : iterable of Speed
+        What was measured; of equal situations the last one counts.
+
+    Examples
+    --------
+    >>> from tnm_core.torch import Speed, SpeedTable
+    >>> table = SpeedTable([Speed("a GPU", "bfloat16", 64, 64, 8, "2:4", "cusparselt", 0.4)])
+    >>> len(table), next(iter(table)).worthwhile
+    (1, False)
+    """
+
+    def __init__(self, speeds: Iterable[Speed] = ()) -> None:
+        self._speeds: dict[tuple[Any, ...], Speed] = {}
+        for speed in speeds:
+            self.add(speed)
+
+    def __len__(self) -> int:
+        return len(self._speeds)
+
+    def __iter__(self) -> Any:
+        return iter(self._speeds.values())
+
+    def add(self, speed: Speed) -> None:
+        """Take a measurement in, in place of an earlier one of the same situation."""
+        key = tuple(value for name, value in asdict(speed).items() if name != "speedup")
+        self._speeds.pop(key, None)
+        self._speeds[key] = speed
+
+    def find(self, task: Task, backend: str = "cusparselt") -> Speed | None:
+        """Return the measurement of the same device, dtype and shape with the most tokens."""
+        wanted = (
+            device_name(task.device),
+            str(task.dtype).removeprefix("torch."),
+            task.out_features,
+            task.in_features,
+            f"{task.n}:{task.m}",
+            backend,
+        )
+        fitting = [
+            speed
+            for speed in self._speeds.values()
+            if wanted
+            == (
+                speed.device,
+                speed.dtype,
+                speed.out_features,
+                speed.in_features,
+                speed.pattern,
+                speed.backend,
+            )
+        ]
+        return max(fitting, key=lambda speed: speed.tokens, default=None)
+
+    def save(self, path: str | Path) -> None:
+        """Write the table as JSON, beside its place first."""
+        target = Path(path)
+        beside = target.with_name(target.name + ".partial")
+        beside.write_text(json.dumps([asdict(speed) for speed in self], indent=1) + "\n")
+        beside.replace(target)
+
+    @classmethod
+    def load(cls, path: str | Path) -> SpeedTable:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the file is something else.
+        """
+        try:
+            return cls(_speed(item) for item in json.loads(Path(path).read_bytes()))
+        except (ValueError, TypeError, KeyError):
+            raise ValueError(
+                f"{path} is not a table of speeds, expected what SpeedTable.save wrote"
+            ) from None
+
+
+def _speed(item: Any) -> Speed:
+    """Read one entry; numbers have to be numbers."""
+    for name in ("out_features", "in_features", "tokens", "speedup"):
+        item[name] + 0.0
+    return Speed(**item)
+
+
+def device_name(device: torch.device) -> str:
+    """Name what the figures were measured on."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

@@ -1,0 +1,113 @@
+"""Transposable masks of torch tensors."""
+
+from __future__ import annotations
+
+import operator
+
+import torch
+
+from tnm_core import arguments as arguments
+from tnm_core.arguments import Method, Score
+from tnm_core.torch.tensors.host import require_scores, solve_on_host
+from tnm_core.torch.tensors.shards import (
+    is_sharded,
+    local_values,
+    mask_like,
+    require_cuts_between_tiles,
+)
+from tnm_core.torch.tensors.transfer import solve_on_device
+
+__all__ = ["transposable_mask"]
+
+
+def transposable_mask(
+    tensor: torch.Tensor,
+    n: int,
+    m: int,
+    *,
+    method: Method = "optimal",
+    score: Score = "abs",
+    axes: tuple[int, int] = (-2, -1),
+    threads: int | None = None,
+) -> torch.Tensor:
+    """Find a transposable N:M mask of a tensor: n of m kept along two of its axes.
+
+    The mask is that of `tnm_core.transposable_mask` on the same values, bit for bit.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor, shape (..., rows, columns)
+        The weights, or with ``score="identity"`` the scores themselves. Dtypes: bool, integers of
+        8 to 64 bits, float8, float16, bfloat16, float32, float64; any strides, with or without
+        gradient. CPU tensors are read in place (float8 is copied as float32) and never changed.
+    n, m : int
+        n entries are kept of every m, ``1 <= n <= m <= 128``.
+    method, score, threads
+        As in `tnm_core.transposable_mask`.
+    axes : pair of int
+        Rows and columns of the matrix; all other axes are a batch. A convolution's weight of shape
+        (out, in, height, width) is one matrix per kernel position with ``axes=(0, 1)``.
+
+    Returns
+    -------
+    mask : torch.Tensor of bool, shape of `tensor`
+        True where an entry is kept; contiguous, on the device of `tensor`. For a DTensor a DTensor
+        of the same placements.
+
+    Raises
+    ------
+    TypeError
+        If `tensor` is no strided tensor of one of the dtypes, or an argument has a wrong type.
+    ValueError
+        If a score is NaN or infinite, `tensor` has fewer than two axes, lies on the device meta, is
+        a DTensor cut through tiles, or an argument does not fit.
+
+    Notes
+    -----
+    On CUDA, optimal 2:4 masks of full tiles are searched on the device, in double precision, with
+    about 64 MB of working memory. Everything else goes through pinned host memory to the CPU
+    solver, in pieces of about 8 million entries that are copied while others are solved.
+
+    Shards of a DTensor must be cut at multiples of m along `axes`. Each rank then solves its own
+    tiles, without communication.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from tnm_core.torch import transposable_mask
+    >>> weight = torch.nn.Linear(16, 8, dtype=torch.bfloat16).weight
+    >>> mask = transposable_mask(weight, 2, 4)
+    >>> mask.dtype, tuple(mask.shape), int(mask.sum())
+    (torch.bool, (8, 16), 64)
+    """
+    n, m = arguments.pattern(n, m)
+    method = arguments.method_name(method)
+    score = arguments.score_name(score)
+    require_scores(tensor)
+    rows, columns = _matrix_axes(axes, tensor.ndim)
+    if is_sharded(tensor):
+        require_cuts_between_tiles(tensor, m, (rows, columns))
+        local = transposable_mask(
+            local_values(tensor),
+            n,
+            m,
+            method=method,
+            score=score,
+            axes=(rows, columns),
+            threads=threads,
+        )
+        return mask_like(local, tensor)
+    matrices = tensor.detach().movedim((rows, columns), (-2, -1))
+    solve = solve_on_host if matrices.device.type == "cpu" else solve_on_device
+    mask = solve(matrices, n, m, method, score, threads)
+    return mask.movedim((-2, -1), (rows, columns)).contiguous()
+
+
+def _matrix_axes(axes: tuple[int, int], ndim: int) -> tuple[int, int]:
+    try:
+        rows, columns = (operator.index(axis) for axis in axes)
+    except (TypeError, ValueError):
+        raise TypeError(f"axes is {axes!r}, expected two integers, such as (0, 1)") from None
+    if not all(-ndim <= axis < ndim for axis in (rows, columns)) or (rows - columns) % ndim == 0:
+        raise ValueError(f"axes is {axes!r}, expected two different axes of a tensor with {ndim}")
+    return rows % ndim, columns % ndim

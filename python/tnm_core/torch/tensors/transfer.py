@@ -1,0 +1,125 @@
+"""Masks of tensors on other devices: search there, or through the host in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+
+from tnm_core.arguments import Method, Score
+from tnm_core.torch.tensors.host import solve_on_host
+from tnm_core.torch.tensors.pieces import Index, pieces
+from tnm_core.torch.tensors.two_of_four import two_of_four_mask
+
+__all__ = ["solve_on_device"]
+
+# Entries of a piece: two pieces of scores and of masks lie in pinned memory at a time.
+PIECE_ENTRIES = 1 << 23
+
+Solve = Callable[[torch.Tensor], torch.Tensor]
+
+
+def solve_on_device(
+    tensor: torch.Tensor, n: int, m: int, method: Method, score: Score, threads: int | None
+) -> torch.Tensor:
+    """Find the mask of a tensor that is not on the CPU; the mask lies on its device."""
+
+    def solve(piece: torch.Tensor) -> torch.Tensor:
+        return solve_on_host(piece, n, m, method, score, threads)
+
+    if tensor.device.type != "cuda" or not all_finite(tensor, score):
+        # In one piece, so that the error names the first score that is not finite.
+        return solve(tensor.cpu()).to(tensor.device)
+    if (n, m, method) == (2, 4, "optimal") and tensor.dtype != torch.uint64:
+        return solve_two_of_four(tensor, score, solve)
+    return solve_through_host(tensor, m, solve, CudaLane(tensor))
+
+
+def solve_two_of_four(tensor: torch.Tensor, score: Score, solve: Solve) -> torch.Tensor:
+    """Full tiles where they lie, the edges on the host."""
+    rows, columns = (size // 4 * 4 for size in tensor.shape[-2:])
+    full = two_of_four_mask(tensor[..., :rows, :columns], score)
+    if full.shape == tensor.shape:
+        return full
+    mask = torch.empty(tensor.shape, dtype=torch.bool, device=tensor.device)
+    mask[..., :rows, :columns] = full
+    for edge in (..., slice(rows), slice(columns, None)), (..., slice(rows, None), slice(None)):
+        if tensor[edge].numel():
+            mask[edge] = solve(tensor[edge].cpu()).to(tensor.device)
+    return mask
+
+
+def all_finite(tensor: torch.Tensor, score: Score) -> bool:
+    """Whether no score is NaN or infinite."""
+    if not tensor.is_floating_point():
+        return True
+    values = tensor.detach()
+    if values.dtype == torch.float64 and score == "square":
+        values = values.square()
+    elif values.itemsize == 1:
+        values = values.to(torch.float32)
+    return bool(values.isfinite().all())
+
+
+class CudaLane:
+    """Copies on a stream of their own, between a device and pinned memory."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._current = torch.cuda.current_stream(tensor.device)
+        self._stream = torch.cuda.Stream(tensor.device)  # type: ignore[no-untyped-call]
+        self._stream.wait_stream(self._current)
+        # Memory that this stream reads must not be given away before it has.
+        tensor.record_stream(self._stream)
+
+    def fetch(self, piece: torch.Tensor) -> tuple[torch.Tensor, Callable[[], None]]:
+        """Begin to copy to the host; the second item waits until it is there."""
+        with torch.cuda.stream(self._stream):
+            source = piece.contiguous()
+            host = torch.empty(source.shape, dtype=source.dtype, pin_memory=True)
+            host.copy_(source, non_blocking=True)
+            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            arrived.record(self._stream)
+        return host, arrived.synchronize
+
+    def deliver(self, host: torch.Tensor, target: torch.Tensor) -> None:
+        """Begin to copy to the device."""
+        with torch.cuda.stream(self._stream):
+            target.copy_(host.pin_memory(), non_blocking=True)
+
+    def close(self) -> None:
+        """Let what follows on the current stream wait for the copies."""
+        self._current.wait_stream(self._stream)
+
+
+class Lane(Protocol):
+    """What `solve_through_host` needs of `CudaLane`."""
+
+    def fetch(self, piece: torch.Tensor) -> tuple[torch.Tensor, Callable[[], None]]: ...
+    def deliver(self, host: torch.Tensor, target: torch.Tensor) -> None: ...
+    def close(self) -> None: ...
+
+
+def solve_through_host(tensor: torch.Tensor, m: int, solve: Solve, lane: Lane) -> torch.Tensor:
+    """Pieces travel to the host and back while others are solved.
+
+    Two are under way at a time, so that pinned memory holds at most 2 * PIECE_ENTRIES scores, or
+    two rows of tiles if those are larger.
+    """
+    # The lane writes it, but the current stream owns it and waits at the end.
+    mask = torch.empty(tensor.shape, dtype=torch.bool, device=tensor.device)
+    pending: list[tuple[Index, torch.Tensor, Callable[[], None]]] = []
+
+    def finish() -> None:
+        here, host, wait = pending.pop(0)
+        wait()
+        lane.deliver(solve(host), mask[here])
+
+    for here in pieces(tuple(tensor.shape), m, PIECE_ENTRIES):
+        pending.append((here, *lane.fetch(tensor[here])))
+        if len(pending) == 2:
+            finish()
+    while pending:
+        finish()
+    lane.close()
+    return mask

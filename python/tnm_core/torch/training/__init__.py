@@ -1,0 +1,17 @@
+"""Masks while a model trains."""
+
+from __future__ import annotations
+
+from tnm_core.torch.training.dynamic_mask import DynamicMask
+from tnm_core.torch.training.mask_statistics import MaskStatistics
+from tnm_core.torch.training.schedule import cubic_schedule
+from tnm_core.torch.training.sr_ste import SRSTE
+from tnm_core.torch.training.static_mask import StaticMask
+
+__all__ = [
+    "SRSTE",
+    "DynamicMask",
+    "MaskStatistics",
+    "StaticMask",
+    "cubic_schedule",
+]

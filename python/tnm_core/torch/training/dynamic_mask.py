@@ -1,0 +1,287 @@
+"""Training with masks that follow the weights."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from tnm_core import arguments as arguments
+from tnm_core.arguments import Method
+from tnm_core.torch.layers import (
+    MaskedWeight,
+    Mode,
+    Pattern,
+    ScoreLike,
+    layout_of,
+    score_sums,
+    values_of,
+)
+from tnm_core.torch.tensors import gather_mask, is_sharded, require_cuts_between_tiles
+from tnm_core.torch.training.hooks import MaskOwner
+from tnm_core.torch.training.mask_statistics import MaskStatistics, compare_masks
+from tnm_core.torch.training.schedule import ScheduleLike, parse_schedule, pattern_at
+
+__all__ = ["DynamicMask"]
+
+
+class DynamicMask(MaskOwner):
+    """Train with masks that are found anew every few steps, and gradients that pass straight on.
+
+    The model computes with masked weights, and the gradient with respect to them updates the dense
+    weights as it is (straight-through), so that pruned weights can come back.
+
+    Parameters
+    ----------
+    every : int
+        Optimizer steps between two refreshes of the masks.
+    score : {"abs", "square", "identity"} or function
+        What a kept entry is worth; a function gets a layer's name and dense weight and returns
+        scores of its shape (DTensors for DTensors).
+    method, threads
+        As in `tnm_core.transposable_mask`.
+    dense_until : int
+        Nothing is pruned before this step.
+    fade_until : int, optional
+        From `dense_until` to this step pruned weights still count, by a factor that falls linearly
+        from 1 to 0.
+    freeze_from : int, optional
+        The masks are found a last time at this step and fixed from there on, as with `StaticMask`.
+    dense_from : int, optional
+        From this step on nothing is pruned: dense fine-tuning.
+    schedule : mapping of int to pattern, optional
+        First step of each pattern, ``"dense"`` for none, such as ``{0: "dense", 1000: "4:8",
+        3000: "2:4"}``; `cubic_schedule` makes one. By default each layer keeps its pattern.
+    statistics : bool
+        Record what every refresh changes.
+
+    Attributes
+    ----------
+    steps : int
+        Optimizer steps so far.
+    statistics : list of MaskStatistics
+        One record a layer and refresh, since this object exists.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument does not fit. When masks are refreshed, a weight that is NaN or infinite is a
+        `ValueError` that names the layer; its mask stays as it was.
+
+    Notes
+    -----
+    The defaults are the dynamic recipe of Hubara et al., "Accelerated Sparse Neural Training"
+    (NeurIPS 2021); `docs/training.md` has it in full. `fading` is a recipe that lost less in our
+    trials.
+
+    Masks depend on the weights alone. So they agree on all ranks of DistributedDataParallel;
+    with ``fully_shard`` each rank finds those of its own tiles and all gather them.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from tnm_core.torch import DynamicMask, sparsify_
+    >>> model = torch.nn.Sequential(torch.nn.Linear(16, 8))
+    >>> report = sparsify_(model, "2:4")
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> dynamic = DynamicMask(every=2).attach(model, optimizer)
+    >>> for step in range(4):
+    ...     optimizer.zero_grad()
+    ...     model(torch.randn(4, 16)).square().sum().backward()
+    ...     optimizer.step()
+    >>> [record.step for record in dynamic.statistics]
+    [2, 4]
+    """
+
+    def __init__(
+        self,
+        *,
+        every: int = 40,
+        score: ScoreLike = "abs",
+        method: Method = "optimal",
+        dense_until: int = 0,
+        fade_until: int | None = None,
+        freeze_from: int | None = None,
+        dense_from: int | None = None,
+        schedule: ScheduleLike | None = None,
+        statistics: bool = True,
+        threads: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.every = _at_least("every", every, 1)
+        self.score = score if callable(score) else arguments.score_name(score)
+        self.method = arguments.method_name(method)
+        self.threads = threads
+        self.dense_until = _at_least("dense_until", dense_until, 0)
+        self.fade_until = _after("fade_until", fade_until, self.dense_until)
+        self.freeze_from = _after("freeze_from", freeze_from, self.fade_until or self.dense_until)
+        self.dense_from = _after("dense_from", dense_from, self.freeze_from or self.dense_until)
+        self.schedule = None if schedule is None else parse_schedule(schedule)
+        if self.schedule is not None and (self.dense_until or self.fade_until):
+            raise ValueError(
+                "schedule came with dense_until or fade_until, expected one or the other; write "
+                "'dense' steps into the schedule"
+            )
+        self.statistics: list[MaskStatistics] = []
+        self._records_statistics = bool(statistics)
+
+    @classmethod
+    def fading(
+        cls, total_steps: int, *, warm: float = 0.4, until: float = 0.8, every: int = 1, **rest: Any
+    ) -> DynamicMask:
+        """Dense at first, then pruned weights fade out while the masks follow, then fixed masks.
+
+        Parameters
+        ----------
+        total_steps : int
+            Optimizer steps of the whole training.
+        warm, until : float
+            Shares of `total_steps` at which the fading begins and ends.
+        every : int
+            Refresh every so many steps; 10 costs less and lost little more in our trials.
+        **rest
+            Other arguments of `DynamicMask`.
+        """
+        total = _at_least("total_steps", total_steps, 2)
+        if not 0 <= warm < until <= 1:
+            raise ValueError(f"warm, until are {warm}, {until}, expected 0 <= warm < until <= 1")
+        begin, end = round(warm * total), round(until * total)
+        return cls(every=every, dense_until=begin, fade_until=end, freeze_from=end, **rest)
+
+    def to_records(self) -> list[dict[str, Any]]:
+        """Return `statistics` as dicts, as ``pandas.DataFrame`` takes them."""
+        return [asdict(record) for record in self.statistics]
+
+    def _prepare(self, weights: list[MaskedWeight]) -> None:
+        super()._prepare(weights)
+        for weight in weights:
+            if self._needs_flexible and not weight.is_flexible:
+                raise ValueError(
+                    f"layer {weight.name!r} is a {type(weight.module).__name__}, which is never "
+                    "dense and keeps its pattern, expected a DynamicMask without schedule, "
+                    "dense_until, fade_until and dense_from; use sparsify_ to train with those"
+                )
+            for pattern in self._patterns_of(weight):
+                layout = layout_of(weight.module, weight.parameter, pattern.m)
+                if isinstance(layout, str):
+                    raise ValueError(
+                        f"layer {weight.name!r}: {layout}, expected a layer that {pattern} of the "
+                        "schedule fits; exclude it from sparsify_"
+                    )
+                _require_shards(weight, pattern.m)
+
+    def _enter(self) -> None:
+        super()._enter()
+        self._set_modes()
+
+    def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Before the first step since attaching: see that masks are those of the schedule."""
+        if self.schedule is None or self.steps > 0:
+            return
+        expected = pattern_at(self.schedule, 0)
+        for weight in self._weights:
+            if expected is not None and weight.pattern != expected:
+                raise ValueError(
+                    f"layer {weight.name!r} is {weight.pattern} sparse, expected {expected}, with "
+                    f"which the schedule begins; call sparsify_ with {str(expected)!r}"
+                )
+
+    def _after_step(self) -> None:
+        if self._refresh_is_due():
+            for weight in self._weights:
+                self._refresh(weight)
+        self._set_modes()
+        for weight in self._weights:
+            weight.after_step()
+
+    def _set_modes(self) -> None:
+        mode, leak = self._mode()
+        for weight in self._weights:
+            weight.set_mode(mode, leak)
+
+    def _mode(self) -> tuple[Mode, float]:
+        """What layers see in the next step."""
+        if self._is_dense():
+            return "dense", 1.0
+        if self.fade_until is not None and self.steps < self.fade_until:
+            share = (self.steps - self.dense_until) / (self.fade_until - self.dense_until)
+            return "fading", 1.0 - share
+        if self.freeze_from is not None and self.steps >= self.freeze_from:
+            return "masked", 0.0
+        return "straight_through", 0.0
+
+    def _is_dense(self) -> bool:
+        if self.dense_from is not None and self.steps >= self.dense_from:
+            return True
+        if self.schedule is not None:
+            return pattern_at(self.schedule, self.steps) is None
+        return self.steps < self.dense_until
+
+    def _refresh_is_due(self) -> bool:
+        if self._is_dense():
+            return False
+        if self.steps in (self.dense_until, self.freeze_from):
+            return True
+        if self.freeze_from is not None and self.steps > self.freeze_from:
+            return False
+        changes = [step for step, _ in self.schedule or ()]
+        return self.steps % self.every == 0 or self.steps in changes
+
+    @property
+    def _needs_flexible(self) -> bool:
+        dense = self.dense_until > 0 or self.dense_from is not None
+        return dense or self.fade_until is not None or self.schedule is not None
+
+    def _patterns_of(self, weight: MaskedWeight) -> list[Pattern]:
+        if self.schedule is None:
+            return [weight.pattern]
+        return [pattern for _, pattern in self.schedule if pattern is not None]
+
+    def _refresh(self, weight: MaskedWeight) -> None:
+        pattern = weight.pattern
+        if self.schedule is not None:
+            pattern = pattern_at(self.schedule, self.steps) or pattern
+        values, score = values_of(weight.name, weight.parameter, self.score)
+        try:
+            solved = weight.layout.solve(
+                values, *pattern, score=score, method=self.method, threads=self.threads
+            )
+        except ValueError as error:
+            raise ValueError(f"layer {weight.name!r} after {self.steps} steps: {error}") from error
+        mask = gather_mask(solved)
+        if self._records_statistics:
+            sums = score_sums(values, score, solved)
+            self.statistics.append(
+                compare_masks(self.steps, weight.name, str(pattern), weight.mask, mask, sums)
+            )
+        weight.set_mask(mask, pattern)
+
+
+def _require_shards(weight: MaskedWeight, m: int) -> None:
+    parameter = weight.parameter
+    if not is_sharded(parameter):
+        return
+    try:
+        require_cuts_between_tiles(parameter, m, (0, 1))
+    except ValueError as error:
+        raise ValueError(
+            f"layer {weight.name!r}: {error}; or exclude the layer from sparsify_"
+        ) from error
+
+
+def _at_least(name: str, value: int, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} is {value!r}, expected a number of steps") from None
+    if number < least:
+        raise ValueError(f"{name} is {number}, expected at least {least}")
+    return number
+
+
+def _after(name: str, value: int | None, before: int) -> int | None:
+    if value is None:
+        return None
+    return _at_least(name, value, before)

@@ -1,0 +1,193 @@
+"""Attaching to an optimizer: what happens before and after each of its steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, TypeVar
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+from tnm_core.torch.layers import MaskedWeight, masked_weights
+
+__all__ = ["MaskOwner", "OptimizerHook"]
+
+Self = TypeVar("Self", bound="OptimizerHook")
+
+
+class OptimizerHook:
+    """Does something around the steps of an optimizer, to the masked weights that it updates.
+
+    Steps that a gradient scaler skips do not count.
+
+    Attributes
+    ----------
+    steps : int
+        Optimizer steps so far.
+    """
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self._weights: list[MaskedWeight] = []
+        self._handles: list[RemovableHandle] = []
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether there is an optimizer whose steps are followed."""
+        return bool(self._handles)
+
+    def attach(self: Self, model: nn.Module, optimizer: torch.optim.Optimizer) -> Self:
+        """Follow an optimizer from now on.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            With sparse layers; it may be compiled, or wrapped by DistributedDataParallel.
+        optimizer : torch.optim.Optimizer
+            Updates the dense weights of the sparse layers; layers whose weights it does not have
+            are left alone. Build it after ``fully_shard``.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If this is attached already, the optimizer has no weight of a sparse layer, or a layer
+            cannot be trained this way (the message names it).
+        """
+        name = type(self).__name__
+        if self.is_attached:
+            raise ValueError(
+                f"this {name} is attached already, expected a new one; detach it first"
+            )
+        weights = _updated_by(optimizer, model)
+        self._prepare(weights)
+        self._weights = weights
+        self._handles = [
+            optimizer.register_step_pre_hook(self._on_step_begin),
+            optimizer.register_step_post_hook(self._on_step_end),
+        ]
+        self._enter()
+        return self
+
+    def detach(self) -> None:
+        """Leave the optimizer; the masks stay, and gradients of pruned entries are zero again."""
+        for handle in self._handles:
+            handle.remove()
+        weights, self._weights, self._handles = self._weights, [], []
+        self._leave(weights)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold beside the state of the model and the optimizer."""
+        return {"steps": self.steps}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where `state_dict` was taken; before or after `attach`."""
+        steps = state.get("steps")
+        if not isinstance(steps, int) or steps < 0:
+            raise ValueError(
+                f"state of a {type(self).__name__} holds steps {steps!r}, expected a number of "
+                "steps; pass what state_dict() returned"
+            )
+        self.steps = steps
+        if self.is_attached:
+            self._enter()
+
+    def _prepare(self, weights: list[MaskedWeight]) -> None:
+        """Refuse weights that cannot be trained this way, before anything is changed."""
+
+    def _enter(self) -> None:
+        """Bring the weights to what `steps` asks for, after attaching or loading."""
+
+    def _leave(self, weights: list[MaskedWeight]) -> None:
+        """Undo what holds only while attached."""
+
+    def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Gradients are complete, weights not updated yet."""
+
+    def _after_step(self) -> None:
+        """Weights are updated and `steps` counts the step."""
+
+    def _on_step_begin(
+        self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        closure = kwargs["closure"] if "closure" in kwargs else (*args, None)[1]
+        if closure is None:
+            if not _is_skipped(optimizer):
+                self._with_gradients(optimizer)
+            return None
+
+        # Gradients are complete when the optimizer has called its closure.
+        def evaluate() -> Any:
+            loss = closure()
+            self._with_gradients(optimizer)
+            return loss
+
+        if "closure" in kwargs:
+            return args, {**kwargs, "closure": evaluate}
+        return (args[0], evaluate, *args[2:]), kwargs
+
+    @torch.no_grad()
+    def _with_gradients(self, optimizer: torch.optim.Optimizer) -> None:
+        self._before_step(optimizer)
+
+    @torch.no_grad()
+    def _on_step_end(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        if not _is_skipped(optimizer):
+            self.steps += 1
+            self._after_step()
+
+
+class MaskOwner(OptimizerHook):
+    """A hook that decides over masks; a weight can have only one."""
+
+    _owners: ClassVar[WeakKeyDictionary[nn.Module, str]] = WeakKeyDictionary()
+
+    @classmethod
+    def owns(cls, weight: MaskedWeight) -> bool:
+        """Whether some hook decides over the mask of this weight."""
+        return weight.module in cls._owners
+
+    def _prepare(self, weights: list[MaskedWeight]) -> None:
+        for weight in weights:
+            owner = self._owners.get(weight.module)
+            if owner is not None:
+                raise ValueError(
+                    f"layer {weight.name!r} has a {owner} attached already, expected one "
+                    "StaticMask or DynamicMask for a layer; detach it first"
+                )
+
+    def _enter(self) -> None:
+        for weight in self._weights:
+            self._owners[weight.module] = type(self).__name__
+
+    def _leave(self, weights: list[MaskedWeight]) -> None:
+        for weight in weights:
+            self._owners.pop(weight.module, None)
+            weight.set_mode("masked")
+
+
+def _updated_by(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[MaskedWeight]:
+    sparse = list(masked_weights(model))
+    if not sparse:
+        raise ValueError(
+            "the model has no sparse layers, expected some; call sparsify_ on it first"
+        )
+    known = {id(one) for group in optimizer.param_groups for one in group["params"]}
+    weights = [weight for weight in sparse if id(weight.parameter) in known]
+    if not weights:
+        raise ValueError(
+            f"the optimizer has none of the {len(sparse)} sparse weights, such as that of layer "
+            f"{sparse[0].name!r}, expected model.parameters(); build it after sparsify_ and "
+            "fully_shard"
+        )
+    return weights
+
+
+def _is_skipped(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a fused optimizer, which scales by itself, leaves out this step."""
+    return bool(getattr(optimizer, "found_inf", 0))

@@ -1,0 +1,135 @@
+"""SR-STE: shrinking the weights that are pruned."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, Literal, get_args
+
+import torch
+
+from tnm_core.torch.layers import MaskedWeight
+from tnm_core.torch.tensors import local_mask, local_values
+from tnm_core.torch.training.hooks import MaskOwner, OptimizerHook
+
+__all__ = ["SRSTE", "DecayForm"]
+
+DecayForm = Literal["gradient", "decoupled", "backward"]
+
+
+class SRSTE(OptimizerHook):
+    """Pull pruned weights towards zero: sparse-refined straight-through estimation.
+
+    The gradient that updates the dense weight W becomes g + decay * (1 - mask) * W, with g the
+    straight-through gradient. Attach it beside `DynamicMask`, in any order.
+
+    Parameters
+    ----------
+    decay : float
+        By how much, at least 0; 0 is plain straight-through estimation.
+    form : {"gradient", "decoupled", "backward"}
+        Where the term goes. ``"gradient"`` adds it once a step, just before the optimizer's, to
+        gradients that are accumulated, reduced and unscaled: loss scaling does not change it.
+        ``"decoupled"`` leaves gradients alone and multiplies pruned weights by
+        1 - (learning rate) * decay, as AdamW decays weights; Adam and its kin divide gradients by
+        their own size and so cancel the term of the other forms. ``"backward"`` adds it in every
+        backward pass, as the paper's code does; loss scaling divides it, and every pass of an
+        accumulated gradient adds it again.
+
+    Attributes
+    ----------
+    steps : int
+        Optimizer steps so far.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `decay` is no finite number of at least 0, or `form` is none of the three.
+
+    Notes
+    -----
+    A. Zhou et al., "Learning N:M Fine-grained Structured Sparse Neural Networks From Scratch"
+    (ICLR 2021, arXiv:2102.04010), section 3. Their masks are found in every forward pass, which
+    is ``DynamicMask(every=1)``, and their decay is 2e-4.
+
+    Where the model is dense at the time (see `DynamicMask`), nothing is pruned or decayed.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from tnm_core.torch import SRSTE, DynamicMask, sparsify_
+    >>> model = torch.nn.Sequential(torch.nn.Linear(16, 8))
+    >>> report = sparsify_(model, "2:4")
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> dynamic = DynamicMask(every=1).attach(model, optimizer)
+    >>> refined = SRSTE(decay=2e-4).attach(model, optimizer)
+    """
+
+    def __init__(self, decay: float = 2e-4, *, form: DecayForm = "gradient") -> None:
+        super().__init__()
+        if isinstance(decay, bool) or not isinstance(decay, (int, float)):
+            raise TypeError(f"decay is a {type(decay).__name__}, expected a number")
+        if not (math.isfinite(decay) and decay >= 0):
+            raise ValueError(f"decay is {decay}, expected a finite number of at least 0")
+        if form not in get_args(DecayForm):
+            raise ValueError(f"form is {form!r}, expected one of {', '.join(get_args(DecayForm))}")
+        self.decay = float(decay)
+        self.form: DecayForm = form
+
+    def _prepare(self, weights: list[MaskedWeight]) -> None:
+        for weight in weights:
+            if self.form == "backward" and not weight.is_flexible:
+                raise ValueError(
+                    f"layer {weight.name!r} is a {type(weight.module).__name__} with gradients of "
+                    "its own, expected form='gradient' or form='decoupled'"
+                )
+
+    def _enter(self) -> None:
+        if self.form == "backward":
+            for weight in self._weights:
+                weight.set_backward_decay(self.decay)
+
+    def _leave(self, weights: list[MaskedWeight]) -> None:
+        if self.form == "backward":
+            for weight in weights:
+                weight.set_backward_decay(0.0)
+
+    def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
+        if self.form == "gradient":
+            self._add_to_gradients(optimizer)
+        elif self.form == "decoupled":
+            self._shrink(optimizer)
+
+    def _after_step(self) -> None:
+        for weight in self._weights:
+            if not MaskOwner.owns(weight):  # an owner does it
+                weight.after_step()
+
+    def _add_to_gradients(self, optimizer: torch.optim.Optimizer) -> None:
+        # Fused optimizers unscale gradients themselves: what is added must be scaled till then.
+        scale: Any = getattr(optimizer, "grad_scale", None)
+        for weight in self._weights:
+            gradient = weight.parameter.grad
+            if gradient is None or weight.mode == "dense":
+                continue
+            term = self._pruned(weight) * self.decay
+            local_values(gradient).add_(term if scale is None else term * scale)
+
+    def _shrink(self, optimizer: torch.optim.Optimizer) -> None:
+        rates = {id(one): rate for one, rate in _learning_rates(optimizer)}
+        for weight in self._weights:
+            if weight.parameter.grad is not None and weight.mode != "dense":
+                step = rates[id(weight.parameter)] * self.decay
+                local_values(weight.parameter).sub_(self._pruned(weight) * step)
+
+    @staticmethod
+    def _pruned(weight: MaskedWeight) -> torch.Tensor:
+        """The local part of the dense weight, with zeros where it is kept."""
+        mask = local_mask(weight.mask, weight.parameter)
+        return torch.where(mask, 0.0, local_values(weight.parameter))
+
+
+def _learning_rates(optimizer: torch.optim.Optimizer) -> Iterator[tuple[torch.Tensor, Any]]:
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            yield parameter, group["lr"]

@@ -1,0 +1,195 @@
+"""The study of post-training pruning, on a small encoder: arms, runs, resuming, table, picture."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bench import post_training
+from bench.study.arms import DEFAULT, Arm, chosen_arms, full_grid
+from bench.study.measures import (
+    mean_cosine,
+    same_neighbour,
+    similarity_correlation,
+)
+from bench.study.runs import Results, complete
+from bench.study.subject import MIXED, run
+from bench.study.tables import quality, seconds_by_layer, with_table
+from tests.support.small_encoder import BATCH, sentences, small_encoder
+
+SAMPLES = 6 * BATCH
+SEEDS = 2
+
+
+@dataclass(frozen=True)
+class SmallEncoder:
+    head_size: int = 16
+
+    def model(self) -> Any:
+        return small_encoder()
+
+    def calibration(self, seed: int, samples: int) -> list[dict[str, Any]]:
+        return sentences(seed, samples // BATCH)
+
+    @torch.no_grad()
+    def measure(self, model: Any, seed: int) -> dict[str, float]:
+        held_out = sentences(100 + seed)
+        dense, pruned = (
+            torch.cat([one(**batch) for batch in held_out]) for one in (small_encoder(), model)
+        )
+        return {
+            "cosine": mean_cosine(dense, pruned),
+            "same neighbour": same_neighbour(dense, pruned),
+            "error": float((dense - pruned).square().sum(1).mean()),
+        }
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """The default arms on two seeds."""
+    results = Results(tmp_path_factory.mktemp("study") / "results.json")
+    arms = chosen_arms(DEFAULT, samples=SAMPLES)
+    wanted = [(arm, seed) for seed in range(SEEDS) for arm in arms]
+    complete(results, wanted, partial(run, SmallEncoder()), workers=0)
+    assert len(results.found) == len(wanted)
+    return results
+
+
+def _values(results: Results, arm: Arm, measure: str) -> list[float]:
+    found = [
+        one["measures"][measure]
+        for one in results.found
+        if (one["pattern"], one["recipe"], one["method"]) == (arm.pattern, arm.recipe, arm.method)
+    ]
+    assert len(found) == SEEDS
+    return found
+
+
+def test_better_recipes_and_larger_tiles_lose_less(kept: Results) -> None:
+    def error(pattern: str, recipe: str) -> float:
+        return float(np.mean(_values(kept, Arm(pattern, recipe), "error")))
+
+    recipes = ("tuned", "best", "sequential", "least_squares", "wanda", "magnitude")
+    errors = [error("2:4", recipe) for recipe in recipes]
+    assert errors == sorted(errors)
+    assert 1.2 * errors[0] < errors[2]
+    assert 1.2 * error("16:32", "best") < error("2:4", "best")
+    cosines = [min(_values(kept, Arm("2:4", recipe), "cosine")) for recipe in recipes]
+    assert cosines == sorted(cosines, reverse=True)
+
+
+def test_optimal_masks_keep_the_most() -> None:
+    layers = {}
+    for method in ("optimal", "two_approximation", "greedy"):
+        result = run(SmallEncoder(), Arm("2:4", "magnitude", method, SAMPLES), seed=0)
+        assert len(result["layers"]) == 12
+        layers[method] = np.array([layer["retained"] for layer in result["layers"]])
+    for method in ("two_approximation", "greedy"):
+        assert (layers["optimal"] >= layers[method] - 1e-12).all()
+        assert layers["optimal"].sum() > layers[method].sum() + 1e-3
+
+
+def test_results_of_a_run(kept: Results) -> None:
+    for one in kept.found:
+        assert one["seconds"] >= sum(layer["seconds"] for layer in one["layers"]) - 1e-9
+        assert all(layer["seconds"] > 0 for layer in one["layers"])
+        if one["recipe"] == "allocated":
+            told, patterns = one["allocated"], {layer["pattern"] for layer in one["layers"]}
+            assert told["cost"] <= 0.5
+            assert told["loss"] < told["uniform loss"]
+            assert len(patterns) > 1
+            assert patterns <= set(MIXED)
+        else:
+            assert {layer["pattern"] for layer in one["layers"]} == {one["pattern"]}
+        if one["recipe"] == "permuted":
+            assert one["permuted"]["before"] < one["permuted"]["after"]
+
+
+def test_tables_and_picture(kept: Results, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(post_training, "dense_lee", lambda: 0.654)
+    text = post_training.report(kept.found, tmp_path)
+    assert (tmp_path / "tables.md").read_text() == text
+    assert (tmp_path / "post-training.png").read_bytes().startswith(b"\x89PNG")
+    (row,) = re.findall(r"\| 2:4 \| best \| optimal \| 144 \| (.* ± .*)", text)
+    best = _values(kept, Arm("2:4", "best"), "cosine")
+    assert row.startswith(f"{np.mean(best):.3f} ± {np.std(best, ddof=1):.3f} |")
+    assert row.endswith("| 2 |")
+    patterns = re.findall(r"^\| ([^|]*) \| best \| optimal \|.*\| 2 \|$", text, re.MULTILINE)
+    assert patterns == ["row 2:4", "2:4", "4:8", "8:16", "16:32"]
+    assert "Lee correlation of the dense model: 0.654" in text
+    (kinds,) = re.findall(r"\| pattern \| recipe \| masks \| samples \| (query.*) \|", text)
+    assert kinds.split(" | ") == [
+        "query, key, value, 3 of 32 x 32",
+        "attention output, 32 x 32",
+        "feed-forward up, 64 x 32",
+        "feed-forward down, 32 x 64",
+    ]
+
+
+def test_documentation_is_brought_up_to_date(kept: Results, tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    page = tmp_path / "post-training.md"
+    tables = [quality(kept.found[:3]), seconds_by_layer(kept.found[:3])]
+    page.write_text("\n\n".join(["before", tables[0], "between", tables[1], "after"]))
+    post_training.update(kept.found, tmp_path)
+    new = [quality(kept.found), seconds_by_layer(kept.found)]
+    assert page.read_text() == "\n\n".join(["before", new[0], "between", new[1], "after"])
+    assert new[0] != tables[0]
+    assert (tmp_path / "images" / "post-training.png").exists()
+    with pytest.raises(ValueError, match="there are 0 tables that begin with"):
+        with_table("no table", new[0])
+
+
+def test_measures() -> None:
+    vectors = torch.nn.functional.normalize(torch.randn(40, 8), dim=1)
+    assert mean_cosine(vectors, vectors) == pytest.approx(1)
+    assert mean_cosine(vectors, -vectors) == pytest.approx(-1)
+    assert same_neighbour(vectors, vectors) == 1.0
+    # Points on an arc, the second of which moves from its first neighbour to the other one.
+    angles = torch.tensor([0.0, 0.1, 0.3, 0.6]), torch.tensor([0.0, 0.3, 0.4, 0.6])
+    line = [torch.stack([one.cos(), one.sin()], 1) for one in angles]
+    assert same_neighbour(*line) == 0.75
+    human = (vectors @ vectors.T).numpy()
+    assert similarity_correlation(vectors, human) == pytest.approx(1)
+    assert similarity_correlation(vectors, -human) == pytest.approx(-1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--arms", "nothing"], "arms is 'nothing', expected a regular expression that matches"),
+        (["--arms", "("], "expected a regular expression"),
+        (["--seeds", "0"], "--seeds is 0, expected at least 1"),
+        (["--workers", "0"], "--workers is 0, expected at least 1"),
+        (["--sentences", "2000"], "--sentences is 2000, expected at most 1465"),
+        ([], "results.json does not hold results of this study"),
+    ],
+)
+def test_bad_options(
+    arguments: list[str], told: str, tmp_path: Path, monkeypatch: Any, capsys: Any
+) -> None:
+    monkeypatch.setattr(post_training, "most_samples", lambda: 1465)
+    (tmp_path / "results.json").write_text("[{}]")
+    monkeypatch.setattr(sys, "argv", ["post_training", "--out", str(tmp_path), *arguments])
+    with pytest.raises(SystemExit) as left:
+        post_training.main()
+    assert left.value.code == 2
+    assert told in capsys.readouterr().err
+    assert (tmp_path / "results.json").read_text() == "[{}]"
+
+
+def test_arms_differ_and_the_grid_holds_the_default() -> None:
+    grid = list(full_grid())
+    assert len(set(grid)) == len(grid)
+    assert set(DEFAULT) <= set(grid)
+    assert [str(arm) for arm in chosen_arms(grid, "^2:4 best")] == [
+        "2:4 best optimal", "2:4 best two_approximation", "2:4 best greedy"
+    ]  # fmt: skip

@@ -1,0 +1,112 @@
+"""Runs of a study are kept one by one, stopped at once, and not repeated."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.study.arms import Arm
+from bench.study.runs import KEY, Results, complete
+
+ROOT = Path(__file__).parents[2]
+ARMS = [Arm("2:4", "best"), Arm("4:8", "best"), Arm("2:4", "best", "greedy"),
+        Arm("2:4", "best", samples=7)]  # fmt: skip
+WANTED = [(arm, seed) for seed in range(2) for arm in ARMS]
+
+# Runs of the first seed end at once, others never.
+SCRIPT = """
+import sys, time
+from dataclasses import asdict
+from pathlib import Path
+from bench.study.arms import Arm
+from bench.study.runs import Results, complete
+
+def run(arm, seed):
+    if seed:
+        time.sleep(3600)
+    return {**asdict(arm), "seed": seed}
+
+def announce(result, done, total):
+    print("kept", done, flush=True)
+
+if __name__ == "__main__":
+    wanted = [(Arm("2:4", "best"), seed) for seed in range(4)]
+    complete(Results(Path(sys.argv[1])), wanted, run, 2, announce)
+"""
+
+
+class Runner:
+    """Says what it was asked for, and fails at one of the calls."""
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.asked: list[tuple[Arm, int]] = []
+        self.fails_at = fails_at
+
+    def __call__(self, arm: Arm, seed: int) -> dict[str, Any]:
+        if len(self.asked) == self.fails_at:
+            raise KeyboardInterrupt
+        self.asked.append((arm, seed))
+        return {**{name: getattr(arm, name, seed) for name in KEY}, "value": len(self.asked)}
+
+
+@pytest.mark.parametrize("stop", [0, 1, 5])
+def test_what_is_missing_is_run_and_nothing_twice(tmp_path: Path, stop: int) -> None:
+    path = tmp_path / "results.json"
+    first, second, third = Runner(stop), Runner(), Runner()
+    with pytest.raises(KeyboardInterrupt):
+        complete(Results(path), WANTED, first, workers=0)
+    assert len(Results(path).found) == stop
+    told: list[tuple[int, int]] = []
+    complete(Results(path), WANTED, second, 0, lambda result, *place: told.append(place))
+    assert first.asked + second.asked == WANTED
+    assert told == [(done, len(WANTED) - stop) for done in range(1, len(WANTED) - stop + 1)]
+    complete(Results(path), WANTED, third, workers=0)
+    assert third.asked == []
+    assert len(json.loads(path.read_text())) == len(WANTED)
+    assert not path.with_suffix(".part").exists()
+
+
+@pytest.mark.parametrize("text", ["", "[", "{}x", "[1]", '[{"pattern": "2:4"}]'])
+def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="does not hold results of this study"):
+        Results(path)
+    assert path.read_text() == text
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_workers_end_at_once(tmp_path: Path, how: str) -> None:
+    script, path = tmp_path / "script.py", tmp_path / "results.json"
+    script.write_text(SCRIPT)
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "kept 1\n"
+        if how == "SIGINT":  # as a terminal does: everyone gets it
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            process.send_signal(getattr(signal, how))
+        # The pipes are at their end when the workers are gone, too.
+        _, errors = process.communicate(timeout=30)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == -getattr(signal, how)
+    assert ("KeyboardInterrupt" in errors) == (how == "SIGINT")
+    assert [one["seed"] for one in json.loads(path.read_text())] == [0]

@@ -1,0 +1,420 @@
+"""Pruning whole models after training."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import tnm_core as tnm
+from tnm_core.torch import masks, prune_model, remove_sparsity_, sparsify_
+from tnm_core.torch.calibrate import RECIPES, RankDeficientWarning, Recipe
+from tnm_core.torch.calibrate.data.chain import find_chain
+from tnm_core.torch.calibrate.data.order import execution_groups, find_residuals
+from tnm_core.torch.calibrate.data.recording import Calibration
+from tnm_core.torch.calibrate.model import prune as pruning
+
+WIDTH = 16
+
+
+class Block(nn.Module):
+    """Two branches from one input, joined, on a residual stream; padding is left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(WIDTH)
+        self.down = nn.Linear(32, WIDTH)  # declared before those that run before it
+        self.gate = nn.Linear(WIDTH, 32)
+        self.up = nn.Linear(WIDTH, 32)
+
+    def forward(self, stream: torch.Tensor, scale: float) -> torch.Tensor:
+        given = self.norm(stream)
+        return stream + scale * self.down(functional.silu(self.gate(given)) * self.up(given))
+
+
+class Network(nn.Module):
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__()
+        self.scale = scale
+        self.stem = nn.Linear(8, WIDTH)
+        self.blocks = nn.ModuleList(Block() for _ in range(2))
+        self.final = nn.LayerNorm(WIDTH)
+        self.head = nn.Linear(WIDTH, 4)
+
+    def forward(self, tokens: torch.Tensor, attention_mask: Any = None) -> torch.Tensor:
+        stream = self.stem(tokens)
+        for block in self.blocks:
+            stream = block(stream, self.scale)
+        return self.head(self.final(stream))
+
+
+ORDER = ["stem", *(f"blocks.{i}.{n}" for i in (0, 1) for n in ("gate", "up", "down")), "head"]
+
+
+def _network(seed: int = 0) -> Network:
+    torch.manual_seed(seed)
+    return Network().double()
+
+
+def _data(seed: int = 1, batches: int = 3) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    mix = torch.randn(8, 8, generator=generator, dtype=torch.float64)
+    shape = (4, 20, 8)
+    return [torch.randn(shape, generator=generator, dtype=torch.float64) @ mix + 0.3
+            for _ in range(batches)]  # fmt: skip
+
+
+@torch.no_grad()
+def _loss(model: nn.Module, dense: nn.Module, data: list[torch.Tensor]) -> float:
+    return sum(float((model(b) - dense(b)).square().mean()) for b in data)
+
+
+@pytest.mark.parametrize("pattern", ["2:4", "1:4", "4:8"])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipes(pattern: str, recipe: str) -> None:
+    model, data = _network(), _data()
+    if pattern == "4:8":
+        model = nn.Sequential(*(model.blocks[0].gate, nn.ReLU(), model.blocks[0].down)).double()
+        data = [torch.randn(40, WIDTH, dtype=torch.float64) for _ in range(3)]
+    dense = copy.deepcopy(model).requires_grad_(False)
+    report = prune_model(model, data, pattern, recipe)
+    n, m = map(int, pattern.split(":"))
+    assert all(module.training for module in model.modules())
+    found = masks(model)
+    assert set(found) == {layer.name for layer in report.pruned}
+    for layer in report.pruned:
+        module = model.get_submodule(layer.name)
+        assert tnm.is_transposable(found[layer.name].numpy(), n, m)
+        assert not bool(module.weight[~found[layer.name]].any())
+        assert layer.density == pytest.approx(n / m)
+        old = dense.get_submodule(layer.name).weight.abs()
+        kept = float((old * found[layer.name]).sum() / old.sum())
+        assert layer.retained == pytest.approx(kept, rel=1e-6)
+        assert (layer.error is None) == (recipe == "magnitude")
+    remove_sparsity_(model)
+    assert all(type(module) is not nn.Linear or (module.weight == 0).any()
+               for module in model.modules())  # fmt: skip
+
+
+def test_better_recipes_are_better() -> None:
+    loss = dict.fromkeys(("magnitude", "sequential", "best"), 0.0)
+    for seed in range(4):
+        for recipe in loss:
+            model = _network(seed)
+            prune_model(model, _data(batches=6), "2:4", recipe)
+            loss[recipe] += _loss(model, _network(seed), _data(seed=2))
+    assert loss["best"] < 0.9 * loss["sequential"]
+    assert loss["sequential"] < 0.7 * loss["magnitude"]
+
+
+def test_magnitude_is_sparsify() -> None:
+    pruned, sparse = _network(), _network()
+    prune_model(pruned, _data(), "2:4", "magnitude", exclude="head")
+    sparsify_(sparse, "2:4", exclude="head")
+    for name, mask in masks(sparse).items():
+        assert torch.equal(masks(pruned)[name], mask)
+        assert torch.equal(pruned.get_submodule(name).weight, sparse.get_submodule(name).weight)
+
+
+def _reference(dense: Network, data: list[torch.Tensor], recipe: Recipe) -> Network:
+    """Sequential pruning written out for `Network`: every layer from a run of both models."""
+    model = copy.deepcopy(dense)
+    batch = torch.cat(data)
+    for name in ORDER:
+        seen = []
+        for network in (dense, model):
+            kept: dict[str, Any] = {}
+            handles = [
+                network.get_submodule(one).register_forward_hook(
+                    lambda m, a, o, kept=kept, one=one: kept.update({one: (a[0], o)})
+                )
+                for one in (name, *(f"blocks.{i}" for i in (0, 1)))
+            ]
+            network(batch)
+            for handle in handles:
+                handle.remove()
+            seen.append(kept)
+        target, given = seen[0][name][1], seen[1][name][0]
+        if name.endswith("down") and recipe.residual:
+            block = name.rpartition(".")[0]
+            target = target + seen[0][block][0] - seen[1][block][0]
+        layer = model.get_submodule(name)
+        x = given.reshape(-1, given.shape[-1]).detach().numpy()
+        y = target.reshape(-1, target.shape[-1]).detach().numpy()
+        old = layer.weight.detach().numpy().copy()
+        own = x @ old.T + layer.bias.detach().numpy()
+        y = recipe.alpha * y + (1 - recipe.alpha) * own
+        centred = x - x.mean(0)
+        damping = recipe.damping * (centred**2).mean()
+        score = old**2 * ((centred**2).mean(0) + damping)
+        mask = tnm.transposable_mask(score, 2, 4, score="identity")
+        new = np.zeros_like(old)
+        for row, kept_columns in enumerate(mask):
+            pull = np.sqrt(damping * len(x)) * np.eye(old.shape[1])
+            matrix = np.vstack((centred, pull))[:, kept_columns]
+            right = np.concatenate((y[:, row] - y[:, row].mean(), pull @ old[row]))
+            new[row, kept_columns] = np.linalg.lstsq(matrix, right, rcond=None)[0]
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(new))
+            layer.bias.copy_(torch.from_numpy(y.mean(0) - new @ x.mean(0)))
+    return model
+
+
+@pytest.mark.parametrize("alpha", [1.0, 0.4])
+@pytest.mark.parametrize("residual", [True, False])
+def test_sequential_is_the_written_out_one(alpha: float, residual: bool) -> None:
+    recipe = Recipe(search="one_shot", alpha=alpha, residual=residual)
+    expected = _reference(_network(), _data(), recipe)
+    model = _network()
+    prune_model(model, _data(), "2:4", recipe)
+    for name in ORDER:
+        got, wanted = model.get_submodule(name), expected.get_submodule(name)
+        torch.testing.assert_close(got.weight, wanted.weight, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(got.bias, wanted.bias, rtol=1e-5, atol=1e-7)
+
+
+def test_order_groups_residuals_and_chain_are_found() -> None:
+    model, calibration = _network().eval(), Calibration(_data())
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+    groups, batch = execution_groups(model, calibration, layers)
+    assert [group.names for group in groups] == [
+        ("stem",),
+        ("blocks.0.gate", "blocks.0.up"),
+        ("blocks.0.down",),
+        ("blocks.1.gate", "blocks.1.up"),
+        ("blocks.1.down",),
+        ("head",),
+    ]
+    found = find_residuals(model, calibration, batch, list(layers))
+    # The input of the block and that of its norm are the same stream.
+    assert found == {f"blocks.{i}.down": f"blocks.{i}.norm" for i in (0, 1)}
+    chain = find_chain(model, calibration, batch, list(layers))
+    assert chain is not None
+    assert chain.blocks == ["blocks.0", "blocks.1"]
+    assert chain.block_of("blocks.1.up") == 1
+    assert chain.block_of("head") is None
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    ["best", "least_squares", Recipe(reconstruction="adam", sequential=False)],
+    ids=["best", "least squares on dense inputs", "Adam on dense inputs"],
+)
+def test_blocks_alone_give_what_the_whole_model_gives(monkeypatch: Any, recipe: Any) -> None:
+    by_block, whole = _network(), _network()
+    prune_model(by_block, _data(), "2:4", recipe)
+    monkeypatch.setattr(pruning, "find_chain", lambda *_: None)
+    prune_model(whole, _data(), "2:4", recipe)
+    for name in ORDER:
+        torch.testing.assert_close(
+            by_block.get_submodule(name).weight, whole.get_submodule(name).weight
+        )
+
+
+def test_blocks_are_tuned_on_what_the_pruned_model_gives() -> None:
+    """Even if the layers were pruned on what the dense model gives."""
+    recipe, data = Recipe(sequential=False), _data()
+    pruned, tuned = _network(), _network()
+    prune_model(pruned, data, "2:4", recipe)
+    report = prune_model(tuned, data, "2:4", replace(recipe, tune_epochs=2))
+    assert [block.name for block in report.blocks] == ["blocks.0", "blocks.1"]
+    tuned.blocks[1] = pruned.blocks[1]  # as it was when its turn came
+    outputs = []
+    for model in (tuned, _network()):
+        found: list[torch.Tensor] = []
+        with model.blocks[1].register_forward_hook(
+            lambda *given, kept=found: kept.append(given[2])
+        ):
+            for batch in data:
+                model(batch)
+        outputs.append(torch.cat(found).detach())
+    got, dense = outputs
+    error = (got - dense).square().sum() / (dense - dense.mean()).square().sum()
+    assert report.blocks[1].error_before == pytest.approx(float(error), rel=1e-4)
+
+
+class Detour(nn.Module):
+    """Blocks in a list that are no chain: the second also gets something else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(Block() for _ in range(2))
+
+    def forward(self, stream: torch.Tensor) -> torch.Tensor:
+        first = self.blocks[0](stream, 1.0)
+        return self.blocks[1](first + stream, 1.0)
+
+
+def test_what_is_no_chain_is_not_taken_for_one() -> None:
+    model = Detour()
+    data = [torch.randn(8, 10, WIDTH) for _ in range(2)]
+    names = [n for n, m in model.named_modules() if isinstance(m, nn.Linear)]
+    assert find_chain(model, Calibration(data), data[0], names) is None
+    report = prune_model(model, data, "2:4")
+    assert len(report.pruned) == 6
+
+
+def test_padding_does_not_count() -> None:
+    data = _data()
+    padded = []
+    for batch in data:
+        junk = torch.full((4, 7, 8), 1e3, dtype=torch.float64)
+        mask = torch.cat((torch.ones(4, 20), torch.zeros(4, 7)), 1).long()
+        padded.append({"tokens": torch.cat((batch, junk), 1), "attention_mask": mask})
+    plain, masked = _network(), _network()
+    prune_model(plain, data, "2:4")
+    prune_model(masked, padded, "2:4")
+    for name in ORDER:
+        torch.testing.assert_close(
+            plain.get_submodule(name).weight, masked.get_submodule(name).weight
+        )
+
+
+def test_convolutions_and_batch_norm() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
+        nn.Conv2d(8, 16, 3, stride=2, groups=2, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(64, 8),
+    )  # fmt: skip
+    data = [torch.randn(32, 3, 9, 9) + 0.5 for _ in range(3)]
+    model[1].momentum = model[4].momentum = None
+    for batch in data:
+        model(batch)
+    model.eval()
+    dense = copy.deepcopy(model)
+    report = prune_model(model, data, "2:4", "least_squares")
+    assert [layer.name for layer in report.pruned] == ["3", "8"]
+    assert report.skipped[0].reason == "3 input channels < m = 4"
+    by_position = masks(model)["3"].permute(2, 3, 0, 1)
+    assert tnm.is_transposable(by_position.numpy(), 2, 4)
+    with torch.no_grad():
+        # Every batch is normalised by its own statistics.
+        norm = model[1]
+        normed = [functional.batch_norm(model[0](b), None, None, norm.weight, norm.bias, True)
+                  for b in data]  # fmt: skip
+        means = torch.stack([model[3](b.relu()).mean((0, 2, 3)) for b in normed])
+    torch.testing.assert_close(model[4].running_mean, means.mean(0))
+    assert not model[4].training
+    bare, best = copy.deepcopy(dense), copy.deepcopy(dense)
+    prune_model(bare, data, "2:4", "magnitude")
+    prune_model(best, data, "2:4")
+    assert torch.equal(bare[4].running_mean, dense[4].running_mean)
+    fresh = [torch.randn(32, 3, 9, 9) + 0.5]
+    assert _loss(best, dense, fresh) < 0.5 * _loss(bare, dense, fresh)
+    assert _loss(model, dense, fresh) < 0.5 * _loss(bare, dense, fresh)
+
+
+def test_patterns_by_layer_and_row_wise() -> None:
+    model = _network()
+    report = prune_model(
+        model, _data(), {"stem": "row 2:4", "blocks.0.up": "4:8", "blocks.1.down": (1, 4)}
+    )
+    assert {layer.name: layer.pattern for layer in report.pruned} == {
+        "stem": "row 2:4",
+        "blocks.0.up": "4:8",
+        "blocks.1.down": "1:4",
+    }
+    assert set(masks(model)) == {"blocks.0.up", "blocks.1.down"}
+    kept = (model.stem.weight != 0).numpy()
+    assert (kept.reshape(WIDTH, 2, 4).sum(-1) == 2).all()
+    assert {layer.reason for layer in report.skipped} == {"not named in pattern"}
+    with pytest.raises(ValueError, match="pattern names 'nothing'"):
+        prune_model(model, _data(), {"nothing": "2:4"})
+
+
+def test_bfloat16_and_a_layer_called_twice() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(16, 16)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.layer(torch.tanh(self.layer(x)))
+
+    model = Twice().bfloat16()
+    seen = []
+    data = [torch.randn(40, 16, dtype=torch.bfloat16) for _ in range(2)]
+    prune_model(model, data, "2:4", progress=lambda *told: seen.append(told))
+    assert model.layer.weight.dtype == torch.bfloat16
+    assert [(layer.name, done, total) for layer, done, total in seen] == [("layer", 1, 1)]
+
+
+def test_progress_and_report_as_text(capsys: Any) -> None:
+    report = prune_model(_network(), _data(), "2:4", include="blocks.*", progress=True)
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 6
+    assert told[0].startswith("[1/6] blocks.0.gate: 2:4, error 0.")
+    lines = str(report).splitlines()
+    assert lines[0].startswith("recipe best: 6 of 8 layers in ")
+    assert lines[3].endswith("not matched by include=")
+    assert len(report.to_records()) == 8
+
+
+def _unchanged(model: Network) -> bool:
+    fresh = _network().state_dict()
+    state = model.state_dict()
+    return set(state) == set(fresh) and all(torch.equal(state[k], v) for k, v in fresh.items())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "told"),
+    [
+        ({"calibration_loader": iter([])}, TypeError, "which can be read once only"),
+        ({"calibration_loader": 3}, TypeError, "calibration_loader is a int"),
+        ({"calibration_loader": []}, ValueError, "holds no batch"),
+        ({"recipe": "worst"}, ValueError, "recipe is 'worst', expected one of 'magnitude'"),
+        ({"recipe": 1}, TypeError, "recipe is a int"),
+        ({"pattern": "5:4"}, ValueError, "5"),
+        ({"pattern": "32:64"}, ValueError, "no layer is selected"),
+        ({"include": "nothing"}, ValueError, "'nothing' matches no layer"),
+        ({"progress": "yes"}, TypeError, "progress is a str"),
+    ],
+)
+def test_bad_arguments(arguments: dict[str, Any], error: type[Exception], told: str) -> None:
+    model = _network()
+    call = {"calibration_loader": _data(), **arguments}
+    with pytest.raises(error, match=told):
+        prune_model(model, **call)
+    assert _unchanged(model)
+
+
+def test_bad_recipes() -> None:
+    for argument in ({"search": "x"}, {"criterion": "x"}, {"reconstruction": "x"},
+                     {"method": "x"}, {"alpha": 2.0}, {"damping": -1.0}, {"steps": 0}):  # fmt: skip
+        with pytest.raises(ValueError, match=f"{next(iter(argument))} is"):
+            Recipe(**argument)
+
+
+def test_data_that_miss_a_layer_or_are_not_finite_change_nothing() -> None:
+    model = _network()
+    model.unused = nn.Linear(8, 8).double()
+    with pytest.raises(ValueError, match="never reach layer 'unused'"):
+        prune_model(model, _data(), "2:4")
+    del model.unused
+    bad = _data()
+    bad[1][0, 0, 0] = float("nan")
+    with pytest.raises(ValueError, match="layer 'stem' has calibration data with NaN"):
+        prune_model(model, bad, "2:4")
+    with pytest.raises(ValueError, match=r"layer 'blocks.0.gate' has calibration data with NaN"):
+        prune_model(model, bad, "2:4", exclude="stem")
+    assert _unchanged(model)
+
+    def interrupt(layer: Any, done: int, total: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prune_model(model, _data(), "2:4", progress=interrupt)
+    assert _unchanged(model)
+
+
+def test_few_data_warn() -> None:
+    with pytest.warns(RankDeficientWarning, match="layer 'head'"):
+        prune_model(_network(), [_data()[0][:1, :5]], "2:4", include="head")
