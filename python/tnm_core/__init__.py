@@ -21,11 +21,13 @@ from tnm_core.listing import (
     unrank_mask,
 )
 from tnm_core.masks import nm_mask, transposable_mask
+from tnm_core.pattern import Pattern
 
 __all__ = [
     "Certificate",
     "Compressed",
     "MaskReport",
+    "Pattern",
     "Violation",
     "__version__",
     "build_info",

@@ -1,0 +1,100 @@
+"""Why a layer or tensor was left alone: a code and its values, a sentence only where it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+__all__ = ["Skip", "SkipCode", "counted"]
+
+
+@dataclass(frozen=True)
+class Skip:
+    """One reason to leave something alone; ``str()`` gives the sentence.
+
+    Attributes
+    ----------
+    code : SkipCode
+        What stood in the way.
+    details : mapping of str to object
+        The values that the sentence names, such as a size and m.
+
+    Examples
+    --------
+    >>> from tnm_core.skip import SkipCode
+    >>> skip = SkipCode.FEW_FEATURES(side="out_features", size=3, m=4)
+    >>> str(skip), skip.details["size"]
+    ('out_features 3 < m = 4', 3)
+    """
+
+    code: SkipCode
+    details: Mapping[str, object] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return self.code.value.format_map(self.details)
+
+
+class SkipCode(Enum):
+    """What can stand in the way, with its sentence; called with its values, one is a `Skip`."""
+
+    # by name
+    NOT_INCLUDED = "not matched by include="
+    EXCLUDED = "matched by exclude="
+    EXCLUDED_BY_DEFAULT = "embedding, head or norm by its name (include it to prune it)"
+    NO_PATTERN = "not named in pattern"
+    DENSE_WITHIN_BUDGET = "stays dense within the budget"
+    NO_WEIGHTS = "the checkpoint has no weights for it"
+
+    # by kind of layer
+    OTHER_TYPE = "{kind} is not among layers="
+    NOT_CALLED_WEIGHT = "a parameter of {kind} that is not called weight"
+    NOT_CALIBRATED = "{kind} cannot be calibrated, expected Linear or Conv2d"
+    OWN_FORWARD = "is a {kind}, whose own code may read the weight without its mask"
+    WHOLE_MODEL = "the model is itself a linear layer: use TransposableLinear.from_linear"
+    HAS_HOOKS = "has hooks, which would be lost: remove them first"
+    ENCODER_FAST_PATH = (
+        "the fast path of TransformerEncoderLayer reads the weight without its mask: call "
+        "torch.backends.mha.set_fastpath_enabled(False) first"
+    )
+    BACKEND_CANNOT = "{reason}"
+
+    # by state of the weight
+    SPARSE_ALREADY = "is sparse already"
+    SPARSE_ALREADY_AT = "is {pattern} sparse already"
+    PARAMETRIZED = "its weight has another parametrisation; remove that first"
+    PARAMETRIZED_LAYER = (
+        "has parametrizations: remove them first, with leave_parametrized or remove_sparsity_"
+    )
+    NO_SHAPE_YET = "its weight has no shape yet; run the model once first"
+    COMPUTED = "its weight is computed and no parameter"
+    SHARED = "its weight is shared ({users})"
+    SHARED_UNMASKED = "its weight is shared with another module, which would use it without a mask"
+    SHARDED = "its weight is sharded already; call sparsify_ before fully_shard"
+    NO_DATA = "its weight is on the device meta and has no data; load it first"
+    NOT_FLOATING = "its weight has dtype {dtype}, expected floating point"
+    OTHER_DTYPE = "dtype {dtype} (float16, bfloat16, float32 and float64 are pruned)"
+
+    # by shape
+    FEW_AXES = "its weight has {axes} axes, expected at least 2"
+    MANY_AXES = "its weight has {axes} axes and is not that of a convolution"
+    FEW_FEATURES = "{side} {size} < m = {m}"
+    FEW_CHANNELS = "{size} {side} channels < m = {m}"
+    FEW_CHANNELS_PER_GROUP = "{size} {side} channels in each of {groups} groups < m = {m}"
+    NO_WHOLE_TILE = "{side} is {size}, expected at least m = {m} for one {m} x {m} tile"
+    SMALLER_THAN_A_TILE = "smaller than one {m} x {m} tile"
+    THREE_AXES = "3-D (say with --three-d how to read it)"
+    OTHER_RANK = "{rank}-D"
+
+    def __call__(self, **details: object) -> Skip:
+        """Give the reason its values."""
+        return Skip(self, details)
+
+
+def counted(skips: Iterable[Skip], none: str) -> str:
+    """How often each sentence occurs, for messages; `none` if there is nothing to count."""
+    counts: dict[str, int] = {}
+    for skip in skips:
+        counts[str(skip)] = counts.get(str(skip), 0) + 1
+    told = "; ".join(f"{count} left alone because {why}" for why, count in counts.items())
+    return told or none
