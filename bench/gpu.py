@@ -42,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     else:
         settings = for_gpu(torch.device("cuda", torch.cuda.current_device()), options.budget)
-        obstacle = _obstacle(settings)
-        if obstacle:
-            print(f"bench.gpu: {obstacle}. Nothing was measured", file=sys.stderr)
+        reason = _unavailable_reason(settings)
+        if reason:
+            print(f"bench.gpu: {reason}. Nothing was measured", file=sys.stderr)
             return 2
     options.output.mkdir(parents=True, exist_ok=True)
     sections = {}
@@ -75,12 +75,14 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _obstacle(settings: Any) -> str | None:
+def _unavailable_reason(settings: Any) -> str | None:
     """Say why this GPU cannot multiply sparsely, if it cannot."""
-    from tnm_core.torch.linear.backends import BACKENDS, Task
+    from tnm_core import Pattern
+    from tnm_core.torch.linear.backends import BACKENDS
+    from tnm_core.torch.linear.linear_spec import LinearSpec
 
-    task = Task(16, 16, 2, 4, settings.device, settings.dtypes[0])
-    return BACKENDS[settings.backend].obstacle(task)
+    spec = LinearSpec(16, 16, Pattern(2, 4), settings.device, settings.dtypes[0])
+    return BACKENDS[settings.backend].unavailable_reason(spec)
 
 
 def _machine(settings: Any, seconds: float) -> dict[str, Any]:
