@@ -7,7 +7,7 @@ import torch
 import tnm_core as tnm
 from bench.gpu_checks.settings import Record, Say, Settings
 from tnm_core.torch import transposable_mask
-from tnm_core.torch.linear.timing import seconds_of_call
+from tnm_core.torch.linear.device_timing import seconds_of_call
 
 PATTERNS = ((2, 4), (4, 8))
 

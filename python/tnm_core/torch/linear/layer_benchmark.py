@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
+from tnm_core.torch.linear.device_timing import seconds_in_cuda_graph, seconds_of_call
 from tnm_core.torch.linear.products import masked_product
 from tnm_core.torch.linear.speed_table import Speed, device_name
-from tnm_core.torch.linear.timing import seconds_in_cuda_graph, seconds_of_call
 from tnm_core.torch.linear.transposable_linear import TransposableLinear
 
 
