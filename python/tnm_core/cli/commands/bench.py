@@ -53,7 +53,7 @@ def bench_linear_command(
     device: Annotated[
         str | None, typer.Option(help="cuda if there is one, if not given; else cpu.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.001, help="About how long to measure each part.")] = 0.2,
+    seconds: Annotated[float, typer.Option(min=0.001, help="About how long for each part.")] = 0.2,
     table: Annotated[
         Path | None,
         typer.Option(metavar="JSON", help='Add the figures to a table for backend="auto".'),

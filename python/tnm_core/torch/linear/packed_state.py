@@ -8,7 +8,7 @@ the tensor itself, and ends with it; with the last one ends what watches optimiz
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import finalize, ref
 
 import torch
@@ -32,13 +32,13 @@ class PackedFrom:
 
     def __init__(self, weight: torch.Tensor, mask: torch.Tensor, owner: str) -> None:
         self.owner = owner
-        self._state = _state(weight), _state(mask)
+        self._weight, self._mask = _Snapshot(weight), _Snapshot(mask)
         self._steps = _counted_steps()
         self._steps.count_for(weight)
 
     def is_current(self, weight: torch.Tensor, mask: torch.Tensor) -> bool:
         """Whether these are the same weight and mask, and unchanged."""
-        return self._state == (_state(weight), _state(mask))
+        return self._weight.is_of(weight) and self._mask.is_of(mask)
 
 
 _packed_from: Any = WeakTensorKeyDictionary()
@@ -56,19 +56,26 @@ def packed_from(values: torch.Tensor) -> PackedFrom | None:
     return found
 
 
-class _State(NamedTuple):
-    """A tensor as it is; the weak reference keeps another one from taking its place in memory."""
+class _Snapshot:
+    """Tells whether a tensor is the same as before, in the same place and unchanged."""
 
-    storage: StorageWeakRef
-    offset: int
-    version: int
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._place = tensor.data_ptr()
+        self._version = _version(tensor)
+        self._storage = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
+
+    def is_of(self, tensor: torch.Tensor) -> bool:
+        # Nothing else can be in that place while the memory is in use.
+        return (
+            tensor.data_ptr() == self._place
+            and _version(tensor) == self._version
+            and not self._storage.expired()  # type: ignore[no-untyped-call]
+        )
 
 
-def _state(tensor: torch.Tensor) -> _State:
-    storage = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
-    # Inference tensors do not count how often they are changed in place.
-    version = -1 if tensor.is_inference() else tensor._version
-    return _State(storage, int(tensor.storage_offset()), version)
+def _version(tensor: torch.Tensor) -> int:
+    """How often a tensor was changed in place; inference tensors do not count."""
+    return -1 if tensor.is_inference() else tensor._version
 
 
 class _CountedSteps:
