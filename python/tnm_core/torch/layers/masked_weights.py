@@ -8,6 +8,7 @@ entries are zero), ``set_mask(mask)`` and ``repack()``, to be called when the we
 
 from __future__ import annotations
 
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, cast
@@ -92,6 +93,24 @@ class MaskedWeight(ABC):
     @abstractmethod
     def after_step(self) -> None:
         """Take note that the weight has changed."""
+
+    @property
+    def owner(self) -> object | None:
+        """What decides over the mask, as long as it lives."""
+        reference = vars(self.module).get("_mask_owner")
+        return None if reference is None else reference()
+
+    def set_owner(self, owner: object | None) -> None:
+        """Let this one decide over the mask from now on, or nobody."""
+        # Kept in the layer, because a `MaskedWeight` is made for each look at it.
+        vars(self.module)["_mask_owner"] = None if owner is None else _Owner(owner)
+
+
+class _Owner(weakref.ref[object]):
+    """A reference that copies of a layer, and pickled layers, do not take with them."""
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()
 
 
 class ParametrizedWeight(MaskedWeight):

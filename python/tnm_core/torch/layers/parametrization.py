@@ -138,8 +138,27 @@ def _parametrize(module: nn.Module, masked: MaskedParametrization) -> None:
     # Shape and dtype are the weight's by construction; the check would run the forward.
     parametrize.register_parametrization(module, "weight", masked, unsafe=True)
     cast(nn.Module, module.parametrizations).train(training)
-    # torch makes a class for this module alone, and one that refuses to be pickled.
-    type(module).__reduce_ex__ = _reduce  # type: ignore[assignment, method-assign]
+    copied = type(module).__deepcopy__  # type: ignore[attr-defined]
+
+    def deepcopy(layer: nn.Module, memo: dict[int, Any]) -> Any:
+        replica = copied(layer, memo)
+        if type(replica) is type(layer):
+            replica.__class__ = _class_like(type(layer))
+        return replica
+
+    module.__class__ = _class_like(type(module), __reduce_ex__=_reduce, __deepcopy__=deepcopy)
+
+
+def _class_like(made: type[nn.Module], **methods: Any) -> type[nn.Module]:
+    """A class such as torch made for one parametrised layer, with other methods.
+
+    Torch changes that class when parametrisations come and go, so copies must not share it as they
+    do by default; and what it made refuses to be pickled.
+    """
+    members = {k: v for k, v in vars(made).items() if k not in ("__dict__", "__weakref__")}
+    metaclass: Any = type(made)
+    made_alike: type[nn.Module] = metaclass(made.__name__, made.__bases__, {**members, **methods})
+    return made_alike
 
 
 def _reduce(module: nn.Module, protocol: object) -> tuple[Any, ...]:
