@@ -355,7 +355,7 @@ def test_resuming_is_exact(load_first: bool) -> None:
 
 
 def test_compiled_training_is_eager_training() -> None:
-    """Bit for bit, over refreshes and a change of phase, in one graph a phase."""
+    """Bit for bit, over refreshes and a change of phase, in one graph per phase."""
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
     results = []

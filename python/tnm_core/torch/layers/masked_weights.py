@@ -137,7 +137,7 @@ class ParametrizedWeight(MaskedWeight):
     @property
     def pattern(self) -> Pattern:
         """What the mask obeys."""
-        return self.masked.obeys
+        return self.masked.mask_pattern
 
     @property
     def axes(self) -> WeightAxes:
@@ -165,7 +165,7 @@ class ParametrizedWeight(MaskedWeight):
         self.masked.backward_decay = decay
 
     def after_step(self) -> None:
-        """Nothing is derived from the weight."""
+        """Do nothing: nothing is derived from the weight."""
 
 
 class PackedWeight(MaskedWeight):
@@ -212,7 +212,7 @@ class PackedWeight(MaskedWeight):
         return "masked" if self._layer.masked_gradient else "straight_through"
 
     def set_backward_decay(self, decay: float) -> None:
-        """Such layers compute their own gradients."""
+        """Refuse it: such layers compute their own gradients."""
         raise TypeError(
             f"layer {self.name!r} is a {type(self.module).__name__} with gradients of its own, "
             "expected a weight that is_flexible"

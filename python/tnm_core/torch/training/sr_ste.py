@@ -124,7 +124,7 @@ class SRSTE(OptimizerHook):
 
     @staticmethod
     def _pruned(weight: MaskedWeight) -> torch.Tensor:
-        """The local part of the dense weight, with zeros where it is kept."""
+        """Return the local part of the dense weight, with zeros where it is kept."""
         mask = local_mask(weight.mask, weight.parameter)
         return torch.where(mask, 0.0, local_values(weight.parameter))
 
