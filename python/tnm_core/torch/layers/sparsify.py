@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from tnm_core import arguments as arguments
+from tnm_core import arguments
 from tnm_core.arguments import Method
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.selection import Names, Selection

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from tnm_core import arguments as arguments
+from tnm_core import arguments
 from tnm_core.arguments import Method
 from tnm_core.pattern import Pattern
 from tnm_core.skip import Skip
