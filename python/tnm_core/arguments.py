@@ -177,7 +177,7 @@ def output_mask(out: NDArray[np.bool_] | None, array: NDArray[Any]) -> NDArray[n
     return out
 
 
-def require_finite(array: ScoreArray, score: Score, threads: int) -> None:
+def check_finite(array: ScoreArray, score: Score, threads: int) -> None:
     """Raise for the first score in C order that is NaN or infinite."""
     if not array.is_floating:
         return

@@ -22,8 +22,8 @@ from tnm_core.checkpoint import (
     PruneRecord,
     SafetensorsFile,
     TensorInfo,
-    load_masks,
     open_checkpoint,
+    read_masks,
     save_masks,
     write_masks,
 )
@@ -195,7 +195,7 @@ def _masks() -> dict[str, NDArray[np.bool_]]:
 def test_masks_round_trip(tmp_path: Path) -> None:
     path, masks = tmp_path / "masks.safetensors", _masks()
     save_masks(path, masks)
-    loaded = load_masks(path)
+    loaded = read_masks(path)
     assert list(loaded) == list(masks)
     for name, mask in masks.items():
         assert loaded[name].dtype == np.bool_
@@ -240,7 +240,7 @@ def test_damaged_mask_files(tmp_path: Path) -> None:
     path = tmp_path / "masks.safetensors"
     save_file({"w": np.ones((2, 2))}, path)
     with pytest.raises(CheckpointError, match="holds tensors, not masks"):
-        load_masks(path)
+        read_masks(path)
     packed = {"w": np.array([255, 255], np.uint8)}
     good = {"tnm.mask_format": "packed bits 1", "tnm.mask_shapes": '{"w": [3, 5]}'}
     for change, words in (
@@ -255,7 +255,7 @@ def test_damaged_mask_files(tmp_path: Path) -> None:
     ):
         save_file(packed, path, metadata={**good, **change})
         with pytest.raises(CheckpointError, match=words):
-            load_masks(path)
+            read_masks(path)
 
 
 def test_missing_file(tmp_path: Path) -> None:

@@ -6,19 +6,27 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
-from tnm_core import arguments as arguments
+from tnm_core import arguments
 from tnm_core.arguments import integer
 from tnm_core.counting.errors import CountTooCostlyError
+from tnm_core.pattern import Pattern
 
 Constraint = Literal["transposable", "transposable_at_most", "rowwise", "unstructured"]
 
 LARGEST_SIDE = 1024
 
 
-def constraint_name(constraint: str) -> Constraint:
-    """One of the constraints whose masks can be counted."""
+def as_constraint(constraint: str | None, pattern: Pattern) -> Constraint:
+    """One of the constraints whose masks can be counted, by default what the pattern says."""
+    if constraint is None:
+        return "transposable" if pattern.transposable else "rowwise"
     choices = get_args(Constraint)
     if constraint in choices:
+        if not pattern.transposable and constraint != "rowwise":
+            raise ValueError(
+                f"constraint is {constraint!r} and the pattern '{pattern}', expected 'rowwise' or "
+                f"the pattern '{pattern.n}:{pattern.m}'"
+            )
         return constraint  # type: ignore[return-value]
     error = ValueError if isinstance(constraint, str) else TypeError
     expected = ", ".join(repr(choice) for choice in choices)
@@ -65,7 +73,7 @@ def budget(max_seconds: float) -> float:
     return seconds
 
 
-def refuse_cost(what: str, seconds: float, limit: float) -> None:
+def check_cost(what: str, seconds: float, limit: float) -> None:
     """Raise if a count takes longer than allowed."""
     if seconds <= limit:
         return

@@ -8,10 +8,10 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnm_core import _core
-from tnm_core import arguments as arguments
+from tnm_core import _core, arguments
 from tnm_core.listing.ranking import unrank_mask
 from tnm_core.listing.tables import DEFAULT_MEMORY_CAP, mask_table
+from tnm_core.pattern import PatternLike, as_transposable
 
 __all__ = ["decode_masks", "encode_masks", "enumerate_masks"]
 
@@ -22,8 +22,8 @@ _DECODED_AT_ONCE = 1024
 
 @overload
 def enumerate_masks(
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = None,
     *,
     start: int = 0,
     stop: int | None = None,
@@ -34,8 +34,8 @@ def enumerate_masks(
 
 @overload
 def enumerate_masks(
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = None,
     *,
     start: int = 0,
     stop: int | None = None,
@@ -45,8 +45,8 @@ def enumerate_masks(
 
 
 def enumerate_masks(
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = None,
     *,
     start: int = 0,
     stop: int | None = None,
@@ -62,7 +62,7 @@ def enumerate_masks(
     Parameters
     ----------
     n, m : int
-        The pattern, ``1 <= n <= m <= 8``.
+        The pattern, ``1 <= n <= m <= 8``. In place of both n may be a pattern: ``"2:4"``.
     start, stop : int, optional
         The numbers of the first mask and of the one before which to stop, by default all masks.
         Starting anywhere takes no longer than starting at 0.
@@ -90,7 +90,7 @@ def enumerate_masks(
     --------
     >>> import numpy as np
     >>> import tnm_core as tnm
-    >>> len(list(tnm.enumerate_masks(2, 4)))
+    >>> len(list(tnm.enumerate_masks("2:4")))
     90
     >>> [f"{code:09b}" for code in next(tnm.enumerate_masks(1, 3, as_array=True))]
     ['001010100', '001100010', '010001100', '010100001', '100001010', '100010001']
@@ -98,7 +98,7 @@ def enumerate_masks(
     ...                                                 as_array=True))
     5
     """
-    n, m = arguments.pattern(n, m)
+    n, m = as_transposable(n, m).pair
     if m > LARGEST_M:
         raise ValueError(
             f"m is {m}, expected m <= {LARGEST_M} to go through all masks; "
@@ -192,7 +192,7 @@ def encode_masks(masks: ArrayLike) -> NDArray[np.uint64]:
     Returns
     -------
     codes : ndarray of uint64, shape (...)
-        One number a matrix, as `decode_masks` takes them.
+        One number per matrix, as `decode_masks` takes them.
 
     Raises
     ------

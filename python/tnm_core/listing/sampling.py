@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tnm_core import _core
-from tnm_core import arguments as arguments
+from tnm_core import _core, arguments
 from tnm_core.listing.tables import DEFAULT_MEMORY_CAP, mask_table, words_of
+from tnm_core.pattern import PatternLike, as_transposable
 
 __all__ = ["sample_masks"]
 
@@ -22,8 +22,8 @@ _TRADES_A_ROW = 20
 
 
 def sample_masks(
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = None,
     size: int | tuple[int, ...] | None = None,
     rng: int | np.random.Generator | None = None,
     *,
@@ -41,7 +41,8 @@ def sample_masks(
     Parameters
     ----------
     n, m : int
-        The pattern, ``1 <= n <= m <= 128``.
+        The pattern, ``1 <= n <= m <= 128``. In place of both n may be a pattern, ``"2:4"``; what
+        follows is then passed by name.
     size : int or tuple of int, optional
         How many masks, as in NumPy; by default a single one, without a leading axis.
     rng : numpy.random.Generator or int, optional
@@ -84,10 +85,10 @@ def sample_masks(
     >>> masks = tnm.sample_masks(4, 8, 1000, rng=0)
     >>> masks.shape, bool((masks.sum(axis=1) == 4).all()), bool((masks.sum(axis=2) == 4).all())
     ((1000, 8, 8), True, True)
-    >>> tnm.is_transposable(tnm.sample_masks(32, 64, rng=0, exact=False), 32, 64)
+    >>> tnm.is_transposable(tnm.sample_masks("32:64", rng=0, exact=False), "32:64")
     True
     """
-    n, m = arguments.pattern(n, m)
+    n, m = as_transposable(n, m).pair
     cap = arguments.bounded_integer("memory_cap", memory_cap, 0)
     shape = _shape(size)
     generator = _generator(rng)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import signal
@@ -91,11 +92,11 @@ def test_checkpoint_survives_ctrl_c(tnm: Tnm, tmp_path: Path) -> None:
     code = """
 import sys
 from tnm_core.counting import regular as _regular
-save = _regular._checkpoint.save
+save = _regular.interrupted_count.save
 def told(path, state):
     save(path, state)
     print("saved", state.slices_done, flush=True)
-_regular._checkpoint.save = told
+_regular.interrupted_count.save = told
 _regular._SAVE_SECONDS = 0.0
 _regular._STEP_SECONDS = 0.02
 from tnm_core.cli import main
@@ -128,11 +129,12 @@ main()
 def test_interrupt_before_anything_is_kept(
     tnm: Tnm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
 ) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tnm_core.cli.commands.diversity.diversity_factors", stop)
+    command = importlib.import_module("tnm_core.cli.commands.diversity")
+    monkeypatch.setattr(command, "diversity_factors", stop)
     result = tnm("diversity", "11:22", *options)
     assert result.status == 130
     assert result.err == "tnm: interrupted; no unfinished file is left\n"

@@ -14,7 +14,7 @@ from tnm_core.checkpoint import PruneRecord, TensorInfo, open_checkpoint
 from tnm_core.cli import options
 from tnm_core.cli.console import print_json, stdout_console
 from tnm_core.cli.errors import CommandError, printable
-from tnm_core.cli.options import Pattern, parse_pattern
+from tnm_core.cli.options import parse_pattern
 from tnm_core.cli.pruning import (
     DEFAULT_EXCLUDE,
     Contents,
@@ -27,6 +27,7 @@ from tnm_core.cli.pruning import (
     row_panels,
     select,
 )
+from tnm_core.pattern import Pattern
 
 CHECK_FAILED = 1
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tnm_core.checkpoint import FileTransaction, open_checkpoint
 from tnm_core.cli import options
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.options import Pattern, parse_pattern
+from tnm_core.cli.options import parse_pattern
 from tnm_core.cli.pruning import Contents, Layout, contents_of, matrices
+from tnm_core.pattern import LARGEST_M, Pattern
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,7 +101,7 @@ def plot_diversity_command(
         float,
         typer.Option(min=0, help="For one pattern; longer counts are drawn by their estimate."),
     ] = 5,
-    largest_m: Annotated[int, typer.Option(min=4, max=options.MAX_M, help="Up to which M.")] = 64,
+    largest_m: Annotated[int, typer.Option(min=4, max=LARGEST_M, help="Up to which M.")] = 64,
 ) -> None:
     """Draw how many masks constraints allow, per weight, against M.
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 import tnm_core as tnm
 from tnm_core.checkpoint import TensorInfo
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.options import Pattern
 from tnm_core.cli.pruning.layout import Layout, matrices, row_panels, tensor_index
 from tnm_core.cli.pruning.report import LayerReport
+from tnm_core.pattern import Pattern
 
 
 class Method(str, Enum):
