@@ -34,7 +34,7 @@ $(VENV)/.installed: $(SOURCES) | $(VENV)/.created
 	@touch $@
 
 $(VENV)/.installed-test: $(SOURCES) | $(VENV)/.created
-	$(PIP) install '.[test]' cmake ninja
+	$(PIP) install -Ccmake.define.TNM_WARNINGS_AS_ERRORS=ON '.[test]' cmake ninja
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed-bench: $(SOURCES) | $(VENV)/.created

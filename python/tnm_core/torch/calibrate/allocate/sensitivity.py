@@ -20,7 +20,7 @@ from tnm_core.torch.calibrate.data import (
 )
 from tnm_core.torch.calibrate.model import announcer_of
 from tnm_core.torch.calibrate.solvers import Recipe, prune_matrices, quadratic_of, recipe_of
-from tnm_core.torch.layers import Layout, layout_of, unwrap
+from tnm_core.torch.layers import WeightAxes, unwrap, weight_axes_of
 
 __all__ = ["DENSE", "ScannedLayer", "Sensitivity", "sensitivity_scan"]
 
@@ -159,7 +159,7 @@ def _losses(
     )  # fmt: skip
     losses = []
     for pattern in patterns:
-        if not isinstance(layout_of(module, _parameters(module)[0], pattern.m), Layout):
+        if not isinstance(weight_axes_of(module, _parameters(module)[0], pattern.m), WeightAxes):
             losses.append(np.inf)
             continue
         pruned = prune_matrices(problem, geometry, pattern, recipe, bias=given)

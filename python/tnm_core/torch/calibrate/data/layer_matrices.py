@@ -12,11 +12,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tnm_core import arguments as arguments
 from tnm_core.arguments import Method
-from tnm_core.masks import nm_mask
-from tnm_core.torch.layers import parse_pattern
-from tnm_core.torch.tensors import array_of, transposable_mask
+from tnm_core.pattern import Pattern, as_pattern
+from tnm_core.torch.tensors import nm_mask, transposable_mask
 
 __all__ = [
     "Geometry",
@@ -57,10 +55,10 @@ class LayerPattern:
 def parse_layer_pattern(pattern: str | tuple[int, int] | LayerPattern) -> LayerPattern:
     """Read ``"2:4"`` (transposable), ``"row 2:4"``, ``(2, 4)`` or a `LayerPattern`."""
     if isinstance(pattern, LayerPattern):
-        return LayerPattern(*arguments.pattern(pattern.n, pattern.m), bool(pattern.transposable))
-    if isinstance(pattern, str) and pattern.strip().startswith("row "):
-        return LayerPattern(*parse_pattern(pattern.strip()[4:]), transposable=False)
-    return LayerPattern(*parse_pattern(pattern))
+        found = Pattern(pattern.n, pattern.m, pattern.transposable)
+    else:
+        found = as_pattern(pattern)
+    return LayerPattern(found.n, found.m, found.transposable)
 
 
 @dataclass(frozen=True)
@@ -112,8 +110,7 @@ class Geometry:
         if pattern.transposable:
             mask = transposable_mask(tiled, pattern.n, pattern.m, method=method, score="identity")
         else:
-            kept = nm_mask(array_of(tiled.cpu()), pattern.n, pattern.m, score="identity")
-            mask = torch.from_numpy(kept).to(scores.device)
+            mask = nm_mask(tiled, pattern.n, pattern.m, score="identity")
         return mask.transpose(1, 2).reshape(scores.shape)
 
     def tiles_of_columns(self, m: int) -> list[slice]:

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from tnm_core.pattern import Pattern
+from tnm_core.selection import Names, Selection
 from tnm_core.torch.calibrate.data.collect import attended
 from tnm_core.torch.calibrate.data.layer_matrices import (
     Geometry,
@@ -30,7 +32,7 @@ from tnm_core.torch.calibrate.data.recording import (
     record,
     same_inputs,
 )
-from tnm_core.torch.layers import Layout, Names, Pattern, select_layers, unwrap
+from tnm_core.torch.layers import select_layers, unwrap
 
 __all__ = ["Statistics", "collect_statistics"]
 
@@ -121,8 +123,8 @@ def collect_statistics(
     {'0': 128, '1': 128}
     """
     calibration = Calibration(calibration_loader, forward, rows)
-    found = select_layers(model, Pattern(1, 1), include, exclude, (nn.Linear, nn.Conv2d))
-    layers = {one.name: one.module for one in found if isinstance(one.verdict, Layout)}
+    found = select_layers(model, Pattern(1, 1), Selection(include, exclude), (nn.Linear, nn.Conv2d))
+    layers = {one.name: one.module for one in found if one.skip is None}
     if not layers:
         raise ValueError("no layer is selected, expected a Linear or Conv2d with a weight")
     model = unwrap(model)

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from tnm_core.pattern import Pattern
+from tnm_core.selection import Names, Selection
 from tnm_core.torch.calibrate.data import (
     Calibration,
     Chain,
@@ -41,13 +43,11 @@ from tnm_core.torch.calibrate.solvers import (
 )
 from tnm_core.torch.layers import (
     Candidate,
-    Layout,
-    Names,
-    Pattern,
-    layout_of,
+    WeightAxes,
     register_mask,
     select_layers,
     unwrap,
+    weight_axes_of,
 )
 
 __all__ = ["PatternLike", "prune_model"]
@@ -176,7 +176,7 @@ def _plan(
     mapping = pattern if isinstance(pattern, Mapping) else None
     by_name = {} if mapping is None else {k: parse_layer_pattern(v) for k, v in mapping.items()}
     default = None if mapping is not None else parse_layer_pattern(pattern)  # type: ignore[arg-type]
-    found = select_layers(model, Pattern(1, 1), include, exclude, CALIBRATED_LAYERS)
+    found = select_layers(model, Pattern(1, 1), Selection(include, exclude), CALIBRATED_LAYERS)
     unknown = set(by_name) - {one.name for one in found}
     if unknown:
         raise ValueError(
@@ -189,11 +189,9 @@ def _plan(
         verdict: object = one.verdict
         if wanted is None:
             verdict = "not named in pattern"
-        elif isinstance(verdict, Layout):
-            weight = one.module.weight
-            assert isinstance(weight, torch.Tensor)
-            verdict = layout_of(one.module, weight, wanted.m)
-        if wanted is not None and isinstance(verdict, Layout):
+        elif one.skip is None:
+            verdict = weight_axes_of(one.module, one.weight, wanted.m)
+        if wanted is not None and isinstance(verdict, WeightAxes):
             patterns[one.name] = wanted
         reasons.append((one, str(verdict)))
     if not patterns:
@@ -315,9 +313,9 @@ def _register(
     for name, mask in masks.items():
         if patterns[name].transposable:
             module = model.get_submodule(name)
-            layout = layout_of(module, _weight(module), patterns[name].m)
-            assert isinstance(layout, Layout)
-            register_mask(module, mask, Pattern(patterns[name].n, patterns[name].m), layout)
+            axes = weight_axes_of(module, _weight(module), patterns[name].m)
+            assert isinstance(axes, WeightAxes)
+            register_mask(module, mask, Pattern(patterns[name].n, patterns[name].m), axes)
 
 
 @torch.no_grad()

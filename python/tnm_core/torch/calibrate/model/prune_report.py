@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tnm_core.torch.layers import aligned
+from tnm_core.text_table import aligned
 
 __all__ = ["PruneReport", "PrunedLayer", "TunedBlock"]
 

@@ -25,7 +25,7 @@ from tnm_core.torch.calibrate.permute.dimensions import (
 )
 from tnm_core.torch.calibrate.permute.free_dimensions import Trial
 from tnm_core.torch.calibrate.permute.regrouping import regroup, retained_score
-from tnm_core.torch.layers import Layout, layout_of, masked_parametrization, unwrap
+from tnm_core.torch.layers import WeightAxes, masked_parametrization, unwrap, weight_axes_of
 
 __all__ = ["Permutation", "permute_"]
 
@@ -193,7 +193,7 @@ class _Worth:
         layer = self.model.get_submodule(name)
         weight = layer.weight
         assert isinstance(weight, torch.Tensor)
-        return isinstance(layout_of(layer, weight, self.m), Layout)
+        return isinstance(weight_axes_of(layer, weight, self.m), WeightAxes)
 
     def of_units(self, name: str, side: int) -> torch.Tensor:
         """Output (side 0) or input units times what each meets, columns filled up to tiles."""
