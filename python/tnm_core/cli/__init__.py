@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
+
+from tnm_core.cli.packages import is_installed
 
 _NEEDED = ("typer", "rich", "safetensors", "ml_dtypes")
 
@@ -20,11 +21,3 @@ def main() -> None:
     from tnm_core.cli.run import run
 
     sys.exit(run(sys.argv[1:]))
-
-
-def is_installed(name: str) -> bool:
-    """Whether a package can be imported."""
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ValueError:  # what find_spec says of a module that was blocked in sys.modules
-        return False

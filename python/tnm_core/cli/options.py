@@ -28,11 +28,16 @@ def parse_pattern(text: str, source: str = "--pattern") -> Pattern:
 
 
 def parse_choice(text: str, choices: Sequence[_Text], option: str) -> _Text:
-    """Find a text among choices."""
+    """Check that a text is one of several."""
     for choice in choices:
         if text == choice:
             return choice
     raise CommandError(f"{option} is {text!r}; expected one of {', '.join(choices)}")
+
+
+def metavar(choices: Sequence[str]) -> str:
+    """Spell choices for the help."""
+    return f"[{'|'.join(choices)}]"
 
 
 Checkpoint = Annotated[

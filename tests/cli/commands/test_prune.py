@@ -192,7 +192,7 @@ def test_panels_give_what_the_whole_gives(
     save_file({"w": weight, "k": kernel}, path)
     outputs = []
     for entries in (1 << 22, 64):
-        monkeypatch.setattr("tnm_core.cli.pruning.layout._PANEL_ENTRIES", entries)
+        monkeypatch.setattr("tnm_core.cli.pruning.matrix_axes._PANEL_ENTRIES", entries)
         out = tmp_path / f"{entries}.safetensors"
         result = tnm("prune", path, "-o", out, "-p", "2:8", "--json")
         assert tnm("check", out).status == 0

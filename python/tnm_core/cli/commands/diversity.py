@@ -73,7 +73,7 @@ def diversity(
     constraint: Annotated[
         str | None,
         typer.Option(
-            metavar=f"[{'|'.join(get_args(Constraint))}]",
+            metavar=options.metavar(get_args(Constraint)),
             help="Which masks are counted; as the pattern says if not given.",
             show_default=False,
         ),
