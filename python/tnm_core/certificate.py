@@ -72,7 +72,7 @@ class Certificate:
 
     @property
     def worst_gap(self) -> float:
-        """The largest relative gap of any tile; 0.0 if there are no tiles."""
+        """Largest relative gap of any tile; 0.0 if there are no tiles."""
         return float(self.gap.max(initial=0.0))
 
     def verify(self, array: ArrayLike, mask: ArrayLike, *, tolerance: float = 1e-9) -> None:
@@ -103,7 +103,7 @@ class Certificate:
         >>> mask, proof = tnm.transposable_mask(weights, 1, 4, return_certificate=True)
         >>> proof.verify(weights, mask)
         """
-        source = arguments.score_array(array)
+        source = arguments.as_score_array(array)
         kept = np.asarray(mask)
         if kept.shape != source.data.shape or kept.dtype != np.bool_:
             raise ValueError(
@@ -151,7 +151,7 @@ class Certificate:
         last_width = int(tiles.widths[-1])
         beyond = all_u[:, height:].any(axis=1)
         beyond[-1] |= bool(all_v[-1, last_width:].any())
-        _check(tiles.counts_check(kept, self.n), tile_row, "the mask breaks the pattern")
+        _check(tiles.counts_hold(kept, self.n), tile_row, "the mask breaks the pattern")
         _check(~beyond, tile_row, "a price beyond the edge is not zero")
         below = (all_u.min(axis=1) < 0) | (all_v.min(axis=1) < 0)
         _check(tiles.full | ~below, tile_row, "a price of an edge tile is negative")
@@ -238,7 +238,7 @@ class _Band(NamedTuple):
         largest = np.maximum.reduceat(np.abs(scores).max(axis=0), self.starts)
         return np.frexp(largest)[1]
 
-    def counts_check(self, kept: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
+    def counts_hold(self, kept: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
         """Whether each tile keeps n (full tiles) or at most n in every row and column."""
         in_rows = np.add.reduceat(kept, self.starts, axis=1, dtype=np.intp)
         in_columns = kept.sum(axis=0)

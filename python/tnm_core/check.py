@@ -147,8 +147,8 @@ def check_mask(
     """
     pattern = as_pattern(n, m, transposable=transposable)
     m = pattern.m
-    flags = arguments.mask_flags(mask)
-    axis = arguments.axis_index(axis, flags.ndim)
+    flags = arguments.as_mask(mask)
+    axis = arguments.as_axis(axis, flags.ndim)
     if pattern.transposable and axis != flags.ndim - 1:
         raise ValueError(
             f"axis={axis} came with transposable=True, expected it with transposable=False: "
@@ -158,7 +158,7 @@ def check_mask(
     *batch, rows, columns = moved.shape
     row_counts = np.empty((*batch, rows, -(-columns // m)), dtype=np.uint8)
     column_counts = np.empty((*batch, -(-rows // m), columns), dtype=np.uint8)
-    threads = arguments.threads(None, flags.size)
+    threads = arguments.as_threads(None, flags.size)
     _core.count_kept(moved, m, row_counts, column_counts, threads)
 
     found = _first_violation(row_counts, column_counts, _Rule(pattern, bool(exact)))
@@ -216,7 +216,7 @@ class _Rule(NamedTuple):
     exact: bool
 
     def exact_rows(self, rows: int, columns: int) -> NDArray[np.bool_]:
-        """Which row groups must keep exactly n; shape (rows, tile columns)."""
+        """Tell which row groups must keep exactly n; shape (rows, tile columns)."""
         m = self.pattern.m
         whole = (np.arange(-(-columns // m)) + 1) * m <= columns
         in_whole_tile_row = (np.arange(rows) // m + 1) * m <= rows
@@ -225,7 +225,7 @@ class _Rule(NamedTuple):
         )
 
     def exact_columns(self, rows: int, columns: int) -> NDArray[np.bool_]:
-        """Which column groups must keep exactly n; shape (tile rows, columns)."""
+        """Tell which column groups must keep exactly n; shape (tile rows, columns)."""
         return np.transpose(self.exact_rows(columns, rows))
 
     def broken(
@@ -268,7 +268,7 @@ def _first_violation(
 
 
 def _tiles_with(bad: NDArray[np.bool_], *, axis: int, m: int) -> NDArray[np.bool_]:
-    """Whether any of each m neighbours along `axis` is bad."""
+    """Tell whether any of each m neighbours along `axis` is bad."""
     if bad.size == 0:
         shape = list(bad.shape)
         shape[axis] = -(-shape[axis] // m)

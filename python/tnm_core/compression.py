@@ -95,7 +95,7 @@ def compress(
     pattern = as_pattern(n, m)
     n, m = pattern.pair
     data = np.asarray(array)
-    flags = arguments.mask_flags(mask)
+    flags = arguments.as_mask(mask)
     _check_packable(data)
     axis = _packing_axis(axis)
     if flags.shape != data.shape:
@@ -104,7 +104,7 @@ def compress(
     groups = -(-lines.shape[-1] // m)
     values = np.empty((*lines.shape[:-1], groups * n), dtype=data.dtype)
     indices = np.empty(values.shape, dtype=np.uint8)
-    threads = arguments.threads(None, data.size)
+    threads = arguments.as_threads(None, data.size)
     overfull = _core.compress(lines, kept, n, m, values, indices, threads)
     if overfull is not None:
         raise ValueError(_spell_overfull(overfull, kept, groups, pattern, axis))
@@ -155,7 +155,7 @@ def decompress(compressed: Compressed) -> NDArray[Any]:
             f"values have shape {values.shape} and indices {indices.shape}, expected {expected} "
             f"for {n}:{m} along axis {axis} of shape {compressed.shape}"
         )
-    threads = arguments.threads(None, result.size)
+    threads = arguments.as_threads(None, result.size)
     if not _core.decompress(values, indices, n, m, lines, threads):
         raise ValueError(f"indices hold {int(indices.max())}, expected positions below m = {m}")
     return result

@@ -136,10 +136,10 @@ def transposable_mask(
     True
     """
     n, m = as_transposable(n, m).pair
-    method = arguments.method_name(method)
-    score = arguments.score_name(score)
-    source = arguments.score_array(array)
-    count = arguments.threads(threads, source.data.size)
+    method = arguments.as_method(method)
+    score = arguments.as_score(score)
+    source = arguments.as_score_array(array)
+    count = arguments.as_threads(threads, source.data.size)
     if method == "optimal" and not complete:
         raise ValueError(
             "complete=False came with method='optimal', expected it with an approximate method: "
@@ -150,7 +150,7 @@ def transposable_mask(
             f"return_certificate=True came with method={method!r}, expected method='optimal': "
             "an approximate mask has no proof of optimality"
         )
-    mask = arguments.output_mask(out, source.data)
+    mask = arguments.as_output(out, source.data)
     if out is not None:
         arguments.check_finite(source, score, count)
     if return_certificate:
@@ -225,11 +225,11 @@ def nm_mask(
     array([[1, 1, 0, 0, 1, 1, 0, 0]])
     """
     n, m = as_pattern(n, m).pair
-    score = arguments.score_name(score)
-    source = arguments.score_array(array, least_ndim=1)
-    axis = arguments.axis_index(axis, source.data.ndim)
-    count = arguments.threads(threads, source.data.size)
-    mask = arguments.output_mask(out, source.data)
+    score = arguments.as_score(score)
+    source = arguments.as_score_array(array, least_ndim=1)
+    axis = arguments.as_axis(axis, source.data.ndim)
+    count = arguments.as_threads(threads, source.data.size)
+    mask = arguments.as_output(out, source.data)
     if out is not None:
         arguments.check_finite(source, score, count)
     finite = _core.nm_mask(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from tnm_core.arguments import integer
+from tnm_core.arguments import as_integer
 
 __all__ = ["LARGEST_M", "Pattern", "PatternLike", "as_pattern", "as_transposable"]
 
@@ -46,7 +46,7 @@ class Pattern:
     transposable: bool = True
 
     def __post_init__(self) -> None:
-        n, m = integer("n", self.n), integer("m", self.m)
+        n, m = as_integer("n", self.n), as_integer("m", self.m)
         if not 1 <= m <= LARGEST_M:
             raise ValueError(f"m is {m}, expected 1 <= m <= {LARGEST_M}")
         if not 1 <= n <= m:
@@ -139,7 +139,7 @@ def _read(n: PatternLike | int, m: int | None) -> Pattern:
 
 
 def _is_pattern(value: object) -> bool:
-    """Whether a value is a pattern, rather than a mistake for n."""
+    """Tell whether a value is a pattern, rather than a mistake for n."""
     if isinstance(value, str):
         return _TEXT.fullmatch(value.strip()) is not None
     return isinstance(value, Pattern) or (isinstance(value, (tuple, list)) and len(value) == 2)
@@ -163,7 +163,7 @@ def _from_pair(pair: tuple[int, ...] | list[int]) -> Pattern:
 
 def _only_n(n: object) -> Pattern:
     try:
-        number = integer("n", n)
+        number = as_integer("n", n)
     except TypeError:
         raise TypeError(
             f"pattern is {n!r} ({type(n).__name__}), expected text such as '2:4', a pair (2, 4), "

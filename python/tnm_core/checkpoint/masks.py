@@ -55,7 +55,7 @@ class MaskFile:
 
 
 def is_mask_file(file: object) -> bool:
-    """Whether an open checkpoint holds bit-packed masks."""
+    """Tell whether an open checkpoint holds bit-packed masks."""
     return isinstance(file, SafetensorsFile) and FORMAT_KEY in file.metadata
 
 

@@ -10,7 +10,7 @@ _NEEDED = ("typer", "rich", "safetensors", "ml_dtypes")
 
 
 def main() -> None:
-    """Entry point of the console script; its packages come with the extra ``cli``."""
+    """Run the console script; its packages come with the extra ``cli``."""
     missing = [name for name in _NEEDED if not is_installed(name)]
     if missing:
         print(

@@ -58,7 +58,7 @@ def json_text(report: Mapping[str, Any]) -> str:
 
 
 class _Throughput(ProgressColumn):
-    """Million entries a second."""
+    """A column of million entries per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed

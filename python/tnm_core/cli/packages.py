@@ -6,7 +6,7 @@ import importlib.util
 
 
 def is_installed(name: str) -> bool:
-    """Whether a package can be imported."""
+    """Tell whether a package can be imported."""
     try:
         return importlib.util.find_spec(name) is not None
     except ValueError:  # what find_spec says of a module that was blocked in sys.modules

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from tnm_core.arguments import integer
+from tnm_core.arguments import as_integer
 from tnm_core.counting import arguments, formulas, margins
 from tnm_core.counting.arguments import Constraint
 from tnm_core.counting.factors import (
@@ -133,7 +133,7 @@ def log10_mask_diversity(
     """
     pattern = as_pattern(n, m)
     if arguments.as_constraint(constraint, pattern) == "unstructured":
-        entries = math.prod(arguments.tensor_shape(shape, pattern.m))
+        entries = math.prod(arguments.as_shape(shape, pattern.m))
         return _log10_binomial(entries, entries * pattern.n // pattern.m)
     factors = diversity_factors(
         pattern,
@@ -177,7 +177,7 @@ def diversity_factors(
     pattern = as_pattern(n, m)
     resources = _resources(max_seconds, threads, progress, checkpoint)
     name = arguments.as_constraint(constraint, pattern)
-    return count_factors(pattern, name, arguments.tensor_shape(shape, pattern.m), resources)
+    return count_factors(pattern, name, arguments.as_shape(shape, pattern.m), resources)
 
 
 def count_margins(
@@ -222,14 +222,14 @@ def count_margins(
     6
     """
     rows, columns = list(row_sums), list(column_sums)
-    rows = arguments.margin("row_sums", rows, len(columns))
-    columns = arguments.margin("column_sums", columns, len(rows))
+    rows = arguments.as_margin("row_sums", rows, len(columns))
+    columns = arguments.as_margin("column_sums", columns, len(rows))
     if sum(rows) != sum(columns):
         raise ValueError(
             f"row_sums add up to {sum(rows)} and column_sums to {sum(columns)}, expected the same "
             "total"
         )
-    cap = integer("memory_cap", memory_cap)
+    cap = as_integer("memory_cap", memory_cap)
     if cap < 0:
         raise ValueError(f"memory_cap is {cap}, expected a number of bytes of at least 0")
     resources = _resources(max_seconds, threads, progress, checkpoint)
@@ -247,7 +247,7 @@ def _resources(
     checkpoint: CheckpointPath | None,
 ) -> Resources:
     return Resources(
-        arguments.budget(max_seconds), arguments.thread_count(threads), progress, checkpoint
+        arguments.as_seconds(max_seconds), arguments.as_threads(threads), progress, checkpoint
     )
 
 

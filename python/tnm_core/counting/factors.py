@@ -20,7 +20,7 @@ _SECONDS_OF_TAKING = 6e-9  # about, of the dynamic program
 
 
 class Resources(NamedTuple):
-    """What a call may use."""
+    """The time, threads and files that a call may use."""
 
     max_seconds: float
     threads: int
@@ -106,7 +106,7 @@ def _at_most_seconds(n: int, height: int, width: int) -> float:
 
 
 def _takings(n: int, rows: int, columns: int) -> float:
-    """Ways to fill a row, over all histograms of what the columns have left, over all rows."""
+    """Bound the ways to fill a row, over all histograms of what columns have left, for all rows."""
     needs = min(n, rows)
     return float(rows * comb(columns + 2 * needs, 2 * needs))
 

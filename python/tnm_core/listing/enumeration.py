@@ -16,7 +16,7 @@ from tnm_core.pattern import PatternLike, as_transposable
 __all__ = ["decode_masks", "encode_masks", "enumerate_masks"]
 
 LARGEST_M = 8
-_MASKS_A_CHUNK = 65536
+_MASKS_PER_CHUNK = 65536
 _DECODED_AT_ONCE = 1024
 
 
@@ -28,7 +28,7 @@ def enumerate_masks(
     start: int = 0,
     stop: int | None = None,
     as_array: Literal[False] = False,
-    chunk: int = _MASKS_A_CHUNK,
+    chunk: int = _MASKS_PER_CHUNK,
 ) -> Iterator[NDArray[np.bool_]]: ...
 
 
@@ -40,7 +40,7 @@ def enumerate_masks(
     start: int = 0,
     stop: int | None = None,
     as_array: Literal[True],
-    chunk: int = _MASKS_A_CHUNK,
+    chunk: int = _MASKS_PER_CHUNK,
 ) -> Iterator[NDArray[np.uint64]]: ...
 
 
@@ -51,7 +51,7 @@ def enumerate_masks(
     start: int = 0,
     stop: int | None = None,
     as_array: bool = False,
-    chunk: int = _MASKS_A_CHUNK,
+    chunk: int = _MASKS_PER_CHUNK,
 ) -> Iterator[NDArray[np.bool_]] | Iterator[NDArray[np.uint64]]:
     """Go through all transposable n:m masks of one tile, in canonical order.
 
@@ -105,9 +105,9 @@ def enumerate_masks(
             "draw some with sample_masks, or number them with unrank_mask"
         )
     total = mask_table(n, m, DEFAULT_MEMORY_CAP).total
-    first = arguments.bounded_integer("start", start, 0, total)
-    end = total if stop is None else arguments.bounded_integer("stop", stop, first, total)
-    length = arguments.bounded_integer("chunk", chunk, 1)
+    first = arguments.as_integer("start", start, 0, total)
+    end = total if stop is None else arguments.as_integer("stop", stop, first, total)
+    length = arguments.as_integer("chunk", chunk, 1)
     if not isinstance(as_array, (bool, np.bool_)):
         raise TypeError(f"as_array is {as_array!r}, expected True or False")
     if as_array:
@@ -166,7 +166,7 @@ def decode_masks(codes: ArrayLike, m: int) -> NDArray[np.bool_]:
            [[0, 1],
             [1, 0]]])
     """
-    side = arguments.bounded_integer("m", m, 1, LARGEST_M)
+    side = arguments.as_integer("m", m, 1, LARGEST_M)
     numbers = np.asarray(codes)
     if numbers.dtype.kind not in "iu" and numbers.size:
         raise TypeError(f"codes have dtype {numbers.dtype}, expected uint64")
@@ -206,7 +206,7 @@ def encode_masks(masks: ArrayLike) -> NDArray[np.uint64]:
     >>> bin(tnm.encode_masks(np.eye(3, dtype=bool)))
     '0b100010001'
     """
-    flags = arguments.mask_flags(masks)
+    flags = arguments.as_mask(masks)
     side = flags.shape[-1]
     if flags.shape[-2] != side or not 1 <= side <= LARGEST_M:
         raise ValueError(

@@ -62,8 +62,8 @@ def rank_mask(
     23
     """
     n, m = as_transposable(n, m).pair
-    cap = arguments.bounded_integer("memory_cap", memory_cap, 0)
-    flags = arguments.mask_flags(mask)
+    cap = arguments.as_integer("memory_cap", memory_cap, 0)
+    flags = arguments.as_mask(mask)
     if flags.shape != (m, m):
         raise ValueError(f"mask has shape {flags.shape}, expected ({m}, {m}), one tile")
     if (flags.sum(axis=0) != n).any() or (flags.sum(axis=1) != n).any():
@@ -116,8 +116,8 @@ def unrank_mask(
     True
     """
     n, m = as_transposable(n, m).pair
-    cap = arguments.bounded_integer("memory_cap", memory_cap, 0)
-    number = arguments.bounded_integer("index", index, 0)
+    cap = arguments.as_integer("memory_cap", memory_cap, 0)
+    number = arguments.as_integer("index", index, 0)
     table = mask_table(n, m, cap)
     if number >= table.total:
         raise ValueError(

@@ -144,7 +144,7 @@ def _one_colour() -> Any:
 def _draw_weights(
     figure: Figure, axes: Axes, kept: NDArray[np.bool_], values: NDArray[np.float64]
 ) -> None:
-    """Kept weights as coloured cells, dropped ones as dots."""
+    """Draw kept weights as coloured cells, dropped ones as dots."""
     limit = float(np.quantile(np.abs(values[kept]), 0.98)) if kept.any() else 0.0
     limit = limit or 1.0
     shown = np.where(kept, values, np.nan)
@@ -160,7 +160,7 @@ def _draw_weights(
 
 
 def _draw_tiles(axes: Axes, shape: tuple[int, ...], m: int) -> None:
-    """Thin lines between cells, strong ones around tiles."""
+    """Draw thin lines between cells, strong ones around tiles."""
     rows, columns = shape
     for position in range(rows + 1):
         tile = position % m == 0
@@ -206,7 +206,7 @@ def _label_mask(
 
 
 def _draw_report(axes: Axes, report: Mapping[str, Any], names: Sequence[str]) -> None:
-    """One panel: a row for each layer and one for the total, a marker for each kind."""
+    """Draw one panel: a row for each layer and one for the total, a marker for each kind."""
     layers = {layer["name"]: layer["retained"] for layer in report["layers"]}
     kinds = [kind for kind in _KINDS if kind in report["total"]["retained"]]
     lines = [(names.index(name), retained) for name, retained in layers.items()]
@@ -241,7 +241,7 @@ def _draw_report(axes: Axes, report: Mapping[str, Any], names: Sequence[str]) ->
 
 
 def _label_layers(axes: Axes, names: Sequence[str]) -> None:
-    """Names without what all of them share; only some if there are too many."""
+    """Write names without what all of them share; only some if there are too many."""
     step = -(-len(names) // _MAX_NAMES)
     positions = list(range(0, len(names), step))
     short = _short_names(names)
@@ -264,6 +264,6 @@ def _short_names(names: Sequence[str]) -> list[str]:
 
 
 def _common(parts: Sequence[Sequence[str]]) -> int:
-    """How many leading elements all sequences share."""
+    """Count the leading elements that all sequences share."""
     same = [len(set(column)) == 1 for column in zip(*parts, strict=False)]
     return same.index(False) if False in same else len(same)

@@ -33,7 +33,7 @@ class Contents:
     read: Callable[[str], NDArray[Any]]
 
     def support(self, name: str) -> NDArray[np.bool_]:
-        """Where a tensor is not zero."""
+        """Tell where a tensor is not zero."""
         array = self.read(name)
         return array if array.dtype == np.bool_ else array != array.dtype.type(0)
 

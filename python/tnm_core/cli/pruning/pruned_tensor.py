@@ -39,7 +39,7 @@ class PrunedTensor:
         return self.kept / self.entries if self.entries else 0.0
 
     def retained(self, kind: str) -> float:
-        """Share of the score that is kept; nothing is lost where there is nothing."""
+        """Return the share of the score that is kept; nothing is lost where there is nothing."""
         return self.kept_scores[kind] / self.score if self.score else 1.0
 
     def as_json(self) -> dict[str, Any]:
@@ -58,7 +58,7 @@ class PrunedTensor:
 
 
 def _or_null(value: float) -> float | None:
-    """JSON knows no NaN, which is what sums beyond the range of float64 end in."""
+    """Replace NaN, which JSON does not know: sums beyond the range of float64 end in it."""
     return value if math.isfinite(value) else None
 
 
