@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+from tnm_core import Pattern
 from tnm_core.checkpoint import (
     CheckpointError,
     FileTransaction,
@@ -261,3 +262,30 @@ def test_damaged_mask_files(tmp_path: Path) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         open_checkpoint(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "method", "told"),
+    [
+        ("2:4", "greedy", ("2:4", "greedy", True)),
+        ("2 : 4", "optimal", ("2:4", "optimal", True)),
+        ((2, 4), "optimal", ("2:4", "optimal", True)),
+        ("row 2:4", "optimal", ("2:4", "rowwise", False)),
+        (Pattern(2, 4, transposable=False), "optimal", ("2:4", "rowwise", False)),
+        ("2:4", "rowwise", ("2:4", "rowwise", False)),
+    ],
+)
+def test_pattern_of_masks(
+    tmp_path: Path, pattern: Any, method: str, told: tuple[object, ...]
+) -> None:
+    path = tmp_path / "masks.safetensors"
+    save_masks(path, {"w": np.eye(4, dtype=bool)}, pattern=pattern, method=method)
+    with SafetensorsFile(path) as file:
+        (record,) = file.records
+    assert (record.pattern, record.method, record.transposable) == told
+
+
+def test_masks_of_no_pattern(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="pattern is '2-4', expected n:m"):
+        save_masks(tmp_path / "m.safetensors", {"w": np.eye(4, dtype=bool)}, pattern="2-4")
+    assert list(tmp_path.iterdir()) == []

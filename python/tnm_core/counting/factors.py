@@ -16,7 +16,7 @@ from tnm_core.pattern import Pattern
 MEMORY_CAP = 1 << 30
 # Longer than this, a number is of no use as digits, and takes long to multiply out.
 LARGEST_BITS = 1 << 26
-_SECONDS_OF_TAKING = 6e-9  # about, of the dynamic program
+_SECONDS_PER_FILLING = 6e-9  # about, of the dynamic program
 
 
 class Resources(NamedTuple):
@@ -101,11 +101,11 @@ def _count_at_most(n: int, height: int, width: int, resources: Resources) -> int
 
 def _at_most_seconds(n: int, height: int, width: int) -> float:
     """Predict the dynamic program, to an order of magnitude."""
-    least = min(_takings(n, height, width), _takings(n, width, height))
-    return _SECONDS_OF_TAKING * least
+    least = min(_row_fillings(n, height, width), _row_fillings(n, width, height))
+    return _SECONDS_PER_FILLING * least
 
 
-def _takings(n: int, rows: int, columns: int) -> float:
+def _row_fillings(n: int, rows: int, columns: int) -> float:
     """Bound the ways to fill a row, over all histograms of what columns have left, for all rows."""
     needs = min(n, rows)
     return float(rows * comb(columns + 2 * needs, 2 * needs))
