@@ -49,7 +49,6 @@ def test_json_and_table_on_disk(tnm: Tnm, tmp_path: Path) -> None:
         (("--shape", "0x64"), ("--shape is '0x64'",)),
         (("--shape", "64x2"), ("in_features is 2", "4 x 4 tile")),
         (("--shape", "64x64", "--pattern", "4"), ("--pattern is '4'",)),
-        (("--shape", "64x64", "-p", "row 2:4"), ("--pattern is 'row 2:4'", "such as 2:4")),
         (("--shape", "64x64", "--dtype", "int8"), ("--dtype is 'int8'", "bfloat16")),
         (("--shape", "64x64", "--backend", "cutlass"), ("'cutlass'", "'cusparselt'")),
         (("--shape", "64x64", "--backend", "cusparselt"), ("on cpu, expected a CUDA device",)),

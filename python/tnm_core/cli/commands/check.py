@@ -28,7 +28,7 @@ from tnm_core.cli.pruning import (
     row_panels,
     select,
 )
-from tnm_core.cli.skips import skip_text
+from tnm_core.cli.skips import sentence
 from tnm_core.pattern import Pattern
 from tnm_core.selection import Selection
 from tnm_core.skip import Skip
@@ -195,7 +195,7 @@ def _axes(contents: Contents, name: str, three_d: ThreeD | None) -> MatrixAxes:
         three_d = ThreeD(record.three_d) if record is not None and known else ThreeD.SKIP
     axes = axes_of_rank(len(contents.tensors[name].shape), three_d)
     if isinstance(axes, Skip):
-        raise CommandError(f"{name} cannot be checked: it is {skip_text(axes)}")
+        raise CommandError(f"{name} cannot be checked: it is {sentence(axes)}")
     return axes
 
 
