@@ -86,7 +86,7 @@ def check(
             "--pattern",
             "-p",
             metavar="N:M",
-            help=f"{options.PATTERN_FORMS} Read from the file's metadata if not given.",
+            help=f"{options.PATTERN_FORMS} Read from the metadata if not given.",
             show_default=False,
         ),
     ] = None,
@@ -179,10 +179,11 @@ def _eligible(
     """Without metadata, pick every mask, or the weights that prune would select."""
     everything = contents.anonymous or contents.holds_masks
     rules = TensorRules(
-        Selection(request.include, request.exclude),
+        request.include,
+        request.exclude,
         1 if contents.holds_masks else pattern.m,
         request.three_d or ThreeD.SKIP,
-        Selection(request.include, default_exclude=() if everything else DEFAULT_EXCLUDE),
+        () if everything else DEFAULT_EXCLUDE,
         any_dtype=contents.holds_masks,
     )
     return select(contents.tensors.values(), rules, source).chosen

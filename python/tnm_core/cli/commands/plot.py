@@ -42,7 +42,7 @@ def plot_mask_command(
             "--pattern",
             "-p",
             metavar="N:M",
-            help=f"If the metadata does not say it. {options.PATTERN_FORMS}",
+            help=f"{options.PATTERN_FORMS} Read from the metadata if not given.",
         ),
     ] = None,
     dense: Annotated[

@@ -43,7 +43,6 @@ from tnm_core.cli.pruning import (
 from tnm_core.cli.skips import names_by_reason, skip_json
 from tnm_core.cli.tables import print_skipped
 from tnm_core.cli.targets import check_report, check_unused
-from tnm_core.selection import Selection
 
 _METHODS: tuple[Method, ...] = get_args(Method)
 _SCORES: tuple[Score, ...] = ("abs", "square")
@@ -198,10 +197,7 @@ def prune(
         if target is not None:
             _check_targets(checkpoint, target, masks_only, force)
         rules = TensorRules(
-            Selection(include or None, exclude),
-            settings.pattern.m,
-            three_d,
-            Selection(include or None, default_exclude=_default_exclude(checkpoint)),
+            include, exclude, settings.pattern.m, three_d, _default_exclude(checkpoint)
         )
         selected = select(checkpoint.tensors.values(), rules, str(source))
         job = _Job(checkpoint, target, masks_only, settings, selected, three_d, [])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -32,44 +32,52 @@ def axes_of_rank(rank: int, three_d: ThreeD = ThreeD.SKIP) -> MatrixAxes | Skip:
     return SkipCode.OTHER_RANK(rank=rank) if axes is None else axes
 
 
-@dataclass(frozen=True)
 class TensorRules:
     """What makes a tensor one to work on: its name, dtype, rank and size.
 
-    Attributes
+    Parameters
     ----------
-    names : Selection
-        What the user includes and excludes.
+    include, exclude : list of str, optional
+        Shell patterns of names that the user gave.
     m : int
         The least number of rows and columns.
     three_d : ThreeD
         How 3-D tensors are read.
-    by_default : Selection
-        Names to leave alone unless the user includes something. They are asked last, for a bias of
-        a norm is better called 1-D.
+    default_exclude : sequence of str
+        Shell patterns of names to leave alone unless the user includes something. They are asked
+        last: a bias of a norm is better called 1-D.
     any_dtype : bool
         Whether dtypes other than floating point will do.
     """
 
-    names: Selection
-    m: int
-    three_d: ThreeD = ThreeD.SKIP
-    by_default: Selection = field(default_factory=Selection)
-    any_dtype: bool = False
+    def __init__(
+        self,
+        include: Sequence[str] | None,
+        exclude: Sequence[str] | None,
+        m: int,
+        three_d: ThreeD = ThreeD.SKIP,
+        default_exclude: Sequence[str] = DEFAULT_EXCLUDE,
+        any_dtype: bool = False,
+    ) -> None:
+        self.names = Selection(include or None, exclude)
+        self._by_default = Selection(include or None, default_exclude=default_exclude)
+        self._m = m
+        self._three_d = three_d
+        self._any_dtype = any_dtype
 
     def judge(self, info: TensorInfo) -> MatrixAxes | Skip:
         """Tell how to read a tensor, or why to leave it alone."""
         skip = self.names.skip(info.name, info)
         if skip is not None:
             return skip
-        if not self.any_dtype and not is_prunable(info.array_dtype):
+        if not self._any_dtype and not is_prunable(info.array_dtype):
             return SkipCode.OTHER_DTYPE(dtype=info.dtype)
-        axes = axes_of_rank(len(info.shape), self.three_d)
+        axes = axes_of_rank(len(info.shape), self._three_d)
         if isinstance(axes, Skip):
             return axes
-        if min(matrix_shape(info.shape, axes)) < self.m:
-            return SkipCode.SMALLER_THAN_A_TILE(m=self.m)
-        return self.by_default.skip(info.name, info) or axes
+        if min(matrix_shape(info.shape, axes)) < self._m:
+            return SkipCode.SMALLER_THAN_A_TILE(m=self._m)
+        return self._by_default.skip(info.name, info) or axes
 
 
 @dataclass
