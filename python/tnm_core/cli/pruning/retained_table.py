@@ -27,7 +27,7 @@ def print_pruned(console: Console, settings: Settings, tensors: Sequence[PrunedT
     if settings.kind not in kinds:
         kinds.insert(0, settings.kind)
     title = f"Retained {settings.score} score at {settings.pattern}, method {settings.kind}"
-    headers = [_TITLES[kind] + ("*" if kind == settings.kind else "") for kind in kinds]
+    headers = [_TITLES.get(kind, kind) + ("*" if kind == settings.kind else "") for kind in kinds]
     table = new_table(title, "layer", "shape", *headers, "density", "seconds", "worst gap")
     for tensor in tensors:
         table.add_row(*_cells(tensor, kinds))
