@@ -53,7 +53,11 @@ def test_text_is_read_back(n: int) -> None:
         ((2, True), TypeError, r"m is True \(bool\)"),
         ((None,), TypeError, r"pattern is None \(NoneType\), expected text"),
         ((2.0,), TypeError, r"pattern is 2.0 \(float\), expected text"),
-        (("2:4", 4), TypeError, "m is 4 after the pattern '2:4', expected the pattern alone"),
+        (
+            ("2:4", 4),
+            TypeError,
+            "m is 4 after the pattern '2:4', which says m already, expected",
+        ),
     ],
 )
 def test_what_is_no_pattern(given: tuple[Any, ...], error: type[Exception], told: str) -> None:

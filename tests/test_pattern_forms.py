@@ -97,7 +97,11 @@ def test_rowwise_where_only_transposable_will_do(name: str, form: Any) -> None:
         (("5:4",), ValueError, "n is 5, expected 1 <= n <= m = 4"),
         (((2, 4, 8),), ValueError, "expected a pair"),
         ((2,), TypeError, r"m is missing \(None\), expected n and m"),
-        (("2:4", 4), TypeError, "m is 4 after the pattern '2:4', expected the pattern alone"),
+        (
+            ("2:4", 4),
+            TypeError,
+            "m is 4 after the pattern '2:4', which says m already, expected",
+        ),
         (((2, 4), 4), TypeError, "expected the pattern alone"),
         ((None,), TypeError, "pattern is None"),
     ],

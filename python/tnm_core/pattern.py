@@ -65,8 +65,13 @@ class Pattern:
         """Both numbers, n first."""
         return self.n, self.m
 
+    @property
+    def ratio(self) -> str:
+        """Both numbers as text, such as ``"2:4"``, whatever the direction."""
+        return f"{self.n}:{self.m}"
+
     def __str__(self) -> str:
-        return f"{self.n}:{self.m}" if self.transposable else f"row {self.n}:{self.m}"
+        return self.ratio if self.transposable else f"row {self.ratio}"
 
 
 # A Pattern, "2:4", "2 : 4", "row 2:4", or the pair (2, 4).
@@ -113,7 +118,7 @@ def as_pattern(
     if transposable and not pattern.transposable:
         raise ValueError(
             f"pattern is '{pattern}', expected a transposable one, such as "
-            f"'{pattern.n}:{pattern.m}'; row-wise masks are those of nm_mask"
+            f"'{pattern.ratio}'; row-wise masks are those of nm_mask"
         )
     return replace(pattern, transposable=transposable)
 
@@ -127,8 +132,8 @@ def _read(n: PatternLike | int, m: int | None) -> Pattern:
     if m is not None:
         if _is_pattern(n):
             raise TypeError(
-                f"m is {m!r} after the pattern {_shown(n)}, expected the pattern alone, which says "
-                "m already; pass what follows it by name"
+                f"m is {m!r} after the pattern {_shown(n)}, which says m already, expected the "
+                "pattern alone; pass what follows it by name"
             )
         return Pattern(n, m)  # type: ignore[arg-type]
     if isinstance(n, Pattern):

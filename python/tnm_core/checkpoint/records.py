@@ -42,7 +42,7 @@ class PruneRecord:
     ) -> PruneRecord:
         """Describe a run of this version."""
         told = method if pattern.transposable else _ROWWISE
-        return cls(f"{pattern.n}:{pattern.m}", told, score, __version__, tuple(layers), three_d)
+        return cls(pattern.ratio, told, score, __version__, tuple(layers), three_d)
 
     @property
     def transposable(self) -> bool:

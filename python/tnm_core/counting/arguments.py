@@ -25,7 +25,7 @@ def as_constraint(constraint: str | None, pattern: Pattern) -> Constraint:
         if not pattern.transposable and constraint != "rowwise":
             raise ValueError(
                 f"constraint is {constraint!r} and the pattern '{pattern}', expected 'rowwise' or "
-                f"the pattern '{pattern.n}:{pattern.m}'"
+                f"the pattern '{pattern.ratio}'"
             )
         return constraint  # type: ignore[return-value]
     error = ValueError if isinstance(constraint, str) else TypeError

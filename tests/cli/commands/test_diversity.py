@@ -42,7 +42,7 @@ def test_json(tnm: Tnm, arguments: list[str], count: int) -> None:
     report = json.loads(tnm("diversity", *arguments, "--json").out)
     assert int(report["count"]) == count
     assert report["log10"] == pytest.approx(math.log10(count))
-    assert report["pattern"] == arguments[0]
+    assert report["pattern"] == arguments[0].removeprefix("row ")
     has_closed_form = "--constraint" not in arguments and arguments[0] == "2:4"
     assert (report["closed_form"] is not None) is has_closed_form
     if has_closed_form:

@@ -233,7 +233,7 @@ def test_rowwise_pattern(tnm: Tnm, model: Path, tmp_path: Path, pattern: str) ->
     result = tnm("prune", model, "-o", out, "-p", pattern, "--json")
     assert result.err == ""
     report = json.loads(result.out)
-    assert (report["pattern"], report["n"], report["m"]) == ("row 2:4", 2, 4)
+    assert (report["pattern"], report["n"], report["m"]) == ("2:4", 2, 4)
     assert report["method"] == "rowwise"
     before, after = load_file(model), load_file(out)
     for name in LINEAR:

@@ -57,7 +57,7 @@ class _Verdict:
     def as_json(self) -> dict[str, Any]:
         return {
             "name": self.check.name,
-            "pattern": str(self.check.pattern),
+            "pattern": self.check.pattern.ratio,
             "transposable": self.check.pattern.transposable,
             "exact": self.check.exact,
             "valid": self.violation is None,
@@ -128,7 +128,7 @@ def check(
     if wanted is not None and transposable and not wanted.transposable:
         raise CommandError(
             f"--transposable came with --pattern '{wanted}'; expected one of them, or --pattern "
-            f"{wanted.n}:{wanted.m}"
+            f"{wanted.ratio}"
         )
     request = _Request(wanted, transposable, exact, include or None, exclude, three_d)
     with open_checkpoint(file) as checkpoint:
@@ -233,6 +233,6 @@ def _print_verdicts(verdicts: list[_Verdict], source: str) -> None:
 
 
 def _rule(check: _Check) -> str:
-    n, m = check.pattern.pair
-    kind = "transposable" if check.pattern.transposable else "row-wise"
-    return f"{kind} {n}:{m} ({'exactly' if check.exact else 'at most'} {n})"
+    pattern = check.pattern
+    kind = "transposable" if pattern.transposable else "row-wise"
+    return f"{kind} {pattern.ratio} ({'exactly' if check.exact else 'at most'} {pattern.n})"

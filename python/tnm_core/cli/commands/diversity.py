@@ -57,7 +57,7 @@ class _Answer:
             "tool": "tnm",
             "version": tnm.__version__,
             "command": "diversity",
-            "pattern": str(self.pattern),
+            "pattern": self.pattern.ratio,
             "constraint": self.constraint,
             "shape": list(self.shape),
             "count": None if self.count is None else str(self.count),
@@ -109,7 +109,7 @@ def diversity(
     wanted = parse_pattern(pattern, "the pattern")
     sizes = _parse_shape(shape, wanted.m)
     kind = _parse_constraint(constraint, wanted)
-    with share_bar(f"{wanted} {kind}") as progress, _readable_errors(checkpoint):
+    with share_bar(f"{wanted.ratio} {kind}") as progress, _readable_errors(checkpoint):
         resources = {
             "max_seconds": max_seconds,
             "threads": threads,
@@ -188,7 +188,7 @@ def _closed_form(
 def _print(answer: _Answer) -> None:
     console = stdout_console()
     entries = math.prod(answer.shape)
-    lines = [f"{answer.pattern} {answer.constraint}, {shape_text(answer.shape)}"]
+    lines = [f"{answer.pattern.ratio} {answer.constraint}, {shape_text(answer.shape)}"]
     if answer.count is not None:
         lines.append(f"  masks        {answer.count}")
     else:

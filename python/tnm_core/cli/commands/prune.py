@@ -116,7 +116,7 @@ class _Job:
             "input": str(self.source.path),
             "output": None if self.output is None else str(self.output),
             "masks_only": self.masks_only,
-            "pattern": str(settings.pattern),
+            "pattern": settings.pattern.ratio,
             "n": settings.pattern.n,
             "m": settings.pattern.m,
             "method": settings.kind,
@@ -224,7 +224,7 @@ def _settings(pattern: str, method: str, score: str, threads: int | None) -> Set
     if chosen != "optimal" and not wanted.transposable:
         raise CommandError(
             f"--method is {chosen} and --pattern '{wanted}'; expected a transposable pattern, such "
-            f"as {wanted.n}:{wanted.m}, or no --method"
+            f"as {wanted.ratio}, or no --method"
         )
     return Settings(wanted, chosen, options.parse_choice(score, _SCORES, "--score"), threads)
 
