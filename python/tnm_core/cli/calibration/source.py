@@ -13,7 +13,7 @@ from tnm_core.cli.calibration.job import Outcome, Trained
 from tnm_core.cli.calibration.state_dict import batches_of, model_of, write_state_dict
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.references import EXPECTED, is_reference
-from tnm_core.cli.targets import refuse_existing
+from tnm_core.cli.targets import check_unused
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def _from_reference(task: Task, transaction: FileTransaction) -> Source:
         raise CommandError(
             f"cannot write a state dict to {task.output}: it is a .safetensors file, name it so"
         )
-    refuse_existing([task.output], task.force)
+    check_unused([task.output], task.force)
     file = transaction.open(task.output)
     model = model_of(task.model)
 

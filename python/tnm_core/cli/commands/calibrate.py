@@ -15,9 +15,10 @@ import typer
 
 import tnm_core as tnm
 from tnm_core.checkpoint import FileTransaction
-from tnm_core.cli import is_installed, options
+from tnm_core.cli import options
 from tnm_core.cli.console import json_text, layer_bar, print_json, stdout_console
 from tnm_core.cli.errors import CommandError, one_line, printable
+from tnm_core.cli.packages import is_installed
 from tnm_core.cli.references import foreign_errors
 from tnm_core.cli.tables import new_table, print_skipped, shape_text
 from tnm_core.cli.targets import check_report

@@ -85,7 +85,7 @@ class Recipe:
         _choice("search", self.search, get_args(Search))
         _choice("criterion", self.criterion, CRITERIA)
         _choice("reconstruction", self.reconstruction, get_args(Reconstruction))
-        arguments.method_name(self.method)
+        arguments.as_method(self.method)
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"alpha is {self.alpha}, expected a number from 0 to 1")
         if not 0 <= self.damping < float("inf"):
