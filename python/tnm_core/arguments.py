@@ -14,7 +14,6 @@ from tnm_core import _core
 Score = Literal["abs", "square", "identity"]
 Method = Literal["optimal", "two_approximation", "greedy"]
 
-LARGEST_M = 128
 # Nobody has more to gain from more, and the system may refuse them.
 MOST_THREADS = 1024
 _ENTRIES_WORTH_A_THREAD = 65536
@@ -85,16 +84,6 @@ def as_mask(mask: ArrayLike) -> NDArray[np.bool_]:
             "reshape it first"
         )
     return flags
-
-
-def pattern(n: int, m: int) -> tuple[int, int]:
-    """N and m as ints with 1 <= n <= m <= 128."""
-    kept, size = as_integer("n", n), as_integer("m", m)
-    if not 1 <= size <= LARGEST_M:
-        raise ValueError(f"m is {size}, expected 1 <= m <= {LARGEST_M}")
-    if not 1 <= kept <= size:
-        raise ValueError(f"n is {kept}, expected 1 <= n <= m = {size}: n is what is kept of m")
-    return kept, size
 
 
 def as_threads(requested: int | None, entries: int) -> int:
