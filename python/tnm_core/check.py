@@ -41,14 +41,11 @@ class Violation:
 
     def __str__(self) -> str:
         place = ", ".join(str(i) for i in self.index)
+        direction = f"its {self.axis}" if self.axis in ("row", "column") else self.axis
         return (
-            f"the group of {self.size} that starts at [{place}] and runs along {self._direction} "
+            f"the group of {self.size} that starts at [{place}] and runs along {direction} "
             f"keeps {self.count}, expected {self.expected}"
         )
-
-    @property
-    def _direction(self) -> str:
-        return f"its {self.axis}" if self.axis in ("row", "column") else self.axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +249,8 @@ def _first_violation(
     if not bad_tiles.any():
         return None
 
-    *batch, tile_row, tile_column = _first_index(bad_tiles)
+    first = np.unravel_index(int(np.argmax(bad_tiles)), bad_tiles.shape)
+    *batch, tile_row, tile_column = map(int, first)
     plane = tuple(batch)
     top, left = tile_row * m, tile_column * m
     in_rows = bad_rows[plane][top : top + m, tile_column]
@@ -275,10 +273,6 @@ def _tiles_with(bad: NDArray[np.bool_], *, axis: int, m: int) -> NDArray[np.bool
         return np.zeros(shape, dtype=np.bool_)
     starts = np.arange(0, bad.shape[axis], m)
     return np.asarray(np.logical_or.reduceat(bad, starts, axis=axis))
-
-
-def _first_index(flags: NDArray[np.bool_]) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.unravel_index(int(np.argmax(flags)), flags.shape))
 
 
 def _with_axis(found: Violation, axis: int) -> Violation:

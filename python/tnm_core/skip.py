@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -49,7 +50,6 @@ class SkipCode(Enum):
     # by kind of layer
     OTHER_TYPE = "{kind} is not among layers="
     NOT_CALLED_WEIGHT = "a parameter of {kind} that is not called weight"
-    NOT_CALIBRATED = "{kind} cannot be calibrated, expected Linear or Conv2d"
     OWN_FORWARD = "is a {kind}, whose own code may read the weight without its mask"
     WHOLE_MODEL = "the model is itself a linear layer: use TransposableLinear.from_linear"
     HAS_HOOKS = "has hooks, which would be lost: remove them first"
@@ -93,8 +93,6 @@ class SkipCode(Enum):
 
 def counted(skips: Iterable[Skip], none: str) -> str:
     """Count how often each sentence occurs, for messages; `none` if there is nothing to count."""
-    counts: dict[str, int] = {}
-    for skip in skips:
-        counts[str(skip)] = counts.get(str(skip), 0) + 1
+    counts = Counter(map(str, skips))
     told = "; ".join(f"{count} left alone because {why}" for why, count in counts.items())
     return told or none
