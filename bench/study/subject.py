@@ -13,7 +13,7 @@ from torch import nn
 
 from bench.study.arms import Arm
 from bench.study.runs import Result
-from tnm_core.torch import prune_model
+from tnm_core.torch import prune_model_
 from tnm_core.torch.calibrate import RECIPES, collect_statistics, find_free_dimensions, permute_
 from tnm_core.torch.calibrate.allocate.allocation import Sensitivity, allocate, sensitivity_scan
 
@@ -78,7 +78,7 @@ def run(subject: Subject, arm: Arm, seed: int) -> Result:
             uniform = float(scan.loss[:, scan.patterns.index(UNIFORM)].sum())
             told["allocated"] = {"cost": chosen.cost, "loss": chosen.loss, "uniform loss": uniform}
         clock = LayerClock()
-        report = prune_model(model, batches, pattern, recipe, progress=clock)
+        report = prune_model_(model, batches, pattern, recipe, progress=clock)
         return {
             **asdict(arm),
             "seed": seed,
@@ -100,7 +100,7 @@ def run(subject: Subject, arm: Arm, seed: int) -> Result:
 
 
 def final_recipe(recipe: str) -> str:
-    """What `prune_model` is asked for at the end."""
+    """What `prune_model_` is asked for at the end."""
     last = recipe.removeprefix(PERMUTED).removeprefix(", ")
     return last if last in RECIPES else "best"
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tests.cli.calibration.user_file import write_user_file
 from tests.cli.conftest import Tnm, keeps_exactly, snapshot
 from tnm_core.cli.commands.calibrate import RecipeName
-from tnm_core.torch import prune_model, remove_sparsity_
+from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import RECIPES
 
 
@@ -47,7 +47,7 @@ def _pruned(code: Path, pattern: Any, recipe: str = "best") -> dict[str, Any]:
     """What the API makes of the same model."""
     functions = _functions(code)
     model = functions["model"]()
-    prune_model(model, functions["batches"](), pattern, recipe)
+    prune_model_(model, functions["batches"](), pattern, recipe)
     remove_sparsity_(model)
     return dict(model.state_dict())
 

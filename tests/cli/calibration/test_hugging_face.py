@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from tests.cli.conftest import Tnm, keeps_exactly, snapshot
-from tnm_core.torch import prune_model, remove_sparsity_
+from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import collect_statistics
 
 WORDS = [f"w{index}" for index in range(60)]
@@ -104,7 +104,7 @@ def test_the_result_is_that_of_the_api(tnm: Tnm, folder: Path, text: Path, tmp_p
     assert snapshot(folder) == before
     dense = transformers.AutoModel.from_pretrained(folder)
     batches = _batches(folder, text)
-    report = prune_model(dense, batches, "2:4", exclude="*embed*")
+    report = prune_model_(dense, batches, "2:4", exclude="*embed*")
     remove_sparsity_(dense)
     told = json.loads(result.out)["layers"]
     assert [layer["name"] for layer in told] == [layer.name for layer in report.pruned]

@@ -12,20 +12,20 @@ from torch import nn
 
 import tnm_core as tnm
 from tnm_core.torch.calibrate import (
-    LayerPattern,
+    Pattern,
     Moments,
     RankDeficientWarning,
 )
 from tnm_core.torch.calibrate.data.layer_matrices import (
-    geometry_of,
+    layer_matrices_of,
     input_rows,
     output_rows,
-    parse_layer_pattern,
+    as_pattern,
 )
 from tnm_core.torch.calibrate.solvers.adaprune import absorb_mean, adam_reconstruction
 from tnm_core.torch.calibrate.solvers.admm import admm_mask
 from tnm_core.torch.calibrate.solvers.criteria import CRITERIA, scores_of
-from tnm_core.torch.calibrate.solvers.layer_least_squares import Quadratic, quadratic_of
+from tnm_core.torch.calibrate.solvers.layer_least_squares import LayerLeastSquares, layer_least_squares_of
 from tnm_core.torch.calibrate.solvers.least_squares import (
     conjugate_gradient,
     least_squares,
@@ -45,11 +45,11 @@ def _data(seed: int = 0, rows: int = ROWS, columns: int = COLUMNS) -> tuple[Any,
     return x, x @ weight.transpose(1, 2) + noise + 1.0, weight
 
 
-def _problem(damping: float = 0.1, **options: Any) -> Quadratic:
+def _problem(damping: float = 0.1, **options: Any) -> LayerLeastSquares:
     x, y, weight = _data()
     moments = Moments(1, COLUMNS, OUTPUTS)
     moments.add(x, y)
-    return quadratic_of(moments, weight, damping=damping, **options)
+    return layer_least_squares_of(moments, weight, damping=damping, **options)
 
 
 def _mask(seed: int = 1) -> Any:
@@ -142,7 +142,7 @@ LAYERS = [
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
 def test_a_layer_is_its_problems(layer: Any) -> None:
     layer = layer.double()
-    geometry = geometry_of(layer)
+    geometry = layer_matrices_of(layer)
     linear = isinstance(layer, nn.Linear)
     given = torch.randn(3, 7, 6) if linear else torch.randn(3, layer.in_channels, 9, 8)
     given = given.double()
@@ -159,7 +159,7 @@ def test_a_layer_is_its_problems(layer: Any) -> None:
 @pytest.mark.parametrize("layer", LAYERS[:3], ids=str)
 @pytest.mark.parametrize("pattern", ["2:4", "1:4", "row 2:4"])
 def test_masks_of_problems_are_those_of_the_weight(layer: Any, pattern: str) -> None:
-    geometry, wanted = geometry_of(layer), parse_layer_pattern(pattern)
+    geometry, wanted = layer_matrices_of(layer), as_pattern(pattern)
     scores = torch.rand(layer.weight.shape, dtype=torch.float64)
     mask = geometry.weight(geometry.project(geometry.matrices(scores), wanted))
     by_group = scores.numpy().reshape(geometry.groups, -1, geometry.channels, geometry.positions)
@@ -222,7 +222,7 @@ def test_least_squares_without_an_inverse_are_solved_by_rows() -> None:
     moments = Moments(1, COLUMNS, OUTPUTS)
     moments.add(x, y)
     with pytest.warns(RankDeficientWarning):
-        problem = quadratic_of(moments, weight, damping=0.0)
+        problem = layer_least_squares_of(moments, weight, damping=0.0)
     assert float(torch.linalg.cond(problem.hessian)[0]) > 1e10
     mask = torch.rand(1, OUTPUTS, COLUMNS, generator=torch.Generator().manual_seed(2)) < 0.9
     by_rows = least_squares(problem, mask, solver="cholesky")
@@ -267,13 +267,13 @@ def test_rank_deficient_data_are_damped_with_a_warning() -> None:
     moments.add(x, y)
     for damping in (0.0, 0.1):
         with pytest.warns(RankDeficientWarning, match=r"'fc': .* rank at most 9 of 24 columns"):
-            problem = quadratic_of(moments, weight, name="fc", damping=damping)
+            problem = layer_least_squares_of(moments, weight, name="fc", damping=damping)
         assert float(problem.damping[0]) > 0
         assert bool(least_squares(problem, _mask()).isfinite().all())
     constant = Moments(1, COLUMNS, OUTPUTS)
     constant.add(torch.zeros_like(x), y)
     with pytest.warns(RankDeficientWarning, match="damped by 1"):
-        problem = quadratic_of(constant, weight)
+        problem = layer_least_squares_of(constant, weight)
     mask = _mask()
     torch.testing.assert_close(least_squares(problem, mask), weight * mask)
 
@@ -282,11 +282,11 @@ def test_data_that_cannot_be_used_are_refused() -> None:
     x, y, weight = _data()
     moments = Moments(1, COLUMNS, OUTPUTS)
     with pytest.raises(ValueError, match="no calibration data reached layer 'fc'"):
-        quadratic_of(moments, weight, name="fc")
+        layer_least_squares_of(moments, weight, name="fc")
     x[0, 5, 2] = float("nan")
     moments.add(x, y)
     with pytest.raises(ValueError, match="layer 'fc' has calibration data with NaN"):
-        quadratic_of(moments, weight, name="fc")
+        layer_least_squares_of(moments, weight, name="fc")
 
 
 def test_criteria() -> None:
@@ -306,12 +306,12 @@ def test_criteria() -> None:
         scores_of(problem, "best")  # type: ignore[arg-type]
 
 
-def _projection(pattern: LayerPattern) -> tuple[Any, Any]:
-    geometry = geometry_of(nn.Linear(COLUMNS, OUTPUTS))
+def _projection(pattern: Pattern) -> tuple[Any, Any]:
+    geometry = layer_matrices_of(nn.Linear(COLUMNS, OUTPUTS))
     return geometry, lambda scores: geometry.project(scores, pattern)
 
 
-def _naive_sparsegpt(problem: Quadratic, n: int, m: int) -> tuple[Any, Any]:
+def _naive_sparsegpt(problem: LayerLeastSquares, n: int, m: int) -> tuple[Any, Any]:
     """Eliminate a column at a time from the inverse Hessian, as optimal brain surgeon does."""
     hessian = problem.hessian[0].numpy()
     weight = np.linalg.solve(hessian, problem.linear[0].numpy().T).T
@@ -336,14 +336,14 @@ def _naive_sparsegpt(problem: Quadratic, n: int, m: int) -> tuple[Any, Any]:
 
 def test_sparsegpt_is_optimal_brain_surgeon_by_blocks() -> None:
     problem = _problem()
-    geometry, project = _projection(LayerPattern(2, 4))
+    geometry, project = _projection(Pattern(2, 4))
     mask, weight = sparsegpt_mask(problem, project, geometry.tiles_of_columns(4))
     expected_mask, expected = _naive_sparsegpt(problem, 2, 4)
     np.testing.assert_array_equal(mask[0], expected_mask)
     np.testing.assert_allclose(weight[0], expected, atol=1e-9)
 
 
-def _naive_admm(problem: Quadratic, n: int, m: int, steps: int) -> Any:
+def _naive_admm(problem: LayerLeastSquares, n: int, m: int, steps: int) -> Any:
     scale = np.sqrt(np.diag(problem.hessian[0].numpy()))
     hessian = problem.hessian[0].numpy() / np.outer(scale, scale)
     linear = problem.linear[0].numpy() / scale
@@ -362,7 +362,7 @@ def _naive_admm(problem: Quadratic, n: int, m: int, steps: int) -> Any:
 @pytest.mark.parametrize("n", [1, 2])
 def test_admm_is_the_naive_one_and_beats_one_shot(n: int) -> None:
     problem = _problem()
-    _, project = _projection(LayerPattern(n, 4))
+    _, project = _projection(Pattern(n, 4))
     mask = admm_mask(problem, project, steps=30)
     np.testing.assert_array_equal(mask[0], _naive_admm(problem, n, 4, 30))
     assert tnm.is_transposable(mask[0].numpy(), n, 4)
@@ -384,7 +384,7 @@ def test_adam_comes_close_to_least_squares() -> None:
     assert not bool(weight[~mask].any())
     moments = Moments(1, COLUMNS, OUTPUTS)
     moments.add(x, y)
-    problem = quadratic_of(moments, dense * scale, damping=0.0)
+    problem = layer_least_squares_of(moments, dense * scale, damping=0.0)
     best = problem.relative_error(least_squares(problem, mask))
     reached = (y - x @ weight.transpose(1, 2) - bias).square().sum()
     assert float(reached / (y - y.mean(1)).square().sum()) < 1.05 * best
@@ -413,7 +413,7 @@ def test_inputs_that_do_not_vary_leave_no_error(centre: bool) -> None:
             pytest.warns(RankDeficientWarning, match="rank at most 0") if centre else nullcontext()
         )
         with told:
-            problem = quadratic_of(moments.with_outputs(dense), dense, centre=centre)
+            problem = layer_least_squares_of(moments.with_outputs(dense), dense, centre=centre)
         mask = torch.rand(1, OUTPUTS, 16, generator=generator) < 0.5
         error = problem.relative_error(least_squares(problem, mask))
         assert error == 0.0 if centre else error < 1.0

@@ -13,9 +13,9 @@ from tnm_core.checkpoint import PruneRecord
 from tnm_core.cli.calibration.plan import DENSE, Budget, Wish, patterns_of_layers
 from tnm_core.cli.console import LayerProgress
 from tnm_core.cli.errors import CommandError
-from tnm_core.torch import prune_model, remove_sparsity_
+from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import (
-    LayerPattern,
+    Pattern,
     Permutation,
     PrunedLayer,
     PruneReport,
@@ -31,7 +31,7 @@ from tnm_core.torch.calibrate.allocate import (
     output_change,
     sensitivity_scan,
 )
-from tnm_core.torch.calibrate.data import parse_layer_pattern
+from tnm_core.torch.calibrate.data import as_pattern
 
 # Batches that the model runs on for each layer and pattern, so that a scan takes minutes.
 SCANNED_BATCHES = 4
@@ -185,13 +185,13 @@ def prune(trained: Trained, wish: Wish, progress: LayerProgress) -> Outcome:
         progress.layer(done_now.name, done, total)
 
     progress.phase("reading the model")
-    report = prune_model(model, batches, pattern, wish.recipe, progress=advance, **options)
+    report = prune_model_(model, batches, pattern, wish.recipe, progress=advance, **options)
     remove_sparsity_(model)
     return _outcome(model, report, wish, permutation, allocation)
 
 
 def _permute(trained: Trained, pattern: Any, progress: LayerProgress) -> Permutation:
-    assert isinstance(pattern, LayerPattern)
+    assert isinstance(pattern, Pattern)
     model, batches, (n, m) = trained.model, trained.batches, (pattern.n, pattern.m)
     progress.phase("looking for free dimensions")
     found = find_free_dimensions(model, batches, head_size=trained.head_size)
@@ -259,7 +259,7 @@ def _outcome(
 
 
 def _is_uneven(module: nn.Module, layer: PrunedLayer) -> bool:
-    pattern = parse_layer_pattern(layer.pattern or "")
+    pattern = as_pattern(layer.pattern or "")
     groups = module.groups if isinstance(module, nn.Conv2d) else 1
     return pattern.transposable and groups > 1 and layer.shape[0] // groups % pattern.m != 0
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.pruning import DEFAULT_EXCLUDE
-from tnm_core.torch.calibrate.data import LayerPattern, parse_layer_pattern
+from tnm_core.torch.calibrate.data import Pattern, as_pattern
 
 DENSE = "dense"
 
@@ -22,10 +22,10 @@ class Budget:
     """Share of the parameters that may be kept, and the patterns to choose from."""
 
     share: float
-    patterns: tuple[LayerPattern, ...]
+    patterns: tuple[Pattern, ...]
 
 
-Wanted = LayerPattern | Mapping[str, str] | Budget
+Wanted = Pattern | Mapping[str, str] | Budget
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Wish:
         """Put options together that go together; `CommandError` for those that do not."""
         if head_size is not None and not permute:
             raise CommandError("--head-size is for --permute; expected both or neither")
-        if permute and not (isinstance(pattern, LayerPattern) and pattern.transposable):
+        if permute and not (isinstance(pattern, Pattern) and pattern.transposable):
             raise CommandError("--permute needs one transposable pattern; expected --pattern n:m")
         by_default = not include and not isinstance(pattern, Mapping)
         return cls(pattern, recipe, permute, include, Exclusion(exclude, by_default))
@@ -94,10 +94,10 @@ def wanted_patterns(pattern: str | None, budget: float | None, patterns: str | N
     return Budget(budget, tuple(parse(one, "one of --patterns") for one in patterns.split(",")))
 
 
-def parse(text: str, source: str) -> LayerPattern:
+def parse(text: str, source: str) -> Pattern:
     """Read ``n:m`` or ``row n:m``; `source` says where it came from."""
     try:
-        return parse_layer_pattern(text)
+        return as_pattern(text)
     except ValueError:
         raise CommandError(
             f"{source} is {text!r}; expected n:m with 1 <= n <= m <= 128 (transposable), "

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 import tnm_core as tnm
-from tnm_core.torch import masks, prune_model, remove_sparsity_, sparsify_
+from tnm_core.torch import masks, prune_model_, remove_sparsity_, sparsify_
 from tnm_core.torch.calibrate import RECIPES, RankDeficientWarning, Recipe
 from tnm_core.torch.calibrate.data.chain import find_chain
 from tnm_core.torch.calibrate.data.order import execution_groups, find_residuals
@@ -83,7 +83,7 @@ def test_recipes(pattern: str, recipe: str) -> None:
         model = nn.Sequential(*(model.blocks[0].gate, nn.ReLU(), model.blocks[0].down)).double()
         data = [torch.randn(40, WIDTH, dtype=torch.float64) for _ in range(3)]
     dense = copy.deepcopy(model).requires_grad_(False)
-    report = prune_model(model, data, pattern, recipe)
+    report = prune_model_(model, data, pattern, recipe)
     n, m = map(int, pattern.split(":"))
     assert all(module.training for module in model.modules())
     found = masks(model)
@@ -107,7 +107,7 @@ def test_better_recipes_are_better() -> None:
     for seed in range(4):
         for recipe in loss:
             model = _network(seed)
-            prune_model(model, _data(batches=6), "2:4", recipe)
+            prune_model_(model, _data(batches=6), "2:4", recipe)
             loss[recipe] += _loss(model, _network(seed), _data(seed=2))
     assert loss["best"] < 0.9 * loss["sequential"]
     assert loss["sequential"] < 0.7 * loss["magnitude"]
@@ -115,7 +115,7 @@ def test_better_recipes_are_better() -> None:
 
 def test_magnitude_is_sparsify() -> None:
     pruned, sparse = _network(), _network()
-    prune_model(pruned, _data(), "2:4", "magnitude", exclude="head")
+    prune_model_(pruned, _data(), "2:4", "magnitude", exclude="head")
     sparsify_(sparse, "2:4", exclude="head")
     for name, mask in masks(sparse).items():
         assert torch.equal(masks(pruned)[name], mask)
@@ -172,7 +172,7 @@ def test_sequential_is_the_written_out_one(alpha: float, residual: bool) -> None
     recipe = Recipe(search="one_shot", alpha=alpha, residual=residual)
     expected = _reference(_network(), _data(), recipe)
     model = _network()
-    prune_model(model, _data(), "2:4", recipe)
+    prune_model_(model, _data(), "2:4", recipe)
     for name in ORDER:
         got, wanted = model.get_submodule(name), expected.get_submodule(name)
         torch.testing.assert_close(got.weight, wanted.weight, rtol=1e-5, atol=1e-7)
@@ -208,9 +208,9 @@ def test_order_groups_residuals_and_chain_are_found() -> None:
 )
 def test_blocks_alone_give_what_the_whole_model_gives(monkeypatch: Any, recipe: Any) -> None:
     by_block, whole = _network(), _network()
-    prune_model(by_block, _data(), "2:4", recipe)
+    prune_model_(by_block, _data(), "2:4", recipe)
     monkeypatch.setattr(pruning, "find_chain", lambda *_: None)
-    prune_model(whole, _data(), "2:4", recipe)
+    prune_model_(whole, _data(), "2:4", recipe)
     for name in ORDER:
         torch.testing.assert_close(
             by_block.get_submodule(name).weight, whole.get_submodule(name).weight
@@ -221,8 +221,8 @@ def test_blocks_are_tuned_on_what_the_pruned_model_gives() -> None:
     """Even if the layers were pruned on what the dense model gives."""
     recipe, data = Recipe(sequential=False), _data()
     pruned, tuned = _network(), _network()
-    prune_model(pruned, data, "2:4", recipe)
-    report = prune_model(tuned, data, "2:4", replace(recipe, tune_epochs=2))
+    prune_model_(pruned, data, "2:4", recipe)
+    report = prune_model_(tuned, data, "2:4", replace(recipe, tune_epochs=2))
     assert [block.name for block in report.blocks] == ["blocks.0", "blocks.1"]
     tuned.blocks[1] = pruned.blocks[1]  # as it was when its turn came
     outputs = []
@@ -256,7 +256,7 @@ def test_what_is_no_chain_is_not_taken_for_one() -> None:
     data = [torch.randn(8, 10, WIDTH) for _ in range(2)]
     names = [n for n, m in model.named_modules() if isinstance(m, nn.Linear)]
     assert find_chain(model, Calibration(data), data[0], names) is None
-    report = prune_model(model, data, "2:4")
+    report = prune_model_(model, data, "2:4")
     assert len(report.pruned) == 6
 
 
@@ -268,8 +268,8 @@ def test_padding_does_not_count() -> None:
         mask = torch.cat((torch.ones(4, 20), torch.zeros(4, 7)), 1).long()
         padded.append({"tokens": torch.cat((batch, junk), 1), "attention_mask": mask})
     plain, masked = _network(), _network()
-    prune_model(plain, data, "2:4")
-    prune_model(masked, padded, "2:4")
+    prune_model_(plain, data, "2:4")
+    prune_model_(masked, padded, "2:4")
     for name in ORDER:
         torch.testing.assert_close(
             plain.get_submodule(name).weight, masked.get_submodule(name).weight
@@ -289,7 +289,7 @@ def test_convolutions_and_batch_norm() -> None:
         model(batch)
     model.eval()
     dense = copy.deepcopy(model)
-    report = prune_model(model, data, "2:4", "least_squares")
+    report = prune_model_(model, data, "2:4", "least_squares")
     assert [layer.name for layer in report.pruned] == ["3", "8"]
     assert report.skipped[0].reason == "3 input channels < m = 4"
     by_position = masks(model)["3"].permute(2, 3, 0, 1)
@@ -303,8 +303,8 @@ def test_convolutions_and_batch_norm() -> None:
     torch.testing.assert_close(model[4].running_mean, means.mean(0))
     assert not model[4].training
     bare, best = copy.deepcopy(dense), copy.deepcopy(dense)
-    prune_model(bare, data, "2:4", "magnitude")
-    prune_model(best, data, "2:4")
+    prune_model_(bare, data, "2:4", "magnitude")
+    prune_model_(best, data, "2:4")
     assert torch.equal(bare[4].running_mean, dense[4].running_mean)
     fresh = [torch.randn(32, 3, 9, 9) + 0.5]
     assert _loss(best, dense, fresh) < 0.5 * _loss(bare, dense, fresh)
@@ -313,7 +313,7 @@ def test_convolutions_and_batch_norm() -> None:
 
 def test_patterns_by_layer_and_row_wise() -> None:
     model = _network()
-    report = prune_model(
+    report = prune_model_(
         model, _data(), {"stem": "row 2:4", "blocks.0.up": "4:8", "blocks.1.down": (1, 4)}
     )
     assert {layer.name: layer.pattern for layer in report.pruned} == {
@@ -326,7 +326,7 @@ def test_patterns_by_layer_and_row_wise() -> None:
     assert (kept.reshape(WIDTH, 2, 4).sum(-1) == 2).all()
     assert {layer.reason for layer in report.skipped} == {"not named in pattern"}
     with pytest.raises(ValueError, match="pattern names 'nothing'"):
-        prune_model(model, _data(), {"nothing": "2:4"})
+        prune_model_(model, _data(), {"nothing": "2:4"})
 
 
 def test_bfloat16_and_a_layer_called_twice() -> None:
@@ -341,13 +341,13 @@ def test_bfloat16_and_a_layer_called_twice() -> None:
     model = Twice().bfloat16()
     seen = []
     data = [torch.randn(40, 16, dtype=torch.bfloat16) for _ in range(2)]
-    prune_model(model, data, "2:4", progress=lambda *told: seen.append(told))
+    prune_model_(model, data, "2:4", progress=lambda *told: seen.append(told))
     assert model.layer.weight.dtype == torch.bfloat16
     assert [(layer.name, done, total) for layer, done, total in seen] == [("layer", 1, 1)]
 
 
 def test_progress_and_report_as_text(capsys: Any) -> None:
-    report = prune_model(_network(), _data(), "2:4", include="blocks.*", progress=True)
+    report = prune_model_(_network(), _data(), "2:4", include="blocks.*", progress=True)
     told = capsys.readouterr().err.splitlines()
     assert len(told) == 6
     assert told[0].startswith("[1/6] blocks.0.gate: 2:4, error 0.")
@@ -366,9 +366,9 @@ def _unchanged(model: Network) -> bool:
 @pytest.mark.parametrize(
     ("arguments", "error", "told"),
     [
-        ({"calibration_loader": iter([])}, TypeError, "which can be read once only"),
-        ({"calibration_loader": 3}, TypeError, "calibration_loader is a int"),
-        ({"calibration_loader": []}, ValueError, "holds no batch"),
+        ({"batches": iter([])}, TypeError, "which can be read once only"),
+        ({"batches": 3}, TypeError, "batches is a int"),
+        ({"batches": []}, ValueError, "holds no batch"),
         ({"recipe": "worst"}, ValueError, "recipe is 'worst', expected one of 'magnitude'"),
         ({"recipe": 1}, TypeError, "recipe is a int"),
         ({"pattern": "5:4"}, ValueError, "5"),
@@ -379,9 +379,9 @@ def _unchanged(model: Network) -> bool:
 )
 def test_bad_arguments(arguments: dict[str, Any], error: type[Exception], told: str) -> None:
     model = _network()
-    call = {"calibration_loader": _data(), **arguments}
+    call = {"batches": _data(), **arguments}
     with pytest.raises(error, match=told):
-        prune_model(model, **call)
+        prune_model_(model, **call)
     assert _unchanged(model)
 
 
@@ -396,14 +396,14 @@ def test_data_that_miss_a_layer_or_are_not_finite_change_nothing() -> None:
     model = _network()
     model.unused = nn.Linear(8, 8).double()
     with pytest.raises(ValueError, match="never reach layer 'unused'"):
-        prune_model(model, _data(), "2:4")
+        prune_model_(model, _data(), "2:4")
     del model.unused
     bad = _data()
     bad[1][0, 0, 0] = float("nan")
     with pytest.raises(ValueError, match="layer 'stem' has calibration data with NaN"):
-        prune_model(model, bad, "2:4")
+        prune_model_(model, bad, "2:4")
     with pytest.raises(ValueError, match=r"layer 'blocks.0.gate' has calibration data with NaN"):
-        prune_model(model, bad, "2:4", exclude="stem")
+        prune_model_(model, bad, "2:4", exclude="stem")
     assert _unchanged(model)
 
     def interrupt(layer: Any, done: int, total: int) -> None:
@@ -411,10 +411,10 @@ def test_data_that_miss_a_layer_or_are_not_finite_change_nothing() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prune_model(model, _data(), "2:4", progress=interrupt)
+        prune_model_(model, _data(), "2:4", progress=interrupt)
     assert _unchanged(model)
 
 
 def test_few_data_warn() -> None:
     with pytest.warns(RankDeficientWarning, match="layer 'head'"):
-        prune_model(_network(), [_data()[0][:1, :5]], "2:4", include="head")
+        prune_model_(_network(), [_data()[0][:1, :5]], "2:4", include="head")

@@ -13,7 +13,7 @@ from torch import nn
 import tnm_core as tnm
 from tests.torch.networks import ResidualBlock, TokenStack, token_stack
 from tests.torch.refusals import assert_refused
-from tnm_core.torch import masks, prune_model, remove_sparsity_
+from tnm_core.torch import masks, prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import Recipe, TunedBlock
 from tnm_core.torch.calibrate.data.chain import Run
 from tnm_core.torch.calibrate.model import tuning
@@ -215,8 +215,8 @@ def test_blocks_are_tuned_when_their_layers_are_pruned() -> None:
     plain, model = token_stack(), token_stack()
     dense = copy.deepcopy(model)
     inside = {"include": "blocks.*"}
-    prune_model(plain, _tokens(), "2:4", Recipe(search="one_shot"), **inside)
-    report = prune_model(
+    prune_model_(plain, _tokens(), "2:4", Recipe(search="one_shot"), **inside)
+    report = prune_model_(
         model, _tokens(), "2:4", ROUGH, progress=lambda one, done, _: seen.append((one.name, done)),
         **inside,
     )  # fmt: skip
@@ -234,7 +234,7 @@ def test_blocks_are_tuned_when_their_layers_are_pruned() -> None:
         assert not bool(model.get_submodule(name).weight[~mask].any())
     # The first block by itself, with the weights that the layers have before.
     first = token_stack()
-    prune_model(first, _tokens(), "2:4", Recipe(search="one_shot"), include="blocks.0.*")
+    prune_model_(first, _tokens(), "2:4", Recipe(search="one_shot"), include="blocks.0.*")
     kept = {name.removeprefix("blocks.0."): one for name, one in masks(first).items()}
     remove_sparsity_(first)
     block = first.blocks[0]
@@ -247,8 +247,8 @@ def test_blocks_are_tuned_when_their_layers_are_pruned() -> None:
 
 def test_padding_does_not_count() -> None:
     plain, masked = token_stack(), token_stack()
-    prune_model(plain, _tokens(), "2:4", ROUGH)
-    prune_model(masked, [_padded(batch, 7 + i) for i, batch in enumerate(_tokens())], "2:4", ROUGH)
+    prune_model_(plain, _tokens(), "2:4", ROUGH)
+    prune_model_(masked, [_padded(batch, 7 + i) for i, batch in enumerate(_tokens())], "2:4", ROUGH)
     for name, value in plain.state_dict().items():
         torch.testing.assert_close(masked.state_dict()[name], value, rtol=1e-6, atol=1e-8)
 
@@ -257,7 +257,7 @@ def test_twice_the_same() -> None:
     models = [token_stack(), token_stack()]
     for seed, model in enumerate(models):
         torch.manual_seed(seed)
-        prune_model(model, _tokens(), "2:4", ROUGH)
+        prune_model_(model, _tokens(), "2:4", ROUGH)
     first, second = (model.state_dict() for model in models)
     assert all(torch.equal(value, second[name]) for name, value in first.items())
 
@@ -280,8 +280,8 @@ def test_a_model_that_is_no_chain_is_one_block(capsys: Any) -> None:
     model = Detour().double()
     dense, plain = copy.deepcopy(model), copy.deepcopy(model)
     data = [torch.randn(6, 8, ResidualBlock.WIDTH, dtype=torch.float64) for _ in range(4)]
-    prune_model(plain, data, "2:4", Recipe(search="one_shot"))
-    report = prune_model(model, data, "2:4", ROUGH, progress=True)
+    prune_model_(plain, data, "2:4", Recipe(search="one_shot"))
+    report = prune_model_(model, data, "2:4", ROUGH, progress=True)
     assert [block.name for block in report.blocks] == [""]
     error = {name: _error(lambda x, one=one: one(x)["scores"], lambda x: dense(x)["scores"], data)
              for name, one in (("plain", plain), ("tuned", model))}  # fmt: skip
@@ -297,7 +297,7 @@ def test_a_chain_of_bare_layers_is_one_block() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16), nn.GELU())
     data = [torch.randn(20, 16) for _ in range(3)]
-    report = prune_model(model, data, "2:4", ROUGH)
+    report = prune_model_(model, data, "2:4", ROUGH)
     assert [block.name for block in report.blocks] == [""]
     assert report.blocks[0].error < report.blocks[0].error_before
 
@@ -344,7 +344,7 @@ def test_an_interrupt_changes_nothing(monkeypatch: Any) -> None:
 
     monkeypatch.setattr(torch.optim.Adam, "step", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        prune_model(model, _tokens(), "2:4", ROUGH)
+        prune_model_(model, _tokens(), "2:4", ROUGH)
     assert count == EPOCHS * 4 + 3  # in the second block
     monkeypatch.undo()
 
@@ -353,7 +353,7 @@ def test_an_interrupt_changes_nothing(monkeypatch: Any) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        prune_model(model, _tokens(), "2:4", ROUGH, progress=stop)
+        prune_model_(model, _tokens(), "2:4", ROUGH, progress=stop)
     assert all(torch.equal(value, fresh[name]) for name, value in model.state_dict().items())
     assert all(one.grad is None and one.requires_grad for one in model.parameters())
     assert not masks(model)
@@ -389,12 +389,12 @@ def test_outputs_that_cannot_be_tuned(how: str, told: str) -> None:
     before = copy.deepcopy(model.state_dict())
     pruned: list[Any] = []
     assert_refused(
-        lambda: prune_model(model, _tokens(), "2:4", ROUGH, exclude="head",
+        lambda: prune_model_(model, _tokens(), "2:4", ROUGH, exclude="head",
                             progress=lambda *told: pruned.append(told)), ValueError, told
     )  # fmt: skip
     assert not pruned
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    prune_model(model, _tokens(), "2:4", Recipe(search="one_shot"), exclude="head")
+    prune_model_(model, _tokens(), "2:4", Recipe(search="one_shot"), exclude="head")
 
 
 def test_bad_recipes() -> None:

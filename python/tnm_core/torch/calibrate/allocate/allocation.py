@@ -17,7 +17,7 @@ from tnm_core.torch.calibrate.allocate.sensitivity import (
     Sensitivity,
     sensitivity_scan,
 )
-from tnm_core.torch.calibrate.model import prune_model
+from tnm_core.torch.calibrate.model import prune_model_
 from tnm_core.torch.calibrate.solvers import Recipe
 
 __all__ = ["Assignment", "ScannedLayer", "Sensitivity", "allocate", "check_additivity",
@@ -46,7 +46,7 @@ class Assignment:
 
     @property
     def sparse(self) -> dict[str, str]:
-        """The layers that are not dense, as `prune_model` takes them."""
+        """The layers that are not dense, as `prune_model_` takes them."""
         return {name: one for name, one in self.patterns.items() if one != DENSE}
 
 
@@ -126,7 +126,7 @@ def pareto_front(
 def check_additivity(
     model: nn.Module,
     assignments: Sequence[Assignment],
-    calibration_loader: Iterable[Any],
+    batches: Iterable[Any],
     evaluate: Callable[[nn.Module], float],
     *,
     recipe: str | Recipe = "best",
@@ -136,8 +136,8 @@ def check_additivity(
 
     Parameters
     ----------
-    model, calibration_loader, recipe, **options
-        As `prune_model` takes them.
+    model, batches, recipe, **options
+        As `prune_model_` takes them.
     assignments : sequence of Assignment
         Which to check.
     evaluate : function of model
@@ -154,6 +154,6 @@ def check_additivity(
         pruned = copy.deepcopy(model)
         patterns: Mapping[str, Any] = assignment.sparse
         if patterns:
-            prune_model(pruned, calibration_loader, patterns, recipe, **options)
+            prune_model_(pruned, batches, patterns, recipe, **options)
         measured.append((assignment.loss, evaluate(pruned) - before))
     return measured

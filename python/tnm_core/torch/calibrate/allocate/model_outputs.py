@@ -42,7 +42,7 @@ def output_change(
     batches : iterable of batches
         Some of the calibration data; they are kept, as are the dense outputs.
     forward : function of model and batch, optional
-        Runs the model on a batch, as in `prune_model`.
+        Runs the model on a batch, as in `prune_model_`.
     rows : function of batch, optional
         Returns a bool tensor of shape (batch, tokens), False where tokens are padding, or None. By
         default the batch's ``"attention_mask"``, if it is a mapping with one. Padding is left out

@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from tnm_core.torch.calibrate.data import (
-    Geometry,
-    LayerPattern,
+    LayerMatrices,
+    Pattern,
     Statistics,
-    geometry_of,
-    parse_layer_pattern,
+    layer_matrices_of,
+    as_pattern,
 )
 from tnm_core.torch.calibrate.model import announcer_of
-from tnm_core.torch.calibrate.solvers import Recipe, prune_matrices, quadratic_of, recipe_of
+from tnm_core.torch.calibrate.solvers import Recipe, prune_matrices, layer_least_squares_of, recipe_of
 from tnm_core.torch.layers import Layout, layout_of, unwrap
 
 __all__ = ["DENSE", "ScannedLayer", "Sensitivity", "sensitivity_scan"]
@@ -113,7 +113,7 @@ def sensitivity_scan(
     if chosen.reconstruction == "adam":
         raise ValueError("recipe reconstructs by Adam, expected one that statistics suffice for")
     announce = announcer_of(progress, _line)
-    wanted = [parse_layer_pattern(one) for one in patterns if one != DENSE]
+    wanted = [as_pattern(one) for one in patterns if one != DENSE]
     if not wanted or not statistics.layers:
         raise ValueError(
             f"there are {len(wanted)} patterns and {len(statistics.layers)} layers, expected some"
@@ -144,16 +144,16 @@ def _losses(
     model: nn.Module,
     name: str,
     statistics: Statistics,
-    patterns: Sequence[LayerPattern],
+    patterns: Sequence[Pattern],
     recipe: Recipe,
     evaluate: Callable[[nn.Module], float] | None,
 ) -> list[float]:
     """By pattern, the loss with one layer pruned; infinite where the pattern does not fit."""
     module = model.get_submodule(name)
-    geometry = geometry_of(module)
-    assert isinstance(geometry, Geometry)
+    geometry = layer_matrices_of(module)
+    assert isinstance(geometry, LayerMatrices)
     dense, given = geometry.parameters(module)
-    problem = quadratic_of(
+    problem = layer_least_squares_of(
         statistics.layers[name], dense, name=name, damping=recipe.damping, bias=given,
         centre=given is not None and recipe.bias,
     )  # fmt: skip

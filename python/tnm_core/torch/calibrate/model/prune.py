@@ -12,18 +12,18 @@ from torch import nn
 
 from tnm_core.torch.calibrate.data import (
     Calibration,
-    Chain,
+    BlockChain,
     Collector,
-    Geometry,
+    LayerMatrices,
     Group,
-    LayerPattern,
+    Pattern,
     Run,
     evaluating,
     execution_groups,
     find_chain,
     find_residuals,
-    geometry_of,
-    parse_layer_pattern,
+    layer_matrices_of,
+    as_pattern,
 )
 from tnm_core.torch.calibrate.model.normalisation import has_batch_norm, reestimate_batch_norm
 from tnm_core.torch.calibrate.model.progress import Progress, announcer
@@ -32,11 +32,11 @@ from tnm_core.torch.calibrate.model.reference import dense_reference
 from tnm_core.torch.calibrate.model.tuning import check_tunable, tunable_parameters, tune_block
 from tnm_core.torch.calibrate.solvers import (
     PrunedMatrices,
-    Quadratic,
+    LayerLeastSquares,
     Recipe,
     problem_without_data,
     prune_matrices,
-    quadratic_of,
+    layer_least_squares_of,
     recipe_of,
 )
 from tnm_core.torch.layers import (
@@ -50,16 +50,16 @@ from tnm_core.torch.layers import (
     unwrap,
 )
 
-__all__ = ["PatternLike", "prune_model"]
+__all__ = ["PatternLike", "prune_model_"]
 
-PatternLike = str | tuple[int, int] | LayerPattern
+PatternLike = str | tuple[int, int] | Pattern
 
 CALIBRATED_LAYERS: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv2d)
 
 
-def prune_model(
+def prune_model_(
     model: nn.Module,
-    calibration_loader: Iterable[Any],
+    batches: Iterable[Any],
     pattern: PatternLike | Mapping[str, PatternLike] = "2:4",
     recipe: str | Recipe = "best",
     *,
@@ -79,10 +79,10 @@ def prune_model(
     ----------
     model : torch.nn.Module
         Its Linear and Conv2d layers are pruned, in place; it runs in evaluation mode.
-    calibration_loader : iterable of batches
+    batches : iterable of batches
         A list of batches or a DataLoader: read several times. Labels are not needed; a few hundred
         samples like those that the model will meet.
-    pattern : str, pair of int, LayerPattern, or mapping of those by layer name
+    pattern : str, pair of int, Pattern, or mapping of those by layer name
         ``"2:4"`` is transposable, ``"row 2:4"`` row-wise. Layers that a mapping does not name stay
         dense.
     recipe : str or Recipe
@@ -136,19 +136,19 @@ def prune_model(
     Examples
     --------
     >>> import torch
-    >>> from tnm_core.torch import prune_model
+    >>> from tnm_core.torch import prune_model_
     >>> torch.manual_seed(0)  # doctest: +ELLIPSIS
     <...>
     >>> model = torch.nn.Sequential(torch.nn.Linear(16, 32), torch.nn.ReLU(),
     ...                             torch.nn.Linear(32, 8))
-    >>> report = prune_model(model, [torch.randn(64, 16) for _ in range(4)], "2:4")
+    >>> report = prune_model_(model, [torch.randn(64, 16) for _ in range(4)], "2:4")
     >>> [layer.name for layer in report.pruned]
     ['0', '2']
     >>> int((model[0].weight != 0).sum())
     256
     """
     chosen = recipe_of(recipe)
-    calibration = Calibration(calibration_loader, forward, rows)
+    calibration = Calibration(batches, forward, rows)
     patterns, left_alone = _plan(model, pattern, include, exclude)
     model = unwrap(model)
     with evaluating(model):
@@ -171,18 +171,18 @@ def _plan(
     pattern: PatternLike | Mapping[str, PatternLike],
     include: Names | None,
     exclude: Names,
-) -> tuple[dict[str, LayerPattern], list[tuple[Candidate, str]]]:
+) -> tuple[dict[str, Pattern], list[tuple[Candidate, str]]]:
     """Which layer gets which pattern, and every layer with the reason why not."""
     mapping = pattern if isinstance(pattern, Mapping) else None
-    by_name = {} if mapping is None else {k: parse_layer_pattern(v) for k, v in mapping.items()}
-    default = None if mapping is not None else parse_layer_pattern(pattern)  # type: ignore[arg-type]
+    by_name = {} if mapping is None else {k: as_pattern(v) for k, v in mapping.items()}
+    default = None if mapping is not None else as_pattern(pattern)  # type: ignore[arg-type]
     found = select_layers(model, Pattern(1, 1), include, exclude, CALIBRATED_LAYERS)
     unknown = set(by_name) - {one.name for one in found}
     if unknown:
         raise ValueError(
             f"pattern names {min(unknown)!r}, expected names of layers with a weight matrix"
         )
-    patterns: dict[str, LayerPattern] = {}
+    patterns: dict[str, Pattern] = {}
     reasons: list[tuple[Candidate, str]] = []
     for one in found:
         wanted = default or by_name.get(one.name)
@@ -211,17 +211,17 @@ def _plan(
 def _prune(
     model: nn.Module,
     calibration: Calibration,
-    patterns: Mapping[str, LayerPattern],
+    patterns: Mapping[str, Pattern],
     recipe: Recipe,
     residuals: Mapping[str, str] | None,
     announce: Progress,
 ) -> tuple[dict[str, PrunedLayer], dict[str, torch.Tensor], list[TunedBlock]]:
     """Prune the layers in the order of their calls; return them, the masks, and tuned blocks."""
     layers = {name: model.get_submodule(name) for name in patterns}
-    geometries: dict[str, Geometry] = {}
+    geometries: dict[str, LayerMatrices] = {}
     for name, module in layers.items():
-        geometry = geometry_of(module)
-        assert isinstance(geometry, Geometry)
+        geometry = layer_matrices_of(module)
+        assert isinstance(geometry, LayerMatrices)
         geometries[name] = geometry
     groups, batch = execution_groups(model, calibration, layers)
     if residuals is None:
@@ -263,7 +263,7 @@ def _prune(
     return done, masks, tuned
 
 
-def _ends_of_blocks(groups: Sequence[Group], chain: Chain | None) -> dict[int, str]:
+def _ends_of_blocks(groups: Sequence[Group], chain: BlockChain | None) -> dict[int, str]:
     """By index of the last group of layers in a block, the block.
 
     The whole model is one, if it is no chain or one of bare layers, in each of which least squares
@@ -309,7 +309,7 @@ def _tune(
 
 
 def _register(
-    model: nn.Module, masks: Mapping[str, torch.Tensor], patterns: Mapping[str, LayerPattern]
+    model: nn.Module, masks: Mapping[str, torch.Tensor], patterns: Mapping[str, Pattern]
 ) -> None:
     """Mask the transposable layers as `sparsify_` does."""
     for name, mask in masks.items():
@@ -322,7 +322,7 @@ def _register(
 
 @torch.no_grad()
 def _prune_group(
-    collector: Collector, group: Group, patterns: Mapping[str, LayerPattern], recipe: Recipe
+    collector: Collector, group: Group, patterns: Mapping[str, Pattern], recipe: Recipe
 ) -> list[tuple[PrunedLayer, torch.Tensor]]:
     """Prune the layers that share an input."""
     start = time.perf_counter()
@@ -368,12 +368,12 @@ def _problem(
     dense: torch.Tensor,
     biases: list[torch.Tensor | None],
     recipe: Recipe,
-) -> Quadratic:
+) -> LayerLeastSquares:
     """The problem of the layers of a group, their outputs beside each other."""
     if not recipe.needs_data:
         return problem_without_data(dense)
     given = [bias for bias in biases if bias is not None]
-    return quadratic_of(
+    return layer_least_squares_of(
         collector.moments(group),
         dense,
         name=group.names[0],
@@ -390,7 +390,7 @@ def _weight(module: nn.Module) -> torch.Tensor:
     return weight.detach()
 
 
-def _write(module: nn.Module, geometry: Geometry, pruned: PrunedMatrices) -> None:
+def _write(module: nn.Module, geometry: LayerMatrices, pruned: PrunedMatrices) -> None:
     weight = _weight(module)
     weight.copy_(geometry.weight(pruned.weight))
     if pruned.bias is not None:

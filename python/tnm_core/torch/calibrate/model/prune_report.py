@@ -1,4 +1,4 @@
-"""What `prune_model` did to every layer."""
+"""What `prune_model_` did to every layer."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class TunedBlock:
 
 @dataclass(frozen=True)
 class PruneReport:
-    """What `prune_model` did; ``str()`` gives a table.
+    """What `prune_model_` did; ``str()`` gives a table.
 
     Attributes
     ----------

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from tnm_core.torch.calibrate.data import Run, attended, first_tensor
+from tnm_core.torch.calibrate.data import Run, drop_padding, first_tensor
 from tnm_core.torch.calibrate.model.prune_report import TunedBlock
 
 __all__ = ["check_tunable", "tunable_parameters", "tune_block"]
@@ -155,7 +155,7 @@ class _Block:
                 f"{self._told} returns {kind}, expected a floating-point tensor, or a tuple or "
                 "mapping whose first tensor is one, to tune it; set tune_epochs=0"
             )
-        return attended(tensor, rows)
+        return drop_padding(tensor, rows)
 
     @property
     def _told(self) -> str:

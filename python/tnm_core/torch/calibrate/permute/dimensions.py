@@ -15,7 +15,7 @@ __all__ = [
     "channels_of",
     "entries",
     "is_depthwise",
-    "misfit",
+    "why_invalid",
     "reorder_",
     "units_of",
 ]
@@ -81,7 +81,7 @@ def block_needed(model: nn.Module, dimension: FreeDimension) -> int | None:
     return math.gcd(*sizes) if sizes else None
 
 
-def misfit(model: nn.Module, dimension: FreeDimension) -> str | None:
+def why_invalid(model: nn.Module, dimension: FreeDimension) -> str | None:
     """Why the units of a dimension cannot be moved, if so."""
     if not dimension.outputs:
         return "outputs is empty, expected at least one layer"
@@ -95,10 +95,10 @@ def misfit(model: nn.Module, dimension: FreeDimension) -> str | None:
             return f"{name!r} is a {type(layer).__name__}, expected a dense Linear or Conv2d"
         if is_depthwise(layer):
             return f"{name!r} is depthwise, expected it in through="
-    return _misfit_of_sizes(known, dimension) or _misfit_of_groups(known, dimension)
+    return _why_invalid_sizes(known, dimension) or _why_invalid_groups(known, dimension)
 
 
-def _misfit_of_sizes(known: dict[str, nn.Module], dimension: FreeDimension) -> str | None:
+def _why_invalid_sizes(known: dict[str, nn.Module], dimension: FreeDimension) -> str | None:
     outputs = [known[name] for name in dimension.outputs]
     flattens = any(isinstance(layer, nn.Conv2d) for layer in outputs)
     units = _sizes(outputs[0])[0]
@@ -125,7 +125,7 @@ def _misfit_of_sizes(known: dict[str, nn.Module], dimension: FreeDimension) -> s
     return None
 
 
-def _misfit_of_groups(known: dict[str, nn.Module], dimension: FreeDimension) -> str | None:
+def _why_invalid_groups(known: dict[str, nn.Module], dimension: FreeDimension) -> str | None:
     units = _sizes(known[dimension.outputs[0]])[0]
     for name, groups, channels in _groups(known, dimension):
         size = channels // groups

@@ -16,13 +16,13 @@ from tnm_core.torch.calibrate.permute.dimensions import (
     block_needed,
     channels_of,
     is_depthwise,
-    misfit,
+    why_invalid,
     reorder_,
     units_of,
 )
 from tnm_core.torch.layers import unwrap
 
-__all__ = ["Trial", "find_free_dimensions"]
+__all__ = ["PermutationProbe", "find_free_dimensions"]
 
 _SAMPLES = 4
 _LEAST_BLOCK = 4  # two tiles of the smallest pattern
@@ -30,7 +30,7 @@ _LEAST_BLOCK = 4  # two tiles of the smallest pattern
 
 def find_free_dimensions(
     model: nn.Module,
-    calibration_loader: Iterable[Any],
+    batches: Iterable[Any],
     *,
     head_size: int | None = None,
     forward: Callable[[nn.Module, Any], Any] | None = None,
@@ -49,12 +49,12 @@ def find_free_dimensions(
     model : torch.nn.Module
         Linear and Conv2d layers are looked at. A copy of it runs once or twice for each attempt, in
         float64 and on a few samples of the first batch if it can, else as it is.
-    calibration_loader : iterable of batches
+    batches : iterable of batches
         Only the first batch is used.
     head_size : int, optional
         Also try to move the units of Linear layers within blocks of so many.
     forward : function of model and batch, optional
-        As in `prune_model`.
+        As in `prune_model_`.
     seed : int
         Of the shuffling.
 
@@ -74,25 +74,25 @@ def find_free_dimensions(
     >>> find_free_dimensions(model, [torch.randn(2, 3, 8, 8)])
     [FreeDimension(outputs=('0',), inputs=('3',), block=None, through=('1',))]
     """
-    trial = Trial(unwrap(model), Calibration(calibration_loader, forward), seed)
+    trial = PermutationProbe(unwrap(model), Calibration(batches, forward), seed)
     calls = _calls(trial)
     found: list[FreeDimension] = []
     for together in calls.groups:
         for tried in _candidates(trial.model, calls, together, head_size):
-            if _taken(found, tried) or misfit(trial.model, tried) is not None:
+            if _taken(found, tried) or why_invalid(trial.model, tried) is not None:
                 continue
             if trial.is_free(tried) and trial.matters(tried):
                 found.append(tried)
     return found
 
 
-class Trial:
+class PermutationProbe:
     """A copy of a model in which units can be moved, and what the model computes without."""
 
     def __init__(self, model: nn.Module, calibration: Calibration, seed: int = 0) -> None:
         batch = next(iter(calibration.batches), None)
         if batch is None:
-            raise ValueError("calibration_loader holds no batch, expected at least one")
+            raise ValueError("batches holds no batch, expected at least one")
         self.calibration = calibration
         self.seed = seed
         self.model = copy.deepcopy(model).double()
@@ -171,7 +171,7 @@ class _Calls:
         return tuple(name for name in self.between if first < self.position[name] < last)
 
 
-def _calls(trial: Trial) -> _Calls:
+def _calls(trial: PermutationProbe) -> _Calls:
     modules = dict(trial.model.named_modules())
     layers = {
         name for name, module in modules.items()

@@ -11,19 +11,19 @@ from torch import nn
 
 from tnm_core.torch.calibrate.data import (
     Calibration,
-    Geometry,
+    LayerMatrices,
     Statistics,
-    geometry_of,
-    parse_layer_pattern,
+    layer_matrices_of,
+    as_pattern,
 )
 from tnm_core.torch.calibrate.permute.dimensions import (
     FreeDimension,
     entries,
-    misfit,
+    why_invalid,
     reorder_,
     units_of,
 )
-from tnm_core.torch.calibrate.permute.free_dimensions import Trial
+from tnm_core.torch.calibrate.permute.free_dimensions import PermutationProbe
 from tnm_core.torch.calibrate.permute.regrouping import regroup, retained_score
 from tnm_core.torch.layers import Layout, layout_of, masked_parametrization, unwrap
 
@@ -73,14 +73,14 @@ def permute_(
     pattern: str | tuple[int, int] = "2:4",
     *,
     statistics: Statistics | None = None,
-    calibration_loader: Iterable[Any] | None = None,
+    batches: Iterable[Any] | None = None,
     forward: Callable[[nn.Module, Any], Any] | None = None,
     rounds: int = 12,
     seed: int = 0,
 ) -> Permutation:
     """Reorder free dimensions so that optimal transposable masks keep more, in place.
 
-    Call it on the dense model, before `prune_model`.
+    Call it on the dense model, before `prune_model_`.
 
     Parameters
     ----------
@@ -94,10 +94,10 @@ def permute_(
         Of the model's layers, before the reordering: entries are then worth w² times the mean
         square of their input, else w². Each layer that is large enough for the pattern counts the
         same.
-    calibration_loader : iterable of batches, optional
+    batches : iterable of batches, optional
         With its first batch a copy of the model verifies that the dimensions are free.
     forward : function of model and batch, optional
-        As in `prune_model`.
+        As in `prune_model_`.
     rounds : int
         Reassignments of one unit of every tile.
     seed : int
@@ -112,7 +112,7 @@ def permute_(
     ------
     ValueError
         If a dimension names something else than dense Linear and Conv2d layers of the same size,
-        lets channels leave their groups, or is not free, as far as `calibration_loader` shows. The
+        lets channels leave their groups, or is not free, as far as `batches` shows. The
         model is unchanged then.
 
     Examples
@@ -125,14 +125,14 @@ def permute_(
     >>> done.after > done.before
     True
     """
-    wanted = parse_layer_pattern(pattern)
+    wanted = as_pattern(pattern)
     if not wanted.transposable:
         raise ValueError(f"pattern is {wanted}, expected a transposable one")
     model = unwrap(model)
     for dimension in dimensions:
         _require_fit(model, dimension, wanted.m)
-    if calibration_loader is not None:
-        trial = Trial(model, Calibration(calibration_loader, forward), seed)
+    if batches is not None:
+        trial = PermutationProbe(model, Calibration(batches, forward), seed)
         _require_free(dimensions, trial)
     worth = _Worth(model, statistics, wanted.n, wanted.m)
     orders: dict[FreeDimension, torch.Tensor] = {}
@@ -198,8 +198,8 @@ class _Worth:
     def of_units(self, name: str, side: int) -> torch.Tensor:
         """Output (side 0) or input units times what each meets, columns filled up to tiles."""
         layer = self.model.get_submodule(name)
-        geometry = geometry_of(layer)
-        assert isinstance(geometry, Geometry)
+        geometry = layer_matrices_of(layer)
+        assert isinstance(geometry, LayerMatrices)
         assert isinstance(layer.weight, torch.Tensor)
         scores = geometry.matrices(layer.weight.detach().double().cpu().square())
         if self.statistics is not None:
@@ -215,14 +215,14 @@ class _Worth:
 
 
 def _require_fit(model: nn.Module, dimension: FreeDimension, m: int) -> None:
-    reason = misfit(model, dimension)
+    reason = why_invalid(model, dimension)
     if reason is None and dimension.block is not None and dimension.block % m:
         reason = f"block is {dimension.block}, expected a multiple of m = {m}"
     if reason is not None:
         raise ValueError(f"{dimension}: {reason}")
 
 
-def _require_free(dimensions: Sequence[FreeDimension], trial: Trial) -> None:
+def _require_free(dimensions: Sequence[FreeDimension], trial: PermutationProbe) -> None:
     for dimension in dimensions:
         change = trial.change(dimension)
         if not change <= trial.tolerance:
@@ -234,5 +234,5 @@ def _require_free(dimensions: Sequence[FreeDimension], trial: Trial) -> None:
         if not trial.matters(dimension):
             raise ValueError(
                 f"{dimension} cannot be verified: the model's output does not depend on it; give "
-                "forward= that returns what does, or no calibration_loader"
+                "forward= that returns what does, or no batches"
             )
