@@ -29,7 +29,7 @@ class Skip:
     """
 
     code: SkipCode
-    details: Mapping[str, object] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         return self.code.value.format_map(self.details)

@@ -19,7 +19,7 @@ from tnm_core.torch.layers import (
     LayerReport,
     SparsifyReport,
     apply_masks_,
-    load_masks,
+    load_masks_,
     masks,
     remove_sparsity_,
     sparsify_,
@@ -37,7 +37,7 @@ from tnm_core.torch.linear import (
     repack_after_step,
     to_sparse_linear_,
 )
-from tnm_core.torch.tensors import transposable_mask
+from tnm_core.torch.tensors import kept_of_m, least_disturbing_mask, nm_mask, transposable_mask
 from tnm_core.torch.training import SRSTE, DynamicMask, MaskStatistics, StaticMask, cubic_schedule
 
 __all__ = [
@@ -57,8 +57,11 @@ __all__ = [
     "apply_masks_",
     "benchmark_layer",
     "cubic_schedule",
-    "load_masks",
+    "kept_of_m",
+    "least_disturbing_mask",
+    "load_masks_",
     "masks",
+    "nm_mask",
     "prune_model_",
     "remove_sparsity_",
     "repack_",

@@ -20,7 +20,7 @@ from tests.torch.networks import (
     perceptron,
 )
 from tnm_core.torch import (
-    load_masks,
+    load_masks_,
     masks,
     remove_sparsity_,
     sparsify_,
@@ -145,7 +145,7 @@ def test_compile_to_machine_code() -> None:
     with torch.no_grad(), torch._inductor.config.patch(options):
         for _ in range(2):
             torch.testing.assert_close(compiled(inputs), model(inputs))
-            load_masks(model, {name: mask.roll(4, 1) for name, mask in masks(model).items()})
+            load_masks_(model, {name: mask.roll(4, 1) for name, mask in masks(model).items()})
     torch._dynamo.reset()
     torch._dynamo.utils.counters.clear()
 

@@ -19,7 +19,7 @@ from tests.torch.networks import (
 from tests.torch.refusals import assert_refused
 from tnm_core.checkpoint import load_masks as read_masks
 from tnm_core.checkpoint import save_masks
-from tnm_core.torch import apply_masks_, load_masks, masks, remove_sparsity_, sparsify_
+from tnm_core.torch import apply_masks_, load_masks_, masks, remove_sparsity_, sparsify_
 
 
 def _sparse(seed: int = 0, pattern: str = "2:4") -> nn.Sequential:
@@ -38,7 +38,7 @@ def test_masks_are_copies() -> None:
 
 def test_loading_what_masks_returned() -> None:
     model, other = _sparse(0), _sparse(1)
-    load_masks(other, masks(model))
+    load_masks_(other, masks(model))
     for name, mask in masks(model).items():
         assert torch.equal(masks(other)[name], mask)
         assert torch.equal(other[int(name)].weight != 0, mask)
@@ -48,7 +48,7 @@ def test_loading_arrays_by_names_of_weights(tmp_path: Path) -> None:
     model, other = _sparse(0), _sparse(1)
     arrays = {f"{name}.weight": mask.numpy() for name, mask in masks(model).items()}
     save_masks(tmp_path / "masks.safetensors", arrays, pattern="2:4")
-    load_masks(other, read_masks(tmp_path / "masks.safetensors"))
+    load_masks_(other, read_masks(tmp_path / "masks.safetensors"))
     assert torch.equal(masks(other)["2"], masks(model)["2"])
 
 
@@ -56,7 +56,7 @@ def test_loading_into_grouped_convolutions() -> None:
     model, other = Mixed(), Mixed()
     sparsify_(model, "2:4")
     sparsify_(other, "2:4")
-    load_masks(other, masks(model))
+    load_masks_(other, masks(model))
     assert torch.equal(masks(other)["grouped"], masks(model)["grouped"])
 
 
@@ -64,7 +64,7 @@ def test_wrapped_models_have_the_same_names() -> None:
     model = _sparse()
     compiled = torch.compile(model, backend="eager")
     assert list(masks(compiled)) == ["0", "2"]
-    load_masks(compiled, masks(_sparse(1)))
+    load_masks_(compiled, masks(_sparse(1)))
     assert torch.equal(masks(model)["0"], masks(_sparse(1))["0"])
 
 
@@ -108,20 +108,20 @@ def test_masks_that_do_not_fit(change: Any, error: type[Exception], told: str) -
     model = _sparse(0)
     before, taken = masks(model), masks(_sparse(1))
     change(taken)
-    assert_refused(lambda: load_masks(model, taken), error, told)
+    assert_refused(lambda: load_masks_(model, taken), error, told)
     for name, mask in before.items():
         assert torch.equal(masks(model)[name], mask), "no mask is replaced"
 
 
 def test_masks_of_another_pattern() -> None:
     assert_refused(
-        lambda: load_masks(_sparse(0, "2:4"), masks(_sparse(0, "4:8"))),
+        lambda: load_masks_(_sparse(0, "2:4"), masks(_sparse(0, "4:8"))),
         ValueError, "layer '0'", "not 2:4 transposable", "keeps",
     )  # fmt: skip
 
 
 def test_nothing_to_load_into() -> None:
-    assert_refused(lambda: load_masks(perceptron(), {}), ValueError, "sparsify_")
+    assert_refused(lambda: load_masks_(perceptron(), {}), ValueError, "sparsify_")
 
 
 def test_other_parametrisations_on_top() -> None:

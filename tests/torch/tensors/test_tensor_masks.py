@@ -14,6 +14,7 @@ import torch
 import tnm_core as tnm
 from tests.support.arrays import DISTRIBUTIONS, DTYPES, make_array
 from tests.torch.refusals import assert_refused
+from tnm_core import Pattern
 from tnm_core.torch import transposable_mask
 from tnm_core.torch.tensors.host import array_of, solve_on_host
 from tnm_core.torch.tensors.pieces import pieces
@@ -139,7 +140,7 @@ def test_edges_are_left_to_the_host(shape: tuple[int, ...]) -> None:
     tensor = torch.randn(shape)
 
     def solve(edge: Any) -> Any:
-        return solve_on_host(edge, 2, 4, "optimal", "abs", None)
+        return solve_on_host(edge, Pattern(2, 4), "optimal", "abs", None)
 
     expected = transposable_mask(tensor, 2, 4)
     torch.testing.assert_close(solve_two_of_four(tensor, "abs", solve), expected)
@@ -171,7 +172,7 @@ def test_pieces_travel_while_others_are_solved(monkeypatch: pytest.MonkeyPatch) 
     tensor, lane = torch.randn(30, 40), _CountingLane()
 
     def solve(piece: Any) -> Any:
-        return solve_on_host(piece, 4, 8, "optimal", "abs", None)
+        return solve_on_host(piece, Pattern(4, 8), "optimal", "abs", None)
 
     mask = solve_through_host(tensor, 8, solve, lane)
     torch.testing.assert_close(mask, transposable_mask(tensor, 4, 8))

@@ -28,7 +28,7 @@ from tnm_core.torch import (
     DynamicMask,
     StaticMask,
     apply_masks_,
-    load_masks,
+    load_masks_,
     masks,
     remove_sparsity_,
     sparsify_,
@@ -203,7 +203,7 @@ def fsdp_masks_are_loaded_and_applied(rank: int) -> None:
     for parameter in other.parameters():
         nn.init.normal_(parameter)
     sparsify_(other, "2:4")
-    load_masks(model, masks(other))
+    load_masks_(model, masks(other))
     apply_masks_(model)
     for name, mask in masks(other).items():
         layer: Any = model.get_submodule(name)

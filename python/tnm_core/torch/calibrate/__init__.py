@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tnm_core.torch.calibrate.data import Pattern, Moments, Statistics, collect_statistics
+from tnm_core.torch.calibrate.data import Moments, Statistics, collect_statistics
 from tnm_core.torch.calibrate.model import PrunedLayer, PruneReport, TunedBlock, prune_model_
 from tnm_core.torch.calibrate.permute import (
     FreeDimension,
@@ -15,7 +15,6 @@ from tnm_core.torch.calibrate.solvers import RECIPES, RankDeficientWarning, Reci
 __all__ = [
     "RECIPES",
     "FreeDimension",
-    "Pattern",
     "Moments",
     "Permutation",
     "PruneReport",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import cast
 
 import torch
@@ -12,14 +11,15 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
 
+from tnm_core.pattern import Pattern
+from tnm_core.selection import Selection
+from tnm_core.skip import Skip, SkipCode
+from tnm_core.torch.layers.masked_weights import unwrap
 from tnm_core.torch.layers.parametrization import masked_parametrization
-from tnm_core.torch.layers.weight_axes import Layout, layout_of
+from tnm_core.torch.layers.weight_axes import WeightAxes, weight_axes_of
 from tnm_core.torch.tensors import is_sharded
 
-__all__ = ["Candidate", "Names", "Selector", "candidates"]
-
-# Shell patterns of layer names, or a function of a layer's name and the layer.
-Names = str | Sequence[str] | Callable[[str, nn.Module], bool]
+__all__ = ["Candidate", "select_layers"]
 
 
 @dataclass(frozen=True)
@@ -30,39 +30,46 @@ class Candidate:
     module: nn.Module
     kind: str
     shape: tuple[int, ...]
-    verdict: Layout | str
+    verdict: WeightAxes | Skip
+
+    @property
+    def skip(self) -> Skip | None:
+        """Why the layer is left alone; None if it is chosen."""
+        return self.verdict if isinstance(self.verdict, Skip) else None
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The weight of a layer that is chosen."""
+        return cast(torch.Tensor, self.module.weight)
 
 
-class Selector:
-    """Matches names against shell patterns or a function."""
-
-    def __init__(self, argument: str, names: Names) -> None:
-        self._call: Callable[[str, nn.Module], bool] | None = None
-        self.globs: tuple[str, ...] = ()
-        if callable(names):
-            self._call = names
-            return
-        self.globs = (names,) if isinstance(names, str) else tuple(names)
-        for glob in self.globs:
-            if not isinstance(glob, str):
-                raise TypeError(
-                    f"{argument} holds a {type(glob).__name__}, expected shell patterns of layer "
-                    "names, such as 'encoder.*', or a function of name and layer"
-                )
-
-    def matches(self, name: str, module: nn.Module) -> bool:
-        """Whether a layer is meant."""
-        if self._call is not None:
-            return bool(self._call(name, module))
-        return any(fnmatchcase(name, glob) for glob in self.globs)
-
-
-def candidates(
+def select_layers(
     model: nn.Module,
-    m: int,
-    include: Selector | None,
-    exclude: Selector,
+    pattern: Pattern,
+    selection: Selection,
     layers: tuple[type[nn.Module], ...],
+) -> list[Candidate]:
+    """Judge the layers of a model, and check the arguments that choose them."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model is a {type(model).__name__}, expected a torch.nn.Module")
+    layers = layers if isinstance(layers, tuple) else (layers,)
+    for layer in layers:
+        if not (isinstance(layer, type) and issubclass(layer, nn.Module)):
+            raise TypeError(
+                f"layers holds {layer!r}, expected module classes, such as torch.nn.Linear"
+            )
+    model = unwrap(model)
+    unmatched = selection.unmatched(name for name, _ in model.named_modules())
+    if unmatched:
+        raise ValueError(
+            f"include {unmatched[0]!r} matches no layer, expected names such as those of "
+            "model.named_modules()"
+        )
+    return list(_candidates(model, pattern.m, selection, layers))
+
+
+def _candidates(
+    model: nn.Module, m: int, selection: Selection, layers: tuple[type[nn.Module], ...]
 ) -> Iterator[Candidate]:
     """Judge every layer that has parameters of two axes or more."""
     users = _users_of_parameters(model)
@@ -72,61 +79,49 @@ def candidates(
         kind = parametrize.type_before_parametrizations(module).__name__
         weight = _weight_of(module)
         if weight is None:
-            for own, parameter in module.named_parameters(recurse=False):
-                if _axes(parameter) > 1:
-                    full = f"{name}.{own}" if name else own
-                    reason = f"a parameter of {kind} that is not called weight"
-                    yield Candidate(full, module, kind, tuple(parameter.shape), reason)
-            continue
-        if _axes(weight) < 2 and not isinstance(module, layers):
-            continue
-        shape = () if isinstance(weight, UninitializedParameter) else tuple(weight.shape)
-        verdict = (
-            _why_not(name, module, kind, include, exclude, layers)
-            or _why_not_this_weight(module, weight, users)
-            or layout_of(module, weight, m)
-        )
-        yield Candidate(name, module, kind, shape, verdict)
+            yield from _without_weight(name, module, kind)
+        elif _axes(weight) >= 2 or isinstance(module, layers):
+            shape = () if isinstance(weight, UninitializedParameter) else tuple(weight.shape)
+            meant = isinstance(module, layers)
+            verdict = (
+                (selection.skip(name, module) if meant else SkipCode.OTHER_TYPE(kind=kind))
+                or _why_not_this_weight(module, weight, users)
+                or weight_axes_of(module, weight, m)
+            )
+            yield Candidate(name, module, kind, shape, verdict)
 
 
-def _why_not(
-    name: str,
-    module: nn.Module,
-    kind: str,
-    include: Selector | None,
-    exclude: Selector,
-    layers: tuple[type[nn.Module], ...],
-) -> str | None:
-    if not isinstance(module, layers):
-        return f"{kind} is not among layers="
-    if include is not None and not include.matches(name, module):
-        return "not matched by include="
-    return "matched by exclude=" if exclude.matches(name, module) else None
+def _without_weight(name: str, module: nn.Module, kind: str) -> Iterator[Candidate]:
+    """Matrices that go by other names."""
+    skip = SkipCode.NOT_CALLED_WEIGHT(kind=kind)
+    for own, parameter in module.named_parameters(recurse=False):
+        if _axes(parameter) > 1:
+            yield Candidate(_joined(name, own), module, kind, tuple(parameter.shape), skip)
 
 
 def _why_not_this_weight(
     module: nn.Module, weight: torch.Tensor, users: dict[int, list[str]]
-) -> str | None:
+) -> Skip | None:
     masked = masked_parametrization(module)
     if masked is not None:
-        return f"is {masked.n}:{masked.m} sparse already"
+        return SkipCode.SPARSE_ALREADY_AT(pattern=masked.obeys)
     if getattr(type(module), "tnm_masked_weight", False):
-        return "is sparse already"
+        return SkipCode.SPARSE_ALREADY()
     if parametrize.is_parametrized(module, "weight"):
-        return "its weight has another parametrisation; remove that first"
+        return SkipCode.PARAMETRIZED()
     if isinstance(weight, UninitializedParameter):
-        return "its weight has no shape yet; run the model once first"
+        return SkipCode.NO_SHAPE_YET()
     if not isinstance(weight, nn.Parameter):
-        return "its weight is computed and no parameter"
+        return SkipCode.COMPUTED()
     sharing = users[id(weight)]
     if len(sharing) > 1:
-        return f"its weight is shared ({' and '.join(sharing)})"
+        return SkipCode.SHARED(users=" and ".join(sharing))
     if is_sharded(weight):
-        return "its weight is sharded already; call sparsify_ before fully_shard"
+        return SkipCode.SHARDED()
     if weight.is_meta:
-        return "its weight is on the device meta and has no data; load it first"
+        return SkipCode.NO_DATA()
     if not weight.is_floating_point():
-        return f"its weight has dtype {weight.dtype}, expected floating point"
+        return SkipCode.NOT_FLOATING(dtype=weight.dtype)
     return None
 
 
@@ -149,5 +144,9 @@ def _users_of_parameters(model: nn.Module) -> dict[int, list[str]]:
     users: dict[int, list[str]] = {}
     for name, module in model.named_modules():
         for own, parameter in module.named_parameters(recurse=False):
-            users.setdefault(id(parameter), []).append(f"{name}.{own}" if name else own)
+            users.setdefault(id(parameter), []).append(_joined(name, own))
     return users
+
+
+def _joined(name: str, own: str) -> str:
+    return f"{name}.{own}" if name else own

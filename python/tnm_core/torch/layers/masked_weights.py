@@ -15,13 +15,13 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from tnm_core.pattern import Pattern
 from tnm_core.torch.layers.parametrization import (
     MaskedParametrization,
     Mode,
     masked_parametrization,
 )
-from tnm_core.torch.layers.pattern import Pattern
-from tnm_core.torch.layers.weight_axes import Layout
+from tnm_core.torch.layers.weight_axes import WeightAxes
 
 __all__ = ["MaskedWeight", "masked_weights", "unwrap"]
 
@@ -59,7 +59,7 @@ class MaskedWeight(ABC):
 
     @property
     @abstractmethod
-    def layout(self) -> Layout:
+    def axes(self) -> WeightAxes:
         """How the weight is read as matrices."""
 
     @property
@@ -118,18 +118,18 @@ class ParametrizedWeight(MaskedWeight):
     @property
     def pattern(self) -> Pattern:
         """What the mask obeys."""
-        return Pattern(self.masked.n, self.masked.m)
+        return self.masked.obeys
 
     @property
-    def layout(self) -> Layout:
+    def axes(self) -> WeightAxes:
         """How the weight is read as matrices."""
-        return self.masked.layout
+        return self.masked.axes
 
     def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
         """Replace the mask, in place, and the pattern that it obeys."""
         self.masked.mask.copy_(mask)
         if pattern is not None and pattern != self.pattern:
-            self.masked.set_pattern(*pattern)
+            self.masked.set_pattern(pattern)
 
     def set_mode(self, mode: Mode, leak: float = 0.0) -> None:
         """Choose what the layer sees of its weight and which gradients pass."""
@@ -175,9 +175,9 @@ class PackedWeight(MaskedWeight):
         return Pattern(self._layer.n, self._layer.m)
 
     @property
-    def layout(self) -> Layout:
+    def axes(self) -> WeightAxes:
         """How the weight is read as matrices."""
-        return Layout()
+        return WeightAxes()
 
     def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
         """Replace the mask."""

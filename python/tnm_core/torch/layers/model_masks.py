@@ -18,7 +18,7 @@ from tnm_core.torch.layers.masked_weights import (
 )
 from tnm_core.torch.tensors import is_sharded, local_mask, local_values
 
-__all__ = ["apply_masks_", "load_masks", "masks", "remove_sparsity_"]
+__all__ = ["apply_masks_", "load_masks_", "masks", "remove_sparsity_"]
 
 
 def masks(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -47,8 +47,8 @@ def masks(model: nn.Module) -> dict[str, torch.Tensor]:
     return {weight.name: weight.mask.detach().clone() for weight in masked_weights(model)}
 
 
-def load_masks(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.bool_]]) -> None:
-    """Replace the masks of a model's sparse layers.
+def load_masks_(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.bool_]]) -> None:
+    """Replace the masks of a model's sparse layers, in place.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def load_masks(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.b
         With layers that `sparsify_` masked with the pattern that the masks obey.
     masks : mapping of str to tensor or array of bool
         One mask for every sparse layer, by name of the layer or of its weight: what `masks`
-        returned, or `tnm_core.checkpoint.load_masks` read.
+        returned, or `tnm_core.checkpoint.read_masks` read.
 
     Raises
     ------
@@ -69,16 +69,16 @@ def load_masks(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.b
     Examples
     --------
     >>> import torch
-    >>> from tnm_core.torch import load_masks, masks, sparsify_
+    >>> from tnm_core.torch import load_masks_, masks, sparsify_
     >>> model = torch.nn.Sequential(torch.nn.Linear(8, 8))
     >>> report = sparsify_(model, "2:4")
-    >>> load_masks(model, {"0.weight": ~masks(model)["0"]})
+    >>> load_masks_(model, {"0.weight": ~masks(model)["0"]})
     """
     weights = {weight.name: weight for weight in masked_weights(model)}
     given = {_layer_name(name, weights): torch.as_tensor(mask) for name, mask in masks.items()}
-    _require_same_names(set(given), set(weights))
+    _check_same_names(set(given), set(weights))
     for name, mask in given.items():
-        _require_fit(weights[name], mask)
+        _check_fit(weights[name], mask)
     for name, mask in given.items():
         weights[name].set_mask(mask)
 
@@ -102,7 +102,7 @@ def apply_masks_(model: nn.Module) -> None:
     32
     """
     for weight in masked_weights(model):
-        zero_pruned(weight)
+        zero_pruned_(weight)
         weight.after_step()
 
 
@@ -149,13 +149,13 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
                 "expected the mask alone; remove that first"
             )
     for weight in weights:
-        zero_pruned(weight)
+        zero_pruned_(weight)
         parametrize.remove_parametrizations(weight.module, "weight", leave_parametrized=False)
     return [weight.name for weight in weights]
 
 
 @torch.no_grad()
-def zero_pruned(weight: MaskedWeight) -> None:
+def zero_pruned_(weight: MaskedWeight) -> None:
     """Set the pruned entries of a dense weight, as far as they lie here, to zero."""
     values = local_values(weight.parameter)
     values.masked_fill_(~local_mask(weight.mask, weight.parameter), 0.0)
@@ -166,7 +166,7 @@ def _layer_name(name: str, weights: Mapping[str, MaskedWeight]) -> str:
     return short if name not in weights and short in weights else name
 
 
-def _require_same_names(given: set[str], sparse: set[str]) -> None:
+def _check_same_names(given: set[str], sparse: set[str]) -> None:
     if not sparse:
         raise ValueError(
             "the model has no sparse layers, expected some; call sparsify_ on it first"
@@ -184,7 +184,7 @@ def _require_same_names(given: set[str], sparse: set[str]) -> None:
         )
 
 
-def _require_fit(weight: MaskedWeight, mask: torch.Tensor) -> None:
+def _check_fit(weight: MaskedWeight, mask: torch.Tensor) -> None:
     if mask.dtype != torch.bool:
         raise TypeError(f"mask of layer {weight.name!r} has dtype {mask.dtype}, expected bool")
     shape = tuple(weight.parameter.shape)
@@ -193,9 +193,11 @@ def _require_fit(weight: MaskedWeight, mask: torch.Tensor) -> None:
             f"mask of layer {weight.name!r} has shape {tuple(mask.shape)}, expected {shape}; "
             "it belongs to another architecture"
         )
-    violation = weight.layout.violation(mask, *weight.pattern)
+    pattern = weight.pattern
+    violation = weight.axes.violation(mask, pattern)
     if violation is not None:
+        kind = "transposable" if pattern.transposable else "sparse"
         raise ValueError(
-            f"mask of layer {weight.name!r} is not {weight.pattern} transposable: {violation}; "
+            f"mask of layer {weight.name!r} is not {pattern} {kind}: {violation}; "
             "sparsify_ the layer with the pattern of the mask"
         )

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from tnm_core.torch.layers.pattern import Pattern
-from tnm_core.torch.layers.weight_axes import Layout
+from tnm_core.pattern import Pattern
+from tnm_core.torch.layers.weight_axes import WeightAxes
 from tnm_core.torch.tensors import is_sharded, local_mask, mask_like
 
 __all__ = ["MaskedParametrization", "Mode", "masked_parametrization", "register_mask"]
@@ -27,7 +27,9 @@ class MaskedParametrization(nn.Module):
     mask : torch.Tensor of bool, shape of the weight
         True where an entry is kept; part of the ``state_dict``.
     pattern : torch.Tensor of int64, shape (2,)
-        n and m; part of the ``state_dict``.
+        n and m, or n and -m of a row-wise pattern; part of the ``state_dict``.
+    obeys : Pattern
+        The same, as the mask's pattern.
     leak : torch.Tensor, 0-D
         By how much pruned entries still count in mode ``"fading"``.
     mode : {"masked", "straight_through", "fading", "dense"}
@@ -38,20 +40,20 @@ class MaskedParametrization(nn.Module):
     pattern: torch.Tensor
     leak: torch.Tensor
 
-    def __init__(self, mask: torch.Tensor, pattern: Pattern, layout: Layout) -> None:
+    def __init__(self, mask: torch.Tensor, pattern: Pattern, axes: WeightAxes) -> None:
         super().__init__()
-        self.layout = layout
+        self.axes = axes
+        self.obeys = pattern
         self.mode: Mode = "masked"
         self.backward_decay = 0.0
         self.register_buffer("mask", mask)
-        self.register_buffer("pattern", torch.tensor(pattern))
+        self.register_buffer("pattern", _numbers(pattern))
         self.register_buffer("leak", torch.zeros((), device=mask.device), persistent=False)
-        self.n, self.m = pattern
 
-    def set_pattern(self, n: int, m: int) -> None:
+    def set_pattern(self, pattern: Pattern) -> None:
         """Note that the mask obeys another pattern from now on."""
-        self.n, self.m = n, m
-        self.pattern.copy_(torch.tensor((n, m)))
+        self.obeys = pattern
+        self.pattern.copy_(_numbers(pattern))
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         """Return the weight that the layer uses."""
@@ -74,7 +76,7 @@ class MaskedParametrization(nn.Module):
 
     def extra_repr(self) -> str:
         """Pattern and mode, for ``print(model)``."""
-        return f"{self.n}:{self.m}, mode={self.mode!r}"
+        return f"{self.obeys}, mode={self.mode!r}"
 
     def _mask_of(self, weight: torch.Tensor) -> torch.Tensor:
         if is_sharded(weight):
@@ -84,7 +86,13 @@ class MaskedParametrization(nn.Module):
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         if not self.pattern.is_meta:
-            self.n, self.m = self.pattern.tolist()
+            n, m = self.pattern.tolist()
+            self.obeys = Pattern(n, abs(m), transposable=m > 0)
+
+
+def _numbers(pattern: Pattern) -> torch.Tensor:
+    """A pattern as a buffer; the sign of m tells row-wise ones apart."""
+    return torch.tensor((pattern.n, pattern.m if pattern.transposable else -pattern.m))
 
 
 class _DecayPruned(torch.autograd.Function):
@@ -117,10 +125,10 @@ def masked_parametrization(module: nn.Module) -> MaskedParametrization | None:
 
 
 def register_mask(
-    module: nn.Module, mask: torch.Tensor, pattern: Pattern, layout: Layout
+    module: nn.Module, mask: torch.Tensor, pattern: Pattern, axes: WeightAxes
 ) -> MaskedParametrization:
     """Put a mask on the weight of a layer, which stays possible to pickle."""
-    masked = MaskedParametrization(mask, pattern, layout)
+    masked = MaskedParametrization(mask, pattern, axes)
     _parametrize(module, masked)
     return masked
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["LayerReport", "SparsifyReport", "aligned"]
+from tnm_core.skip import Skip
+from tnm_core.text_table import aligned
 
+__all__ = ["LayerReport", "SparsifyReport"]
 
+_COLUMNS = ("name", "kind", "shape", "pattern", "reason", "retained", "density")
 _HEADER = ("layer", "kind", "shape", "retained", "density", "left alone because")
 
 
@@ -25,9 +27,11 @@ class LayerReport:
     shape : tuple of int
         Of its weight.
     pattern : str or None
-        Such as "2:4"; None if the layer was left alone.
+        Such as "2:4" or "row 2:4"; None if the layer was left alone.
+    skip : Skip or None
+        Why it was left alone, as a code with its values; None if it was made sparse.
     reason : str or None
-        Why it was left alone; None if it was made sparse.
+        The same as a sentence.
     retained : float or None
         Share of the total score that is kept, in [0, 1] for scores that are not negative.
     density : float or None
@@ -38,9 +42,14 @@ class LayerReport:
     kind: str
     shape: tuple[int, ...]
     pattern: str | None
-    reason: str | None
+    skip: Skip | None
     retained: float | None
     density: float | None
+
+    @property
+    def reason(self) -> str | None:
+        """Why the layer was left alone; None if it was made sparse."""
+        return None if self.skip is None else str(self.skip)
 
 
 @dataclass(frozen=True)
@@ -67,16 +76,16 @@ class SparsifyReport:
     @property
     def sparse(self) -> tuple[LayerReport, ...]:
         """The layers that were made sparse."""
-        return tuple(layer for layer in self.layers if layer.reason is None)
+        return tuple(layer for layer in self.layers if layer.skip is None)
 
     @property
     def skipped(self) -> tuple[LayerReport, ...]:
         """The layers that were left alone."""
-        return tuple(layer for layer in self.layers if layer.reason is not None)
+        return tuple(layer for layer in self.layers if layer.skip is not None)
 
     def to_records(self) -> list[dict[str, Any]]:
-        """Return one dict a layer, as ``pandas.DataFrame`` takes them."""
-        return [asdict(layer) for layer in self.layers]
+        """Return one dict per layer, as ``pandas.DataFrame`` takes them."""
+        return [{name: getattr(layer, name) for name in _COLUMNS} for layer in self.layers]
 
     def __str__(self) -> str:
         head = (
@@ -100,12 +109,3 @@ def _row(layer: LayerReport) -> tuple[str, ...]:
 
 def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table whose columns are as wide as they must be."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]

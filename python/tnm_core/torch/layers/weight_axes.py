@@ -10,9 +10,18 @@ from torch import nn
 
 from tnm_core.arguments import Method, Score
 from tnm_core.check import Violation, check_mask
-from tnm_core.torch.tensors import is_sharded, local_values, sum_over_shards, transposable_mask
+from tnm_core.pattern import Pattern
+from tnm_core.skip import Skip, SkipCode
+from tnm_core.torch.tensors import (
+    check_cuts_between_tiles,
+    is_sharded,
+    local_values,
+    nm_mask,
+    sum_over_shards,
+    transposable_mask,
+)
 
-__all__ = ["Layout", "ScoreLike", "layout_of", "score_sums", "values_of"]
+__all__ = ["ScoreLike", "WeightAxes", "score_sums", "values_of", "weight_axes_of"]
 
 # How kept entries are valued: by name, or by a function of a layer's name and weight.
 ScoreLike = Score | Callable[[str, torch.Tensor], torch.Tensor]
@@ -28,78 +37,101 @@ _CONVOLUTIONS = (
 
 
 @dataclass(frozen=True)
-class Layout:
+class WeightAxes:
     """The first two axes of a weight are the matrix; other axes (kernel positions) are a batch.
 
-    A grouped convolution has a matrix for each of its groups of rows.
+    Attributes
+    ----------
+    groups : int
+        A grouped convolution has a matrix for each of its groups of rows.
+    input_axis : int
+        Along which of the first two axes inputs lie, and so the groups of row-wise patterns.
     """
 
     groups: int = 1
+    input_axis: int = 1
 
     def solve(
         self,
         values: torch.Tensor,
-        n: int,
-        m: int,
+        pattern: Pattern,
         *,
         score: Score = "abs",
         method: Method = "optimal",
         threads: int | None = None,
     ) -> torch.Tensor:
         """Find the mask of a weight, or of what its entries are valued by."""
-
-        def solve(values: torch.Tensor, axes: tuple[int, int]) -> torch.Tensor:
-            if values.ndim > 2 and not is_sharded(values):
-                # A copy with the matrix innermost is solved twice as fast as strided reads are.
-                values = values.movedim(axes, (-2, -1)).contiguous().movedim((-2, -1), axes)
-            return transposable_mask(
-                values, n, m, method=method, score=score, axes=axes, threads=threads
-            )
-
-        if not self._splits_tiles(values, m):
-            return solve(values, (0, 1))
-        if is_sharded(values):
+        if self._splits_tiles(values, pattern) and is_sharded(values):
             raise ValueError(
                 f"{self.groups} groups of {values.shape[0] // self.groups} rows are sharded, "
-                f"expected groups of a multiple of m = {m} rows; exclude the layer"
+                f"expected groups of a multiple of m = {pattern.m} rows; exclude the layer"
             )
-        return solve(self._by_group(values), (1, 2)).flatten(0, 1)
+        matrices, rows = self._matrices(values, pattern)
+        if not pattern.transposable:
+            axis = rows + self.input_axis
+            mask = nm_mask(matrices, pattern, axis=axis, score=score, threads=threads)
+        else:
+            axes = (rows, rows + 1)
+            if values.ndim > 2 and not is_sharded(values):
+                # A copy with the matrix innermost is solved twice as fast as strided reads are.
+                matrices = matrices.movedim(axes, (-2, -1)).contiguous().movedim((-2, -1), axes)
+            mask = transposable_mask(
+                matrices, pattern, method=method, score=score, axes=axes, threads=threads
+            )
+        return mask.flatten(0, 1) if rows else mask
 
-    def violation(self, mask: torch.Tensor, n: int, m: int) -> Violation | None:
+    def violation(self, mask: torch.Tensor, pattern: Pattern) -> Violation | None:
         """Where a mask breaks the pattern; its index is that of the weight's matrices."""
-        axes = (0, 1)
-        if self._splits_tiles(mask, m):
-            mask, axes = self._by_group(mask), (1, 2)
-        return check_mask(mask.detach().cpu().movedim(axes, (-2, -1)).numpy(), n, m).violation
+        matrices, rows = self._matrices(mask.detach().cpu(), pattern)
+        flags = matrices.movedim((rows, rows + 1), (-2, -1)).numpy()
+        if pattern.transposable:
+            return check_mask(flags, pattern.n, pattern.m).violation
+        axis = self.input_axis - 2
+        return check_mask(flags, pattern.n, pattern.m, transposable=False, axis=axis).violation
 
-    def _by_group(self, weight: torch.Tensor) -> torch.Tensor:
-        return weight.reshape(self.groups, -1, *weight.shape[1:])
+    def check_shards(self, weight: torch.Tensor, pattern: Pattern) -> None:
+        """Refuse a weight whose shards cut tiles, or groups of m."""
+        if is_sharded(weight):
+            axes = (0, 1) if pattern.transposable else (self.input_axis,)
+            check_cuts_between_tiles(weight, pattern.m, axes)
 
-    def _splits_tiles(self, weight: torch.Tensor, m: int) -> bool:
-        """Whether groups end within tiles."""
-        return self.groups > 1 and weight.shape[0] // self.groups % m != 0
+    def _matrices(self, weight: torch.Tensor, pattern: Pattern) -> tuple[torch.Tensor, int]:
+        """View a weight so that tiles do not cross its groups; and tell which axis the rows are."""
+        if self._splits_tiles(weight, pattern):
+            return weight.reshape(self.groups, -1, *weight.shape[1:]), 1
+        return weight, 0
+
+    def _splits_tiles(self, weight: torch.Tensor, pattern: Pattern) -> bool:
+        """Whether groups end within tiles, or within groups of m."""
+        if self.groups == 1 or not (pattern.transposable or self.input_axis == 0):
+            return False
+        return weight.shape[0] // self.groups % pattern.m != 0
 
 
-def layout_of(module: nn.Module, weight: torch.Tensor, m: int) -> Layout | str:
+def weight_axes_of(module: nn.Module, weight: torch.Tensor, m: int) -> WeightAxes | Skip:
     """How to read a layer's weight, or the reason not to."""
     if weight.ndim < 2:
-        return f"its weight has {weight.ndim} axes, expected at least 2"
-    rows, columns = weight.shape[:2]
+        return SkipCode.FEW_AXES(axes=weight.ndim)
     if isinstance(module, _CONVOLUTIONS):
-        groups = module.groups
-        transposed = module.transposed
-        names = ("input", "output") if transposed else ("output", "input")
-        for name, size in zip(names, (rows // groups, columns), strict=True):
-            if size < m:
-                a_group = f" in each of {groups} groups" if groups > 1 else ""
-                return f"{size} {name} channels{a_group} < m = {m}"
-        return Layout(groups)
+        return _axes_of_convolution(module.groups, module.transposed, weight, m)
     if weight.ndim != 2:
-        return f"its weight has {weight.ndim} axes and is not that of a convolution"
-    for name, size in (("out_features", rows), ("in_features", columns)):
+        return SkipCode.MANY_AXES(axes=weight.ndim)
+    for side, size in zip(("out_features", "in_features"), weight.shape, strict=True):
         if size < m:
-            return f"{name} {size} < m = {m}"
-    return Layout()
+            return SkipCode.FEW_FEATURES(side=side, size=size, m=m)
+    return WeightAxes()
+
+
+def _axes_of_convolution(
+    groups: int, transposed: bool, weight: torch.Tensor, m: int
+) -> WeightAxes | Skip:
+    sides = ("input", "output") if transposed else ("output", "input")
+    for side, size in zip(sides, (weight.shape[0] // groups, weight.shape[1]), strict=True):
+        if size < m and groups > 1:
+            return SkipCode.FEW_CHANNELS_PER_GROUP(size=size, side=side, groups=groups, m=m)
+        if size < m:
+            return SkipCode.FEW_CHANNELS(size=size, side=side, m=m)
+    return WeightAxes(groups, input_axis=0 if transposed else 1)
 
 
 def values_of(name: str, weight: torch.Tensor, score: ScoreLike) -> tuple[torch.Tensor, Score]:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from tnm_core.torch.tensors.host import array_of
 from tnm_core.torch.tensors.shards import (
+    check_cuts_between_tiles,
     gather_mask,
     is_sharded,
     local_mask,
     local_values,
     mask_like,
-    require_cuts_between_tiles,
     sum_over_shards,
 )
-from tnm_core.torch.tensors.tensor_masks import transposable_mask
+from tnm_core.torch.tensors.tensor_masks import nm_mask, transposable_mask
+from tnm_core.torch.tensors.unstructured import kept_of_m, least_disturbing_mask
 
 __all__ = [
     "array_of",
+    "check_cuts_between_tiles",
     "gather_mask",
     "is_sharded",
+    "kept_of_m",
+    "least_disturbing_mask",
     "local_mask",
     "local_values",
     "mask_like",
-    "require_cuts_between_tiles",
+    "nm_mask",
     "sum_over_shards",
     "transposable_mask",
 ]

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 import tnm_core
 from tnm_core.arguments import Method, Score
+from tnm_core.pattern import Pattern
 
-__all__ = ["array_of", "require_scores", "solve_on_host"]
+__all__ = ["array_of", "check_scores", "solve_on_host"]
 
 _SHARED = frozenset(
     {
@@ -23,12 +24,15 @@ _SHARED = frozenset(
 _EXPECTED = "bool, integers of 8 to 64 bits, float8, float16, bfloat16, float32 or float64"
 
 
-def require_scores(tensor: torch.Tensor) -> None:
-    """Refuse what holds no scores: other types, layouts, dtypes, and tensors without data."""
+def check_scores(tensor: torch.Tensor, *, least_axes: int, of_arrays: str) -> None:
+    """Refuse what holds no scores: other types, layouts, dtypes, and tensors without data.
+
+    `of_arrays` names the function that takes arrays.
+    """
     if not isinstance(tensor, torch.Tensor):
         raise TypeError(
-            f"tensor is a {type(tensor).__name__}, expected a torch tensor; "
-            "tnm_core.transposable_mask takes arrays"
+            f"tensor is a {type(tensor).__name__}, expected a torch tensor; {of_arrays} takes "
+            "arrays"
         )
     if tensor.layout is not torch.strided:
         raise TypeError(
@@ -49,10 +53,11 @@ def require_scores(tensor: torch.Tensor) -> None:
             "tensor is on the device meta and has no data, expected one with data; "
             "materialise and load it first"
         )
-    if tensor.ndim < 2:
+    if tensor.ndim < least_axes:
+        why = "the matrix is two of them" if least_axes == 2 else "groups run along one"
         raise ValueError(
-            f"tensor has {tensor.ndim} axes (shape {tuple(tensor.shape)}), expected at least 2: "
-            "the matrix is two of them; reshape it first"
+            f"tensor has {tensor.ndim} axes (shape {tuple(tensor.shape)}), expected at least "
+            f"{least_axes}: {why}; reshape it first"
         )
 
 
@@ -71,12 +76,17 @@ def array_of(tensor: torch.Tensor) -> NDArray[Any]:
 
 
 def solve_on_host(
-    tensor: torch.Tensor, n: int, m: int, method: Method, score: Score, threads: int | None
+    tensor: torch.Tensor, pattern: Pattern, method: Method, score: Score, threads: int | None
 ) -> torch.Tensor:
-    """Find the mask of a CPU tensor whose last two axes are the matrix."""
-    mask = tnm_core.transposable_mask(
-        array_of(tensor), n, m, method=method, score=score, threads=threads
-    )
+    """Find the mask of a CPU tensor: its last two axes are the matrix, its last axis the row.
+
+    `method` is how transposable masks are found.
+    """
+    array, n, m = array_of(tensor), pattern.n, pattern.m
+    if pattern.transposable:
+        mask = tnm_core.transposable_mask(array, n, m, method=method, score=score, threads=threads)
+    else:
+        mask = tnm_core.nm_mask(array, n, m, score=score, threads=threads)
     return torch.from_numpy(np.ascontiguousarray(mask))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
@@ -11,12 +12,12 @@ if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
 
 __all__ = [
+    "check_cuts_between_tiles",
     "gather_mask",
     "is_sharded",
     "local_mask",
     "local_values",
     "mask_like",
-    "require_cuts_between_tiles",
     "sum_over_shards",
 ]
 
@@ -77,8 +78,8 @@ def sum_over_shards(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     return DTensor.from_local(values, like.device_mesh, placements, run_check=False).full_tensor()
 
 
-def require_cuts_between_tiles(tensor: DTensor, m: int, axes: tuple[int, int]) -> None:
-    """Refuse shards that cut through tiles, and placements that are not understood."""
+def check_cuts_between_tiles(tensor: DTensor, m: int, axes: Sequence[int]) -> None:
+    """Refuse shards that cut tiles, or groups of m along `axes`, and unknown placements."""
     from torch.distributed.tensor import Replicate, Shard
 
     sizes = list(tensor.shape)

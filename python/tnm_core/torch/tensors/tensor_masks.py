@@ -1,4 +1,4 @@
-"""Transposable masks of torch tensors."""
+"""Masks of torch tensors, transposable and row-wise."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ import torch
 
 from tnm_core import arguments as arguments
 from tnm_core.arguments import Method, Score
-from tnm_core.torch.tensors.host import require_scores, solve_on_host
+from tnm_core.pattern import Pattern, PatternLike, as_pattern, as_transposable
+from tnm_core.torch.tensors.host import check_scores, solve_on_host
 from tnm_core.torch.tensors.shards import (
+    check_cuts_between_tiles,
     is_sharded,
     local_values,
     mask_like,
-    require_cuts_between_tiles,
 )
 from tnm_core.torch.tensors.transfer import solve_on_device
 
-__all__ = ["transposable_mask"]
+__all__ = ["nm_mask", "transposable_mask"]
 
 
 def transposable_mask(
     tensor: torch.Tensor,
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = None,
     *,
     method: Method = "optimal",
     score: Score = "abs",
@@ -41,7 +42,8 @@ def transposable_mask(
         8 to 64 bits, float8, float16, bfloat16, float32, float64; any strides, with or without
         gradient. CPU tensors are read in place (float8 is copied as float32) and never changed.
     n, m : int
-        n entries are kept of every m, ``1 <= n <= m <= 128``.
+        n entries are kept of every m, ``1 <= n <= m <= 128``; or n is the whole pattern, such as
+        ``"2:4"``, and m left out.
     method, score, threads
         As in `tnm_core.transposable_mask`.
     axes : pair of int
@@ -76,31 +78,83 @@ def transposable_mask(
     >>> import torch
     >>> from tnm_core.torch import transposable_mask
     >>> weight = torch.nn.Linear(16, 8, dtype=torch.bfloat16).weight
-    >>> mask = transposable_mask(weight, 2, 4)
+    >>> mask = transposable_mask(weight, "2:4")
     >>> mask.dtype, tuple(mask.shape), int(mask.sum())
     (torch.bool, (8, 16), 64)
     """
-    n, m = arguments.pattern(n, m)
+    pattern = as_transposable(n, m)
     method = arguments.method_name(method)
     score = arguments.score_name(score)
-    require_scores(tensor)
-    rows, columns = _matrix_axes(axes, tensor.ndim)
+    check_scores(tensor, least_axes=2, of_arrays="tnm_core.transposable_mask")
+    return _mask(tensor, pattern, _matrix_axes(axes, tensor.ndim), method, score, threads)
+
+
+def nm_mask(
+    tensor: torch.Tensor,
+    n: PatternLike | int,
+    m: int | None = None,
+    *,
+    axis: int = -1,
+    score: Score = "abs",
+    threads: int | None = None,
+) -> torch.Tensor:
+    """Find the row-wise N:M mask of a tensor: the n highest scores of every m along one axis.
+
+    The mask is that of `tnm_core.nm_mask` on the same values, bit for bit. It is found on the CPU.
+
+    Parameters
+    ----------
+    tensor : torch.Tensor, at least one axis
+        The weights; dtypes and strides as in `transposable_mask`.
+    n, m : int
+        As in `transposable_mask`; ``"2:4"`` and ``"row 2:4"`` mean the same here.
+    axis : int
+        The axis along which every aligned group of m entries keeps n.
+    score, threads
+        As in `tnm_core.nm_mask`.
+
+    Returns
+    -------
+    mask : torch.Tensor of bool, shape of `tensor`
+        True where an entry is kept; contiguous, on the device of `tensor`. For a DTensor, which
+        must be cut at multiples of m along `axis`, a DTensor of the same placements.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `transposable_mask`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from tnm_core.torch import nm_mask
+    >>> nm_mask(torch.tensor([3.0, -4.0, 1.0, 2.0]), "2:4")
+    tensor([ True,  True, False, False])
+    """
+    wanted = as_pattern(n, m)
+    score = arguments.score_name(score)
+    check_scores(tensor, least_axes=1, of_arrays="tnm_core.nm_mask")
+    pattern = Pattern(wanted.n, wanted.m, transposable=False)
+    axis = arguments.axis_index(axis, tensor.ndim)
+    return _mask(tensor, pattern, (axis,), "optimal", score, threads)
+
+
+def _mask(
+    tensor: torch.Tensor,
+    pattern: Pattern,
+    axes: tuple[int, ...],
+    method: Method,
+    score: Score,
+    threads: int | None,
+) -> torch.Tensor:
+    """Find a mask whose tiles, or groups of m, lie along `axes`; of a DTensor the part here."""
     if is_sharded(tensor):
-        require_cuts_between_tiles(tensor, m, (rows, columns))
-        local = transposable_mask(
-            local_values(tensor),
-            n,
-            m,
-            method=method,
-            score=score,
-            axes=(rows, columns),
-            threads=threads,
-        )
-        return mask_like(local, tensor)
-    matrices = tensor.detach().movedim((rows, columns), (-2, -1))
-    solve = solve_on_host if matrices.device.type == "cpu" else solve_on_device
-    mask = solve(matrices, n, m, method, score, threads)
-    return mask.movedim((-2, -1), (rows, columns)).contiguous()
+        check_cuts_between_tiles(tensor, pattern.m, axes)
+        return mask_like(_mask(local_values(tensor), pattern, axes, method, score, threads), tensor)
+    last = tuple(range(-len(axes), 0))
+    values = tensor.detach().movedim(axes, last)
+    solve = solve_on_host if values.device.type == "cpu" else solve_on_device
+    return solve(values, pattern, method, score, threads).movedim(last, axes).contiguous()
 
 
 def _matrix_axes(axes: tuple[int, int], ndim: int) -> tuple[int, int]:

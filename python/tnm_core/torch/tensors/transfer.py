@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 
 from tnm_core.arguments import Method, Score
+from tnm_core.pattern import Pattern
 from tnm_core.torch.tensors.host import solve_on_host
 from tnm_core.torch.tensors.pieces import Index, pieces
 from tnm_core.torch.tensors.two_of_four import two_of_four_mask
@@ -21,19 +22,21 @@ Solve = Callable[[torch.Tensor], torch.Tensor]
 
 
 def solve_on_device(
-    tensor: torch.Tensor, n: int, m: int, method: Method, score: Score, threads: int | None
+    tensor: torch.Tensor, pattern: Pattern, method: Method, score: Score, threads: int | None
 ) -> torch.Tensor:
     """Find the mask of a tensor that is not on the CPU; the mask lies on its device."""
+    if tensor.ndim == 1:
+        return solve_on_device(tensor[None], pattern, method, score, threads)[0]
 
     def solve(piece: torch.Tensor) -> torch.Tensor:
-        return solve_on_host(piece, n, m, method, score, threads)
+        return solve_on_host(piece, pattern, method, score, threads)
 
     if tensor.device.type != "cuda" or not all_finite(tensor, score):
         # In one piece, so that the error names the first score that is not finite.
         return solve(tensor.cpu()).to(tensor.device)
-    if (n, m, method) == (2, 4, "optimal") and tensor.dtype != torch.uint64:
+    if (pattern, method) == (Pattern(2, 4), "optimal") and tensor.dtype != torch.uint64:
         return solve_two_of_four(tensor, score, solve)
-    return solve_through_host(tensor, m, solve, CudaLane(tensor))
+    return solve_through_host(tensor, pattern.m, solve, CudaLane(tensor))
 
 
 def solve_two_of_four(tensor: torch.Tensor, score: Score, solve: Solve) -> torch.Tensor:

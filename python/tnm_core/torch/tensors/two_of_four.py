@@ -12,12 +12,13 @@ from __future__ import annotations
 import torch
 
 from tnm_core.arguments import Score
+from tnm_core.pattern import Pattern
 from tnm_core.torch.tensors.host import solve_on_host
 from tnm_core.torch.tensors.pieces import pieces
 
 __all__ = ["two_of_four_mask"]
 
-# About a hundred float64 values a tile are alive at once: 2**16 tiles take some 64 MB.
+# About a hundred float64 values per tile are alive at once: 2**16 tiles take some 64 MB.
 PIECE_ENTRIES = 16 << 16
 
 _SUMS_MAY_OVERFLOW = 2.0**1000
@@ -31,7 +32,7 @@ def two_of_four_mask(tensor: torch.Tensor, score: Score) -> torch.Tensor:
     """Find the optimal mask of full tiles, if all scores are finite.
 
     `tensor` has shape (..., rows, columns) with rows and columns multiples of 4. Beside the mask
-    this takes about 64 MB, or 64 bytes an entry of one row of tiles if that is more.
+    this takes about 64 MB, or 64 bytes per entry of one row of tiles if that is more.
     """
     mask = torch.empty(tensor.shape, dtype=torch.bool, device=tensor.device)
     for here in pieces(tuple(tensor.shape), 4, PIECE_ENTRIES):
@@ -53,7 +54,7 @@ def _solve_extremes(tiles: torch.Tensor, kept: torch.Tensor) -> None:
     little = torch.where(kept, magnitude, 0.0).sum((1, 2)) < largest * _NEXT_TO_NOTHING
     extreme = (largest > _SUMS_MAY_OVERFLOW) | (little & (tiles < 0).any(2).any(1))
     if bool(extreme.any()):
-        solved = solve_on_host(tiles[extreme].cpu(), 2, 4, "optimal", "identity", None)
+        solved = solve_on_host(tiles[extreme].cpu(), Pattern(2, 4), "optimal", "identity", None)
         kept[extreme] = solved.to(kept.device)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from tnm_core import arguments as arguments
+from tnm_core.pattern import LARGEST_M, PatternLike, as_transposable
 from tnm_core.torch.tensors.tensor_masks import transposable_mask
 
 __all__ = ["kept_of_m", "least_disturbing_mask"]
@@ -36,7 +37,7 @@ def kept_of_m(zero_rate: float, m: int, confidence: float = 0.9) -> int:
 
     Examples
     --------
-    >>> from tnm_core.torch.tensors.unstructured import kept_of_m
+    >>> from tnm_core.torch import kept_of_m
     >>> [kept_of_m(rate, 8) for rate in (0.3, 0.5, 0.7, 0.9)]
     [7, 6, 4, 2]
     """
@@ -44,7 +45,7 @@ def kept_of_m(zero_rate: float, m: int, confidence: float = 0.9) -> int:
         raise ValueError(f"zero_rate is {zero_rate}, expected a number from 0 to 1")
     if not 0 < confidence <= 1:
         raise ValueError(f"confidence is {confidence}, expected a number in (0, 1]")
-    arguments.pattern(1, m)
+    m = arguments.bounded_integer("m", m, 1, LARGEST_M)
     at_least = 0.0
     for zeros in range(m, 0, -1):
         at_least += math.comb(m, zeros) * zero_rate**zeros * (1 - zero_rate) ** (m - zeros)
@@ -55,8 +56,8 @@ def kept_of_m(zero_rate: float, m: int, confidence: float = 0.9) -> int:
 
 def least_disturbing_mask(
     weight: torch.Tensor,
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = None,
     *,
     objective: Literal["weight", "count"] = "weight",
 ) -> torch.Tensor:
@@ -67,7 +68,7 @@ def least_disturbing_mask(
     weight : torch.Tensor, shape (..., rows, columns)
         With zeros where it is pruned.
     n, m : int
-        n entries are kept of every m.
+        As in `transposable_mask`.
     objective : {"weight", "count"}
         Lose the least magnitude, or the fewest entries and of those the least magnitude.
 
@@ -79,17 +80,18 @@ def least_disturbing_mask(
     Examples
     --------
     >>> import torch
-    >>> from tnm_core.torch.tensors.unstructured import least_disturbing_mask
+    >>> from tnm_core.torch import least_disturbing_mask
     >>> weight = torch.eye(4)
     >>> bool(least_disturbing_mask(weight, 1, 4).equal(weight.bool()))
     True
     """
+    pattern = as_transposable(n, m)
     if objective not in ("weight", "count"):
         raise ValueError(f"objective is {objective!r}, expected 'weight' or 'count'")
     if objective == "weight":
-        return transposable_mask(weight, n, m, score="abs")
+        return transposable_mask(weight, pattern, score="abs")
     magnitude = weight.detach().double().abs()
     # An entry counts 1; all magnitudes of a tile together count less than one entry.
     largest = magnitude.max().clamp_min(1e-300) if magnitude.numel() else 1.0
-    tie_break = magnitude / largest / (2 * n * m)
-    return transposable_mask((weight != 0) + tie_break, n, m, score="identity")
+    tie_break = magnitude / largest / (2 * pattern.n * pattern.m)
+    return transposable_mask((weight != 0) + tie_break, pattern, score="identity")

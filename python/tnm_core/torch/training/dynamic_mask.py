@@ -10,16 +10,17 @@ import torch
 
 from tnm_core import arguments as arguments
 from tnm_core.arguments import Method
+from tnm_core.pattern import Pattern
+from tnm_core.skip import Skip
 from tnm_core.torch.layers import (
     MaskedWeight,
     Mode,
-    Pattern,
     ScoreLike,
-    layout_of,
     score_sums,
     values_of,
+    weight_axes_of,
 )
-from tnm_core.torch.tensors import gather_mask, is_sharded, require_cuts_between_tiles
+from tnm_core.torch.tensors import gather_mask
 from tnm_core.torch.training.hooks import MaskOwner
 from tnm_core.torch.training.mask_statistics import MaskStatistics, compare_masks
 from tnm_core.torch.training.schedule import ScheduleLike, parse_schedule, pattern_at
@@ -62,7 +63,7 @@ class DynamicMask(MaskOwner):
     steps : int
         Optimizer steps so far.
     statistics : list of MaskStatistics
-        One record a layer and refresh, since this object exists.
+        One record per layer and refresh, since this object exists.
 
     Raises
     ------
@@ -164,13 +165,13 @@ class DynamicMask(MaskOwner):
                     "dense_until, fade_until and dense_from; use sparsify_ to train with those"
                 )
             for pattern in self._patterns_of(weight):
-                layout = layout_of(weight.module, weight.parameter, pattern.m)
-                if isinstance(layout, str):
+                axes = weight_axes_of(weight.module, weight.parameter, pattern.m)
+                if isinstance(axes, Skip):
                     raise ValueError(
-                        f"layer {weight.name!r}: {layout}, expected a layer that {pattern} of the "
+                        f"layer {weight.name!r}: {axes}, expected a layer that {pattern} of the "
                         "schedule fits; exclude it from sparsify_"
                     )
-                _require_shards(weight, pattern.m)
+                _check_shards(weight, pattern)
 
     def _enter(self) -> None:
         super()._enter()
@@ -245,8 +246,8 @@ class DynamicMask(MaskOwner):
             pattern = pattern_at(self.schedule, self.steps) or pattern
         values, score = values_of(weight.name, weight.parameter, self.score)
         try:
-            solved = weight.layout.solve(
-                values, *pattern, score=score, method=self.method, threads=self.threads
+            solved = weight.axes.solve(
+                values, pattern, score=score, method=self.method, threads=self.threads
             )
         except ValueError as error:
             raise ValueError(f"layer {weight.name!r} after {self.steps} steps: {error}") from error
@@ -259,12 +260,9 @@ class DynamicMask(MaskOwner):
         weight.set_mask(mask, pattern)
 
 
-def _require_shards(weight: MaskedWeight, m: int) -> None:
-    parameter = weight.parameter
-    if not is_sharded(parameter):
-        return
+def _check_shards(weight: MaskedWeight, pattern: Pattern) -> None:
     try:
-        require_cuts_between_tiles(parameter, m, (0, 1))
+        weight.axes.check_shards(weight.parameter, pattern)
     except ValueError as error:
         raise ValueError(
             f"layer {weight.name!r}: {error}; or exclude the layer from sparsify_"

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Mapping
+from dataclasses import replace
 
-from tnm_core.torch.layers import Pattern, parse_pattern
+from tnm_core.pattern import Pattern, PatternLike, as_pattern
 
 __all__ = ["ScheduleLike", "cubic_schedule", "parse_schedule", "pattern_at"]
 
 # First step -> pattern from there on, "dense" for none.
-ScheduleLike = Mapping[int, "str | tuple[int, int]"]
+ScheduleLike = Mapping[int, PatternLike]
 
 
-def cubic_schedule(pattern: str | tuple[int, int], begin: int, end: int) -> dict[int, str]:
+def cubic_schedule(pattern: PatternLike, begin: int, end: int) -> dict[int, str]:
     """Lower the number of kept entries from m to n of m along a cubic curve.
 
     The density at step t is d + (1 - d) (1 - (t - begin) / (end - begin))^3 with d = n / m, rounded
@@ -22,8 +23,8 @@ def cubic_schedule(pattern: str | tuple[int, int], begin: int, end: int) -> dict
 
     Parameters
     ----------
-    pattern : str or pair of int
-        Where it ends, such as ``"4:8"``; a larger m gives finer steps.
+    pattern : str, pair of int, or Pattern
+        Where it ends, such as ``"4:8"`` or ``"row 4:8"``; a larger m gives finer steps.
     begin, end : int
         Optimizer steps; dense before `begin`, `pattern` from `end` on.
 
@@ -42,14 +43,15 @@ def cubic_schedule(pattern: str | tuple[int, int], begin: int, end: int) -> dict
     >>> cubic_schedule("4:8", 100, 500)
     {0: 'dense', 137: '7:8', 183: '6:8', 249: '5:8', 500: '4:8'}
     """
-    n, m = parse_pattern(pattern)
+    last = as_pattern(pattern)
+    n, m = last.n, last.m
     begin, end = operator.index(begin), operator.index(end)
     if not 0 <= begin < end:
         raise ValueError(f"begin, end are {begin}, {end}, expected 0 <= begin < end")
     schedule = {0: "dense"}
     for kept in range(m - 1, n - 1, -1):
         left = (kept - n) / (m - n)
-        schedule[end - math.floor((end - begin) * left ** (1 / 3))] = f"{kept}:{m}"
+        schedule[end - math.floor((end - begin) * left ** (1 / 3))] = str(replace(last, n=kept))
     return schedule
 
 
@@ -67,7 +69,7 @@ def parse_schedule(schedule: ScheduleLike) -> tuple[tuple[int, Pattern | None], 
             "write 0: 'dense' to begin with none"
         )
     return tuple(
-        (step, None if steps[step] == "dense" else parse_pattern(steps[step]))
+        (step, None if steps[step] == "dense" else as_pattern(steps[step]))
         for step in sorted(steps)
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tnm_core.torch.layers import MaskedWeight, zero_pruned
+from tnm_core.torch.layers import MaskedWeight, zero_pruned_
 from tnm_core.torch.training.hooks import MaskOwner
 
 __all__ = ["StaticMask"]
@@ -50,5 +50,5 @@ class StaticMask(MaskOwner):
 
 
 def _settle(weight: MaskedWeight) -> None:
-    zero_pruned(weight)
+    zero_pruned_(weight)
     weight.after_step()

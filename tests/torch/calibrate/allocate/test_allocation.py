@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from tnm_core.torch import prune_model_
+from tnm_core.torch import kept_of_m, least_disturbing_mask, prune_model_
 from tnm_core.torch.calibrate import collect_statistics
-from tnm_core.torch.calibrate.allocate.allocation import (
+from tnm_core.torch.calibrate.allocate import (
     ScannedLayer,
     Sensitivity,
     allocate,
@@ -22,7 +22,6 @@ from tnm_core.torch.calibrate.allocate.allocation import (
     pareto_front,
     sensitivity_scan,
 )
-from tnm_core.torch.tensors.unstructured import kept_of_m, least_disturbing_mask
 
 
 def _network() -> Any:

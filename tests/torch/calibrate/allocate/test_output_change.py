@@ -14,7 +14,7 @@ from torch import nn
 
 import tnm_core.torch.calibrate.allocate.model_outputs
 from tnm_core.torch.calibrate import collect_statistics
-from tnm_core.torch.calibrate.allocate.allocation import (
+from tnm_core.torch.calibrate.allocate import (
     allocate,
     output_change,
     sensitivity_scan,

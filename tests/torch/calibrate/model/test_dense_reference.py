@@ -10,7 +10,7 @@ from torch import nn
 from tests.torch.networks import token_stack
 from tnm_core.torch import prune_model_
 from tnm_core.torch.calibrate import Recipe
-from tnm_core.torch.calibrate.model import prune as pruning
+from tnm_core.torch.calibrate.model import prune_layers as pruning
 from tnm_core.torch.calibrate.model.reference import dense_reference
 
 

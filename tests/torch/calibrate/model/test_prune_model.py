@@ -15,10 +15,13 @@ from torch.nn import functional
 import tnm_core as tnm
 from tnm_core.torch import masks, prune_model_, remove_sparsity_, sparsify_
 from tnm_core.torch.calibrate import RECIPES, RankDeficientWarning, Recipe
-from tnm_core.torch.calibrate.data.chain import find_chain
-from tnm_core.torch.calibrate.data.order import execution_groups, find_residuals
-from tnm_core.torch.calibrate.data.recording import Calibration
-from tnm_core.torch.calibrate.model import prune as pruning
+from tnm_core.torch.calibrate.data import (
+    Calibration,
+    execution_groups,
+    find_chain,
+    find_residuals,
+)
+from tnm_core.torch.calibrate.model import prune_layers as pruning
 
 WIDTH = 16
 
@@ -196,8 +199,8 @@ def test_order_groups_residuals_and_chain_are_found() -> None:
     assert found == {f"blocks.{i}.down": f"blocks.{i}.norm" for i in (0, 1)}
     chain = find_chain(model, calibration, batch, list(layers))
     assert chain is not None
-    assert chain.blocks == ["blocks.0", "blocks.1"]
-    assert chain.block_of("blocks.1.up") == 1
+    assert chain.blocks == ("blocks.0", "blocks.1")
+    assert chain.block_of("blocks.1.up") == "blocks.1"
     assert chain.block_of("head") is None
 
 

@@ -15,7 +15,7 @@ from tests.torch.networks import ResidualBlock, TokenStack, token_stack
 from tests.torch.refusals import assert_refused
 from tnm_core.torch import masks, prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import Recipe, TunedBlock
-from tnm_core.torch.calibrate.data.chain import Run
+from tnm_core.torch.calibrate.data import Run
 from tnm_core.torch.calibrate.model import tuning
 from tnm_core.torch.calibrate.model.tuning import tunable_parameters, tune_block
 

@@ -10,25 +10,18 @@ from typing import Any, Literal
 import numpy as np
 from torch import nn
 
-from tnm_core.torch.calibrate.allocate.model_outputs import output_change
-from tnm_core.torch.calibrate.allocate.sensitivity import (
-    DENSE,
-    ScannedLayer,
-    Sensitivity,
-    sensitivity_scan,
-)
+from tnm_core.torch.calibrate.allocate.sensitivity import DENSE, Sensitivity
 from tnm_core.torch.calibrate.model import prune_model_
 from tnm_core.torch.calibrate.solvers import Recipe
 
-__all__ = ["Assignment", "ScannedLayer", "Sensitivity", "allocate", "check_additivity",
-           "output_change", "pareto_front", "sensitivity_scan"]  # fmt: skip
+__all__ = ["Assignment", "allocate", "check_additivity", "pareto_front"]
 
 Cost = Literal["parameters", "multiply_adds"]
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """One pattern a layer.
+    """One pattern per layer.
 
     Attributes
     ----------
@@ -51,7 +44,7 @@ class Assignment:
 
 
 def allocate(sensitivity: Sensitivity, budget: float, *, cost: Cost = "parameters") -> Assignment:
-    """Choose one pattern a layer: least total loss within a budget, exactly.
+    """Choose one pattern per layer: least total loss within a budget, exactly.
 
     A multiple-choice knapsack, as in CalibTIP (Hubara et al., arXiv 2006.10518), solved by scipy's
     HiGHS. That losses add up is an assumption: see `check_additivity`.

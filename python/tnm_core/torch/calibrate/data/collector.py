@@ -86,9 +86,7 @@ class Collector:
                 break
         return Sample(torch.cat([x for x, _ in parts], 1), torch.cat([y for _, y in parts], 1))
 
-    def _moments_of_linear_maps(
-        self, group: Group, layers: Sequence[CalibratedLayer]
-    ) -> Moments:
+    def _moments_of_linear_maps(self, group: Group, layers: Sequence[CalibratedLayer]) -> Moments:
         """Of the dense model's inputs and outputs: the former say what the latter are."""
         first = group.names[0]
         matrices = layer_matrices_of(layers[0])

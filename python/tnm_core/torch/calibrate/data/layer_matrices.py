@@ -12,9 +12,8 @@ import torch
 from torch import nn
 
 from tnm_core.arguments import Method
-from tnm_core.masks import nm_mask
 from tnm_core.pattern import Pattern
-from tnm_core.torch.tensors import array_of, transposable_mask
+from tnm_core.torch.tensors import nm_mask, transposable_mask
 
 __all__ = ["CALIBRATED_LAYERS", "CalibratedLayer", "LayerMatrices", "layer_matrices_of", "layer_of"]
 
@@ -79,10 +78,9 @@ class LayerMatrices:
         tiled = scores.reshape(self.groups, self.outputs, -1, min(self.channels, scores.shape[-1]))
         tiled = tiled.transpose(1, 2).contiguous()
         if pattern.transposable:
-            mask = transposable_mask(tiled, pattern.n, pattern.m, method=method, score="identity")
+            mask = transposable_mask(tiled, pattern, method=method, score="identity")
         else:
-            kept = nm_mask(array_of(tiled.cpu()), pattern.n, pattern.m, score="identity")
-            mask = torch.from_numpy(kept).to(scores.device)
+            mask = nm_mask(tiled, pattern, score="identity")
         return mask.transpose(1, 2).reshape(scores.shape)
 
     def tiles_of_columns(self, m: int) -> list[slice]:

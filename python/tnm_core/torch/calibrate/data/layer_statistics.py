@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from tnm_core.pattern import Pattern
+from tnm_core.selection import Names, Selection, as_selection
 from tnm_core.torch.calibrate.data.batches import Calibration
 from tnm_core.torch.calibrate.data.execution_order import Group, execution_groups
 from tnm_core.torch.calibrate.data.layer_matrices import (
@@ -25,7 +27,7 @@ from tnm_core.torch.calibrate.data.layer_rows import input_rows, is_linear_map, 
 from tnm_core.torch.calibrate.data.moment_sums import MomentSums
 from tnm_core.torch.calibrate.data.moments import Moments
 from tnm_core.torch.calibrate.data.recording import Call, evaluating, record, same_inputs
-from tnm_core.torch.layers import Layout, Names, Pattern, select_layers, unwrap
+from tnm_core.torch.layers import select_layers, unwrap
 
 __all__ = ["Statistics", "collect_statistics"]
 
@@ -77,8 +79,8 @@ def collect_statistics(
     model: nn.Module,
     batches: Iterable[Any],
     *,
-    include: Names | None = None,
-    exclude: Names = (),
+    include: Names | Selection | None = None,
+    exclude: Names | None = None,
     forward: Callable[[nn.Module, Any], Any] | None = None,
     rows: Callable[[Any], torch.Tensor | None] | None = None,
     into: Statistics | None = None,
@@ -116,8 +118,9 @@ def collect_statistics(
     {'0': 128, '1': 128}
     """
     calibration = Calibration(batches, forward, rows)
-    found = select_layers(model, Pattern(1, 1), include, exclude, CALIBRATED_LAYERS)
-    names = [one.name for one in found if isinstance(one.verdict, Layout)]
+    selection = as_selection(include, exclude)
+    found = select_layers(model, Pattern(1, 1), selection, CALIBRATED_LAYERS)
+    names = [one.name for one in found if one.skip is None]
     if not names:
         raise ValueError("no layer is selected, expected a Linear or Conv2d with a weight")
     model = unwrap(model)

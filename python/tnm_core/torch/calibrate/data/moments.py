@@ -98,7 +98,5 @@ class Moments:
         }
         for name, shape in shapes.items():
             if state[name].shape != shape:
-                raise ValueError(
-                    f"{name} has shape {tuple(state[name].shape)}, expected {shape}"
-                )
+                raise ValueError(f"{name} has shape {tuple(state[name].shape)}, expected {shape}")
         return cls(**state)

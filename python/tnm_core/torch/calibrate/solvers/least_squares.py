@@ -144,7 +144,11 @@ def _submatrices(hessian: torch.Tensor, columns: torch.Tensor, real: torch.Tenso
 
 
 def conjugate_gradient(
-    problem: LayerLeastSquares, mask: torch.Tensor, *, tolerance: float = 1e-8, iterations: int = 500
+    problem: LayerLeastSquares,
+    mask: torch.Tensor,
+    *,
+    tolerance: float = 1e-8,
+    iterations: int = 500,
 ) -> torch.Tensor:
     """Solve all rows at once by conjugate gradients on the kept entries, scaled by the diagonal.
 

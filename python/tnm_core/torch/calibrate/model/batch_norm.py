@@ -8,7 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tnm_core.torch.calibrate.data import Calibration
 
-__all__ = ["has_batch_norm", "reestimate_batch_norm"]
+__all__ = ["has_batch_norm", "reestimate_batch_norm_"]
 
 
 def has_batch_norm(model: nn.Module) -> bool:
@@ -17,7 +17,7 @@ def has_batch_norm(model: nn.Module) -> bool:
 
 
 @torch.no_grad()
-def reestimate_batch_norm(model: nn.Module, calibration: Calibration) -> None:
+def reestimate_batch_norm_(model: nn.Module, calibration: Calibration) -> None:
     """Set running means and variances to the averages over the calibration batches.
 
     Weights stay as they are; other modules run in the mode that they are in.
