@@ -15,7 +15,7 @@ from bench.study.arms import Arm
 from bench.study.runs import Result
 from tnm_core.torch import prune_model_
 from tnm_core.torch.calibrate import RECIPES, collect_statistics, find_free_dimensions, permute_
-from tnm_core.torch.calibrate.allocate.allocation import Sensitivity, allocate, sensitivity_scan
+from tnm_core.torch.calibrate.allocate import Sensitivity, allocate, sensitivity_scan
 
 Batches = list[dict[str, torch.Tensor]]
 

@@ -247,7 +247,7 @@ def test_in_place_and_force(tnm: Tnm, folder: Path, text: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda f, t: t.write_text("\n \n"), ("holds no sentence", "one a line")),
+        (lambda f, t: t.write_text("\n \n"), ("holds no sentence", "one per line")),
         (lambda f, t: t.write_bytes(b"\xff\xfe\xfa"), ("is not a UTF-8 text",)),
         (lambda f, t: (f / "config.json").unlink(), ("has no config.json",)),
         (lambda f, t: (f / "config.json").write_text("{"), ("cannot load a model from",)),

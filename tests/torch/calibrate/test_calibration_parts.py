@@ -25,7 +25,10 @@ from tnm_core.torch.calibrate.data.layer_matrices import (
 from tnm_core.torch.calibrate.solvers.adaprune import absorb_mean, adam_reconstruction
 from tnm_core.torch.calibrate.solvers.admm import admm_mask
 from tnm_core.torch.calibrate.solvers.criteria import CRITERIA, scores_of
-from tnm_core.torch.calibrate.solvers.layer_least_squares import LayerLeastSquares, layer_least_squares_of
+from tnm_core.torch.calibrate.solvers.layer_least_squares import (
+    LayerLeastSquares,
+    layer_least_squares_of,
+)
 from tnm_core.torch.calibrate.solvers.least_squares import (
     conjugate_gradient,
     least_squares,
