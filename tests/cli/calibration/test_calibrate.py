@@ -187,7 +187,7 @@ def test_budget_goes_by_the_outputs_of_the_model(
 ) -> None:
     """By the layers' own errors, it would be the other layer."""
     from tnm_core.torch.calibrate import collect_statistics
-    from tnm_core.torch.calibrate.allocate.allocation import output_change, sensitivity_scan
+    from tnm_core.torch.calibrate.allocate import output_change, sensitivity_scan
 
     functions = _functions(code)
     model, batches = functions["gated"](), functions["many"]()

@@ -118,7 +118,7 @@ def test_the_result_is_that_of_the_api(tnm: Tnm, folder: Path, text: Path, tmp_p
 
 def test_budget(tnm: Tnm, folder: Path, text: Path, tmp_path: Path) -> None:
     """All outputs of the model count, without padding, for four of the six batches."""
-    from tnm_core.torch.calibrate.allocate.allocation import (
+    from tnm_core.torch.calibrate.allocate import (
         allocate,
         output_change,
         sensitivity_scan,

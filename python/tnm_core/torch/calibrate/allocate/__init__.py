@@ -8,7 +8,7 @@ from tnm_core.torch.calibrate.allocate.allocation import (
     check_additivity,
     pareto_front,
 )
-from tnm_core.torch.calibrate.allocate.output_change import output_change
+from tnm_core.torch.calibrate.allocate.output_loss import output_change
 from tnm_core.torch.calibrate.allocate.sensitivity import (
     DENSE,
     ScannedLayer,

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-import tnm_core.torch.calibrate.allocate.model_outputs
+import tnm_core.torch.calibrate.allocate.output_loss
 from tnm_core.torch.calibrate import collect_statistics
 from tnm_core.torch.calibrate.allocate import (
     allocate,
@@ -89,7 +89,7 @@ def _moved(model: Any) -> Any:
 def test_the_change_is_that_of_a_naive_computation(
     kind: str, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tnm_core.torch.calibrate.allocate.model_outputs, "_CHUNK", chunk)
+    monkeypatch.setattr(tnm_core.torch.calibrate.allocate.output_loss, "_CHUNK", chunk)
     returned, count = RETURNED[kind]
     model = Heads(returned)
     batches = [torch.randn(size, 5) for size in (6, 11, 1)]
