@@ -11,8 +11,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from bench import machine, plots, report
+from bench import machine
 from bench.context import Context, Record, note
+from bench.output import plots, report
 from bench.sections import SECTIONS
 
 

@@ -12,13 +12,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tnm_core as tnm
 from bench.context import note
+from bench.native import UnavailableError
+
+if TYPE_CHECKING:
+    from bench.gpu_checks.settings import Settings
 
 NO_GPU = (
-    "bench.gpu: no CUDA device was found; expected an NVIDIA GPU of compute capability 8.0 or "
+    "no CUDA device was found; expected an NVIDIA GPU of compute capability 8.0 or "
     "above and a CUDA build of torch. Nothing was measured. --cpu-check runs the same code on the "
     "CPU, tiny, to see that it works"
 )
@@ -28,24 +32,12 @@ BUDGET = 450.0  # seconds; what has begun then is finished, within the 8 minutes
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     try:
-        import torch
-    except ImportError:
-        print('bench.gpu: needs torch: pip install "tnm_core[torch]"', file=sys.stderr)
+        settings = _settings(options)
+    except UnavailableError as reason:
+        print(f"bench.gpu: {reason}", file=sys.stderr)
         return 2
     from bench.gpu_checks import SECTIONS, report
-    from bench.gpu_checks.settings import for_cpu_check, for_gpu
 
-    if options.cpu_check:
-        settings = for_cpu_check()
-    elif not torch.cuda.is_available():
-        print(NO_GPU, file=sys.stderr)
-        return 2
-    else:
-        settings = for_gpu(torch.device("cuda", torch.cuda.current_device()), options.budget)
-        obstacle = _obstacle(settings)
-        if obstacle:
-            print(f"bench.gpu: {obstacle}. Nothing was measured", file=sys.stderr)
-            return 2
     options.output.mkdir(parents=True, exist_ok=True)
     sections = {}
     for name, run in SECTIONS.items():
@@ -75,15 +67,36 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _obstacle(settings: Any) -> str | None:
+def _settings(options: argparse.Namespace) -> Settings:
+    """What to measure; `UnavailableError` if nothing can be measured here."""
+    try:
+        import torch
+    except ImportError:
+        raise UnavailableError('needs torch: pip install "tnm_core[torch]"') from None
+    from bench.gpu_checks.settings import for_cpu_check, for_gpu
+
+    if options.cpu_check:
+        return for_cpu_check()
+    if not torch.cuda.is_available():
+        raise UnavailableError(NO_GPU)
+    settings = for_gpu(torch.device("cuda", torch.cuda.current_device()), options.budget)
+    reason = _why_not_sparse(settings)
+    if reason:
+        raise UnavailableError(f"{reason}. Nothing was measured")
+    return settings
+
+
+def _why_not_sparse(settings: Settings) -> str | None:
     """Say why this GPU cannot multiply sparsely, if it cannot."""
-    from tnm_core.torch.linear.backends import BACKENDS, Task
+    from tnm_core import Pattern
+    from tnm_core.torch.linear.backends import BACKENDS
+    from tnm_core.torch.linear.linear_spec import LinearSpec
 
-    task = Task(16, 16, 2, 4, settings.device, settings.dtypes[0])
-    return BACKENDS[settings.backend].obstacle(task)
+    spec = LinearSpec(16, 16, Pattern(2, 4), settings.device, settings.dtypes[0])
+    return BACKENDS[settings.backend].unavailable_reason(spec)
 
 
-def _machine(settings: Any, seconds: float) -> dict[str, Any]:
+def _machine(settings: Settings, seconds: float) -> dict[str, Any]:
     import torch
 
     facts: dict[str, Any] = {"device": "cpu", "dry_run": not settings.is_cuda}

@@ -14,14 +14,14 @@ MOST_REPEATS = 200
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds a call."""
+    """Seconds per call."""
 
     median: float
     best: float
     repeats: int
 
     def record(self, entries: int) -> dict[str, float | int]:
-        """Rates in million entries a second."""
+        """Give rates in million entries per second."""
         return {
             "rate": entries / self.median / 1e6,
             "best_rate": entries / self.best / 1e6,

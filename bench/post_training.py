@@ -16,12 +16,12 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from bench.study.arms import DEFAULT, SAMPLES, Arm, chosen_arms, full_grid
 from bench.study.minilm import MiniLM, dense_lee, most_samples
 from bench.study.picture import draw
+from bench.study.pruning import run
 from bench.study.runs import Result, Results, complete
-from bench.study.subject import run
 from bench.study.tables import quality, seconds_by_layer, with_table
+from bench.study.variants import DEFAULT, SAMPLES, Variant, chosen_variants, full_grid
 
 
 def options() -> argparse.Namespace:
@@ -30,7 +30,7 @@ def options() -> argparse.Namespace:
         prog="python -m bench.post_training", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("--full", action="store_true", help="the whole grid")
-    parser.add_argument("--arms", default="", help="regular expression, such as '^2:4 best'")
+    parser.add_argument("--variants", default="", help="regular expression, such as '^2:4 best'")
     parser.add_argument("--seeds", type=int, default=3, help="splits of the sentences")
     parser.add_argument("--sentences", type=int, default=SAMPLES, help="to calibrate with")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
@@ -45,8 +45,8 @@ def options() -> argparse.Namespace:
     if given.sentences > most_samples():
         parser.error(f"--sentences is {given.sentences}, expected at most {most_samples()}")
     try:
-        given.arms = chosen_arms(
-            full_grid() if given.full else DEFAULT, given.arms, given.sentences
+        given.variants = chosen_variants(
+            full_grid() if given.full else DEFAULT, given.variants, given.sentences
         )
         given.out.mkdir(parents=True, exist_ok=True)
         given.results = Results(given.out / "results.json")
@@ -58,8 +58,8 @@ def options() -> argparse.Namespace:
 def main() -> None:
     given = options()
     results: Results = given.results
-    wanted: list[tuple[Arm, int]] = [
-        (arm, seed) for seed in range(given.seeds) for arm in given.arms
+    wanted: list[tuple[Variant, int]] = [
+        (variant, seed) for seed in range(given.seeds) for variant in given.variants
     ]
     try:
         complete(results, wanted, partial(run, MiniLM()), given.workers, announce)
@@ -72,10 +72,10 @@ def main() -> None:
 
 
 def announce(result: Result, done: int, total: int) -> None:
-    """One line a run."""
+    """Print one line for each run."""
     found = ", ".join(f"{name} {value:.4f}" for name, value in result["measures"].items())
-    arm = f"{result['pattern']} {result['recipe']} {result['method']}"
-    print(f"[{done}/{total}] {arm} seed {result['seed']}: {found}, {result['seconds']:.0f} s",
+    variant = f"{result['pattern']} {result['recipe']} {result['method']}"
+    print(f"[{done}/{total}] {variant} seed {result['seed']}: {found}, {result['seconds']:.0f} s",
           flush=True)  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from tnm_core.torch import StaticMask, remove_sparsity_, sparsify_
 def main() -> None:
     """Print the accuracy of the dense model, right after pruning, and after fine-tuning."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pattern", default="2:4", help="n:m, n of m are kept")
+    parser.add_argument("--pattern", default="2:4", help="n:m (n of m are kept), or 'row n:m'")
     parser.add_argument("--epochs", type=int, default=20, help="of training and of fine-tuning")
     options = parser.parse_args()
 

@@ -3,7 +3,7 @@
     python examples/prune_sentence_encoder.py MODEL_DIRECTORY SENTENCES.txt OUTPUT_DIRECTORY
 
 The directory is in the layout of Hugging Face: config.json, model.safetensors, tokenizer.json. The
-file holds a sentence a line; the last tenth of them only measures. Needs the extra calibrate,
+file holds one sentence per line; the last tenth of them only measures. Needs the extra calibrate,
 safetensors and tokenizers.
 """
 

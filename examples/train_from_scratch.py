@@ -20,7 +20,7 @@ from tnm_core.torch import SRSTE, DynamicMask, sparsify_
 def main() -> None:
     """Print the accuracy, and what the masks did on the way."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pattern", default="2:4", help="n:m, n of m are kept")
+    parser.add_argument("--pattern", default="2:4", help="n:m (n of m are kept), or 'row n:m'")
     parser.add_argument(
         "--recipe", choices=("dense", "dynamic", "sr-ste", "fading"), default="sr-ste"
     )

@@ -17,6 +17,7 @@ FLOORS = [
     for name in (
         "_core",
         "arguments",
+        "text_table",
         "build_info",
         "skip",
         "pattern",

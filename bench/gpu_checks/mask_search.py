@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
 import tnm_core as tnm
 from bench.gpu_checks.settings import Record, Say, Settings
-from tnm_core.torch import transposable_mask
-from tnm_core.torch.linear.timing import seconds_of_call
+from tnm_core.torch import nm_mask, transposable_mask
+from tnm_core.torch.linear.device_timing import seconds_of_call
 
 PATTERNS = ((2, 4), (4, 8))
 
@@ -38,6 +39,8 @@ def _search(settings: Settings, n: int, m: int, size: int) -> Record:
         wrong.append("not transposable")
     if abs(kept[0] - kept[1]) > 1e-9 * abs(kept[1]):
         wrong.append(f"score {kept[0]}, the optimum is {kept[1]}")
+    if not np.array_equal(nm_mask(weight, n, m).cpu().numpy(), tnm.nm_mask(scores.numpy(), n, m)):
+        wrong.append("the row-wise mask is another than on the CPU")
     return {
         "pattern": f"{n}:{m}",
         "size": size,

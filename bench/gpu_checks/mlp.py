@@ -22,7 +22,7 @@ _WARM_UP_STEPS = 3
 
 
 def run(settings: Settings, say: Say) -> list[Record]:
-    """One record for each number of tokens: seconds a step, refreshes spread over steps."""
+    """One record for each number of tokens: seconds per step, refreshes spread over steps."""
     records: list[Record] = []
     for tokens in settings.mlp_tokens:
         if settings.out_of_time:
@@ -83,9 +83,9 @@ def _measure(settings: Settings, block: nn.Sequential, tokens: int, *, sparse: b
     for _ in range(_WARM_UP_STEPS):
         step()
     maintain()
-    seconds: Record = {"eager": _seconds_a_step(settings, step, maintain)}
+    seconds: Record = {"eager": _seconds_per_step(settings, step, maintain)}
     graph, problem = _captured(settings, block, rows, step)
-    seconds["graph"] = None if graph is None else _seconds_a_step(settings, graph, maintain)
+    seconds["graph"] = None if graph is None else _seconds_per_step(settings, graph, maintain)
     seconds["refresh"] = _seconds_of(settings, refresh) if sparse else 0.0
     return {**seconds, "graph_problem": problem}
 
@@ -94,7 +94,7 @@ def _nothing() -> None:
     pass
 
 
-def _seconds_a_step(
+def _seconds_per_step(
     settings: Settings, step: Callable[[], object], refresh: Callable[[], object]
 ) -> float:
     """Median over rounds of one refresh and the steps until the next."""

@@ -83,7 +83,7 @@ def _mlp(records: list[Record]) -> str:
         if part["graph_problem"]
     }
     text = (
-        f"Seconds a step: forward, backward, repacking, and a refresh every "
+        f"Seconds per step: forward, backward, repacking, and a refresh every "
         f"{first['refresh_every']} steps. Target {first['target']}x: "
         f"{'reached' if first['reached'] else 'not reached'} at {first['tokens']} tokens.\n"
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.tiles import Masks, TileSample
+from bench.peers.tiles import Masks, TileSample
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ Written from the mathematics, for NumPy and whole batches of tiles:
 3. fill what is missing by the best local swaps: for a row i and a column j that lack a unit, drop
    a kept (p, q) and keep (i, q) and (p, j).
 
-Parameters at their best for accuracy: tau * max(W) = 100 a tile, T = 300. With that range
+Parameters at their best for accuracy: tau * max(W) = 100 per tile, T = 300. With that range
 exp(tau (W - max / 2)) fits float32, so the projections run on S itself rather than on its
 logarithm: the same iterates without an exponential in the loop, and the same losses as in float64
 at 1.5 times the speed.
@@ -24,17 +24,17 @@ from numpy.typing import NDArray
 
 from bench.peers.base import Peer, in_blocks
 from bench.peers.greedy import keep_descending
-from bench.tiles import Masks, TileSample
+from bench.peers.tiles import Masks, TileSample
 
 Scores = NDArray[np.float64]
 Plans = NDArray[np.float32]
 
 SHARPNESS = 100.0
 ITERATIONS = 300
-ENTRIES_A_PROJECTION = 1 << 17
-TILES_A_PROJECTION = 64
+ENTRIES_PER_PROJECTION = 1 << 17
+TILES_PER_PROJECTION = 64
 LARGEST_CORRECTION = np.float32(1e30)
-ENTRIES_A_BATCH = 1 << 18
+ENTRIES_PER_BATCH = 1 << 18
 
 
 def fractional(scores: Scores, n: int, iterations: int) -> Plans:
@@ -54,7 +54,7 @@ def fractional(scores: Scores, n: int, iterations: int) -> Plans:
 
 
 def fill_by_swaps(masks: Masks, scores: Scores, n: int) -> None:
-    """Step 3, in place, one unit a tile and round."""
+    """Step 3, in place, one unit per tile and round."""
     while True:
         lacking = np.flatnonzero((masks.sum(axis=2) < n).any(axis=1))
         if not lacking.size:
@@ -73,7 +73,7 @@ def fill_by_swaps(masks: Masks, scores: Scores, n: int) -> None:
 
 
 def _plans(tiles: TileSample, iterations: int) -> Plans:
-    step = max(TILES_A_PROJECTION, ENTRIES_A_PROJECTION // (tiles.m * tiles.m))
+    step = max(TILES_PER_PROJECTION, ENTRIES_PER_PROJECTION // (tiles.m * tiles.m))
     plans = np.empty(tiles.scores.shape, dtype=np.float32)
     for start in range(0, tiles.tiles, step):
         part = np.ascontiguousarray(tiles.scores[start : start + step].transpose(1, 2, 0))
@@ -87,7 +87,7 @@ def _opener(iterations: int) -> Callable[[], Callable[[TileSample], Masks]]:
         fill_by_swaps(masks, tiles.scores, tiles.n)
         return masks
 
-    return lambda: in_blocks(solve, ENTRIES_A_BATCH)
+    return lambda: in_blocks(solve, ENTRIES_PER_BATCH)
 
 
 PEERS = tuple(

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.peers.base import Peer, in_blocks
-from bench.tiles import Masks, TileSample
+from bench.peers.tiles import Masks, TileSample
 
-ENTRIES_A_BATCH = 1 << 19
+ENTRIES_PER_BATCH = 1 << 19
 
 
 def keep_descending(ranking: NDArray[Any], n: int) -> Masks:
@@ -35,13 +35,13 @@ def keep_descending(ranking: NDArray[Any], n: int) -> Masks:
 
 
 def _open() -> Callable[[TileSample], Masks]:
-    return in_blocks(lambda tiles: keep_descending(tiles.scores, tiles.n), ENTRIES_A_BATCH)
+    return in_blocks(lambda tiles: keep_descending(tiles.scores, tiles.n), ENTRIES_PER_BATCH)
 
 
 def _open_tile_kernel() -> Callable[[TileSample], Masks]:
     """Rank by magnitude in float32, as `largest_abs_values_greedy` does on a GPU's 4x4 tile."""
     return in_blocks(
-        lambda tiles: keep_descending(tiles.scores.astype(np.float32), tiles.n), ENTRIES_A_BATCH
+        lambda tiles: keep_descending(tiles.scores.astype(np.float32), tiles.n), ENTRIES_PER_BATCH
     )
 
 

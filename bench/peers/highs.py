@@ -10,10 +10,10 @@ import numpy as np
 
 from bench.native import UnavailableError
 from bench.peers.base import Peer, in_blocks
-from bench.tiles import Masks, TileSample
+from bench.peers.tiles import Masks, TileSample
 
 # Several tiles share one program, so that the cost of calling HiGHS is spread.
-ENTRIES_A_PROGRAM = 4096
+ENTRIES_PER_PROGRAM = 4096
 
 
 def _open() -> Callable[[TileSample], Masks]:
@@ -43,7 +43,7 @@ def _open() -> Callable[[TileSample], Masks]:
             raise AssertionError(f"HiGHS: {answer.message}")
         return np.asarray(answer.x > 0.5).reshape(tiles.integers.shape)
 
-    return in_blocks(solve, ENTRIES_A_PROGRAM)
+    return in_blocks(solve, ENTRIES_PER_PROGRAM)
 
 
 PEERS = (Peer("HiGHS linear program", _open, exact=True, fills=True, language="C++"),)

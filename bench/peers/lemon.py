@@ -9,7 +9,7 @@ import numpy as np
 
 from bench import native
 from bench.peers.base import Peer
-from bench.tiles import Masks, TileSample
+from bench.peers.tiles import Masks, TileSample
 
 
 def _open() -> Callable[[TileSample], Masks]:

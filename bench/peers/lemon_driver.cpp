@@ -1,4 +1,4 @@
-// Transposable masks by LEMON's network simplex: one transport problem a tile.
+// Transposable masks by LEMON's network simplex: one transport problem for each tile.
 #include <lemon/network_simplex.h>
 #include <lemon/smart_graph.h>
 

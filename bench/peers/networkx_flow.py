@@ -8,7 +8,7 @@ import numpy as np
 
 from bench.native import UnavailableError
 from bench.peers.base import Peer, one_by_one
-from bench.tiles import Masks, TileSample
+from bench.peers.tiles import Masks, TileSample
 
 
 def _open() -> Callable[[TileSample], Masks]:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from bench.peers.base import Peer, in_blocks
-from bench.tiles import Masks, TileSample
+from bench.peers.tiles import Masks, TileSample
 
-ENTRIES_A_BATCH = 1 << 17
+ENTRIES_PER_BATCH = 1 << 17
 
 
 def _top(scores: np.ndarray, n: int, axis: int) -> Masks:
@@ -24,7 +24,7 @@ def _open() -> Callable[[TileSample], Masks]:
     def solve(tiles: TileSample) -> Masks:
         return _top(tiles.scores, tiles.n, 2) & _top(tiles.scores, tiles.n, 1)
 
-    return in_blocks(solve, ENTRIES_A_BATCH)
+    return in_blocks(solve, ENTRIES_PER_BATCH)
 
 
 PEERS = (Peer("2-approximation, NumPy", _open, exact=False, fills=False, language="NumPy"),)

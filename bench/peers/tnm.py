@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import tnm_core
 from bench.peers.base import Peer
-from bench.tiles import Masks, TileSample
+from bench.peers.tiles import Masks, TileSample
 from tnm_core.arguments import Method
 
 

@@ -1,34 +1,32 @@
-"""What is measured, one subject a module."""
+"""What is measured, one subject for each module."""
 
 from __future__ import annotations
 
 from bench.sections import (
-    approximations,
     ceilings,
     certificate,
     distributions,
     diversity,
     dtypes,
     enumeration,
-    hard_peers,
     headline,
     instruction_sets,
     patterns,
-    peers,
     shapes,
     small_call,
     stages,
 )
 from bench.sections.base import Section
+from bench.sections.peers import approximations, exact, hard
 
 # In the order of the report. Sections read what earlier ones found.
 SECTIONS: tuple[Section, ...] = (
     ceilings.SECTION,
     headline.SECTION,
     stages.SECTION,
-    peers.SECTION,
+    exact.SECTION,
     approximations.SECTION,
-    hard_peers.SECTION,
+    hard.SECTION,
     patterns.SECTION,
     distributions.SECTION,
     dtypes.SECTION,

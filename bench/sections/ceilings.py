@@ -56,7 +56,7 @@ def _table(records: list[Record]) -> str:
 SECTION = Section(
     "ceilings",
     "Limits of the machine",
-    "Million entries a second, one thread, on the matrix of the headline.",
+    "Million entries per second, one thread, on the matrix of the headline.",
     _run,
     _table,
 )

@@ -49,7 +49,7 @@ def _table(records: list[Record]) -> str:
 SECTION = Section(
     "certificate",
     "Cost of `return_certificate`",
-    "Million entries a second, normal float32 weights, n = m / 2, one thread.",
+    "Million entries per second, normal float32 weights, n = m / 2, one thread.",
     _run,
     _table,
 )

@@ -29,7 +29,7 @@ def _table(records: list[Record]) -> str:
 SECTION = Section(
     "distributions",
     "Every kind of weights",
-    "Million entries a second, float32, n = m / 2 unless said otherwise, one thread.",
+    "Million entries per second, float32, n = m / 2 unless said otherwise, one thread.",
     _run,
     _table,
 )

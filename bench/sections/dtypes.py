@@ -36,8 +36,8 @@ def _table(records: list[Record]) -> str:
 SECTION = Section(
     "dtypes",
     "Every dtype and layout",
-    "Million entries a second, normal weights, n = m / 2, one thread. The int8 weights are normal "
-    "ones at 32 steps a standard deviation, so they tie.",
+    "Million entries per second, normal weights, n = m / 2, one thread. The int8 weights are "
+    "normal ones at 32 steps per standard deviation, so they tie.",
     _run,
     _table,
 )

@@ -141,7 +141,7 @@ def _listing_table(records: list[Record]) -> str:
     for n in (1, 2, 4):
         found = {r["call"]: r for r in records if (r["n"], r["m"]) == (n, 8)}
         rows.append([f"{n}:8", *(number(1 / found[call]["microseconds"]) for call in calls)])
-    return markdown(["million masks a second", *calls], rows)
+    return markdown(["million masks per second", *calls], rows)
 
 
 def _drawing_table(records: list[Record]) -> str:
@@ -152,7 +152,7 @@ def _drawing_table(records: list[Record]) -> str:
         found = {r["call"]: r["microseconds"] for r in records if (r["n"], r["m"]) == (n, m)}
         table = number(found[BUILD] / 1e3) if BUILD in found else ""
         rows.append([f"{n}:{m}", *(number(found[c]) if c in found else "" for c in calls), table])
-    return markdown(["microseconds a mask", *calls, "table built in (ms)"], rows)
+    return markdown(["microseconds per mask", *calls, "table built in (ms)"], rows)
 
 
 def _table(records: list[Record]) -> str:
@@ -163,7 +163,7 @@ SECTION = Section(
     "enumeration",
     "Listing, numbering and drawing masks",
     "One thread, processor time. All 187,530,840 masks of 2:8 are listed, and looked at once. The "
-    "chain makes 20 m trades a mask.",
+    "chain makes 20 m trades per mask.",
     _run,
     _table,
 )

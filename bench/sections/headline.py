@@ -67,7 +67,7 @@ def _table(records: list[Record]) -> str:
     )
     seconds = pivot(
         records,
-        "milliseconds a call",
+        "milliseconds per call",
         lambda r: r["call"],
         lambda r: r["m"],
         lambda r: number(1000 * r["seconds"]),
@@ -79,7 +79,7 @@ def _table(records: list[Record]) -> str:
 SECTION = Section(
     "headline",
     "Exact transposable masks, n = m / 2, normal weights",
-    "Million entries a second of the public call: median (best). Every mask is checked for its "
+    "Million entries per second of the public call: median (best). Every mask is checked for its "
     "pattern, and a corner of it for its proof of optimality (relative gap at most 1e-9). A new "
     "mask costs the system a pass that clears its pages; a mask given by `out=` costs a pass that "
     "looks for scores that are not finite before anything is written; the core alone needs "

@@ -70,8 +70,8 @@ def _table(records: list[Record]) -> str:
 SECTION = Section(
     "instruction_sets",
     "Every instruction set",
-    "Million entries a second, float32, n = m / 2, one thread, `TNM_FORCE_ISA` set. The masks are "
-    "the same bit for bit.",
+    "Million entries per second, float32, n = m / 2, one thread, `TNM_FORCE_ISA` set. The masks "
+    "are the same bit for bit.",
     _run,
     _table,
 )

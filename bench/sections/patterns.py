@@ -29,7 +29,7 @@ def _table(records: list[Record]) -> str:
 SECTION = Section(
     "patterns",
     "Every pattern",
-    "Million entries a second, normal float32 weights, one thread.",
+    "Million entries per second, normal float32 weights, one thread.",
     _run,
     _table,
 )

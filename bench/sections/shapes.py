@@ -44,7 +44,7 @@ def _table(records: list[Record]) -> str:
 SECTION = Section(
     "shapes",
     "Every shape",
-    "Million entries a second, normal float32 weights, one thread; the smaller ones stay in the "
+    "Million entries per second, normal float32 weights, one thread; the smaller ones stay in the "
     "cache, and 1023 x 1025 has edge tiles.",
     _run,
     _table,

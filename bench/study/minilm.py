@@ -12,7 +12,7 @@ import torch
 
 from bench.minilm_weights import weights_path
 from bench.study.measures import mean_cosine, same_neighbour, similarity_correlation
-from bench.study.subject import Batches
+from bench.study.study_model import Batches
 from examples.bert_encoder import BertEncoder, embed, load, sentence_batches
 
 POOLS, POOL = 3, 384

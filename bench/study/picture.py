@@ -1,4 +1,4 @@
-"""Two measures of every arm, grouped by pattern."""
+"""Two measures of every variant, grouped by pattern."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.study.arms import METHODS, SAMPLES, Arm
 from bench.study.runs import Result
-from bench.study.tables import by_arm, deviation, values
+from bench.study.tables import by_variant, deviation, values
+from bench.study.variants import METHODS, SAMPLES, Variant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,60 +31,61 @@ def draw(results: Sequence[Result], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    arms = by_arm(results)
-    places = _places(list(arms))
+    variants = by_variant(results)
+    places = _places(list(variants))
     size = (9.6, 1.2 + ROW * (max(places.values()) + 1))
     figure, axes = pyplot.subplots(1, 2, sharey=True, figsize=size, layout="constrained")
     for axis, measure in zip(axes, LABELS, strict=True):
-        _panel(axis, arms, places, measure)
-    _cosine_scale(axes[0], [float(values(found, "cosine").mean()) for found in arms.values()])
+        _panel(axis, variants, places, measure)
+    _cosine_scale(axes[0], [float(values(found, "cosine").mean()) for found in variants.values()])
     _name(axes[0], places)
     axes[0].set_ylim(max(places.values()) + 0.8, -0.8)
     figure.savefig(path, dpi=150)
     pyplot.close(figure)
 
 
-def _places(arms: Sequence[Arm]) -> dict[Arm, float]:
-    """Where each arm is drawn, from top to bottom, with a gap between patterns."""
-    places: dict[Arm, float] = {}
-    at, pattern = -1.0, arms[0].pattern
-    for arm in arms:
-        at += 1.0 if arm.pattern == pattern else 1.6
-        pattern = arm.pattern
-        places[arm] = at
+def _places(variants: Sequence[Variant]) -> dict[Variant, float]:
+    """Where each variant is drawn, from top to bottom, with a gap between patterns."""
+    places: dict[Variant, float] = {}
+    at, pattern = -1.0, variants[0].pattern
+    for variant in variants:
+        at += 1.0 if variant.pattern == pattern else 1.6
+        pattern = variant.pattern
+        places[variant] = at
     return places
 
 
-def _name(axis: Axes, places: dict[Arm, float]) -> None:
-    """Name the arms, and the patterns in front of their first one."""
-    told = len({arm.samples for arm in places}) > 1
+def _name(axis: Axes, places: dict[Variant, float]) -> None:
+    """Name the variants, and the patterns in front of their first one."""
+    told = len({variant.samples for variant in places}) > 1
     names = []
     previous = ""
-    for arm, place in places.items():
-        masks = "" if arm.method == METHODS[0] else f", {arm.method.replace('_', '-')} masks"
-        samples = f", {arm.samples} samples" if told and arm.samples != SAMPLES else ""
-        names.append(f"{arm.recipe.replace('_', ' ')}{masks}{samples}")
-        if arm.pattern != previous:
+    for variant, place in places.items():
+        method = variant.method.replace("_", "-")
+        masks = "" if variant.method == METHODS[0] else f", {method} masks"
+        samples = f", {variant.samples} samples" if told and variant.samples != SAMPLES else ""
+        names.append(f"{variant.recipe.replace('_', ' ')}{masks}{samples}")
+        if variant.pattern != previous:
             axis.annotate(
-                arm.pattern, (0, place), xycoords=("axes fraction", "data"), xytext=(-205, 0),
+                variant.pattern, (0, place), xycoords=("axes fraction", "data"), xytext=(-205, 0),
                 textcoords="offset points", va="center", fontsize=9.5, fontweight="bold",
             )  # fmt: skip
-        previous = arm.pattern
+        previous = variant.pattern
     axis.set_yticks([*places.values()], names, fontsize=9)
 
 
 def _panel(
-    axis: Axes, arms: dict[Arm, list[Result]], places: dict[Arm, float], measure: str
+    axis: Axes, variants: dict[Variant, list[Result]], places: dict[Variant, float], measure: str
 ) -> None:
-    for arm, results in arms.items():
+    for variant, results in variants.items():
         found = values(results, measure)
-        mean, colour = float(found.mean()), COLOURS[arm.method]
+        mean, colour = float(found.mean()), COLOURS[variant.method]
         axis.errorbar(
-            mean, places[arm], xerr=deviation(found), fmt="o", color=colour, markersize=5,
+            mean, places[variant], xerr=deviation(found), fmt="o", color=colour, markersize=5,
             capsize=2.5, linewidth=1.2,
         )  # fmt: skip
         axis.annotate(
-            f"{mean:.3f}", (1, places[arm]), xycoords=("axes fraction", "data"), xytext=(4, 0),
+            f"{mean:.3f}", (1, places[variant]), xycoords=("axes fraction", "data"), xytext=(4, 0),
             textcoords="offset points", fontsize=8.5, va="center", color=colour,
         )  # fmt: skip
     axis.set_xlabel(LABELS[measure], fontsize=9)

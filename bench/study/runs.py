@@ -13,14 +13,15 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from bench.study.arms import Arm
+from bench.study.variants import Variant
 
 Result = dict[str, Any]
-Run = Callable[[Arm, int], Result]
-Wanted = Sequence[tuple[Arm, int]]
+Run = Callable[[Variant, int], Result]
+Wanted = Sequence[tuple[Variant, int]]
 Announce = Callable[[Result, int, int], None]
 
 KEY = ("pattern", "recipe", "method", "samples", "seed")
@@ -46,9 +47,9 @@ class Results:
                 "move it away, or choose another folder"
             ) from None
 
-    def __contains__(self, run: tuple[Arm, int]) -> bool:
-        arm, seed = run
-        return (arm.pattern, arm.recipe, arm.method, arm.samples, seed) in self._known
+    def __contains__(self, run: tuple[Variant, int]) -> bool:
+        variant, seed = run
+        return (*astuple(variant), seed) in self._known
 
     def add(self, result: Result) -> None:
         """Keep a result; the file is whole at any time."""
@@ -76,7 +77,7 @@ def _in_processes(missing: Wanted, run: Run, workers: int) -> Generator[Result]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent)
     try:
-        for future in as_completed([pool.submit(run, arm, seed) for arm, seed in missing]):
+        for future in as_completed([pool.submit(run, variant, seed) for variant, seed in missing]):
             yield future.result()
     except BaseException:
         for worker in multiprocessing.active_children():

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from bench.study.arms import METHODS, MIXED, PATTERNS, RECIPES, Arm
 from bench.study.runs import Result
+from bench.study.variants import METHODS, MIXED, PATTERNS, RECIPES, Variant
 
 # Part of a layer's name, and what the table calls it: the first that fits. Layers of a kind are
 # summed within a block.
@@ -22,21 +22,21 @@ _NAMES = ("pattern", "recipe", "masks", "samples")
 _ORDER = (*RECIPES, "permuted", "permuted, tuned", "allocated")
 
 
-def by_arm(results: Iterable[Result]) -> dict[Arm, list[Result]]:
+def by_variant(results: Iterable[Result]) -> dict[Variant, list[Result]]:
     """The results of all seeds: by pattern, recipe and mask method, worse ones first."""
-    found: dict[Arm, list[Result]] = {}
+    found: dict[Variant, list[Result]] = {}
     for one in results:
-        arm = Arm(one["pattern"], one["recipe"], one["method"], one["samples"])
-        found.setdefault(arm, []).append(one)
-    return {arm: found[arm] for arm in sorted(found, key=_place)}
+        variant = Variant(one["pattern"], one["recipe"], one["method"], one["samples"])
+        found.setdefault(variant, []).append(one)
+    return {variant: found[variant] for variant in sorted(found, key=_place)}
 
 
-def _place(arm: Arm) -> tuple[int, ...]:
+def _place(variant: Variant) -> tuple[int, ...]:
     return (
-        (*PATTERNS, MIXED).index(arm.pattern),
-        _ORDER.index(arm.recipe),
-        -METHODS.index(arm.method),
-        arm.samples,
+        (*PATTERNS, MIXED).index(variant.pattern),
+        _ORDER.index(variant.recipe),
+        -METHODS.index(variant.method),
+        variant.samples,
     )
 
 
@@ -54,21 +54,21 @@ def quality(results: Sequence[Result]) -> str:
     """Mean and standard deviation over the seeds of every measure."""
     measures = list(results[0]["measures"])
     rows = []
-    for arm, found in by_arm(results).items():
+    for variant, found in by_variant(results).items():
         told = [_cell(values(found, measure)) for measure in measures]
         seconds = np.mean([one["seconds"] for one in found])
-        rows.append([*_names(arm), *told, f"{seconds:.0f}", str(len(found))])
+        rows.append([*_names(variant), *told, f"{seconds:.0f}", str(len(found))])
     return _markdown([*_NAMES, *measures, "CPU seconds", "seeds"], rows)
 
 
 def seconds_by_layer(results: Sequence[Result]) -> str:
     """Median CPU seconds of the layers of a kind in a block."""
-    found = {arm: _by_kind(ones) for arm, ones in by_arm(results).items()}
+    found = {variant: _by_kind(ones) for variant, ones in by_variant(results).items()}
     shapes = {kind: layers for one in found.values() for kind, (layers, _) in one.items()}
     rows = []
-    for arm, one in found.items():
+    for variant, one in found.items():
         cells = [f"{one[kind][1]:.2f}" if kind in one else "" for kind in shapes]
-        rows.append([*_names(arm), *cells])
+        rows.append([*_names(variant), *cells])
     kinds = [f"{kind}, {layers}" for kind, layers in shapes.items()]
     return _markdown([*_NAMES, *kinds], rows)
 
@@ -89,8 +89,8 @@ def with_table(text: str, table: str) -> str:
     return replaced
 
 
-def _names(arm: Arm) -> tuple[str, ...]:
-    return arm.pattern, arm.recipe, arm.method.replace("_", "-"), str(arm.samples)
+def _names(variant: Variant) -> tuple[str, ...]:
+    return variant.pattern, variant.recipe, variant.method.replace("_", "-"), str(variant.samples)
 
 
 def _by_kind(results: Sequence[Result]) -> dict[str, tuple[str, float]]:

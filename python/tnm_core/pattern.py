@@ -103,8 +103,8 @@ def as_pattern(n: PatternLike | int, m: int | None = None) -> Pattern:
         return Pattern(n, m)
     if m is not None:
         raise TypeError(
-            f"m is {m!r} after the pattern {_shown(n)}, which says m already; pass the pattern "
-            "alone, and what follows it by name"
+            f"m is {m!r} after the pattern {_shown(n)}, which says m already, expected the pattern "
+            "alone; pass what follows it by name"
         )
     if isinstance(n, Pattern):
         return n

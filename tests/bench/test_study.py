@@ -1,4 +1,4 @@
-"""The study of post-training pruning, on a small encoder: arms, runs, resuming, table, picture."""
+"""The study of post-training pruning, on a small encoder: variants, runs, tables, picture."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import pytest
 import torch
 
 from bench import post_training
-from bench.study.arms import DEFAULT, Arm, chosen_arms, full_grid
 from bench.study.measures import (
     mean_cosine,
     same_neighbour,
     similarity_correlation,
 )
+from bench.study.pruning import MIXED, run
 from bench.study.runs import Results, complete
-from bench.study.subject import MIXED, run
 from bench.study.tables import quality, seconds_by_layer, with_table
+from bench.study.variants import DEFAULT, Variant, chosen_variants, full_grid
 from tests.support.small_encoder import BATCH, sentences, small_encoder
 
 SAMPLES = 6 * BATCH
@@ -54,20 +54,21 @@ class SmallEncoder:
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    """The default arms on two seeds."""
+    """The default variants on two seeds."""
     results = Results(tmp_path_factory.mktemp("study") / "results.json")
-    arms = chosen_arms(DEFAULT, samples=SAMPLES)
-    wanted = [(arm, seed) for seed in range(SEEDS) for arm in arms]
+    variants = chosen_variants(DEFAULT, samples=SAMPLES)
+    wanted = [(variant, seed) for seed in range(SEEDS) for variant in variants]
     complete(results, wanted, partial(run, SmallEncoder()), workers=0)
     assert len(results.found) == len(wanted)
     return results
 
 
-def _values(results: Results, arm: Arm, measure: str) -> list[float]:
+def _values(results: Results, variant: Variant, measure: str) -> list[float]:
     found = [
         one["measures"][measure]
         for one in results.found
-        if (one["pattern"], one["recipe"], one["method"]) == (arm.pattern, arm.recipe, arm.method)
+        if one["pattern"] == variant.pattern
+        and (one["recipe"], one["method"]) == (variant.recipe, variant.method)
     ]
     assert len(found) == SEEDS
     return found
@@ -75,21 +76,21 @@ def _values(results: Results, arm: Arm, measure: str) -> list[float]:
 
 def test_better_recipes_and_larger_tiles_lose_less(kept: Results) -> None:
     def error(pattern: str, recipe: str) -> float:
-        return float(np.mean(_values(kept, Arm(pattern, recipe), "error")))
+        return float(np.mean(_values(kept, Variant(pattern, recipe), "error")))
 
     recipes = ("tuned", "best", "sequential", "least_squares", "wanda", "magnitude")
     errors = [error("2:4", recipe) for recipe in recipes]
     assert errors == sorted(errors)
     assert 1.2 * errors[0] < errors[2]
     assert 1.2 * error("16:32", "best") < error("2:4", "best")
-    cosines = [min(_values(kept, Arm("2:4", recipe), "cosine")) for recipe in recipes]
+    cosines = [min(_values(kept, Variant("2:4", recipe), "cosine")) for recipe in recipes]
     assert cosines == sorted(cosines, reverse=True)
 
 
 def test_optimal_masks_keep_the_most() -> None:
     layers = {}
     for method in ("optimal", "two_approximation", "greedy"):
-        result = run(SmallEncoder(), Arm("2:4", "magnitude", method, SAMPLES), seed=0)
+        result = run(SmallEncoder(), Variant("2:4", "magnitude", method, SAMPLES), seed=0)
         assert len(result["layers"]) == 12
         layers[method] = np.array([layer["retained"] for layer in result["layers"]])
     for method in ("two_approximation", "greedy"):
@@ -119,7 +120,7 @@ def test_tables_and_picture(kept: Results, tmp_path: Path, monkeypatch: Any) -> 
     assert (tmp_path / "tables.md").read_text() == text
     assert (tmp_path / "post-training.png").read_bytes().startswith(b"\x89PNG")
     (row,) = re.findall(r"\| 2:4 \| best \| optimal \| 144 \| (.* ± .*)", text)
-    best = _values(kept, Arm("2:4", "best"), "cosine")
+    best = _values(kept, Variant("2:4", "best"), "cosine")
     assert row.startswith(f"{np.mean(best):.3f} ± {np.std(best, ddof=1):.3f} |")
     assert row.endswith("| 2 |")
     patterns = re.findall(r"^\| ([^|]*) \| best \| optimal \|.*\| 2 \|$", text, re.MULTILINE)
@@ -165,8 +166,11 @@ def test_measures() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--arms", "nothing"], "arms is 'nothing', expected a regular expression that matches"),
-        (["--arms", "("], "expected a regular expression"),
+        (
+            ["--variants", "nothing"],
+            "variants is 'nothing', expected a regular expression that matches",
+        ),
+        (["--variants", "("], "expected a regular expression"),
         (["--seeds", "0"], "--seeds is 0, expected at least 1"),
         (["--workers", "0"], "--workers is 0, expected at least 1"),
         (["--sentences", "2000"], "--sentences is 2000, expected at most 1465"),
@@ -186,10 +190,10 @@ def test_bad_options(
     assert (tmp_path / "results.json").read_text() == "[{}]"
 
 
-def test_arms_differ_and_the_grid_holds_the_default() -> None:
+def test_variants_differ_and_the_grid_holds_the_default() -> None:
     grid = list(full_grid())
     assert len(set(grid)) == len(grid)
     assert set(DEFAULT) <= set(grid)
-    assert [str(arm) for arm in chosen_arms(grid, "^2:4 best")] == [
+    assert [str(variant) for variant in chosen_variants(grid, "^2:4 best")] == [
         "2:4 best optimal", "2:4 best two_approximation", "2:4 best greedy"
     ]  # fmt: skip

@@ -12,32 +12,32 @@ from typing import Any
 
 import pytest
 
-from bench.study.arms import Arm
 from bench.study.runs import KEY, Results, complete
+from bench.study.variants import Variant
 
 ROOT = Path(__file__).parents[2]
-ARMS = [Arm("2:4", "best"), Arm("4:8", "best"), Arm("2:4", "best", "greedy"),
-        Arm("2:4", "best", samples=7)]  # fmt: skip
-WANTED = [(arm, seed) for seed in range(2) for arm in ARMS]
+VARIANTS = [Variant("2:4", "best"), Variant("4:8", "best"), Variant("2:4", "best", "greedy"),
+        Variant("2:4", "best", samples=7)]  # fmt: skip
+WANTED = [(variant, seed) for seed in range(2) for variant in VARIANTS]
 
 # Runs of the first seed end at once, others never.
 SCRIPT = """
 import sys, time
 from dataclasses import asdict
 from pathlib import Path
-from bench.study.arms import Arm
+from bench.study.variants import Variant
 from bench.study.runs import Results, complete
 
-def run(arm, seed):
+def run(variant, seed):
     if seed:
         time.sleep(3600)
-    return {**asdict(arm), "seed": seed}
+    return {**asdict(variant), "seed": seed}
 
 def announce(result, done, total):
     print("kept", done, flush=True)
 
 if __name__ == "__main__":
-    wanted = [(Arm("2:4", "best"), seed) for seed in range(4)]
+    wanted = [(Variant("2:4", "best"), seed) for seed in range(4)]
     complete(Results(Path(sys.argv[1])), wanted, run, 2, announce)
 """
 
@@ -46,14 +46,14 @@ class Runner:
     """Says what it was asked for, and fails at one of the calls."""
 
     def __init__(self, fails_at: int | None = None) -> None:
-        self.asked: list[tuple[Arm, int]] = []
+        self.asked: list[tuple[Variant, int]] = []
         self.fails_at = fails_at
 
-    def __call__(self, arm: Arm, seed: int) -> dict[str, Any]:
+    def __call__(self, variant: Variant, seed: int) -> dict[str, Any]:
         if len(self.asked) == self.fails_at:
             raise KeyboardInterrupt
-        self.asked.append((arm, seed))
-        return {**{name: getattr(arm, name, seed) for name in KEY}, "value": len(self.asked)}
+        self.asked.append((variant, seed))
+        return {**{name: getattr(variant, name, seed) for name in KEY}, "value": len(self.asked)}
 
 
 @pytest.mark.parametrize("stop", [0, 1, 5])

@@ -87,5 +87,5 @@ def install(patch: pytest.MonkeyPatch) -> Standin:
     standin = Standin()
     patch.setattr(torch, "_cslt_compress", standin.compress)
     patch.setattr(torch, "_cslt_sparse_mm", standin.sparse_mm)
-    patch.setattr(cusparselt, "_device_obstacle", lambda device: None)
+    patch.setattr(cusparselt, "_device_reason", lambda device: None)
     return standin

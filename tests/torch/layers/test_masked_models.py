@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import io
 import pickle
 import shutil
+import weakref
 from typing import Any
 
 import pytest
@@ -73,6 +75,34 @@ def test_deepcopy_and_pickle() -> None:
         assert not other.hidden.weight.any()
         remove_sparsity_(other)
         assert type(other.hidden) is nn.Linear
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_copies_do_not_share_what_torch_changes(more: bool) -> None:
+    """Torch gives each parametrised layer a class, and changes it with the parametrisations."""
+    model = perceptron()
+    sparsify_(model, "2:4")
+    if more:
+        nn.utils.parametrize.register_parametrization(model[0], "bias", nn.Identity())
+    inputs = torch.randn(3, 16)
+    output = model(inputs)
+    first = copy.deepcopy(model)
+    second = copy.deepcopy(first)
+    for one in (first, model):
+        remove_sparsity_(one)
+        assert torch.equal(one(inputs), output)
+    assert torch.equal(second(inputs), output)
+    assert not hasattr(nn.Linear, "__deepcopy__")
+    assert nn.Linear.__reduce_ex__ is object.__reduce_ex__
+
+
+def test_classes_of_layers_end_with_them() -> None:
+    model = perceptron()
+    sparsify_(model, "2:4")
+    reference = weakref.ref(type(model[0]))
+    remove_sparsity_(model)
+    gc.collect()
+    assert reference() is None
 
 
 def test_pickle_keeps_attributes_training_and_hooks() -> None:

@@ -17,6 +17,7 @@ from tests.torch.networks import (
     perceptron,
 )
 from tests.torch.refusals import assert_refused
+from tnm_core.skip import SkipCode
 from tnm_core.torch import (
     SparsifyReport,
     masks,
@@ -68,6 +69,13 @@ def test_report_as_text_and_as_records() -> None:
     assert all(
         type(value) in (str, float, tuple, type(None)) for r in records for value in r.values()
     )
+
+
+def test_reasons_are_codes_with_values() -> None:
+    stem = sparsify_(Mixed(), "2:4").skipped[0]
+    assert stem.skip == SkipCode.FEW_CHANNELS(side="input", size=3, m=4)
+    assert stem.reason == str(stem.skip)
+    assert len({stem, stem}) == 1
 
 
 def test_linear_masks_are_those_of_the_numpy_api() -> None:

@@ -12,6 +12,7 @@ from torch.nn.utils import parametrizations
 import tnm_core as tnm
 from tests.support import cusparselt as standins
 from tests.support.torch_layers import assert_close, reference
+from tnm_core.skip import SkipCode
 from tnm_core.torch import SpeedTable, TransposableLinear, to_sparse_linear_
 from tnm_core.torch.linear import convert as convert_module
 from tnm_core.torch.linear.layer_benchmark import LayerBenchmark, PartTiming
@@ -60,11 +61,27 @@ def test_include_and_exclude() -> None:
     model = nn.Sequential(Block(), Block())
     report = to_sparse_linear_(model, "4:8", include=["0.*", "*.up"], exclude="0.d*")
     assert sorted(report.converted) == ["0.up", "1.up"]
-    assert report.skipped["0.down"] == "matched by exclude"
-    assert report.skipped["1.down"] == "not matched by include"
+    assert report.skipped["0.down"] == "matched by exclude="
+    assert report.skipped["1.down"] == "not matched by include="
     again = to_sparse_linear_(model, "4:8", include="1.*")
     assert sorted(again.converted) == ["1.down"]
     assert again.skipped["1.up"] == "is sparse already"
+
+
+def test_functions_choose_and_reasons_have_codes() -> None:
+    report = to_sparse_linear_(
+        nn.Sequential(Block(), Block()),
+        include=lambda name, layer: name.startswith("0") or layer.in_features == 64,
+        exclude=lambda name, layer: name == "0.down",
+    )
+    assert sorted(report.converted) == ["0.up", "1.down"]
+    assert {name: skip.code for name, skip in report.skips.items()} == {
+        "0.down": SkipCode.EXCLUDED,
+        "0.gate": SkipCode.NO_WHOLE_TILE,
+        "1.up": SkipCode.NOT_INCLUDED,
+        "1.gate": SkipCode.NOT_INCLUDED,
+    }
+    assert report.skips["0.gate"].details == {"side": "out_features", "size": 3, "m": 4}
 
 
 def test_masks_that_are_given() -> None:
@@ -131,12 +148,13 @@ def test_nothing_changes_if_one_layer_is_refused() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"pattern": "2-4"}, ValueError, "pattern is '2-4', expected 'n:m'"),
-        ({"pattern": (2, 4)}, TypeError, "pattern is a tuple"),
+        ({"pattern": "2-4"}, ValueError, "pattern is '2-4', expected n:m"),
+        ({"pattern": "row 2:4"}, ValueError, "pattern is 'row 2:4', expected a transposable one"),
+        ({"pattern": 2}, TypeError, "m is missing"),
         ({"pattern": "5:4"}, ValueError, "n is 5"),
         ({"backend": "gpu"}, ValueError, "backend is 'gpu'"),
         ({"include": "down?"}, ValueError, "include 'down?' matches no linear layer"),
-        ({"include": [3]}, TypeError, "holds a int, expected globs"),
+        ({"include": [3]}, TypeError, "include holds a int, expected shell patterns of names"),
         ({"exclude": "*"}, ValueError, "up: matched by exclude"),
         ({"pattern": "64:128"}, ValueError, "up: out_features is 64, expected at least m = 128"),
         ({"masks": {"gate": None}}, ValueError, "masks has 'gate', expected a layer to convert"),

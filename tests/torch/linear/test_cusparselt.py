@@ -9,24 +9,21 @@ import torch
 
 from tests.support import cusparselt as standins
 from tests.support.torch_layers import assert_close, make_layer, reference
+from tnm_core import Pattern
 from tnm_core.torch import TransposableLinear
-from tnm_core.torch.linear.backend_choice import choose_backend
-from tnm_core.torch.linear.backends import (
-    BACKENDS,
-    Task,
-    cusparselt,
-)
+from tnm_core.torch.linear.backends import BACKENDS, choose_backend, cusparselt
+from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.speed_table import Speed, SpeedTable
 
 CUDA = torch.device("cuda", 0)
 
 
-def _task(**changes: Any) -> Task:
+def _spec(**changes: Any) -> LinearSpec:
     usual = {
-        "out_features": 64, "in_features": 32, "n": 2, "m": 4, "device": CUDA,
+        "out_features": 64, "in_features": 32, "pattern": Pattern(2, 4), "device": CUDA,
         "dtype": torch.bfloat16,
     }  # fmt: skip
-    return Task(**{**usual, **changes})
+    return LinearSpec(**{**usual, **changes})
 
 
 @pytest.fixture
@@ -42,17 +39,17 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_what_fits_is_taken() -> None:
     backend = BACKENDS["cusparselt"]
     for dtype in (torch.float16, torch.bfloat16):
-        assert backend.objection(_task(dtype=dtype)) is None
-        assert backend.obstacle(_task(dtype=dtype)) is None
-    assert choose_backend("auto", _task()).backend == "cusparselt"
-    assert choose_backend("cusparselt", _task()).backend == "cusparselt"
+        assert backend.unsupported_reason(_spec(dtype=dtype)) is None
+        assert backend.unavailable_reason(_spec(dtype=dtype)) is None
+    assert choose_backend("auto", _spec()).backend == "cusparselt"
+    assert choose_backend("cusparselt", _spec()).backend == "cusparselt"
 
 
 @pytest.mark.usefixtures("gpu")
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"n": 4, "m": 8}, "pattern 4:8, expected 2:4"),
+        ({"pattern": Pattern(4, 8)}, "pattern 4:8, expected 2:4"),
         ({"out_features": 40}, "out_features is 40, expected a multiple of 16"),
         ({"in_features": 100}, "in_features is 100, expected a multiple of 16"),
         ({"device": torch.device("cpu")}, "on cpu, expected a CUDA device: move the model"),
@@ -60,19 +57,19 @@ def test_what_fits_is_taken() -> None:
     ],
 )
 def test_what_does_not_fit_is_said_beforehand(changes: dict[str, Any], words: str) -> None:
-    refused = choose_backend("cusparselt", _task(**changes))
+    refused = choose_backend("cusparselt", _spec(**changes))
     assert refused.backend is None
     assert words in refused.reason
-    fallback = choose_backend("auto", _task(**changes))
+    fallback = choose_backend("auto", _spec(**changes))
     assert fallback.backend == "dense"
     assert words in fallback.reason
 
 
 def test_old_gpus_and_other_builds(gpu: pytest.MonkeyPatch) -> None:
     gpu.setattr(torch.cuda, "get_device_capability", lambda device=None: (7, 5))
-    assert "capability 7.5, expected 8.0" in choose_backend("auto", _task()).reason
+    assert "capability 7.5, expected 8.0" in choose_backend("auto", _spec()).reason
     gpu.setattr(torch.backends.cusparselt, "is_available", lambda: False)
-    assert "no cuSPARSELt" in choose_backend("auto", _task()).reason
+    assert "no cuSPARSELt" in choose_backend("auto", _spec()).reason
 
 
 @pytest.mark.usefixtures("gpu")
@@ -83,7 +80,7 @@ def test_auto_follows_measurements() -> None:
             for tokens, speedup in speedups
         ]
         other = Speed("another GPU", "bfloat16", 64, 32, 1 << 20, "2:4", "cusparselt", 0.1)
-        return choose_backend("auto", _task(), SpeedTable([other, *speeds]))
+        return choose_backend("auto", _spec(), SpeedTable([other, *speeds]))
 
     assert choice().backend == "cusparselt"
     assert "not measured" in choice().reason

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 
 import tnm_core as tnm
+from tests.support import references
+from tnm_core.pattern import as_pattern
 
 Mode = Callable[[int], tuple[str, float]]
 
@@ -25,14 +27,18 @@ def loss_of(output: torch.Tensor) -> torch.Tensor:
 class NaiveTraining:
     """SGD on the mean square of a two-layer perceptron whose weights are masked."""
 
-    def __init__(self, model: Any, n: int, m: int, lr: float) -> None:
+    def __init__(self, model: Any, pattern: str, lr: float) -> None:
         self.weights = [model[i].weight.detach().clone() for i in (0, 2)]
         self.biases = [model[i].bias.detach().clone() for i in (0, 2)]
-        self.n, self.m, self.lr = n, m, lr
+        self.pattern, self.lr = pattern, lr
         self.masks = [self.find(weight) for weight in self.weights]
 
     def find(self, weight: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(tnm.transposable_mask(weight.numpy(), self.n, self.m))
+        pattern = as_pattern(self.pattern)
+        if pattern.transposable:
+            return torch.from_numpy(tnm.transposable_mask(weight.numpy(), pattern.n, pattern.m))
+        magnitude = abs(weight.numpy())
+        return torch.from_numpy(references.nm_mask(magnitude, pattern.n, pattern.m, -1))
 
     def refresh(self) -> list[int]:
         """How many entries of each mask have changed."""

@@ -98,6 +98,12 @@ def test_cubic_schedule() -> None:
         assert density(step - 1) > kept / 16 - 1e-12
 
 
+def test_cubic_schedule_of_rows() -> None:
+    tiles, rows = (cubic_schedule(one, 10, 90) for one in ("2:8", "row 2:8"))
+    assert list(rows.values()) == ["dense", *(f"row {one}" for one in list(tiles.values())[1:])]
+    assert list(rows) == list(tiles)
+
+
 @pytest.mark.parametrize("hook", [StaticMask, DynamicMask, SRSTE])
 def test_attaching(hook: Any) -> None:
     model, optimizer = _sparse()

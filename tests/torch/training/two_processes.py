@@ -30,6 +30,7 @@ from tnm_core.torch import (
     apply_masks_,
     load_masks_,
     masks,
+    nm_mask,
     remove_sparsity_,
     sparsify_,
     transposable_mask,
@@ -195,6 +196,23 @@ def fsdp_in_bfloat16_on_a_mesh_of_two_axes(rank: int) -> None:
 
 
 @scenario
+def fsdp_row_wise(rank: int) -> None:
+    """Shards may cut anywhere but within groups of inputs."""
+    model = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 4)).double()
+    sparsify_(model, "row 2:4", include="0")
+    fully_shard(model[0])
+    fully_shard(model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=3.0)
+    dynamic = DynamicMask(every=1).attach(model, optimizer)
+    for step in range(3):
+        _step(model, optimizer, _batch(step, rank)[0, :, :].T)
+    assert any(record.sad for record in dynamic.statistics)
+    _assert_same_on_both({**masks(model), **_weights(model)})
+    dense = _whole(model[0].parametrizations.weight.original)
+    assert torch.equal(nm_mask(dense, 2, 4), masks(model)["0"])
+
+
+@scenario
 def fsdp_masks_are_loaded_and_applied(rank: int) -> None:
     model, other = _model(), _model()
     sparsify_(model, "2:4")
@@ -279,6 +297,10 @@ def dtensors(rank: int) -> None:
             assert mask.placements == sharded.placements
             assert mask.shape == sharded.shape
             assert torch.equal(mask.full_tensor(), expected)
+            rows = torch.from_numpy(tnm.nm_mask(tensor.numpy(), n, m))
+            found: Any = nm_mask(sharded, n, m)
+            assert found.placements == sharded.placements
+            assert torch.equal(found.full_tensor(), rows)
     plane = init_device_mesh("cpu", (2, 1), mesh_dim_names=("rows", "columns"))
     expected = torch.from_numpy(tnm.transposable_mask(tensor.numpy(), 2, 4))
     for placements in ([Shard(0), Shard(1)], [Replicate(), Shard(0)], [Shard(0), Shard(0)]):
@@ -294,6 +316,7 @@ def dtensors_cut_within_tiles(rank: int) -> None:
     mesh = init_device_mesh("cpu", (2,))
     tensor = distribute_tensor(torch.randn(24, 32), mesh, [Shard(0)])
     _assert_refused(lambda: transposable_mask(tensor, 4, 8), "axis 0", "pieces of 12", "m = 8")
+    _assert_refused(lambda: nm_mask(tensor, 4, 8, axis=0), "axis 0", "pieces of 12", "m = 8")
     small = distribute_tensor(torch.randn(4, 4), mesh, [Shard(1)])
     _assert_refused(lambda: transposable_mask(small, 2, 4), "axis 1", "pieces of 2")
     partial = DTensor.from_local(torch.randn(8, 8), mesh, [Partial()])

@@ -53,7 +53,7 @@ def bench_linear_command(
     device: Annotated[
         str | None, typer.Option(help="cuda if there is one, if not given; else cpu.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.001, help="About how long, each part.")] = 0.2,
+    seconds: Annotated[float, typer.Option(min=0.001, help="About how long for each part.")] = 0.2,
     table: Annotated[
         Path | None,
         typer.Option(metavar="JSON", help='Add the figures to a table for backend="auto".'),
@@ -66,27 +66,20 @@ def bench_linear_command(
     weight gradient is dense either way. With CUDA each part is measured with CUDA graphs, too.
     """
     torch, adapters = _torch()
-    wanted = parse_pattern(pattern)
+    wanted = str(parse_pattern(pattern))
     shapes = [_parse_shape(text) for text in shape]
     place = _place(device, torch.cuda.is_available())
-    name = dtype or ("bfloat16" if place.startswith("cuda") else "float32")
-    if name not in _DTYPES:
-        raise CommandError(f"--dtype is {name!r}; expected one of {', '.join(_DTYPES)}")
+    kind = {"backend": backend, "device": place, "dtype": getattr(torch, _dtype(dtype, place))}
     try:
         speeds = adapters.SpeedTable.load(table) if table and table.exists() else None
-        results = []
-        for rows, columns in shapes:
-            layer = adapters.TransposableLinear(
-                columns,
-                rows,
-                True,
-                wanted.n,
-                wanted.m,
-                backend=backend,
-                device=place,
-                dtype=getattr(torch, name),
+        results = [
+            adapters.benchmark_layer(
+                adapters.TransposableLinear(columns, rows, True, wanted, **kind),
+                tokens,
+                seconds=seconds,
             )
-            results.append(adapters.benchmark_layer(layer, tokens, seconds=seconds))
+            for rows, columns in shapes
+        ]
     except (ValueError, RuntimeError, AssertionError) as error:
         raise CommandError(str(error)) from None
     if table is not None:
@@ -97,8 +90,8 @@ def bench_linear_command(
     if json_output:
         head = {"tool": "tnm", "version": tnm.__version__, "command": "bench linear"}
         print_json({**head, "layers": [result.as_json() for result in results]})
-        return
-    _print(stdout_console(), results)
+    else:
+        _print(stdout_console(), results)
 
 
 def _torch() -> tuple[Any, Any]:
@@ -118,6 +111,13 @@ def _place(device: str | None, has_cuda: bool) -> str:
     if place.startswith("cuda") and not has_cuda:
         raise CommandError(f"--device is {place}, but torch finds no CUDA device; expected cpu")
     return place
+
+
+def _dtype(dtype: str | None, place: str) -> str:
+    name = dtype or ("bfloat16" if place.startswith("cuda") else "float32")
+    if name not in _DTYPES:
+        raise CommandError(f"--dtype is {name!r}; expected one of {', '.join(_DTYPES)}")
+    return name
 
 
 def _parse_shape(text: str) -> tuple[int, int]:

@@ -11,16 +11,12 @@ from tnm_core.torch.layers.model_masks import (
     remove_sparsity_,
     zero_pruned_,
 )
-from tnm_core.torch.layers.parametrization import Mode, masked_parametrization, register_mask
+from tnm_core.torch.layers.parametrization import Mode, masked_parametrization
+from tnm_core.torch.layers.registration import register_mask
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
+from tnm_core.torch.layers.scores import ScoreLike, score_sums, values_of
 from tnm_core.torch.layers.sparsify import sparsify_
-from tnm_core.torch.layers.weight_axes import (
-    ScoreLike,
-    WeightAxes,
-    score_sums,
-    values_of,
-    weight_axes_of,
-)
+from tnm_core.torch.layers.weight_axes import WeightAxes, weight_axes_of
 
 __all__ = [
     "Candidate",

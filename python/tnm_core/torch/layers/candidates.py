@@ -92,7 +92,7 @@ def _candidates(
 
 
 def _without_weight(name: str, module: nn.Module, kind: str) -> Iterator[Candidate]:
-    """Matrices that go by other names."""
+    """Name the matrices of a module that has none called weight."""
     skip = SkipCode.NOT_CALLED_WEIGHT(kind=kind)
     for own, parameter in module.named_parameters(recurse=False):
         if _axes(parameter) > 1:
@@ -104,7 +104,7 @@ def _why_not_this_weight(
 ) -> Skip | None:
     masked = masked_parametrization(module)
     if masked is not None:
-        return SkipCode.SPARSE_ALREADY_AT(pattern=masked.obeys)
+        return SkipCode.SPARSE_ALREADY_AT(pattern=masked.mask_pattern)
     if getattr(type(module), "tnm_masked_weight", False):
         return SkipCode.SPARSE_ALREADY()
     if parametrize.is_parametrized(module, "weight"):

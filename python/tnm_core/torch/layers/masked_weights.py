@@ -8,6 +8,7 @@ entries are zero), ``set_mask(mask)`` and ``repack()``, to be called when the we
 
 from __future__ import annotations
 
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, cast
@@ -93,6 +94,24 @@ class MaskedWeight(ABC):
     def after_step(self) -> None:
         """Take note that the weight has changed."""
 
+    @property
+    def owner(self) -> object | None:
+        """What decides over the mask, as long as it lives."""
+        reference = vars(self.module).get("_mask_owner")
+        return None if reference is None else reference()
+
+    def set_owner(self, owner: object | None) -> None:
+        """Let this one decide over the mask from now on, or nobody."""
+        # Kept in the layer, because a `MaskedWeight` is made for each look at it.
+        vars(self.module)["_mask_owner"] = None if owner is None else _Owner(owner)
+
+
+class _Owner(weakref.ref[object]):
+    """A reference that copies of a layer, and pickled layers, do not take with them."""
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()
+
 
 class ParametrizedWeight(MaskedWeight):
     """A weight that `sparsify_` masked."""
@@ -118,7 +137,7 @@ class ParametrizedWeight(MaskedWeight):
     @property
     def pattern(self) -> Pattern:
         """What the mask obeys."""
-        return self.masked.obeys
+        return self.masked.mask_pattern
 
     @property
     def axes(self) -> WeightAxes:
@@ -146,7 +165,7 @@ class ParametrizedWeight(MaskedWeight):
         self.masked.backward_decay = decay
 
     def after_step(self) -> None:
-        """Nothing is derived from the weight."""
+        """Do nothing: nothing is derived from the weight."""
 
 
 class PackedWeight(MaskedWeight):
@@ -193,7 +212,7 @@ class PackedWeight(MaskedWeight):
         return "masked" if self._layer.masked_gradient else "straight_through"
 
     def set_backward_decay(self, decay: float) -> None:
-        """Such layers compute their own gradients."""
+        """Refuse it: such layers compute their own gradients."""
         raise TypeError(
             f"layer {self.name!r} is a {type(self.module).__name__} with gradients of its own, "
             "expected a weight that is_flexible"

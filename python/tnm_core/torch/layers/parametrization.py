@@ -12,7 +12,7 @@ from tnm_core.pattern import Pattern
 from tnm_core.torch.layers.weight_axes import WeightAxes
 from tnm_core.torch.tensors import is_sharded, local_mask, mask_like
 
-__all__ = ["MaskedParametrization", "Mode", "masked_parametrization", "register_mask"]
+__all__ = ["MaskedParametrization", "Mode", "masked_parametrization"]
 
 # masked: gradients of pruned weights are zero. straight_through: they pass as if nothing were
 # pruned. fading: the same, and pruned weights still count by `leak`. dense: nothing is pruned.
@@ -28,7 +28,7 @@ class MaskedParametrization(nn.Module):
         True where an entry is kept; part of the ``state_dict``.
     pattern : torch.Tensor of int64, shape (2,)
         n and m, or n and -m of a row-wise pattern; part of the ``state_dict``.
-    obeys : Pattern
+    mask_pattern : Pattern
         The same, as the mask's pattern.
     leak : torch.Tensor, 0-D
         By how much pruned entries still count in mode ``"fading"``.
@@ -43,7 +43,7 @@ class MaskedParametrization(nn.Module):
     def __init__(self, mask: torch.Tensor, pattern: Pattern, axes: WeightAxes) -> None:
         super().__init__()
         self.axes = axes
-        self.obeys = pattern
+        self.mask_pattern = pattern
         self.mode: Mode = "masked"
         self.backward_decay = 0.0
         self.register_buffer("mask", mask)
@@ -52,7 +52,7 @@ class MaskedParametrization(nn.Module):
 
     def set_pattern(self, pattern: Pattern) -> None:
         """Note that the mask obeys another pattern from now on."""
-        self.obeys = pattern
+        self.mask_pattern = pattern
         self.pattern.copy_(_numbers(pattern))
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
@@ -71,12 +71,12 @@ class MaskedParametrization(nn.Module):
         return weight - pruned
 
     def right_inverse(self, weight: torch.Tensor) -> torch.Tensor:
-        """Assigning to the layer's weight sets the dense weight."""
+        """Let what is assigned to the layer's weight be the dense weight."""
         return weight
 
     def extra_repr(self) -> str:
-        """Pattern and mode, for ``print(model)``."""
-        return f"{self.obeys}, mode={self.mode!r}"
+        """Return pattern and mode, for ``print(model)``."""
+        return f"{self.mask_pattern}, mode={self.mode!r}"
 
     def _mask_of(self, weight: torch.Tensor) -> torch.Tensor:
         if is_sharded(weight):
@@ -87,11 +87,11 @@ class MaskedParametrization(nn.Module):
         super()._load_from_state_dict(*args, **kwargs)
         if not self.pattern.is_meta:
             n, m = self.pattern.tolist()
-            self.obeys = Pattern(n, abs(m), transposable=m > 0)
+            self.mask_pattern = Pattern(n, abs(m), transposable=m > 0)
 
 
 def _numbers(pattern: Pattern) -> torch.Tensor:
-    """A pattern as a buffer; the sign of m tells row-wise ones apart."""
+    """Write a pattern as a buffer; the sign of m tells row-wise ones apart."""
     return torch.tensor((pattern.n, pattern.m if pattern.transposable else -pattern.m))
 
 
@@ -116,55 +116,9 @@ def _decay_pruned(weight: torch.Tensor, mask: torch.Tensor, decay: float) -> tor
 
 
 def masked_parametrization(module: nn.Module) -> MaskedParametrization | None:
-    """The mask on the weight of a layer, if it has one."""
+    """Return the mask on the weight of a layer, if it has one."""
     if not parametrize.is_parametrized(module, "weight"):
         return None
     chain = cast(nn.ModuleDict, module.parametrizations)["weight"]
     first = cast(nn.ModuleList, chain)[0]
     return first if isinstance(first, MaskedParametrization) else None
-
-
-def register_mask(
-    module: nn.Module, mask: torch.Tensor, pattern: Pattern, axes: WeightAxes
-) -> MaskedParametrization:
-    """Put a mask on the weight of a layer, which stays possible to pickle."""
-    masked = MaskedParametrization(mask, pattern, axes)
-    _parametrize(module, masked)
-    return masked
-
-
-def _parametrize(module: nn.Module, masked: MaskedParametrization) -> None:
-    training = module.training
-    # Shape and dtype are the weight's by construction; the check would run the forward.
-    parametrize.register_parametrization(module, "weight", masked, unsafe=True)
-    cast(nn.Module, module.parametrizations).train(training)
-    # torch makes a class for this module alone, and one that refuses to be pickled.
-    type(module).__reduce_ex__ = _reduce  # type: ignore[assignment, method-assign]
-
-
-def _reduce(module: nn.Module, protocol: object) -> tuple[Any, ...]:
-    """Pickle a masked layer as its class, its attributes, its dense weight and its mask."""
-    parametrizations = cast(nn.ModuleDict, module.parametrizations)
-    chain = cast(nn.ModuleList, parametrizations["weight"])
-    if set(parametrizations) != {"weight"} or len(chain) != 1:
-        raise RuntimeError(
-            f"{type(module).__name__} has parametrisations beside the mask on its weight, which "
-            "torch cannot pickle; save its state_dict()"
-        )
-    state = dict(module.__dict__)
-    state["_modules"] = {k: v for k, v in module._modules.items() if k != "parametrizations"}
-    base = type(module).__bases__[0]
-    return _new, (base,), (state, chain.original, chain[0]), None, None, _set_state
-
-
-def _new(base: type[nn.Module]) -> nn.Module:
-    return base.__new__(base)
-
-
-def _set_state(
-    module: nn.Module, saved: tuple[dict[str, Any], nn.Parameter, MaskedParametrization]
-) -> None:
-    state, weight, masked = saved
-    module.__dict__.update(state)
-    module._parameters = {**module._parameters, "weight": weight}
-    _parametrize(module, masked)

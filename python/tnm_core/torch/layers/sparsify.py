@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from tnm_core import arguments as arguments
+from tnm_core import arguments
 from tnm_core.arguments import Method
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import counted
 from tnm_core.torch.layers.candidates import Candidate, select_layers
-from tnm_core.torch.layers.parametrization import register_mask
+from tnm_core.torch.layers.registration import register_mask
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
-from tnm_core.torch.layers.weight_axes import ScoreLike, WeightAxes, score_sums, values_of
+from tnm_core.torch.layers.scores import ScoreLike, score_sums, values_of
+from tnm_core.torch.layers.weight_axes import WeightAxes
 
 __all__ = ["DEFAULT_LAYERS", "sparsify_"]
 

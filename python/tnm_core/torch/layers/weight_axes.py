@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -15,16 +14,11 @@ from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.tensors import (
     check_cuts_between_tiles,
     is_sharded,
-    local_values,
     nm_mask,
-    sum_over_shards,
     transposable_mask,
 )
 
-__all__ = ["ScoreLike", "WeightAxes", "score_sums", "values_of", "weight_axes_of"]
-
-# How kept entries are valued: by name, or by a function of a layer's name and weight.
-ScoreLike = Score | Callable[[str, torch.Tensor], torch.Tensor]
+__all__ = ["WeightAxes", "weight_axes_of"]
 
 _CONVOLUTIONS = (
     nn.Conv1d,
@@ -81,7 +75,7 @@ class WeightAxes:
         return mask.flatten(0, 1) if rows else mask
 
     def violation(self, mask: torch.Tensor, pattern: Pattern) -> Violation | None:
-        """Where a mask breaks the pattern; its index is that of the weight's matrices."""
+        """Tell where a mask breaks the pattern; its index is that of the weight's matrices."""
         matrices, rows = self._matrices(mask.detach().cpu(), pattern)
         flags = matrices.movedim((rows, rows + 1), (-2, -1)).numpy()
         if pattern.transposable:
@@ -109,7 +103,7 @@ class WeightAxes:
 
 
 def weight_axes_of(module: nn.Module, weight: torch.Tensor, m: int) -> WeightAxes | Skip:
-    """How to read a layer's weight, or the reason not to."""
+    """Tell how to read a layer's weight, or why it cannot be."""
     if weight.ndim < 2:
         return SkipCode.FEW_AXES(axes=weight.ndim)
     if isinstance(module, _CONVOLUTIONS):
@@ -132,34 +126,3 @@ def _axes_of_convolution(
         if size < m:
             return SkipCode.FEW_CHANNELS(size=size, side=side, m=m)
     return WeightAxes(groups, input_axis=0 if transposed else 1)
-
-
-def values_of(name: str, weight: torch.Tensor, score: ScoreLike) -> tuple[torch.Tensor, Score]:
-    """Return a tensor like the weight (a DTensor for a DTensor) and how it makes scores."""
-    weight = weight.detach()
-    if not callable(score):
-        return weight, score
-    with torch.no_grad():
-        scores = score(name, weight)
-    if not isinstance(scores, torch.Tensor):
-        raise TypeError(
-            f"score of layer {name!r} is a {type(scores).__name__}, expected a tensor of "
-            f"shape {tuple(weight.shape)}"
-        )
-    if scores.shape != weight.shape or is_sharded(scores) != is_sharded(weight):
-        raise ValueError(
-            f"score of layer {name!r} has shape {tuple(scores.shape)}, expected that of the "
-            f"weight, {tuple(weight.shape)}, as a {type(weight).__name__}"
-        )
-    return scores.detach(), "identity"
-
-
-def score_sums(values: torch.Tensor, score: Score, mask: torch.Tensor) -> torch.Tensor:
-    """Sums of the kept scores and of all scores, in float64, of the whole tensor."""
-    scores = local_values(values)
-    if score == "abs":
-        scores = scores.abs()
-    elif score == "square":
-        scores = scores.to(torch.float64).square()
-    kept = (scores * local_values(mask)).sum(dtype=torch.float64)
-    return sum_over_shards(torch.stack((kept, scores.sum(dtype=torch.float64))), values)

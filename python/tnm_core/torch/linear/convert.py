@@ -4,81 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from tnm_core import arguments as arguments
-from tnm_core.torch.linear.backends import BACKENDS, BackendName, Task, backend_name
+from tnm_core.pattern import Pattern, PatternLike, as_transposable
+from tnm_core.selection import Names, Selection
+from tnm_core.skip import Skip, SkipCode
+from tnm_core.torch.linear.backends import BACKENDS, BackendName, as_backend_name
+from tnm_core.torch.linear.conversion_report import ConversionReport, ConvertedLayer
 from tnm_core.torch.linear.layer_benchmark import benchmark_layer
-from tnm_core.torch.linear.mask_checks import check_tiles_fit
-from tnm_core.torch.linear.sparse_linear import TransposableLinear
+from tnm_core.torch.linear.linear_spec import LinearSpec
+from tnm_core.torch.linear.mask_checks import skip_without_tile
 from tnm_core.torch.linear.speed_table import SpeedTable
-
-Globs = str | Iterable[str] | None
-
-
-@dataclass(frozen=True)
-class ConvertedLayer:
-    """What multiplies for one layer.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        (out_features, in_features).
-    density : float
-        Share of weights that are kept.
-    backend : str or None
-        The back end at work; None while the one asked for cannot be used.
-    reason : str
-        Why that one.
-    """
-
-    shape: tuple[int, int]
-    density: float
-    backend: str | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class ConversionReport:
-    """What `to_sparse_linear_` did, layer by layer; printing it gives a list.
-
-    Attributes
-    ----------
-    pattern : str
-        n:m.
-    converted : dict of str to ConvertedLayer
-        By module name.
-    skipped : dict of str to str
-        Linear layers that were left alone, with the reason.
-    """
-
-    pattern: str
-    converted: dict[str, ConvertedLayer]
-    skipped: dict[str, str]
-
-    def __str__(self) -> str:
-        lines = [f"{len(self.converted)} layers at {self.pattern}, {len(self.skipped)} left alone"]
-        for name, layer in self.converted.items():
-            shape = " x ".join(map(str, layer.shape))
-            active = layer.backend or "nothing yet"
-            lines.append(f"  {name}: {shape}, density {layer.density:.4f}, {active}")
-            lines[-1] += f" ({layer.reason})"
-        lines.extend(f"  {name}: left alone: {reason}" for name, reason in self.skipped.items())
-        return "\n".join(lines)
+from tnm_core.torch.linear.transposable_linear import TransposableLinear
 
 
 def to_sparse_linear_(
     model: nn.Module,
-    pattern: str = "2:4",
+    pattern: PatternLike = "2:4",
     *,
     backend: BackendName = "auto",
-    include: Globs = None,
-    exclude: Globs = None,
+    include: Names | None = None,
+    exclude: Names = (),
     masks: Mapping[str, torch.Tensor] | None = None,
     compute_dtype: torch.dtype | None = None,
     masked_gradient: bool = False,
@@ -93,17 +42,18 @@ def to_sparse_linear_(
     ----------
     model : torch.nn.Module
         The model; it is left as it was if an error is raised.
-    pattern : str
-        ``"n:m"``, n of m are kept.
+    pattern : str, pair of int, or Pattern
+        n of m are kept: ``"2:4"``, ``(2, 4)``.
     backend, compute_dtype, masked_gradient
         As for `TransposableLinear`.
-    include, exclude : str or iterable of str, optional
-        Globs over module names; by default all layers that are exactly `torch.nn.Linear`.
+    include, exclude : str, sequence of str, or function, optional
+        Which of the layers that are exactly `torch.nn.Linear`: shell patterns of their names, or a
+        function of a layer's name and the layer. By default all of them.
     masks : mapping of module name to Tensor, optional
         Masks to use in place of the optimal ones of the weights' magnitudes.
     tokens : int, optional
         With ``backend="auto"`` on a GPU: measure each shape with so many tokens, and leave the
-        dense product where the sparse one is not faster. Takes seconds a shape.
+        dense product where the sparse one is not faster. Takes seconds per shape.
     speeds : SpeedTable, optional
         Measurements that ``"auto"`` consults; measurements made here are added to it.
 
@@ -115,7 +65,7 @@ def to_sparse_linear_(
     Raises
     ------
     TypeError, ValueError
-        If the pattern, a glob, the back end or a mask does not fit, or no layer can be converted;
+        If the pattern, a name, the back end or a mask does not fit, or no layer can be converted;
         the message names the layers.
 
     Examples
@@ -129,15 +79,12 @@ def to_sparse_linear_(
       0: 32 x 64, density 0.5000, dense (asked for)
       1: left alone: out_features is 3, expected at least m = 4 for one 4 x 4 tile
     """
-    n, m = parse_pattern(pattern)
-    backend_name(backend)
-    layers = _linear_layers(model)
-    chosen, skipped = _select(model, layers, _globs(include), _globs(exclude))
-    chosen, unfit = _fitting(chosen, n, m, backend)
-    skipped.update(unfit)
-    _require_known(masks, chosen, skipped)
+    wanted = as_transposable(pattern)
+    as_backend_name(backend)
+    chosen, skips = _choose(model, wanted, backend, Selection(include, exclude))
+    _check_masks_are_used(masks, chosen, skips)
     if not chosen:
-        reasons = "; ".join(f"{name or 'the model'}: {why}" for name, why in skipped.items())
+        reasons = "; ".join(f"{name or 'the model'}: {why}" for name, why in skips.items())
         raise ValueError(
             f"no layer to convert, expected one at least: {reasons or 'none is Linear'}"
         )
@@ -147,9 +94,8 @@ def to_sparse_linear_(
         if linear not in built:
             built[linear] = TransposableLinear.from_linear(
                 linear,
-                n,
-                m,
-                None if masks is None else masks.get(name),
+                wanted,
+                mask=None if masks is None else masks.get(name),
                 backend=backend,
                 compute_dtype=compute_dtype,
                 masked_gradient=masked_gradient,
@@ -162,116 +108,79 @@ def to_sparse_linear_(
         parent, _, attribute = name.rpartition(".")
         setattr(model.get_submodule(parent), attribute, built[linear])
     converted = {name: _converted(built[linear]) for name, linear in chosen.items()}
-    return ConversionReport(f"{n}:{m}", converted, skipped)
+    return ConversionReport(str(wanted), converted, skips)
 
 
-def parse_pattern(pattern: str) -> tuple[int, int]:
-    """Read ``"n:m"``."""
-    if not isinstance(pattern, str):
-        raise TypeError(f"pattern is a {type(pattern).__name__}, expected text such as '2:4'")
-    kept, colon, size = pattern.partition(":")
-    if not (colon and kept.strip().isdecimal() and size.strip().isdecimal()):
-        raise ValueError(f"pattern is {pattern!r}, expected 'n:m' such as '2:4': n of m are kept")
-    return arguments.pattern(int(kept), int(size))
-
-
-def _linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
-    """Every linear layer by name, under each of its names if it has several."""
-    return {
+def _choose(
+    model: nn.Module, pattern: Pattern, backend: BackendName, selection: Selection
+) -> tuple[dict[str, nn.Linear], dict[str, Skip]]:
+    """Linear layers to convert, under each of their names, and why the others are left alone."""
+    layers = {
         name: module
         for name, module in model.named_modules(remove_duplicate=False)
         if isinstance(module, nn.Linear)
     }
-
-
-def _select(
-    model: nn.Module, layers: dict[str, nn.Linear], include: list[str], exclude: list[str]
-) -> tuple[dict[str, nn.Linear], dict[str, str]]:
-    """Layers to convert, and the others with the reason."""
-    for glob in include:
-        if not any(fnmatchcase(name, glob) for name in layers):
-            raise ValueError(
-                f"include {glob!r} matches no linear layer, expected a glob over their names, "
-                f"which are {', '.join(layers) or 'none'}"
-            )
+    for glob in selection.unmatched(layers):
+        raise ValueError(
+            f"include {glob!r} matches no linear layer, expected a glob over their names, "
+            f"which are {', '.join(layers) or 'none'}"
+        )
     owners = Counter(
         id(parameter)
-        for module in {id(module): module for module in model.modules()}.values()
+        for module in model.modules()
         for parameter in module.parameters(recurse=False)
     )
     chosen: dict[str, nn.Linear] = {}
-    skipped: dict[str, str] = {}
+    skips: dict[str, Skip] = {}
     for name, layer in layers.items():
-        reason = _name_reason(name, include, exclude) or _module_reason(model, name, layer)
-        if reason is None and owners[id(layer.weight)] > 1:
-            reason = "its weight is shared with another module, which would use it without a mask"
-        if reason is None:
+        skip = selection.skip(name, layer) or _skip_of_module(model, name, layer)
+        if skip is None and owners[id(layer.weight)] > 1:
+            skip = SkipCode.SHARED_UNMASKED()
+        skip = skip or _skip_of_shape(layer, pattern, backend)
+        if skip is None:
             chosen[name] = layer
         else:
-            skipped[name] = reason
-    return chosen, skipped
+            skips[name] = skip
+    return chosen, skips
 
 
-def _name_reason(name: str, include: list[str], exclude: list[str]) -> str | None:
-    if include and not any(fnmatchcase(name, glob) for glob in include):
-        return "not matched by include"
-    if any(fnmatchcase(name, glob) for glob in exclude):
-        return "matched by exclude"
-    return None
-
-
-def _module_reason(model: nn.Module, name: str, layer: nn.Linear) -> str | None:
+def _skip_of_module(model: nn.Module, name: str, layer: nn.Linear) -> Skip | None:
+    """Why a layer cannot be replaced as it stands in its model."""
     if not name:
-        return "the model is itself a linear layer: use TransposableLinear.from_linear"
+        return SkipCode.WHOLE_MODEL()
     if isinstance(layer, TransposableLinear):
-        return "is sparse already"
+        return SkipCode.SPARSE_ALREADY()
     if parametrize.is_parametrized(layer):
-        return (
-            "has parametrizations: remove them first, with leave_parametrized or remove_sparsity_"
-        )
+        return SkipCode.PARAMETRIZED_LAYER()
     if type(layer) is not nn.Linear:
-        return f"is a {type(layer).__name__}, whose own code may read the weight without its mask"
+        return SkipCode.OWN_FORWARD(kind=type(layer).__name__)
     if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
-        return "has hooks, which would be lost: remove them first"
+        return SkipCode.HAS_HOOKS()
     parent = model.get_submodule(name.rpartition(".")[0])
     if isinstance(parent, nn.TransformerEncoderLayer) and torch.backends.mha.get_fastpath_enabled():
-        return (
-            "the fast path of TransformerEncoderLayer reads the weight without its mask: call "
-            "torch.backends.mha.set_fastpath_enabled(False) first"
-        )
+        return SkipCode.ENCODER_FAST_PATH()
     return None
 
 
-def _fitting(
-    chosen: dict[str, nn.Linear], n: int, m: int, backend: BackendName
-) -> tuple[dict[str, nn.Linear], dict[str, str]]:
-    """Leave out layers without a whole tile, or that the back end can never multiply."""
-    fitting: dict[str, nn.Linear] = {}
-    unfit: dict[str, str] = {}
-    for name, layer in chosen.items():
-        shape = (layer.out_features, layer.in_features)
-        task = Task(*shape, n, m, layer.weight.device, layer.weight.dtype)
-        objection = None if backend == "auto" else BACKENDS[backend].objection(task)
-        try:
-            check_tiles_fit(shape, m, "")
-        except ValueError as error:
-            objection = str(error).removeprefix(": ").partition(";")[0]
-        if objection is None:
-            fitting[name] = layer
-        else:
-            unfit[name] = objection
-    return fitting, unfit
+def _skip_of_shape(layer: nn.Linear, pattern: Pattern, backend: BackendName) -> Skip | None:
+    """Why a layer has no whole tile, or the back end can never multiply by it."""
+    skip = skip_without_tile((layer.out_features, layer.in_features), pattern.m)
+    if skip is not None or backend == "auto":
+        return skip
+    spec = LinearSpec.of(layer, pattern, layer.weight.dtype)
+    reason = BACKENDS[backend].unsupported_reason(spec)
+    return None if reason is None else SkipCode.BACKEND_CANNOT(reason=reason)
 
 
-def _require_known(
+def _check_masks_are_used(
     masks: Mapping[str, torch.Tensor] | None,
     chosen: dict[str, nn.Linear],
-    skipped: dict[str, str],
+    skips: dict[str, Skip],
 ) -> None:
     """Refuse masks for layers that are not converted: they would be dropped in silence."""
     for name in masks or {}:
         if name not in chosen:
-            reason = skipped.get(name, "there is no such linear layer")
+            reason = skips.get(name, "there is no such linear layer")
             raise ValueError(f"masks has {name!r}, expected a layer to convert: {reason}")
 
 
@@ -279,10 +188,8 @@ def _measure(layers: Iterable[TransposableLinear], table: SpeedTable, tokens: in
     """Measure each situation once, where "auto" would take the sparse product."""
     for layer in layers:
         if layer.backend == "auto" and layer.active_backend == "cusparselt":
-            dtype = layer.packed_values.dtype
-            shape = (layer.out_features, layer.in_features)
-            task = Task(*shape, layer.n, layer.m, layer.weight.device, dtype)
-            if table.find(task) is None:
+            spec = LinearSpec.of(layer, layer.pattern, layer.packed_values.dtype)
+            if table.find(spec) is None:
                 table.add(benchmark_layer(layer, tokens).as_speed())
             layer.repack()
 
@@ -292,13 +199,3 @@ def _converted(layer: TransposableLinear) -> ConvertedLayer:
     mask = layer.mask
     density = float("nan") if mask.is_meta else int(mask.sum()) / max(1, mask.numel())
     return ConvertedLayer(shape, density, layer.active_backend, layer.backend_reason)
-
-
-def _globs(globs: Globs) -> list[str]:
-    if globs is None:
-        return []
-    found = [globs] if isinstance(globs, str) else list(globs)
-    for glob in found:
-        if not isinstance(glob, str):
-            raise TypeError(f"include or exclude holds a {type(glob).__name__}, expected globs")
-    return found

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
+from tnm_core.torch.linear.device_timing import seconds_in_cuda_graph, seconds_of_call
 from tnm_core.torch.linear.products import masked_product
-from tnm_core.torch.linear.sparse_linear import TransposableLinear
 from tnm_core.torch.linear.speed_table import Speed, device_name
-from tnm_core.torch.linear.timing import seconds_in_cuda_graph, seconds_of_call
+from tnm_core.torch.linear.transposable_linear import TransposableLinear
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def benchmark_layer(
     return LayerBenchmark(
         device_name(layer.weight.device),
         str(dtype).removeprefix("torch."),
-        f"{layer.n}:{layer.m}",
+        str(layer.pattern),
         layer.active_backend or layer.backend,
         (layer.out_features, layer.in_features),
         tokens,

@@ -5,22 +5,29 @@ from __future__ import annotations
 import torch
 
 import tnm_core as tnm
+from tnm_core.pattern import Pattern
+from tnm_core.skip import Skip, SkipCode
+
+
+def skip_without_tile(shape: tuple[int, int], m: int) -> Skip | None:
+    """Why a weight has no whole tile; None if it has one."""
+    for side, size in zip(("out_features", "in_features"), shape, strict=True):
+        if size < m:
+            return SkipCode.NO_WHOLE_TILE(side=side, size=size, m=m)
+    return None
 
 
 def check_tiles_fit(shape: tuple[int, int], m: int, owner: str) -> None:
     """Refuse a weight that is smaller than one tile."""
-    for side, size in zip(("out_features", "in_features"), shape, strict=True):
-        if size < m:
-            raise ValueError(
-                f"{owner}: {side} is {size}, expected at least m = {m} for one {m} x {m} tile; "
-                "leave this layer dense or take a smaller m"
-            )
+    skip = skip_without_tile(shape, m)
+    if skip is not None:
+        raise ValueError(f"{owner}: {skip}; leave this layer dense or take a smaller m")
 
 
 def check_layer_mask(
-    mask: torch.Tensor, shape: tuple[int, ...], n: int, m: int, owner: str
+    mask: torch.Tensor, shape: tuple[int, ...], pattern: Pattern, owner: str
 ) -> None:
-    """Refuse what is not a transposable n:m mask of the weight's shape.
+    """Refuse what is not a transposable mask of the weight's shape.
 
     Raises
     ------
@@ -30,13 +37,13 @@ def check_layer_mask(
         If its shape is another or it breaks the pattern; the message says where.
     """
     check_mask_shape(mask, shape, owner)
-    on_device = mask.device.type != "cpu" and not any(size % m for size in shape)
-    if mask.is_meta or (on_device and full_tiles_hold(mask, n, m)):
+    on_device = mask.device.type != "cpu" and not any(size % pattern.m for size in shape)
+    if mask.is_meta or (on_device and full_tiles_hold(mask, pattern)):
         return
-    report = tnm.check_mask(mask.detach().cpu().numpy(), n, m)
+    report = tnm.check_mask(mask.detach().cpu().numpy(), pattern.n, pattern.m)
     if not report.valid:
         raise ValueError(
-            f"{owner}: mask is not transposable {n}:{m}: {report.violation}; "
+            f"{owner}: mask is not transposable {pattern}: {report.violation}; "
             "expected one of transposable_mask()"
         )
 
@@ -55,8 +62,9 @@ def check_mask_shape(mask: torch.Tensor, shape: tuple[int, ...], owner: str) -> 
         )
 
 
-def full_tiles_hold(mask: torch.Tensor, n: int, m: int) -> bool:
+def full_tiles_hold(mask: torch.Tensor, pattern: Pattern) -> bool:
     """Whether a mask of full tiles is right; counted where it lies, without moving it."""
+    n, m = pattern.n, pattern.m
     rows, columns = mask.shape
     tiles = mask.reshape(rows // m, m, columns // m, m)
     return bool((tiles.sum(1) == n).all() & (tiles.sum(3) == n).all())

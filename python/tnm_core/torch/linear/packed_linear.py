@@ -7,12 +7,20 @@ from typing import Any
 import torch
 from torch import nn
 
-from tnm_core.torch.linear import packed_state
-from tnm_core.torch.linear.backend_choice import Choice, choose_backend
-from tnm_core.torch.linear.backends import BACKENDS, BackendName, Task, backend_name
+from tnm_core.pattern import Pattern
+from tnm_core.torch.linear.backends import (
+    BACKENDS,
+    BackendName,
+    Choice,
+    as_backend_name,
+    choose_backend,
+)
+from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.outside_of_graphs import outside_of_graphs
+from tnm_core.torch.linear.packed_state import packed_from, remember
 from tnm_core.torch.linear.packing import nothing_packed
 from tnm_core.torch.linear.speed_table import SpeedTable
+from tnm_core.torch.tensors import is_sharded
 
 _PACKED = ("packed_values", "packed_indices", "packed_t_values", "packed_t_indices")
 
@@ -35,8 +43,7 @@ class PackedLinear(nn.Linear):
         in_features: int,
         out_features: int,
         bias: bool,
-        n: int,
-        m: int,
+        pattern: Pattern,
         *,
         backend: BackendName,
         compute_dtype: torch.dtype | None,
@@ -46,24 +53,29 @@ class PackedLinear(nn.Linear):
         dtype: torch.dtype | None,
     ) -> None:
         super().__init__(in_features, out_features, bias, device=device, dtype=dtype)
-        self.n, self.m = n, m
+        self.n, self.m = pattern.n, pattern.m
         self.layer_name = name
-        self.backend: BackendName = backend_name(backend)
+        self.backend: BackendName = as_backend_name(backend)
         self.compute_dtype = compute_dtype
         self._speeds = speeds
         # Under FSDP the weight is gathered anew into the same storage, and no counter moves.
         self._packs_at_every_forward = False
-        objection = None
-        if backend != "auto":
-            objection = BACKENDS[backend].objection(self._task(self.weight.dtype))
-        if objection:
-            raise ValueError(
-                f"{self._owner}: {backend} cannot multiply: {objection}; take another backend"
-            )
+        if self.backend != "auto":
+            spec = LinearSpec.of(self, pattern, self.weight.dtype)
+            reason = BACKENDS[self.backend].unsupported_reason(spec)
+            if reason:
+                raise ValueError(
+                    f"{self._owner}: {backend} cannot multiply: {reason}; take another backend"
+                )
         self.register_buffer("mask", torch.zeros_like(self.weight, dtype=torch.bool))
         for buffer in _PACKED:
             self.register_buffer(buffer, None, persistent=False)
         self._unpack("not packed yet")
+
+    @property
+    def pattern(self) -> Pattern:
+        """What the mask obeys."""
+        return Pattern(self.n, self.m)
 
     @property
     def active_backend(self) -> str | None:
@@ -89,10 +101,6 @@ class PackedLinear(nn.Linear):
     def _owner(self) -> str:
         return self.layer_name or f"TransposableLinear({self.in_features}, {self.out_features})"
 
-    def _task(self, dtype: torch.dtype) -> Task:
-        shape = (self.out_features, self.in_features)
-        return Task(*shape, self.n, self.m, self.weight.device, dtype)
-
     def _product_dtype(self) -> torch.dtype | None:
         """Return the dtype to which inputs are cast; None if they have to come in the weight's."""
         if self.compute_dtype is not None:
@@ -108,12 +116,7 @@ class PackedLinear(nn.Linear):
 
     def _prepare(self, dtype: torch.dtype) -> None:
         """Pack if there is reason to, or say why that cannot be."""
-        values = self.packed_values
-        if (
-            self._packed_for != dtype
-            or self._packs_at_every_forward
-            or (values.numel() and not packed_state.is_fresh(values, self.weight, self.mask))
-        ):
+        if self._packed_for != dtype or self._packs_at_every_forward or self._is_outdated():
             self._pack(dtype)
         if self._choice.backend is None:
             raise ValueError(
@@ -121,25 +124,33 @@ class PackedLinear(nn.Linear):
                 "or take backend='auto'"
             )
 
+    def _is_outdated(self) -> bool:
+        """Whether something is packed that is not the present weight and mask, or may not be."""
+        if not self.packed_values.numel():
+            return False
+        source = packed_from(self.packed_values)
+        return source is None or not source.is_current(self.weight, self.mask)
+
     @torch.no_grad()
     def _pack(self, dtype: torch.dtype) -> None:
-        if packed_state.is_sharded(self.weight):
+        if is_sharded(self.weight):
             self._packs_at_every_forward = True
             self._unpack("the weight is sharded: packed when it is gathered")
             return
         if self.weight.is_meta:
             self._unpack("the weight is on the device meta")
             return
-        self._choice = choose_backend(self.backend, self._task(dtype), self._speeds)
+        spec = LinearSpec.of(self, self.pattern, dtype)
+        self._choice = choose_backend(self.backend, spec, self._speeds)
         if self._choice.backend is None:
             self._unpack(self._choice.reason)
             return
         with torch.inference_mode(False):
             weight = self.weight.detach().to(dtype)
-            pair = BACKENDS[self._choice.backend].pack(weight, self.mask, self._task(dtype))
+            pair = BACKENDS[self._choice.backend].pack(weight, self.mask, spec)
             self._store([*pair.forward, *pair.transposed])
         self._packed_for = dtype
-        packed_state.record(self.packed_values, self.weight, self.mask, self._owner)
+        remember(self.packed_values, self.weight, self.mask, self._owner)
 
     def _store(self, tensors: list[torch.Tensor]) -> None:
         """Write into the memory that earlier packed forms have, where they are alike."""

@@ -1,82 +1,120 @@
-"""Which state of a weight a packed form was made from.
+"""What a packed form was made from, and whether that has changed since.
 
-Versions are kept beside the tensors, and not in them: a custom op looks them up when it runs, so
-that compiled graphs see nothing of them and never recompile because of them.
+It is kept beside the packed tensor, and not in it or in the layer: a custom op looks it up when it
+runs, so that compiled graphs see nothing of it and never recompile because of it. It is found by
+the tensor itself, and ends with it; with the last one ends what watches optimizers.
 """
 
 from __future__ import annotations
 
-import weakref
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any
+from weakref import finalize, ref
 
 import torch
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from tnm_core.torch.tensors import is_sharded
 
-class _State(NamedTuple):
-    address: int
-    weight_version: int
-    mask_version: int
+__all__ = ["PackedFrom", "packed_from", "remember"]
 
 
-class _Record(NamedTuple):
-    state: _State
-    owner: str
+class PackedFrom:
+    """The weight and the mask that a layer packed, as they were then.
+
+    Attributes
+    ----------
+    owner : str
+        What errors call the layer.
+    """
+
+    def __init__(self, weight: torch.Tensor, mask: torch.Tensor, owner: str) -> None:
+        self.owner = owner
+        self._weight, self._mask = _Snapshot(weight), _Snapshot(mask)
+        self._steps = _counted_steps()
+        self._steps.count_for(weight)
+
+    def is_current(self, weight: torch.Tensor, mask: torch.Tensor) -> bool:
+        """Whether these are the same weight and mask, and unchanged."""
+        return self._weight.is_of(weight) and self._mask.is_of(mask)
 
 
-_records: dict[int, _Record] = {}
-_packed_weights: Any = WeakTensorKeyDictionary()
-_watched: list[Any] = []
+_packed_from: Any = WeakTensorKeyDictionary()
 
 
-def record(values: torch.Tensor, weight: torch.Tensor, mask: torch.Tensor, owner: str) -> None:
-    """Remember that `values` were packed from the present state of weight and mask."""
-    key = values.data_ptr()
-    if key == 0:
-        return
-    if key not in _records:
-        weakref.finalize(values, _records.pop, key, None)
-    _records[key] = _Record(_state(weight, mask), owner)
-    _packed_weights[weight] = True
-    if not _watched:
-        _watched.append(register_optimizer_step_pre_hook(_count_step))
+def remember(values: torch.Tensor, weight: torch.Tensor, mask: torch.Tensor, owner: str) -> None:
+    """Keep what the values were packed from, as long as there are such values."""
+    if values.numel():
+        _packed_from[values] = PackedFrom(weight, mask, owner)
 
 
-def is_fresh(values: torch.Tensor, weight: torch.Tensor, mask: torch.Tensor) -> bool | None:
-    """Whether weight and mask are as they were when `values` were packed; None if not known."""
-    found = _records.get(values.data_ptr())
-    return None if found is None else found.state == _state(weight, mask)
+def packed_from(values: torch.Tensor) -> PackedFrom | None:
+    """Return what the values were packed from; None if that is not known."""
+    found: PackedFrom | None = _packed_from.get(values)
+    return found
 
 
-def owner_of(values: torch.Tensor) -> str:
-    """Name the layer that packed the values."""
-    found = _records.get(values.data_ptr())
-    return "a TransposableLinear" if found is None else found.owner
+class _Snapshot:
+    """Tells whether a tensor is the same as before, in the same place and unchanged."""
 
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._place = tensor.data_ptr()
+        self._version = _version(tensor)
+        self._storage = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
 
-def _count_step(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-    """Count what an optimizer is about to change: fused ones move no version counter."""
-    # A gradient scaler tells fused optimizers in this way to leave a step out.
-    if torch.compiler.is_compiling() or bool(getattr(optimizer, "found_inf", False)):
-        return
-    parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
-    # A step on shards changes weights that are gathered later, into tensors that are not told.
-    changed = _packed_weights if any(map(is_sharded, parameters)) else parameters
-    for weight in list(changed):
-        if weight in _packed_weights:
-            torch.autograd.graph.increment_version(weight)
-
-
-def is_sharded(weight: torch.Tensor) -> bool:
-    """Whether a weight is the shard of a distributed tensor, without importing those."""
-    return hasattr(weight, "full_tensor")
-
-
-def _state(weight: torch.Tensor, mask: torch.Tensor) -> _State:
-    return _State(weight.data_ptr(), _version(weight), _version(mask))
+    def is_of(self, tensor: torch.Tensor) -> bool:
+        # Nothing else can be in that place while the memory is in use.
+        return (
+            tensor.data_ptr() == self._place
+            and _version(tensor) == self._version
+            and not self._storage.expired()  # type: ignore[no-untyped-call]
+        )
 
 
 def _version(tensor: torch.Tensor) -> int:
     """How often a tensor was changed in place; inference tensors do not count."""
     return -1 if tensor.is_inference() else tensor._version
+
+
+class _CountedSteps:
+    """Counts the steps of optimizers as versions of weights: fused ones move no counter.
+
+    Its hook on all optimizers is removed when nothing holds this any more.
+    """
+
+    def __init__(self) -> None:
+        self._weights: Any = WeakTensorKeyDictionary()
+        self._handle = register_optimizer_step_pre_hook(partial(_count_step, self._weights))
+        finalize(self, self._handle.remove).atexit = False
+
+    def count_for(self, weight: torch.Tensor) -> None:
+        """Count the steps that change this weight, too."""
+        self._weights[weight] = True
+
+
+_shared: ref[_CountedSteps] | None = None
+
+
+def _counted_steps() -> _CountedSteps:
+    """Return the one that others hold already, or a new one."""
+    global _shared
+    steps = None if _shared is None else _shared()
+    if steps is None:
+        steps = _CountedSteps()
+        _shared = ref(steps)
+    return steps
+
+
+def _count_step(weights: Any, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Count what an optimizer is about to change."""
+    # A gradient scaler tells fused optimizers in this way to leave a step out.
+    if torch.compiler.is_compiling() or bool(getattr(optimizer, "found_inf", False)):
+        return
+    parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
+    # A step on shards changes weights that are gathered later, into tensors that are not told.
+    changed = weights if any(map(is_sharded, parameters)) else parameters
+    for weight in list(changed):
+        if weight in weights:
+            torch.autograd.graph.increment_version(weight)

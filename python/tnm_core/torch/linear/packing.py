@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 
 import tnm_core as tnm
+from tnm_core.pattern import Pattern
 
 # NumPy has no bfloat16; packing only moves elements, so any type of that size will do.
 _CARRIERS = {torch.bfloat16: torch.uint16, torch.float16: torch.uint16}
@@ -26,11 +27,6 @@ class Packed(NamedTuple):
     values: torch.Tensor
     indices: torch.Tensor
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing packed."""
-        return self.values.numel() == 0
-
 
 class PackedPair(NamedTuple):
     """A weight packed for products with it and with its transpose."""
@@ -40,19 +36,19 @@ class PackedPair(NamedTuple):
 
 
 def nothing_packed(like: torch.Tensor, dtype: torch.dtype) -> PackedPair:
-    """Empty tensors, for a back end that multiplies by the weight itself."""
+    """Return empty tensors, for a back end that multiplies by the weight itself."""
     values = like.new_empty((0, 0), dtype=dtype)
     indices = like.new_empty((0, 0), dtype=torch.uint8)
     return PackedPair(Packed(values, indices), Packed(values.clone(), indices.clone()))
 
 
 def masked(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Weight with zeros where the mask drops; what is dropped may be anything, NaN included."""
+    """Return the weight with zeros where the mask drops, whatever is there, NaN included."""
     return weight.masked_fill(~mask, 0)
 
 
-def compress(weight: torch.Tensor, mask: torch.Tensor, n: int, m: int, *, axis: int) -> Packed:
-    """Values and positions along one axis, as `tnm_core.compress` defines them.
+def compress(weight: torch.Tensor, mask: torch.Tensor, pattern: Pattern, *, axis: int) -> Packed:
+    """Gather values and positions along one axis, as `tnm_core.compress` defines them.
 
     Parameters
     ----------
@@ -60,8 +56,8 @@ def compress(weight: torch.Tensor, mask: torch.Tensor, n: int, m: int, *, axis: 
         The weight; work is done in host memory and the result lies on its device.
     mask : Tensor of bool, shape of `weight`
         At most n of each m kept along `axis`.
-    n, m : int
-        The pattern.
+    pattern : Pattern
+        What the mask obeys.
     axis : {-1, -2}
         -1 packs the weight, -2 its transpose.
 
@@ -74,6 +70,6 @@ def compress(weight: torch.Tensor, mask: torch.Tensor, n: int, m: int, *, axis: 
     host = weight.detach().to("cpu", copy=True)
     carrier = _CARRIERS.get(host.dtype)
     array = (host if carrier is None else host.view(carrier)).numpy()
-    packed = tnm.compress(array, mask.detach().cpu().numpy(), n, m, axis=axis)
+    packed = tnm.compress(array, mask.detach().cpu().numpy(), pattern.n, pattern.m, axis=axis)
     values = torch.from_numpy(packed.values).view(host.dtype)
     return Packed(values.to(weight.device), torch.from_numpy(packed.indices).to(weight.device))

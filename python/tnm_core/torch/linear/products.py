@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from tnm_core.torch.linear import packed_state
 from tnm_core.torch.linear.backends import BACKENDS
+from tnm_core.torch.linear.packed_state import packed_from
 from tnm_core.torch.linear.packing import Packed, masked
 
 _SCHEMA = (
@@ -49,7 +49,7 @@ def masked_product(
         dense = dense.t() if transposed else dense
     elif not transposed:
         # Backward multiplies by what forward packed, whatever became of the weight since.
-        _require_usable(rows, weight, mask, values)
+        _check_usable(rows, weight, mask, values)
     with torch.autocast(rows.device.type, enabled=False):
         flat = rows.reshape(-1, rows.shape[-1])
         result = BACKENDS[backend].product(flat, packed, dense, bias, (n, m))
@@ -61,7 +61,7 @@ def _result_shape(rows: torch.Tensor, weight: torch.Tensor, transposed: bool) ->
     return (*rows.shape[:-1], weight.shape[1] if transposed else weight.shape[0])
 
 
-def _require_usable(
+def _check_usable(
     rows: torch.Tensor, weight: torch.Tensor, mask: torch.Tensor, values: torch.Tensor
 ) -> None:
     if values.numel() == 0 and weight.numel() > 0:
@@ -69,13 +69,14 @@ def _require_usable(
             "a TransposableLinear was compiled before it was packed; expected a packed one: run "
             "one forward pass before torch.compile, which packs or says what is in the way"
         )
-    owner = packed_state.owner_of(values)
+    source = packed_from(values)
+    owner = "a TransposableLinear" if source is None else source.owner
     if values.dtype != rows.dtype:
         raise RuntimeError(
             f"{owner} is packed in {values.dtype} and its input is {rows.dtype}: expected the same "
             "dtype; give compute_dtype, or run one forward pass under autocast before torch.compile"
         )
-    if packed_state.is_fresh(values, weight, mask) is False:
+    if source is not None and not source.is_current(weight, mask):
         raise RuntimeError(
             f"{owner}: weight or mask changed after they were packed; expected a call of repack() "
             "after each optimizer step, as repack_after_step(optimizer, model) makes"

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from tnm_core.torch.linear.sparse_linear import TransposableLinear
+from tnm_core.torch.linear.transposable_linear import TransposableLinear
 
 
 def repack_(model: nn.Module) -> int:

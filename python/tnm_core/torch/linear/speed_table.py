@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tnm_core.torch.linear.backends import Task
+from tnm_core.torch.linear.linear_spec import LinearSpec
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,14 @@ class Speed:
         """Whether sparse products were faster."""
         return self.speedup > 1.0
 
+    def is_of(self, spec: LinearSpec, backend: str, device: str) -> bool:
+        """Whether this was measured on such products, by a back end on a device of that name."""
+        mine = (self.out_features, self.in_features, self.pattern)
+        dtype = str(spec.dtype).removeprefix("torch.")
+        return mine == (spec.out_features, spec.in_features, str(spec.pattern)) and (
+            (self.device, self.dtype, self.backend) == (device, dtype, backend)
+        )
+
 
 class SpeedTable:
     """Measurements that `backend="auto"` consults; `benchmark_layer` makes them.
@@ -70,7 +78,7 @@ class SpeedTable:
     def __len__(self) -> int:
         return len(self._speeds)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Speed]:
         return iter(self._speeds.values())
 
     def add(self, speed: Speed) -> None:
@@ -79,29 +87,10 @@ class SpeedTable:
         self._speeds.pop(key, None)
         self._speeds[key] = speed
 
-    def find(self, task: Task, backend: str = "cusparselt") -> Speed | None:
+    def find(self, spec: LinearSpec, backend: str = "cusparselt") -> Speed | None:
         """Return the measurement of the same device, dtype and shape with the most tokens."""
-        wanted = (
-            device_name(task.device),
-            str(task.dtype).removeprefix("torch."),
-            task.out_features,
-            task.in_features,
-            f"{task.n}:{task.m}",
-            backend,
-        )
-        fitting = [
-            speed
-            for speed in self._speeds.values()
-            if wanted
-            == (
-                speed.device,
-                speed.dtype,
-                speed.out_features,
-                speed.in_features,
-                speed.pattern,
-                speed.backend,
-            )
-        ]
+        device = device_name(spec.device)
+        fitting = [speed for speed in self if speed.is_of(spec, backend, device)]
         return max(fitting, key=lambda speed: speed.tokens, default=None)
 
     def save(self, path: str | Path) -> None:
@@ -129,7 +118,7 @@ class SpeedTable:
 
 
 def _speed(item: Any) -> Speed:
-    """Read one entry; numbers have to be numbers."""
+    """Make a `Speed` of one entry; numbers have to be numbers."""
     for name in ("out_features", "in_features", "tokens", "speedup"):
         item[name] + 0.0
     return Speed(**item)

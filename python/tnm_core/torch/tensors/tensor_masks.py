@@ -6,7 +6,7 @@ import operator
 
 import torch
 
-from tnm_core import arguments as arguments
+from tnm_core import arguments
 from tnm_core.arguments import Method, Score
 from tnm_core.pattern import Pattern, PatternLike, as_pattern, as_transposable
 from tnm_core.torch.tensors.host import check_scores, solve_on_host

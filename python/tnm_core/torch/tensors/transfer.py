@@ -40,7 +40,7 @@ def solve_on_device(
 
 
 def solve_two_of_four(tensor: torch.Tensor, score: Score, solve: Solve) -> torch.Tensor:
-    """Full tiles where they lie, the edges on the host."""
+    """Find masks of full tiles where they lie, those of the edges on the host."""
     rows, columns = (size // 4 * 4 for size in tensor.shape[-2:])
     full = two_of_four_mask(tensor[..., :rows, :columns], score)
     if full.shape == tensor.shape:
@@ -66,7 +66,7 @@ def all_finite(tensor: torch.Tensor, score: Score) -> bool:
 
 
 class CudaLane:
-    """Copies on a stream of their own, between a device and pinned memory."""
+    """Copies between a device and pinned memory, on a stream of their own."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._current = torch.cuda.current_stream(tensor.device)
@@ -104,7 +104,7 @@ class Lane(Protocol):
 
 
 def solve_through_host(tensor: torch.Tensor, m: int, solve: Solve, lane: Lane) -> torch.Tensor:
-    """Pieces travel to the host and back while others are solved.
+    """Send pieces to the host and back while others are solved.
 
     Two are under way at a time, so that pinned memory holds at most 2 * PIECE_ENTRIES scores, or
     two rows of tiles if those are larger.

@@ -66,7 +66,7 @@ def _scores(values: torch.Tensor, score: Score) -> torch.Tensor:
 
 
 def _mask_of_tiles(tiles: torch.Tensor) -> torch.Tensor:
-    """Masks of tiles of shape (count, 4, 4), float64."""
+    """Find the masks of tiles of shape (count, 4, 4), float64."""
     difference = _differences(tiles)
     magnitude = difference.abs()
     worth = magnitude.amax(-1)
@@ -82,7 +82,7 @@ def _mask_of_tiles(tiles: torch.Tensor) -> torch.Tensor:
 
 
 def _differences(tiles: torch.Tensor) -> torch.Tensor:
-    """By how much two rows differ in each class, shape (count, 6 pairs, 3 classes)."""
+    """Tell by how much two rows differ in each class, shape (count, 6 pairs, 3 classes)."""
     c0, c1, c2, c3 = tiles.unbind(-1)
     left, right, d_left, d_right = c0 + c1, c2 + c3, c0 - c1, c2 - c3
     signed = torch.stack((left - right, d_left + d_right, d_left - d_right), -1)
@@ -90,14 +90,14 @@ def _differences(tiles: torch.Tensor) -> torch.Tensor:
 
 
 def _first_largest(values: torch.Tensor) -> torch.Tensor:
-    """Index of the largest of three along the last axis, the first one if they tie."""
+    """Return the index of the largest of three along the last axis, the first if they tie."""
     x, y, z = values.unbind(-1)
     index = (y > x).to(torch.int64)
     return torch.where(z > torch.maximum(x, y), 2, index)
 
 
 def _choose_columns(difference: torch.Tensor, magnitude: torch.Tensor) -> torch.Tensor:
-    """What the first row of each pair keeps, shape (count, 2, 4)."""
+    """Return what the first row of each pair keeps, shape (count, 2, 4)."""
     best = _first_largest(magnitude)
     positive = difference.gather(-1, best[..., None]) >= 0
     columns = torch.arange(4, device=difference.device)

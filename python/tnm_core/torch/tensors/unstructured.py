@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from tnm_core import arguments as arguments
+from tnm_core import arguments
 from tnm_core.pattern import LARGEST_M, PatternLike, as_transposable
 from tnm_core.torch.tensors.tensor_masks import transposable_mask
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from tnm_core import arguments as arguments
+from tnm_core import arguments
 from tnm_core.arguments import Method
 from tnm_core.pattern import Pattern
 from tnm_core.skip import Skip
@@ -132,7 +132,7 @@ class DynamicMask(MaskOwner):
     def fading(
         cls, total_steps: int, *, warm: float = 0.4, until: float = 0.8, every: int = 1, **rest: Any
     ) -> DynamicMask:
-        """Dense at first, then pruned weights fade out while the masks follow, then fixed masks.
+        """Train dense at first, then let pruned weights fade out and masks follow, then fix them.
 
         Parameters
         ----------
@@ -178,7 +178,7 @@ class DynamicMask(MaskOwner):
         self._set_modes()
 
     def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Before the first step since attaching: see that masks are those of the schedule."""
+        """See, before the first step since attaching, that masks are those of the schedule."""
         if self.schedule is None or self.steps > 0:
             return
         expected = pattern_at(self.schedule, 0)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, TypeVar
-from weakref import WeakKeyDictionary
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -20,6 +19,7 @@ Self = TypeVar("Self", bound="OptimizerHook")
 class OptimizerHook:
     """Does something around the steps of an optimizer, to the masked weights that it updates.
 
+    The optimizer keeps what is attached to it, until that is detached or the optimizer is gone.
     Steps that a gradient scaler skips do not count.
 
     Attributes
@@ -143,31 +143,23 @@ class OptimizerHook:
 
 
 class MaskOwner(OptimizerHook):
-    """A hook that decides over masks; a weight can have only one."""
-
-    _owners: ClassVar[WeakKeyDictionary[nn.Module, str]] = WeakKeyDictionary()
-
-    @classmethod
-    def owns(cls, weight: MaskedWeight) -> bool:
-        """Whether some hook decides over the mask of this weight."""
-        return weight.module in cls._owners
+    """A hook that decides over masks; a weight can have only one, as long as that lives."""
 
     def _prepare(self, weights: list[MaskedWeight]) -> None:
         for weight in weights:
-            owner = self._owners.get(weight.module)
-            if owner is not None:
+            if weight.owner is not None:
                 raise ValueError(
-                    f"layer {weight.name!r} has a {owner} attached already, expected one "
-                    "StaticMask or DynamicMask for a layer; detach it first"
+                    f"layer {weight.name!r} has a {type(weight.owner).__name__} attached already, "
+                    "expected one StaticMask or DynamicMask for a layer; detach it first"
                 )
 
     def _enter(self) -> None:
         for weight in self._weights:
-            self._owners[weight.module] = type(self).__name__
+            weight.set_owner(self)
 
     def _leave(self, weights: list[MaskedWeight]) -> None:
         for weight in weights:
-            self._owners.pop(weight.module, None)
+            weight.set_owner(None)
             weight.set_mode("masked")
 
 

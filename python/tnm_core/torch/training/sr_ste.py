@@ -10,7 +10,7 @@ import torch
 
 from tnm_core.torch.layers import MaskedWeight
 from tnm_core.torch.tensors import local_mask, local_values
-from tnm_core.torch.training.hooks import MaskOwner, OptimizerHook
+from tnm_core.torch.training.hooks import OptimizerHook
 
 __all__ = ["SRSTE", "DecayForm"]
 
@@ -102,7 +102,7 @@ class SRSTE(OptimizerHook):
 
     def _after_step(self) -> None:
         for weight in self._weights:
-            if not MaskOwner.owns(weight):  # an owner does it
+            if weight.owner is None:  # else the owner does it
                 weight.after_step()
 
     def _add_to_gradients(self, optimizer: torch.optim.Optimizer) -> None:
@@ -124,7 +124,7 @@ class SRSTE(OptimizerHook):
 
     @staticmethod
     def _pruned(weight: MaskedWeight) -> torch.Tensor:
-        """The local part of the dense weight, with zeros where it is kept."""
+        """Return the local part of the dense weight, with zeros where it is kept."""
         mask = local_mask(weight.mask, weight.parameter)
         return torch.where(mask, 0.0, local_values(weight.parameter))
 

@@ -2,36 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 
+from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.packing import Packed, PackedPair
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is to be multiplied.
-
-    Attributes
-    ----------
-    out_features, in_features : int
-        Shape of the weight.
-    n, m : int
-        Its pattern.
-    device : torch.device
-        Where the weight lies.
-    dtype : torch.dtype
-        In which dtype products are computed.
-    """
-
-    out_features: int
-    in_features: int
-    n: int
-    m: int
-    device: torch.device
-    dtype: torch.dtype
 
 
 class Backend(Protocol):
@@ -39,16 +15,16 @@ class Backend(Protocol):
 
     name: str
 
-    def objection(self, task: Task) -> str | None:
+    def unsupported_reason(self, spec: LinearSpec) -> str | None:
         """Say why this back end can never multiply by such a weight; None if it can.
 
         Speaks of the pattern and the shape alone.
         """
 
-    def obstacle(self, task: Task) -> str | None:
+    def unavailable_reason(self, spec: LinearSpec) -> str | None:
         """Say what is in the way now, device or dtype, and what to do; None if nothing."""
 
-    def pack(self, weight: torch.Tensor, mask: torch.Tensor, task: Task) -> PackedPair:
+    def pack(self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec) -> PackedPair:
         """Pack the weight, already of the dtype of products, and its transpose."""
 
     def product(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from tnm_core.torch.linear.backends.base import Task
+from tnm_core.pattern import Pattern
+from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.packing import Packed, PackedPair, masked
 
+_PATTERN = Pattern(2, 4)
 _DTYPES = (torch.float16, torch.bfloat16)
 _WEIGHT_MULTIPLE = 16  # both sides of a sparse operand of 16-bit elements
 _TOKENS_MULTIPLE = 8  # the free side of the dense operand
@@ -22,30 +24,28 @@ class CusparseltBackend:
 
     name = "cusparselt"
 
-    def objection(self, task: Task) -> str | None:
-        """Only 2:4, and both sides multiples of 16."""
-        if (task.n, task.m) != (2, 4):
-            return f"pattern {task.n}:{task.m}, expected 2:4, the only one in hardware"
-        for side, size in (
-            ("out_features", task.out_features),
-            ("in_features", task.in_features),
-        ):
+    def unsupported_reason(self, spec: LinearSpec) -> str | None:
+        """Support 2:4 alone, and sides that are multiples of 16."""
+        if spec.pattern != _PATTERN:
+            return f"pattern {spec.pattern}, expected {_PATTERN}, the only one in hardware"
+        sides = {"out_features": spec.out_features, "in_features": spec.in_features}
+        for side, size in sides.items():
             if size % _WEIGHT_MULTIPLE:
                 return f"{side} is {size}, expected a multiple of {_WEIGHT_MULTIPLE}"
         return None
 
-    def obstacle(self, task: Task) -> str | None:
-        """A CUDA device of capability 8.0, cuSPARSELt in torch, and a 16-bit dtype."""
-        in_the_way = _device_obstacle(task.device)
-        if in_the_way is None and task.dtype not in _DTYPES:
+    def unavailable_reason(self, spec: LinearSpec) -> str | None:
+        """Need a CUDA device of capability 8.0, cuSPARSELt in torch, and a 16-bit dtype."""
+        reason = _device_reason(spec.device)
+        if reason is None and spec.dtype not in _DTYPES:
             return (
-                f"products are in {_name(task.dtype)}, expected float16 or bfloat16: "
+                f"products are in {_name(spec.dtype)}, expected float16 or bfloat16: "
                 "convert the model with .to(torch.bfloat16), run it under torch.autocast, or give "
                 "compute_dtype=torch.bfloat16"
             )
-        return in_the_way
+        return reason
 
-    def pack(self, weight: torch.Tensor, mask: torch.Tensor, task: Task) -> PackedPair:
+    def pack(self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec) -> PackedPair:
         """Compress both orientations; positions are part of the values."""
         kept = masked(weight, mask).contiguous()
         no_indices = torch.empty((0, 0), dtype=torch.uint8, device=weight.device)
@@ -62,7 +62,7 @@ class CusparseltBackend:
         bias: torch.Tensor | None,
         pattern: tuple[int, int],
     ) -> torch.Tensor:
-        """One sparse product, written transposed so that the result is (tokens, f)."""
+        """Multiply once, the result written transposed so that it is (tokens, f)."""
         tokens = rows.shape[0]
         padding = -tokens % _TOKENS_MULTIPLE
         dense = torch.nn.functional.pad(rows, (0, 0, 0, padding)) if padding else _aligned(rows)
@@ -77,7 +77,7 @@ def _aligned(tensor: torch.Tensor) -> torch.Tensor:
     return dense if dense.data_ptr() % _ALIGNMENT == 0 else dense.clone()
 
 
-def _device_obstacle(device: torch.device) -> str | None:
+def _device_reason(device: torch.device) -> str | None:
     if device.type != "cuda":
         return f"the weight is on {device}, expected a CUDA device: move the model with .to('cuda')"
     if not _is_built_in():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tnm_core.torch.linear.backends.base import Task
+from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.packing import Packed, PackedPair, nothing_packed
 
 
@@ -13,17 +13,17 @@ class DenseBackend:
 
     name = "dense"
 
-    def objection(self, task: Task) -> str | None:
-        """Find nothing to object to: any pattern and shape can be multiplied."""
+    def unsupported_reason(self, spec: LinearSpec) -> str | None:
+        """Support any pattern and shape."""
         return None
 
-    def obstacle(self, task: Task) -> str | None:
-        """Find nothing in the way: any device and dtype can be multiplied."""
+    def unavailable_reason(self, spec: LinearSpec) -> str | None:
+        """Be available on any device, in any dtype."""
         return None
 
-    def pack(self, weight: torch.Tensor, mask: torch.Tensor, task: Task) -> PackedPair:
+    def pack(self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec) -> PackedPair:
         """Pack nothing: the product reads weight and mask."""
-        return nothing_packed(weight, task.dtype)
+        return nothing_packed(weight, spec.dtype)
 
     def product(
         self,
@@ -33,6 +33,6 @@ class DenseBackend:
         bias: torch.Tensor | None,
         pattern: tuple[int, int],
     ) -> torch.Tensor:
-        """One dense product."""
+        """Multiply once, densely."""
         assert masked_weight is not None
         return torch.nn.functional.linear(rows, masked_weight, bias)

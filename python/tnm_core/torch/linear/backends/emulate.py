@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from tnm_core.torch.linear.backends.base import Task
+from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.packing import Packed, PackedPair, compress
 
 _GATHERED_ENTRIES = 1 << 22  # at most 32 MiB of float64 gathered at a time
@@ -19,19 +19,19 @@ class EmulateBackend:
 
     name = "emulate"
 
-    def objection(self, task: Task) -> str | None:
-        """Find nothing to object to: any pattern and shape can be packed."""
+    def unsupported_reason(self, spec: LinearSpec) -> str | None:
+        """Support any pattern and shape."""
         return None
 
-    def obstacle(self, task: Task) -> str | None:
-        """Find nothing in the way: any device and floating dtype can be gathered."""
+    def unavailable_reason(self, spec: LinearSpec) -> str | None:
+        """Be available on any device, in any floating dtype."""
         return None
 
-    def pack(self, weight: torch.Tensor, mask: torch.Tensor, task: Task) -> PackedPair:
+    def pack(self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec) -> PackedPair:
         """Compress W along its rows, and separately along its columns."""
         return PackedPair(
-            compress(weight, mask, task.n, task.m, axis=-1),
-            compress(weight, mask, task.n, task.m, axis=-2),
+            compress(weight, mask, spec.pattern, axis=-1),
+            compress(weight, mask, spec.pattern, axis=-2),
         )
 
     def product(

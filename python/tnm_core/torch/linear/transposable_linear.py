@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from tnm_core import arguments as arguments
+from tnm_core.pattern import Pattern, PatternLike, as_transposable
 from tnm_core.torch.linear.backends import BackendName
 from tnm_core.torch.linear.mask_checks import check_layer_mask, check_mask_shape, check_tiles_fit
 from tnm_core.torch.linear.packed_linear import PackedLinear
@@ -33,7 +33,7 @@ class TransposableLinear(PackedLinear):
     bias : bool
         Whether there is a bias.
     n, m : int
-        n entries are kept of every m, along rows and columns.
+        n entries are kept of every m, along rows and columns; n may be a whole pattern, ``"4:8"``.
     backend : {"auto", "cusparselt", "dense", "emulate"}
         What multiplies. ``"cusparselt"``: 2:4 in hardware, float16 and bfloat16, sizes that are
         multiples of 16. ``"dense"``: the masked product, for anything. ``"emulate"``: the
@@ -93,8 +93,8 @@ class TransposableLinear(PackedLinear):
         in_features: int,
         out_features: int,
         bias: bool = True,
-        n: int = 2,
-        m: int = 4,
+        n: PatternLike | int = 2,
+        m: int | None = None,
         *,
         backend: BackendName = "auto",
         compute_dtype: torch.dtype | None = None,
@@ -105,14 +105,13 @@ class TransposableLinear(PackedLinear):
         dtype: torch.dtype | None = None,
     ) -> None:
         owner = name or f"TransposableLinear({in_features}, {out_features})"
-        n, m = arguments.pattern(n, m)
-        check_tiles_fit((out_features, in_features), m, owner)
+        pattern = _as_layer_pattern(n, m)
+        check_tiles_fit((out_features, in_features), pattern.m, owner)
         super().__init__(
             in_features,
             out_features,
             bias,
-            n,
-            m,
+            pattern,
             backend=backend,
             compute_dtype=_floating(compute_dtype, owner),
             name=name,
@@ -122,14 +121,14 @@ class TransposableLinear(PackedLinear):
         )
         self.masked_gradient = bool(masked_gradient)
         if not self.weight.is_meta:
-            self._take_mask(_optimal_mask(self.weight, n, m, owner))
+            self._take_mask(_optimal_mask(self.weight, pattern, owner))
 
     @classmethod
     def from_linear(
         cls,
         linear: nn.Linear,
-        n: int = 2,
-        m: int = 4,
+        n: PatternLike | int = 2,
+        m: int | None = None,
         mask: torch.Tensor | None = None,
         **options: Any,
     ) -> TransposableLinear:
@@ -140,7 +139,7 @@ class TransposableLinear(PackedLinear):
         linear : torch.nn.Linear
             The dense layer; it is left as it is.
         n, m : int
-            The pattern.
+            As for the class.
         mask : Tensor of bool, shape of the weight, optional
             A transposable mask; by default the optimal one of the weight's magnitudes.
         **options
@@ -165,11 +164,11 @@ class TransposableLinear(PackedLinear):
         shape = (linear.in_features, linear.out_features, linear.bias is not None)
         layer = cls(*shape, n, m, device="meta", dtype=linear.weight.dtype, **options)
         if mask is not None:
-            check_layer_mask(mask, (shape[1], shape[0]), n, m, layer._owner)
+            check_layer_mask(mask, (shape[1], shape[0]), layer.pattern, layer._owner)
         layer.weight, layer.bias = linear.weight, linear.bias
         if not linear.weight.is_meta:
             if mask is None:
-                mask = _optimal_mask(linear.weight, n, m, layer._owner)
+                mask = _optimal_mask(linear.weight, layer.pattern, layer._owner)
             layer.mask = torch.empty_like(linear.weight, dtype=torch.bool, requires_grad=False)
             layer._take_mask(mask)
         return layer.train(linear.training)
@@ -196,7 +195,7 @@ class TransposableLinear(PackedLinear):
         """
         shape = (self.out_features, self.in_features)
         if validate:
-            check_layer_mask(mask, shape, self.n, self.m, self._owner)
+            check_layer_mask(mask, shape, self.pattern, self._owner)
         else:
             check_mask_shape(mask, shape, self._owner)
         self._take_mask(mask)
@@ -217,8 +216,7 @@ class TransposableLinear(PackedLinear):
             dtype = self.weight.dtype
         else:
             input = input.to(dtype)
-        if input.dtype != dtype or input.dim() == 0 or input.shape[-1] != self.in_features:
-            self._refuse(input, dtype)
+        self._check_input(input, dtype)
         if not torch.compiler.is_compiling():
             self._prepare(dtype)
         result = masked_product(
@@ -243,23 +241,24 @@ class TransposableLinear(PackedLinear):
         active = self._choice.backend or "nothing yet"
         shown = active if active == self.backend else f"{self.backend} -> {active}"
         reason = "" if active == self.backend else f" ({self._choice.reason})"
-        return f"{super().extra_repr()}, pattern={self.n}:{self.m}, backend={shown}{reason}"
+        return f"{super().extra_repr()}, pattern={self.pattern}, backend={shown}{reason}"
 
     @torch.no_grad()
     def _take_mask(self, mask: torch.Tensor) -> None:
         self.mask.copy_(mask)
         self.repack()
 
-    def _refuse(self, input: torch.Tensor, dtype: torch.dtype) -> None:
+    def _check_input(self, input: torch.Tensor, dtype: torch.dtype) -> None:
         if input.dim() == 0 or input.shape[-1] != self.in_features:
             raise ValueError(
                 f"{self._owner}: input has shape {tuple(input.shape)}, expected "
                 f"(..., {self.in_features})"
             )
-        raise TypeError(
-            f"{self._owner}: input has dtype {input.dtype}, expected the weight's {dtype}; convert "
-            "it, run under torch.autocast, or give compute_dtype"
-        )
+        if input.dtype != dtype:
+            raise TypeError(
+                f"{self._owner}: input has dtype {input.dtype}, expected the weight's {dtype}; "
+                "convert it, run under torch.autocast, or give compute_dtype"
+            )
 
     def _load_from_state_dict(
         self,
@@ -275,7 +274,7 @@ class TransposableLinear(PackedLinear):
         if mask is not None and tuple(mask.shape) == tuple(self.mask.shape):
             owner = self.layer_name or prefix.rstrip(".") or self._owner
             try:
-                check_layer_mask(mask, tuple(self.mask.shape), self.n, self.m, owner)
+                check_layer_mask(mask, tuple(self.mask.shape), self.pattern, owner)
             except (TypeError, ValueError) as error:
                 error_msgs.append(str(error))
                 return
@@ -291,9 +290,15 @@ class TransposableLinear(PackedLinear):
         self._pack_if_possible()
 
 
-def _optimal_mask(weight: torch.Tensor, n: int, m: int, owner: str) -> torch.Tensor:
+def _as_layer_pattern(n: PatternLike | int, m: int | None) -> Pattern:
+    """Read n and m, of which m is 4 if it is not given, or a pattern."""
+    is_whole = isinstance(n, (Pattern, str, tuple, list))
+    return as_transposable(n, 4 if m is None and not is_whole else m)
+
+
+def _optimal_mask(weight: torch.Tensor, pattern: Pattern, owner: str) -> torch.Tensor:
     try:
-        return transposable_mask(weight, n, m)
+        return transposable_mask(weight, pattern.n, pattern.m)
     except ValueError as error:
         raise ValueError(f"{owner}: no mask for its weight: {error}") from None
 

@@ -23,7 +23,7 @@ def _assert_packed_as_it_is(layer: TransposableLinear) -> None:
         (-1, layer.packed_values, layer.packed_indices),
         (-2, layer.packed_t_values, layer.packed_t_indices),
     ):
-        expected = compress(weight, layer.mask, layer.n, layer.m, axis=axis)
+        expected = compress(weight, layer.mask, layer.pattern, axis=axis)
         assert torch.equal(values, expected.values)
         assert torch.equal(indices, expected.indices)
 

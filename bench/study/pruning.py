@@ -1,4 +1,4 @@
-"""Pruning a model by an arm of the study, and measuring what is left of it."""
+"""Pruning a model by a variant of the study, and measuring what is left of it."""
 
 from __future__ import annotations
 
@@ -6,39 +6,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
 
-from bench.study.arms import Arm
 from bench.study.runs import Result
+from bench.study.study_model import Batches, StudyModel
+from bench.study.variants import Variant
 from tnm_core.torch import prune_model_
 from tnm_core.torch.calibrate import RECIPES, collect_statistics, find_free_dimensions, permute_
 from tnm_core.torch.calibrate.allocate import Sensitivity, allocate, sensitivity_scan
-
-Batches = list[dict[str, torch.Tensor]]
 
 MIXED = ("12:32", "16:32", "20:32", "24:32")
 UNIFORM = "16:32"
 BUDGET = 0.5
 SCANNED_BATCHES = 3
 PERMUTED = "permuted"
-
-
-class Subject(Protocol):
-    """A model and its data. Workers get a copy of it."""
-
-    head_size: int
-
-    def model(self) -> nn.Module:
-        """The dense model, fresh."""
-
-    def calibration(self, seed: int, samples: int) -> Batches:
-        """Data to prune with; batches are passed to the model as keyword arguments."""
-
-    def measure(self, model: nn.Module, seed: int) -> dict[str, float]:
-        """What the model is worth on other data, by name."""
 
 
 class LayerClock:
@@ -58,32 +42,29 @@ class LayerClock:
         return time.process_time() - self.start
 
 
-def run(subject: Subject, arm: Arm, seed: int) -> Result:
+def run(study_model: StudyModel, variant: Variant, seed: int) -> Result:
     """Prune a fresh model and measure it."""
     with _one_thread():
-        model = subject.model()
-        batches = subject.calibration(seed, arm.samples)
-        recipe = replace(RECIPES[final_recipe(arm.recipe)], method=arm.method)
-        pattern: str | dict[str, str] = arm.pattern
+        model = study_model.model()
+        batches = study_model.calibration(seed, variant.samples)
+        recipe = replace(RECIPES[final_recipe(variant.recipe)], method=variant.method)
+        pattern: str | dict[str, str] = variant.pattern
         told: dict[str, Any] = {}
         whole = LayerClock()
-        if arm.recipe.startswith(PERMUTED):
-            free = find_free_dimensions(model, batches, head_size=subject.head_size)
-            done = permute_(model, free, arm.pattern, statistics=collect_statistics(model, batches))
+        if variant.recipe.startswith(PERMUTED):
+            free = find_free_dimensions(model, batches, head_size=study_model.head_size)
+            statistics = collect_statistics(model, batches)
+            done = permute_(model, free, variant.pattern, statistics=statistics)
             told["permuted"] = {"before": done.before, "after": done.after}
-        if arm.recipe == "allocated":
-            scan = scanned(model, batches)
-            chosen = allocate(scan, BUDGET)
-            pattern = chosen.sparse
-            uniform = float(scan.loss[:, scan.patterns.index(UNIFORM)].sum())
-            told["allocated"] = {"cost": chosen.cost, "loss": chosen.loss, "uniform loss": uniform}
+        if variant.recipe == "allocated":
+            pattern, told["allocated"] = allocated(model, batches)
         clock = LayerClock()
         report = prune_model_(model, batches, pattern, recipe, progress=clock)
         return {
-            **asdict(arm),
+            **asdict(variant),
             "seed": seed,
             "seconds": whole.total,
-            "measures": subject.measure(model, seed),
+            "measures": study_model.measure(model, seed),
             **told,
             "layers": [
                 {
@@ -103,6 +84,14 @@ def final_recipe(recipe: str) -> str:
     """What `prune_model_` is asked for at the end."""
     last = recipe.removeprefix(PERMUTED).removeprefix(", ")
     return last if last in RECIPES else "best"
+
+
+def allocated(model: nn.Module, batches: Batches) -> tuple[dict[str, str], dict[str, float]]:
+    """Each layer its own pattern, and what is told about the choice."""
+    scan = scanned(model, batches)
+    chosen = allocate(scan, BUDGET)
+    uniform = float(scan.loss[:, scan.patterns.index(UNIFORM)].sum())
+    return chosen.sparse, {"cost": chosen.cost, "loss": chosen.loss, "uniform loss": uniform}
 
 
 def scanned(model: nn.Module, batches: Batches) -> Sensitivity:

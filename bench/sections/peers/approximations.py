@@ -5,7 +5,8 @@ from __future__ import annotations
 from bench.context import Context, Record
 from bench.peers import PEERS
 from bench.sections.base import MAIN_M, Section
-from bench.sections.peers import loss_table, run_peers
+from bench.sections.peers.runs import run_peers
+from bench.sections.peers.tables import loss_table
 
 
 def _run(context: Context) -> list[Record]:

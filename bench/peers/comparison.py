@@ -9,8 +9,8 @@ import numpy as np
 
 from bench.context import Context, Record
 from bench.measure import time_call, time_once
-from bench.peers import Peer
-from bench.tiles import Masks, TileSample, require_pattern
+from bench.peers.base import Peer
+from bench.peers.tiles import Masks, TileSample, require_pattern
 
 GROWTH = 4
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tnm_core.torch.linear.backends import BACKENDS, BackendName, Task
+from tnm_core.torch.linear.backends.by_name import BACKENDS, BackendName
+from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.speed_table import SpeedTable
 
 
@@ -23,7 +24,9 @@ class Choice(NamedTuple):
     reason: str
 
 
-def choose_backend(requested: BackendName, task: Task, speeds: SpeedTable | None = None) -> Choice:
+def choose_backend(
+    requested: BackendName, spec: LinearSpec, speeds: SpeedTable | None = None
+) -> Choice:
     """Take the back end that was asked for, or pick one.
 
     Parameters
@@ -31,21 +34,24 @@ def choose_backend(requested: BackendName, task: Task, speeds: SpeedTable | None
     requested : {"auto", "cusparselt", "dense", "emulate"}
         ``"auto"`` takes cuSPARSELt where its rules hold and no measurement speaks against it, else
         the dense product.
-    task : Task
+    spec : LinearSpec
         What is to be multiplied.
     speeds : SpeedTable, optional
         Measurements of `benchmark_layer`.
     """
     if requested != "auto":
-        chosen = BACKENDS[requested]
-        in_the_way = chosen.objection(task) or chosen.obstacle(task)
-        return Choice(None, in_the_way) if in_the_way else Choice(requested, "asked for")
-    sparse = BACKENDS["cusparselt"]
-    in_the_way = sparse.objection(task) or sparse.obstacle(task)
-    if in_the_way:
-        return Choice("dense", f"cusparselt cannot: {in_the_way}")
-    measured = None if speeds is None else speeds.find(task)
+        reason = _why_not(requested, spec)
+        return Choice(None, reason) if reason else Choice(requested, "asked for")
+    reason = _why_not("cusparselt", spec)
+    if reason:
+        return Choice("dense", f"cusparselt cannot: {reason}")
+    measured = None if speeds is None else speeds.find(spec)
     if measured is None:
         return Choice("cusparselt", "its rules hold; its speed was not measured")
     verdict = f"{measured.speedup:.2f}x the dense speed at {measured.tokens} tokens, measured"
     return Choice("cusparselt" if measured.worthwhile else "dense", f"cusparselt has {verdict}")
+
+
+def _why_not(name: str, spec: LinearSpec) -> str | None:
+    backend = BACKENDS[name]
+    return backend.unsupported_reason(spec) or backend.unavailable_reason(spec)

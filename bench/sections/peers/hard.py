@@ -5,10 +5,11 @@ from __future__ import annotations
 from bench.context import Context, Record
 from bench.distributions import title
 from bench.peers import lemon, ortools_flow
+from bench.peers.tiles import FINE_GRID
 from bench.sections.base import Section
-from bench.sections.peers import OURS, run_peers, verdict
+from bench.sections.peers.runs import OURS, run_peers
+from bench.sections.peers.tables import verdict
 from bench.tables import number, pivot
-from bench.tiles import FINE_GRID
 
 SIZES = (8, 16, 32)
 FINE = "every bit of normal float32"
@@ -38,7 +39,7 @@ def _table(records: list[Record]) -> str:
 
     table = pivot(
         records,
-        "million entries a second (tnm_core is faster by)",
+        "million entries per second (tnm_core is faster by)",
         lambda r: f"{_title(r)}, {r['n']}:{r['m']}",
         lambda r: r["peer"],
         cell,

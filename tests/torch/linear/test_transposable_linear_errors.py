@@ -10,6 +10,7 @@ import torch
 
 import tnm_core as tnm
 from tests.support.torch_layers import make_layer
+from tnm_core import Pattern
 from tnm_core.torch import TransposableLinear, benchmark_layer
 from tnm_core.torch.linear.mask_checks import full_tiles_hold
 
@@ -112,16 +113,16 @@ def test_masks_counted_on_a_device(n: int, m: int) -> None:
     """As strict as check_mask: one entry more or less, or moved along a row, breaks the pattern."""
     rng = np.random.default_rng(0)
     mask = torch.from_numpy(tnm.transposable_mask(rng.normal(size=(16, 24)), n, m))
-    assert full_tiles_hold(mask, n, m)
-    assert full_tiles_hold(mask.t(), n, m)
+    assert full_tiles_hold(mask, Pattern(n, m))
+    assert full_tiles_hold(mask.t(), Pattern(n, m))
     for row, column in rng.integers((16, 24), size=(20, 2)):
         other = mask.clone()
         other[row, column] ^= True
-        assert not full_tiles_hold(other, n, m)
+        assert not full_tiles_hold(other, Pattern(n, m))
     if n < m:
         rowwise = torch.from_numpy(tnm.nm_mask(rng.normal(size=(16, 24)), n, m))
-        assert not full_tiles_hold(rowwise, n, m)
-        assert not full_tiles_hold(rowwise.t(), n, m)
+        assert not full_tiles_hold(rowwise, Pattern(n, m))
+        assert not full_tiles_hold(rowwise.t(), Pattern(n, m))
 
 
 def test_weights_without_an_optimal_mask() -> None:

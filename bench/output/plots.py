@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.context import Record, note
-from bench.sections.peers import OURS
+from bench.sections.peers.runs import OURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,7 +88,7 @@ def _throughput(axes: Axes, sections: Sections) -> None:
     lines += [(n, [r for r in approximate if r["peer"] == n], APPROXIMATE) for n in SHOWN_RATES]
     _draw_lines(axes, [line for line in lines if line[1]])
     _draw_limits(axes, sections.get("ceilings", []))
-    axes.set_ylabel("million entries a second (log scale)")
+    axes.set_ylabel("million entries per second (log scale)")
     axes.set_xlabel("m, the side of a tile")
 
 

@@ -1,4 +1,4 @@
-"""The arms of the study: patterns, recipes, mask methods."""
+"""The variants of the study: patterns, recipes, mask methods."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIXED = "mixed"
 
 
 @dataclass(frozen=True)
-class Arm:
+class Variant:
     """One way to prune.
 
     The recipes are those of `prune_model_`, and some that do more before: "permuted" reorders units
@@ -37,44 +37,48 @@ class Arm:
 # Long ones first, so that workers end together. Greedy masks stand for both approximations: once
 # completed these are the same. AdaPrune, which takes longest, is in the grid only.
 DEFAULT = (
-    Arm(MIXED, "allocated"),
-    Arm("2:4", "permuted, tuned"),
-    Arm("2:4", "tuned"),
-    Arm("2:4", "permuted"),
-    *(Arm(pattern, "best") for pattern in PATTERNS),
-    Arm("2:4", "best", "greedy"),
-    *(Arm("2:4", recipe) for recipe in RECIPES if recipe not in ("best", "tuned", "adaprune")),
-    Arm("2:4", "least_squares", "greedy"),
+    Variant(MIXED, "allocated"),
+    Variant("2:4", "permuted, tuned"),
+    Variant("2:4", "tuned"),
+    Variant("2:4", "permuted"),
+    *(Variant(pattern, "best") for pattern in PATTERNS),
+    Variant("2:4", "best", "greedy"),
+    *(Variant("2:4", recipe) for recipe in RECIPES if recipe not in ("best", "tuned", "adaprune")),
+    Variant("2:4", "least_squares", "greedy"),
 )
 
 
-def full_grid() -> Iterator[Arm]:
+def full_grid() -> Iterator[Variant]:
     """Everything; row-wise masks know no other method than the optimal one."""
-    yield from (Arm(MIXED, "allocated"), Arm("2:4", "permuted"), Arm("2:4", "permuted, tuned"))
+    yield Variant(MIXED, "allocated")
+    yield Variant("2:4", "permuted")
+    yield Variant("2:4", "permuted, tuned")
     for pattern in PATTERNS:
         for recipe in RECIPES:
             for method in METHODS[: 1 if pattern.startswith("row") else None]:
-                yield Arm(pattern, recipe, method)
+                yield Variant(pattern, recipe, method)
 
 
-def chosen_arms(arms: Iterable[Arm], expression: str = "", samples: int = SAMPLES) -> list[Arm]:
-    """The arms whose names match a regular expression.
+def chosen_variants(
+    variants: Iterable[Variant], expression: str = "", samples: int = SAMPLES
+) -> list[Variant]:
+    """The variants whose names match a regular expression.
 
     Raises
     ------
     ValueError
         If none does, or it is no regular expression.
     """
-    every = list(arms)
+    every = list(variants)
     try:
-        found = [arm for arm in every if re.search(expression, str(arm))]
+        found = [variant for variant in every if re.search(expression, str(variant))]
     except re.error as error:
         raise ValueError(
-            f"arms is {expression!r}, expected a regular expression: {error}"
+            f"variants is {expression!r}, expected a regular expression: {error}"
         ) from None
     if not found:
         raise ValueError(
-            f"arms is {expression!r}, expected a regular expression that matches some, such as "
+            f"variants is {expression!r}, expected a regular expression that matches some, such as "
             f"{str(every[0])!r}"
         )
-    return [replace(arm, samples=samples) for arm in found]
+    return [replace(variant, samples=samples) for variant in found]

@@ -10,7 +10,8 @@ from torch.utils.checkpoint import checkpoint
 
 import tnm_core as tnm
 from tests.support.torch_layers import assert_close, make_layer, reference
-from tnm_core.torch import TransposableLinear, repack_, repack_after_step
+from tnm_core import Pattern
+from tnm_core.torch import TransposableLinear, repack_, repack_after_step, to_sparse_linear_
 from tnm_core.torch.linear.backends import BACKENDS
 
 BACKENDS_HERE = ["dense", "emulate"]
@@ -342,3 +343,28 @@ def test_from_linear_keeps_parameters_mode_and_mask() -> None:
     same = TransposableLinear.from_linear(dense, 4, 8, mask=layer.mask)
     assert torch.equal(same.mask, layer.mask)
     assert same.mask is not layer.mask
+
+
+@pytest.mark.parametrize("pattern", ["4:8", " 4 : 8 ", (4, 8), Pattern(4, 8)])
+def test_every_form_of_a_pattern(pattern: Any) -> None:
+    layer = TransposableLinear(32, 16, True, pattern)
+    assert (layer.n, layer.m, layer.pattern) == (4, 8, Pattern(4, 8))
+    assert TransposableLinear.from_linear(torch.nn.Linear(32, 16), pattern).pattern == layer.pattern
+    model = torch.nn.Sequential(torch.nn.Linear(32, 16))
+    assert to_sparse_linear_(model, pattern).pattern == "4:8"
+    assert model[0].pattern == layer.pattern
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "2:4"), ({"n": 1}, "1:4"), ({"m": 8}, "2:8"), ({"n": "1:8"}, "1:8")],
+)
+def test_what_is_not_given_of_a_pattern(given: Any, expected: str) -> None:
+    assert str(TransposableLinear(32, 16, **given).pattern) == expected
+
+
+def test_patterns_of_rows_alone_are_refused() -> None:
+    with pytest.raises(ValueError, match="pattern is 'row 2:4', expected a transposable one"):
+        TransposableLinear(32, 16, True, "row 2:4")
+    with pytest.raises(TypeError, match="m is 4 after the pattern '2:4'"):
+        TransposableLinear(32, 16, True, "2:4", 4)

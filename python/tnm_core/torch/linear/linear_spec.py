@@ -1,0 +1,38 @@
+"""What is to be multiplied: what back ends are chosen and speeds are found by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from tnm_core.pattern import Pattern
+
+
+@dataclass(frozen=True)
+class LinearSpec:
+    """A masked weight and its products.
+
+    Attributes
+    ----------
+    out_features, in_features : int
+        Shape of the weight.
+    pattern : Pattern
+        What its mask obeys.
+    device : torch.device
+        Where the weight lies.
+    dtype : torch.dtype
+        In which dtype products are computed.
+    """
+
+    out_features: int
+    in_features: int
+    pattern: Pattern
+    device: torch.device
+    dtype: torch.dtype
+
+    @classmethod
+    def of(cls, linear: nn.Linear, pattern: Pattern, dtype: torch.dtype) -> LinearSpec:
+        """Describe the products of a layer."""
+        return cls(linear.out_features, linear.in_features, pattern, linear.weight.device, dtype)

@@ -1,0 +1,185 @@
+"""Changed weights are noticed while there is something packed, and nothing is kept beyond that."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import weakref
+from typing import Any
+
+import pytest
+import torch
+from torch.optim import optimizer as torch_optimizer
+
+from tests.support.torch_layers import assert_close, make_layer, reference
+from tnm_core.torch import TransposableLinear, repack_after_step
+from tnm_core.torch.linear import packed_state
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Share no hook with layers that other tests keep."""
+    monkeypatch.setattr(packed_state, "_shared", None)
+
+
+def _hooks() -> int:
+    gc.collect()
+    return len(torch_optimizer._global_optimizer_pre_hooks)
+
+
+def _fused_step(layer: TransposableLinear) -> None:
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1, fused=True)
+    layer(torch.randn(4, layer.in_features)).sum().backward()
+    optimizer.step()
+
+
+def _assert_right(layer: TransposableLinear) -> None:
+    x = torch.randn(4, layer.in_features)
+    assert_close(layer(x), reference(layer, x))
+
+
+@pytest.mark.usefixtures("alone")
+def test_the_hook_on_optimizers_ends_with_the_last_packed_layer() -> None:
+    before = _hooks()
+    layers = [make_layer(16, 32, backend="emulate", seed=seed) for seed in range(3)]
+    assert _hooks() == before + 1, "one for all"
+    del layers[0]
+    assert _hooks() == before + 1
+    for layer in layers:
+        _fused_step(layer)
+        _assert_right(layer)
+    del layer
+    layers.clear()
+    assert _hooks() == before
+    again = make_layer(16, 32, backend="emulate")
+    assert _hooks() == before + 1
+    _fused_step(again)
+    _assert_right(again)
+
+
+@pytest.mark.usefixtures("alone")
+def test_what_is_not_packed_is_not_watched() -> None:
+    before = _hooks()
+    layer = make_layer(16, 32, backend="dense")
+    _assert_right(layer)
+    assert _hooks() == before
+    layer.backend = "emulate"
+    layer.repack()
+    assert _hooks() == before + 1
+    layer.to("meta")
+    assert _hooks() == before
+
+
+def test_nothing_is_kept_of_a_layer_that_is_gone() -> None:
+    gc.collect()
+    known = len(packed_state._packed_from)
+    layer = make_layer(16, 32, backend="emulate")
+    _fused_step(layer)
+    _assert_right(layer)
+    kept = [weakref.ref(one) for one in (layer, layer.weight, layer.packed_values)]
+    assert len(packed_state._packed_from) == known + 1
+    del layer
+    gc.collect()
+    assert [one() for one in kept] == [None] * 3
+    assert len(packed_state._packed_from) == known
+
+
+def test_copies_notice_their_own_changes() -> None:
+    layer = make_layer(16, 32, backend="emulate")
+    twin = copy.deepcopy(layer)
+    del layer
+    gc.collect()
+    for _ in range(2):
+        _fused_step(twin)
+        _assert_right(twin)
+
+
+def test_repacking_after_steps_ends_with_the_optimizer() -> None:
+    layer = make_layer(16, 32, backend="emulate")
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    handle = repack_after_step(optimizer, layer)
+    kept = weakref.ref(layer)
+    del optimizer, layer
+    gc.collect()
+    assert kept() is None
+    handle.remove()
+
+
+def test_other_weights_at_the_place_of_former_ones() -> None:
+    """Large blocks of memory are used again at once, by weights as little changed in place."""
+    layer = make_layer(512, 512, backend="emulate")
+    x = torch.randn(4, 512)
+
+    def product(value: int) -> torch.Tensor:
+        return torch.func.functional_call(
+            layer, {"weight": torch.full((512, 512), float(value))}, (x,)
+        )
+
+    for value in range(1, 7):
+        dense = torch.where(layer.mask, float(value), 0.0)
+        assert_close(product(value), x @ dense.t() + layer.bias)
+
+
+def test_another_mask_in_place_of_the_mask() -> None:
+    layer = make_layer(16, 32, backend="emulate")
+    for _ in range(2):
+        layer.mask = layer.mask.logical_not()
+        _assert_right(layer)
+
+
+@pytest.fixture
+def fresh_compiler() -> Any:
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.parametrize("grad", [True, False])
+def test_compiled_layers_refuse_what_changed(grad: bool) -> None:
+    layer = make_layer(16, 32, backend="emulate")
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    x = torch.randn(4, 32)
+    with torch.set_grad_enabled(grad):
+        assert torch.equal(compiled(x), layer(x))
+        with torch._dynamo.config.patch(error_on_recompile=True):
+            with torch.no_grad():
+                layer.weight.mul_(2)
+            with pytest.raises(RuntimeError, match="weight or mask changed after they were packed"):
+                compiled(x)
+            layer.repack()
+            assert_close(compiled(x), reference(layer, x))
+            layer.mask.logical_not_()
+            with pytest.raises(RuntimeError, match="weight or mask changed after they were packed"):
+                compiled(x)
+            layer.repack()
+            assert_close(compiled(x), reference(layer, x))
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+def test_compiled_layers_notice_fused_optimizers() -> None:
+    layer = make_layer(16, 32, backend="emulate")
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1, fused=True)
+    x = torch.randn(4, 32)
+    compiled(x).sum().backward()
+    optimizer.step()
+    with pytest.raises(RuntimeError, match="as repack_after_step"):
+        compiled(x)
+    repack_after_step(optimizer, layer)
+    optimizer.step()
+    assert_close(compiled(x), reference(layer, x))
+
+
+@pytest.mark.parametrize("backend", ["dense", "emulate"])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_the_operator_keeps_the_rules_of_operators(backend: str, transposed: bool) -> None:
+    layer = make_layer(16, 32, backend=backend)
+    packed = [layer.packed_values, layer.packed_indices]
+    packed += [layer.packed_t_values, layer.packed_t_indices]
+    x = torch.randn(4, 16 if transposed else 32, requires_grad=True)
+    bias = None if transposed else layer.bias
+    torch.library.opcheck(
+        torch.ops.tnm_core.masked_product.default,
+        (x, layer.weight, layer.mask, bias, *packed, 2, 4, backend, transposed, False),
+    )
