@@ -123,7 +123,7 @@ def _allocate(
 
 
 def _evenly_spread(batches: Iterable[Any], most: int) -> list[Any]:
-    """First, last and some between: sentences are sorted by length."""
+    """Take the first, the last and some between: sentences are sorted by length."""
     last = sum(1 for _ in batches) - 1
     wanted = {round(last * index / (most - 1)) for index in range(most)}
     return [batch for index, batch in enumerate(batches) if index in wanted]

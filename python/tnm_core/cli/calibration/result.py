@@ -54,7 +54,7 @@ class CalibrationResult:
         return [(one, sentence(self._skip(one, one.skip))) for one in self.layers if one.skip]
 
     def _skip(self, layer: PrunedLayer, skip: Skip) -> Skip:
-        """What stood in the way: for a layer without a pattern perhaps the budget."""
+        """Say what stood in the way: for a layer without a pattern perhaps the budget."""
         allocated = {} if self.allocation is None else self.allocation.assignment.patterns
         if skip.code is SkipCode.NO_PATTERN and layer.name in allocated:
             return SkipCode.DENSE_WITHIN_BUDGET()
@@ -85,7 +85,7 @@ class CalibrationResult:
         return lines
 
     def records(self, tensors: Mapping[str, Any]) -> list[PruneRecord]:
-        """Metadata for `tnm check`, one record per pattern; only of tensors that a file holds."""
+        """Return metadata for `tnm check`, one record per pattern, of tensors that a file holds."""
         names: dict[Pattern, list[str]] = {}
         for layer in self.pruned:
             name = f"{layer.name}.weight" if layer.name else "weight"
@@ -103,7 +103,7 @@ class CalibrationResult:
         ]
 
     def as_json(self) -> dict[str, Any]:
-        """Figures by layer, for machines."""
+        """Return figures by layer, for machines."""
         permutation, allocation = self.permutation, self.allocation
         return {
             "recipe": self.recipe,

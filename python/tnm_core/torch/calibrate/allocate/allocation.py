@@ -17,6 +17,7 @@ from tnm_core.torch.calibrate.solvers import Recipe
 __all__ = ["Assignment", "allocate", "check_additivity", "pareto_front"]
 
 Cost = Literal["parameters", "multiply_adds"]
+_Figures = np.ndarray[Any, np.dtype[np.float64]]  # shape (layers, patterns)
 
 
 @dataclass(frozen=True)
@@ -63,25 +64,36 @@ def allocate(sensitivity: Sensitivity, budget: float, *, cost: Cost = "parameter
     ValueError
         If no assignment meets the budget; the message says the least that can be had.
     """
-    from scipy.optimize import Bounds, LinearConstraint, milp  # type: ignore[import-untyped]
-
     if cost not in ("parameters", "multiply_adds"):
         raise ValueError(f"cost is {cost!r}, expected 'parameters' or 'multiply_adds'")
-    prices: np.ndarray[Any, np.dtype[np.float64]] = getattr(sensitivity, cost)
-    total = prices[:, 0].sum()
-    share = prices / total
-    fits = np.isfinite(sensitivity.loss)
-    least = float(np.where(fits, share, np.inf).min(1).sum())
+    prices: _Figures = getattr(sensitivity, cost)
+    share = prices / prices[:, 0].sum()
+    least = float(np.where(np.isfinite(sensitivity.loss), share, np.inf).min(1).sum())
     if not budget >= least - 1e-12:
         raise ValueError(
             f"budget is {budget:g} of the dense {cost}, but no assignment needs less than "
             f"{least:g}; allow that much, or add sparser patterns"
         )
-    layers, patterns = sensitivity.loss.shape
+    chosen = _least_loss(sensitivity.loss, share, budget)
+    every = np.arange(len(chosen))
+    names = (sensitivity.patterns[index] for index in chosen)
+    return Assignment(
+        dict(zip(sensitivity.layers, names, strict=True)),
+        float(sensitivity.loss[every, chosen].sum()),
+        float(share[every, chosen].sum()),
+    )
+
+
+def _least_loss(loss: _Figures, share: _Figures, budget: float) -> np.ndarray[Any, np.dtype[Any]]:
+    """Solve the knapsack: which pattern each layer gets; infinite losses are none to choose."""
+    from scipy.optimize import Bounds, LinearConstraint, milp  # type: ignore[import-untyped]
+
+    layers, patterns = loss.shape
+    fits = np.isfinite(loss)
     one_each = np.kron(np.eye(layers), np.ones(patterns))
-    scale = max(float(np.abs(sensitivity.loss[fits]).max()), 1e-300)
+    scale = max(float(np.abs(loss[fits]).max()), 1e-300)
     solved = milp(
-        np.where(fits, sensitivity.loss, 0.0).ravel() / scale,
+        np.where(fits, loss, 0.0).ravel() / scale,
         constraints=[
             LinearConstraint(one_each, 1, 1),
             LinearConstraint(share.ravel()[None], -np.inf, budget + 1e-12),
@@ -92,22 +104,14 @@ def allocate(sensitivity: Sensitivity, budget: float, *, cost: Cost = "parameter
     )
     if solved.x is None:
         raise ValueError(f"no assignment found for budget {budget:g}: {solved.message}")
-    chosen = solved.x.reshape(layers, patterns).argmax(1)
-    every = np.arange(layers)
-    return Assignment(
-        {
-            name: sensitivity.patterns[index]
-            for name, index in zip(sensitivity.layers, chosen, strict=True)
-        },
-        float(sensitivity.loss[every, chosen].sum()),
-        float(share[every, chosen].sum()),
-    )
+    chosen: np.ndarray[Any, np.dtype[Any]] = solved.x.reshape(layers, patterns).argmax(1)
+    return chosen
 
 
 def pareto_front(
     sensitivity: Sensitivity, budgets: Iterable[float], *, cost: Cost = "parameters"
 ) -> list[Assignment]:
-    """Assignments of several budgets, without those that another betters, by rising cost."""
+    """Return assignments of several budgets by rising cost, without those that another betters."""
     found = [allocate(sensitivity, budget, cost=cost) for budget in sorted(budgets)]
     front: list[Assignment] = []
     for one in sorted(found, key=lambda assignment: (assignment.cost, assignment.loss)):

@@ -43,7 +43,7 @@ def model_outputs(
 
 
 def _floating(returned: Any, path: Path = ()) -> Iterator[tuple[Path, torch.Tensor]]:
-    """Every floating-point tensor in what a model returned, and where it is."""
+    """Yield every floating-point tensor in what a model returned, and where it is."""
     parts: Iterable[tuple[Hashable, Any]] = ()
     if isinstance(returned, torch.Tensor):
         if returned.is_floating_point():

@@ -107,7 +107,7 @@ def _change(
     scales: Mapping[Path, float],
     model: nn.Module,
 ) -> float:
-    """How far the outputs of a model are off; infinite if they are not finite."""
+    """Measure how far the outputs of a model are off; infinite if they are not finite."""
     model = unwrap(model)
     squares = dict.fromkeys(scales, 0.0)
     with evaluating(model):
@@ -189,7 +189,7 @@ def _drop_padding_(known: Sequence[_DenseBatch]) -> None:
 
 
 def _scales(known: Sequence[_DenseBatch]) -> dict[Path, float]:
-    """What squared differences of each output are divided by."""
+    """Return what squared differences of each output are divided by."""
     tensors: dict[Path, list[torch.Tensor]] = {}
     for one in known:
         for path, tensor in one.dense.items():
@@ -203,7 +203,7 @@ def _scales(known: Sequence[_DenseBatch]) -> dict[Path, float]:
 
 
 def _scale(tensors: list[torch.Tensor]) -> float:
-    """The sum of squared deviations from the mean; of the squares, if there is no deviation."""
+    """Sum the squared deviations from the mean; the squares, if there is no deviation."""
     count = max(sum(tensor.numel() for tensor in tensors), 1)
     mean = sum(float(chunk.sum()) for tensor in tensors for chunk in _chunks(tensor)) / count
     spread = squares = 0.0
@@ -215,5 +215,5 @@ def _scale(tensors: list[torch.Tensor]) -> float:
 
 
 def _chunks(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Entries in float64, some at a time."""
+    """Yield entries in float64, some at a time."""
     return (chunk.double() for chunk in torch.split(tensor.reshape(-1), _CHUNK))

@@ -154,7 +154,7 @@ def _losses(
     recipe: Recipe,
     evaluate: Callable[[nn.Module], float] | None,
 ) -> list[float]:
-    """By pattern, the loss with one layer pruned; infinite where the pattern does not fit."""
+    """Measure the loss with one layer pruned, by pattern; infinite where that does not fit."""
     layer = layer_of(model, name)
     matrices = layer_matrices_of(layer)
     dense, given = matrices.parameters(layer)

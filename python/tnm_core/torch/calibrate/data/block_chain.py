@@ -28,7 +28,7 @@ class BlockChain:
     blocks: tuple[str, ...]
 
     def block_of(self, name: str) -> str | None:
-        """The block that a layer lies in, if it lies in one."""
+        """Return the block that a layer lies in, if it lies in one."""
         return next((one for one in self.blocks if _lies_in(name, one)), None)
 
 
@@ -50,7 +50,7 @@ def find_chain(
 
 
 def _most_likely_blocks(model: nn.Module, names: Sequence[str]) -> list[str]:
-    """The entries of the list of modules that holds most of the layers."""
+    """Return the entries of the list of modules that holds most of the layers."""
     best: list[str] = []
     most = 1
     for prefix, module in model.named_modules():

@@ -87,7 +87,7 @@ class Collector:
         return Sample(torch.cat([x for x, _ in parts], 1), torch.cat([y for _, y in parts], 1))
 
     def _moments_of_linear_maps(self, group: Group, layers: Sequence[CalibratedLayer]) -> Moments:
-        """Of the dense model's inputs and outputs: the former say what the latter are."""
+        """Sum up the dense model's inputs alone, which say what its outputs are."""
         first = group.names[0]
         matrices = layer_matrices_of(layers[0])
         sums = MomentSums(matrices.groups, matrices.columns, 0, layers[0].weight.device)
@@ -108,7 +108,7 @@ class Collector:
         return self.runs.of_layer(group.names[0])
 
     def _rows(self, group: Group) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Inputs and wanted outputs, a call at a time."""
+        """Yield inputs and wanted outputs, a call at a time."""
         source = self.residuals.get(group.names[0]) if self.sequential else None
         if len(group.names) > 1 or group.calls > 1:
             source = None
@@ -132,7 +132,7 @@ class Collector:
             yield input_rows(layer, pruned[first][index].input, run.rows), torch.cat(outputs, 2)
 
     def _calls(self, run: Run, group: Group, source: str | None) -> tuple[_Calls, _Calls]:
-        """The calls of the layers, and of the source, in the dense and in the pruned model."""
+        """Record the layers, and the source, in the dense and in the pruned model."""
         wanted = group.names if source is None else (*group.names, source)
         modules = {name: self.runs.dense.get_submodule(name) for name in wanted}
         dense = record(run.dense, modules, stop=_last(group))
@@ -144,12 +144,12 @@ class Collector:
 
 
 def _last(group: Group) -> str | None:
-    """The layer with which a run may end."""
+    """Return the layer with which a run may end."""
     return group.names[-1] if group.calls == 1 else None
 
 
 def _residual(source: str | None, dense: _Calls, pruned: _Calls) -> torch.Tensor | None:
-    """How far what a module gets in the pruned model is off; None outside the block that ran."""
+    """Return how far a module's input in the pruned model is off; None outside the block."""
     if source is None or not (source in dense and source in pruned):
         return None
     wanted, given = dense[source][0].input, pruned[source][0].input

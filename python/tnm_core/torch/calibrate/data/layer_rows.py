@@ -25,7 +25,7 @@ def is_linear_map(layer: CalibratedLayer) -> bool:
 def input_rows(
     layer: CalibratedLayer, given: torch.Tensor | None, rows: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """What a layer's weights meet in an input, padding left out: (groups, rows, columns)."""
+    """Return what a layer's weights meet in an input without padding: (groups, rows, columns)."""
     given = _without_padding(given, rows)
     matrices = layer_matrices_of(layer)
     if isinstance(layer, nn.Linear):
@@ -45,7 +45,7 @@ def input_rows(
 def output_rows(
     layer: CalibratedLayer, returned: torch.Tensor | None, rows: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """What a layer returned, padding left out: (groups, rows, outputs)."""
+    """Return what a layer returned, without padding: (groups, rows, outputs)."""
     returned = _without_padding(returned, rows)
     matrices = layer_matrices_of(layer)
     if isinstance(layer, nn.Linear):

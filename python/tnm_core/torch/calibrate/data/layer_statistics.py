@@ -157,7 +157,7 @@ def _collect(
     groups: Sequence[Group],
     layers: Mapping[str, CalibratedLayer],
 ) -> dict[str, Moments]:
-    """Moments by layer; the outputs of linear maps need not be looked at, only their inputs."""
+    """Sum up by layer; the outputs of linear maps need not be looked at, only their inputs."""
     first_of = {
         name: part[0] for group in groups for part in _parts(group, layers) for name in part
     }
@@ -187,7 +187,7 @@ def _collect(
 
 
 def _parts(group: Group, layers: Mapping[str, CalibratedLayer]) -> Iterator[list[str]]:
-    """Those that share sums: linear maps do, others have outputs of their own."""
+    """Yield layers that share sums: linear maps do, others have outputs of their own."""
     plain = [name for name in group.names if is_linear_map(layers[name])]
     if plain:
         yield plain

@@ -42,7 +42,7 @@ class _Enough(Exception):  # noqa: N818 - it ends a run and is no error
 
 
 def first_tensor(given: Any) -> torch.Tensor | None:
-    """The tensor among what a module got or returned that counts as its input or output."""
+    """Return the tensor that counts as the input or output, of all that a module got or gave."""
     if isinstance(given, torch.Tensor):
         return given
     if isinstance(given, Mapping):
@@ -145,7 +145,7 @@ def same_inputs(calls: Sequence[Call], others: Sequence[Call]) -> bool:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode within, and every module's own mode again afterwards."""
+    """Set evaluation mode within, and every module's own mode again afterwards."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

@@ -87,7 +87,7 @@ class _Trace:
         return hook
 
     def source(self, name: str) -> str | None:
-        """The latest module whose input, plus the output of a layer, a later module gets."""
+        """Find the latest module whose input, plus the output of a layer, a later module gets."""
         when, output = self.outputs[name]
         sums = [one.values for _, one in self.inputs[when:] if one.shape == output.shape]
         for source, given in reversed(self.inputs[:when]):

@@ -77,7 +77,7 @@ class BlockOutputs:
         )
 
     def squared_error(self, batch: WantedBatch, values: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Squared error of the outputs for one batch over the variance of all wanted outputs."""
+        """Return the squared error for one batch over the variance of all wanted outputs."""
         given = {f"block.{name}": value for name, value in values.items()}
         output = self._output(functional_call(self.bound, given, (batch.run,)), batch.rows)
         wide = torch.promote_types(output.dtype, torch.float32)
@@ -86,13 +86,13 @@ class BlockOutputs:
 
     @torch.no_grad()
     def error(self, values: Mapping[str, torch.Tensor]) -> float:
-        """Squared error of all outputs over their variance."""
+        """Return the squared error of all outputs over their variance."""
         return sum(float(self.squared_error(batch, values)) for batch in self.batches)
 
     def gradients(
         self, batch: WantedBatch, values: Mapping[str, torch.Tensor], moved: Sequence[torch.Tensor]
     ) -> Sequence[torch.Tensor]:
-        """Gradients of the error for one batch; zero for tensors that the block does not use."""
+        """Return gradients of the error for one batch, zero for tensors that are not used."""
         # Gradients of single outputs shall not be too small for float16.
         scale = math.sqrt(batch.wanted.numel())
         error = self.squared_error(batch, values) * len(self.batches) * scale

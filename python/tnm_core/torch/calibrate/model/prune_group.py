@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -13,6 +14,7 @@ from tnm_core.torch.calibrate.data import (
     Collector,
     Group,
     LayerMatrices,
+    Sample,
     layer_matrices_of,
     layer_of,
 )
@@ -45,35 +47,49 @@ def prune_group_(
     first = 0
     for name, layer in zip(group.names, layers, strict=True):
         start = time.perf_counter()
-        matrices = layer_matrices_of(layer)
-        here = slice(first, first + matrices.outputs)
+        here = slice(first, first + layer_matrices_of(layer).outputs)
         first = here.stop
         own = problem.outputs(here)
-        dense, bias = matrices.parameters(layer)
         part = None if sample is None else sample.outputs(here)
-        pruned = prune_matrices(own, matrices, patterns[name], recipe, bias=bias, sample=part)
-        magnitude = dense.abs()
-        retained = (magnitude * pruned.mask).sum() / magnitude.sum().clamp_min(1e-300)
-        _write_(layer, matrices, pruned)
-        told = PrunedLayer(
-            name=name,
-            kind=type(layer).__name__,
-            shape=matrices.shape,
-            pattern=str(patterns[name]),
-            skip=None,
-            error=own.relative_error(pruned.weight.double()) if recipe.needs_data else None,
-            retained=float(retained),
-            density=float(pruned.mask.float().mean()),
-            seconds=shared + time.perf_counter() - start,
-        )
-        done.append((told, matrices.to_weight(pruned.mask).contiguous()))
+        told, mask = _prune_layer_(name, layer, own, patterns[name], recipe, part)
+        seconds = shared + time.perf_counter() - start
+        done.append((replace(told, seconds=seconds), mask))
     return done
+
+
+def _prune_layer_(
+    name: str,
+    layer: CalibratedLayer,
+    problem: LayerLeastSquares,
+    pattern: Pattern,
+    recipe: Recipe,
+    sample: Sample | None,
+) -> tuple[PrunedLayer, torch.Tensor]:
+    """Prune a layer; return it with its mask."""
+    matrices = layer_matrices_of(layer)
+    dense, bias = matrices.parameters(layer)
+    pruned = prune_matrices(problem, matrices, pattern, recipe, bias=bias, sample=sample)
+    magnitude = dense.abs()
+    retained = (magnitude * pruned.mask).sum() / magnitude.sum().clamp_min(1e-300)
+    _write_(layer, matrices, pruned)
+    told = PrunedLayer(
+        name=name,
+        kind=type(layer).__name__,
+        shape=matrices.shape,
+        pattern=str(pattern),
+        skip=None,
+        error=problem.relative_error(pruned.weight.double()) if recipe.needs_data else None,
+        retained=float(retained),
+        density=float(pruned.mask.float().mean()),
+        seconds=None,
+    )
+    return told, matrices.to_weight(pruned.mask).contiguous()
 
 
 def _problem(
     collector: Collector, group: Group, layers: Sequence[CalibratedLayer], recipe: Recipe
 ) -> LayerLeastSquares:
-    """The problem of the layers of a group, their outputs beside each other."""
+    """Pose the problem of the layers of a group, their outputs beside each other."""
     each = [layer_matrices_of(layer).parameters(layer) for layer in layers]
     dense = torch.cat([weight for weight, _ in each], 1)
     if not recipe.needs_data:

@@ -84,7 +84,7 @@ def prune_layers_(
 
 
 def _ends_of_blocks(groups: Sequence[Group], chain: BlockChain | None) -> dict[int, str]:
-    """By index of the last group of layers in a block, the block.
+    """Return, by index of the last group of layers in a block, the block.
 
     The whole model is one, if it is no chain or one of bare layers, in each of which least squares
     leaves nothing to tune.
@@ -111,7 +111,7 @@ def _check_whole_model(
 def _changing(
     model: nn.Module, layers: Mapping[str, nn.Module], blocks: Iterable[str], recipe: Recipe
 ) -> list[torch.Tensor]:
-    """The parameters that pruning and tuning change."""
+    """Return the parameters that pruning and tuning change."""
     found: list[torch.Tensor] = []
     for layer in layers.values():
         found += layer.parameters(recurse=False)

@@ -41,7 +41,7 @@ def _joined(module: str, name: str) -> str:
 
 
 def _is_normalisation(module: nn.Module) -> bool:
-    """Known by its name, so that models' own normalisations are, too."""
+    """Judge by the name, so that models' own normalisations are known, too."""
     leaf = "Norm" in type(module).__name__ and not any(module.children())
     return leaf and all(one.ndim == 1 for one in module.parameters(recurse=False))
 
@@ -93,7 +93,7 @@ def tuned_tensors(
 
 
 def _size(parameter: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Root mean square of the entries that are kept."""
+    """Return the root mean square of the entries that are kept."""
     kept = parameter.detach().double()
     count = kept.numel() if mask is None else int(mask.sum())
     return (kept.square().sum() / max(count, 1)).sqrt()

@@ -22,12 +22,12 @@ class CallOrder:
     between: tuple[str, ...]
 
     def following(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The layers that get the next tensor after the outputs of some layers."""
+        """Return the layers that get the next tensor after the outputs of some layers."""
         last = max(self.position[name] for name in names)
         return next((one for one in self.groups if self.position[one[0]] > last), ())
 
     def through(self, outputs: tuple[str, ...], inputs: tuple[str, ...]) -> tuple[str, ...]:
-        """What was called between layers."""
+        """Return what was called between layers."""
         first = min(self.position[name] for name in outputs)
         last = min((self.position[name] for name in inputs), default=first)
         return tuple(name for name in self.between if first < self.position[name] < last)

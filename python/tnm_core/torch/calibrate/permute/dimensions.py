@@ -52,7 +52,7 @@ def is_depthwise(module: nn.Module) -> bool:
 
 
 def channels_of(module: nn.Module) -> int | None:
-    """How many channels a module has parameters for; None if it mixes or does not know them."""
+    """Count the channels a module has parameters for; None if it mixes or does not know them."""
     if isinstance(module, nn.modules.batchnorm._NormBase):
         return module.num_features
     if isinstance(module, nn.GroupNorm):
@@ -66,7 +66,7 @@ def channels_of(module: nn.Module) -> int | None:
 
 
 def sizes_of(layer: nn.Module) -> tuple[int, int]:
-    """Output and input features, or channels, of a Linear or Conv2d."""
+    """Return output and input features, or channels, of a Linear or Conv2d."""
     if isinstance(layer, nn.Conv2d):
         return layer.out_channels, layer.in_channels
     if isinstance(layer, nn.Linear):
@@ -75,14 +75,14 @@ def sizes_of(layer: nn.Module) -> tuple[int, int]:
 
 
 def units_of(model: nn.Module, dimension: FreeDimension) -> int:
-    """How many units a dimension has."""
+    """Count the units of a dimension."""
     return sizes_of(model.get_submodule(dimension.outputs[0]))[0]
 
 
 def groups_of(
     known: Mapping[str, nn.Module], dimension: FreeDimension
 ) -> Iterator[tuple[str, int, int]]:
-    """Modules that treat channels in several groups: name, groups, channels on the side meant."""
+    """Yield modules that treat channels in groups: name, groups, channels on the side meant."""
     for names, side in ((dimension.outputs, 0), (dimension.inputs, 1), (dimension.through, 1)):
         for name in names:
             module = known[name]
@@ -93,7 +93,7 @@ def groups_of(
 
 
 def block_needed(model: nn.Module, dimension: FreeDimension) -> int | None:
-    """The largest block that crosses no group of a layer or normalisation; None without groups."""
+    """Return the largest block that crosses no group of a module; None without groups."""
     sizes = [
         channels // groups
         for _, groups, channels in groups_of(dict(model.named_modules()), dimension)

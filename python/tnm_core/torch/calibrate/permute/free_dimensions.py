@@ -93,7 +93,7 @@ def _candidates(
 def _with_next(
     model: nn.Module, calls: CallOrder, outputs: tuple[str, ...], head_size: int | None
 ) -> list[FreeDimension]:
-    """These outputs with the inputs of what follows, with and without what is between."""
+    """Join outputs with the inputs of what follows, with and without what is between."""
     inputs = calls.following(outputs)
     between = calls.through(outputs, inputs)
     tried = []

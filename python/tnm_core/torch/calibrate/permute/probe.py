@@ -49,7 +49,7 @@ class PermutationProbe:
         return self.change(first) > 10 * self.tolerance
 
     def change(self, dimension: FreeDimension) -> float:
-        """The largest change of the output when a dimension is shuffled."""
+        """Return the largest change of the output when a dimension is shuffled."""
         units = units_of(self.model, dimension)
         block = dimension.block or units
         generator = torch.Generator().manual_seed(self.seed)
@@ -69,7 +69,7 @@ class PermutationProbe:
             return self.calibration.forward(self.model, self.batch)
 
     def _output_in_float64(self) -> torch.Tensor | None:
-        """The output, if the model can be run in float64."""
+        """Return the output, if the model can be run in float64."""
         try:
             output = self._output()
         except Exception:  # it is run as it is then, and fails again if it must
@@ -86,12 +86,12 @@ class PermutationProbe:
 
 
 def _doubled(batch: Any) -> Any:
-    """The same batch with its floating-point tensors in float64."""
+    """Turn the floating-point tensors of a batch to float64."""
     return _mapped(batch, lambda one: one.double() if one.is_floating_point() else one)
 
 
 def _first_rows(batch: Any) -> Any:
-    """The first samples of a batch, which are enough to see a difference."""
+    """Take the first samples of a batch, which are enough to see a difference."""
     return _mapped(batch, lambda one: one[:_SAMPLES] if one.ndim else one)
 
 

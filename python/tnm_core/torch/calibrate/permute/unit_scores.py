@@ -28,7 +28,7 @@ class UnitScores:
         return isinstance(weight_axes_of(layer, layer.weight, self.pattern.m), WeightAxes)
 
     def of_layer(self, name: str, side: int) -> torch.Tensor:
-        """Output (side 0) or input units times what each meets, columns filled up to tiles."""
+        """Return output (side 0) or input units times what each meets, filled up to tiles."""
         layer = layer_of(self.model, name)
         matrices = layer_matrices_of(layer)
         scores = matrices.of_weight(layer.weight.detach().double().cpu().square())

@@ -70,7 +70,7 @@ def prune_matrices(
 def _search(
     problem: LayerLeastSquares, matrices: LayerMatrices, pattern: Pattern, recipe: Recipe
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """The mask, and the weights that the search itself leads to, if it leads to some."""
+    """Find the mask, and the weights that the search itself leads to, if it leads to some."""
 
     def project(scores: torch.Tensor) -> torch.Tensor:
         return matrices.project(scores, pattern, recipe.method)

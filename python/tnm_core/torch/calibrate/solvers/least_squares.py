@@ -61,7 +61,7 @@ def least_squares(
 
 
 def _by_dropped(problem: LayerLeastSquares, mask: torch.Tensor) -> torch.Tensor | None:
-    """None where H is too close to singular for its inverse to be of use."""
+    """Solve by the dropped entries; None where H is too close to singular for its inverse."""
     inverse = problem.hessian.inverse
     if inverse is None:
         return None

@@ -54,7 +54,7 @@ class LayerLeastSquares:
         return self.output_mean - torch.einsum("goc,gc->go", weight, self.input_mean)
 
     def relative_error(self, weight: torch.Tensor) -> float:
-        """Squared error of the outputs over their variance, with the best bias, undamped."""
+        """Return the squared error of outputs over their variance, with the best bias, undamped."""
         damping = self.damping[:, None, None]
         linear = self.linear - damping * self.dense
         quadratic = ((weight @ self.hessian.matrix) - damping * weight) * weight

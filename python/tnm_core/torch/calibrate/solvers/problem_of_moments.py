@@ -148,14 +148,14 @@ def _mixed(
 
 
 def _largest_squares(moments: Moments, dense: torch.Tensor) -> torch.Tensor:
-    """Mean squares of outputs, which are sums of products and round as the largest of these do."""
+    """Return mean squares of outputs, which round as the largest products in them do."""
     count = int(moments.count)
     largest = torch.einsum("goc,gc->go", dense.abs(), (moments.x / count).abs()).square()
     return moments.yy / count + largest
 
 
 def _damping(hessian: torch.Tensor, damping: float, rows: int, name: str) -> torch.Tensor:
-    """How much to add to the diagonal; warns if the data alone would not do."""
+    """Return how much to add to the diagonal; warn if the data alone would not do."""
     diagonal = hessian.diagonal(dim1=1, dim2=2)
     mean = diagonal.mean(1)
     columns = diagonal.shape[1]
@@ -174,7 +174,7 @@ def _damping(hessian: torch.Tensor, damping: float, rows: int, name: str) -> tor
 
 
 def _least_damping(hessian: torch.Tensor, mean: torch.Tensor) -> torch.Tensor:
-    """The least that Cholesky stands: by powers of ten from the rounding of float64."""
+    """Find the least that Cholesky stands, by powers of ten from the rounding of float64."""
     amount = torch.zeros_like(mean)
     share = 1e-12
     while torch.linalg.cholesky_ex(_damped(hessian, amount)).info.any() and share < 1:
