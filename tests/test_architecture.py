@@ -42,12 +42,20 @@ FLOORS = [
         "torch.calibrate.allocate",
         "torch.calibrate",
         "torch",
-        "cli",
+        "cli.errors",
+        "cli.packages",
+        "cli.console",
+        "cli.options",
+        "cli.references",
+        "cli.skips",
+        "cli.tables",
+        "cli.targets",
         "cli.pruning",
         "cli.calibration",
         "cli.commands",
         "cli.app",
         "cli.run",
+        "cli",
     )
 ]
 

@@ -49,11 +49,15 @@ def test_text_is_read_back(n: int) -> None:
         (("2:129",), ValueError, "m is 129, expected 1 <= m <= 128"),
         (((2, 4, 8),), ValueError, r"pattern is \(2, 4, 8\), expected a pair"),
         (((2, 4.0),), TypeError, r"m is 4.0 \(float\), expected an integer"),
-        ((2,), TypeError, "m is missing, expected n and m"),
+        ((2,), TypeError, r"m is missing \(None\), expected n and m"),
         ((2, True), TypeError, r"m is True \(bool\)"),
         ((None,), TypeError, r"pattern is None \(NoneType\), expected text"),
         ((2.0,), TypeError, r"pattern is 2.0 \(float\), expected text"),
-        (("2:4", 4), TypeError, "m is 4 after the pattern '2:4', which says m already"),
+        (
+            ("2:4", 4),
+            TypeError,
+            "m is 4 after the pattern '2:4', which says m already, expected",
+        ),
     ],
 )
 def test_what_is_no_pattern(given: tuple[Any, ...], error: type[Exception], told: str) -> None:

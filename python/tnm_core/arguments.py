@@ -14,7 +14,6 @@ from tnm_core import _core
 Score = Literal["abs", "square", "identity"]
 Method = Literal["optimal", "two_approximation", "greedy"]
 
-LARGEST_M = 128
 # Nobody has more to gain from more, and the system may refuse them.
 MOST_THREADS = 1024
 _ENTRIES_WORTH_A_THREAD = 65536
@@ -41,7 +40,7 @@ class ScoreArray(NamedTuple):
         return self.dtype in _FLOATING
 
 
-def score_array(array: ArrayLike, *, least_ndim: int = 2) -> ScoreArray:
+def as_score_array(array: ArrayLike, *, least_ndim: int = 2) -> ScoreArray:
     """View anything that NumPy can view; only a foreign byte order costs a copy."""
     data = np.asarray(array)
     name = _NATIVE_DTYPES.get(data.dtype)
@@ -67,7 +66,7 @@ def _convert_dtype(data: NDArray[Any]) -> tuple[NDArray[Any], str]:
     )
 
 
-def mask_flags(mask: ArrayLike) -> NDArray[np.bool_]:
+def as_mask(mask: ArrayLike) -> NDArray[np.bool_]:
     """View a mask of bool, or of integers 0 and 1, as bool."""
     flags = np.asarray(mask)
     if flags.dtype.kind in "iu":
@@ -87,17 +86,7 @@ def mask_flags(mask: ArrayLike) -> NDArray[np.bool_]:
     return flags
 
 
-def pattern(n: int, m: int) -> tuple[int, int]:
-    """N and m as ints with 1 <= n <= m <= 128."""
-    kept, size = integer("n", n), integer("m", m)
-    if not 1 <= size <= LARGEST_M:
-        raise ValueError(f"m is {size}, expected 1 <= m <= {LARGEST_M}")
-    if not 1 <= kept <= size:
-        raise ValueError(f"n is {kept}, expected 1 <= n <= m = {size}: n is what is kept of m")
-    return kept, size
-
-
-def threads(requested: int | None, entries: int) -> int:
+def as_threads(requested: int | None, entries: int) -> int:
     """Use the number asked for, else as many as the machine offers and the work is worth.
 
     More than 1024 are taken as 1024.
@@ -105,28 +94,23 @@ def threads(requested: int | None, entries: int) -> int:
     if requested is None:
         worthwhile = entries // _ENTRIES_WORTH_A_THREAD
         return 1 if worthwhile <= 1 else min(available_cpus(), worthwhile)
-    number = integer("threads", requested)
+    number = as_integer("threads", requested)
     if number < 1:
         raise ValueError(f"threads is {number}, expected at least 1, or None for all cores")
     return min(number, MOST_THREADS)
 
 
-def integer(name: str, value: Any) -> int:
-    """An int, or what stands for one; no bool, no float."""
+def as_integer(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
+    """Return an int for what stands for one (no bool, no float), from `least` to `most`."""
     if isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name} is {value} (bool), expected an integer")
     try:
-        return operator.index(value)
+        number = operator.index(value)
     except TypeError:
         raise TypeError(
             f"{name} is {value!r} ({type(value).__name__}), expected an integer"
         ) from None
-
-
-def bounded_integer(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """Return an integer from `least` to `most`, both included."""
-    number = integer(name, value)
-    if number < least or (most is not None and number > most):
+    if least is not None and (number < least or (most is not None and number > most)):
         expected = f"at least {least}" if most is None else f"{least} <= {name} <= {most}"
         raise ValueError(f"{name} is {number}, expected {expected}")
     return number
@@ -139,26 +123,26 @@ def available_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def score_name(score: str) -> Score:
-    """One of the scores by which entries are ranked."""
+def as_score(score: str) -> Score:
+    """Return the name of a score by which entries are ranked."""
     return _choice("score", score, get_args(Score))  # type: ignore[no-any-return]
 
 
-def method_name(method: str) -> Method:
-    """One of the ways to find a transposable mask."""
+def as_method(method: str) -> Method:
+    """Return the name of a way to find a transposable mask."""
     return _choice("method", method, get_args(Method))  # type: ignore[no-any-return]
 
 
-def axis_index(axis: int, ndim: int) -> int:
+def as_axis(axis: int, ndim: int) -> int:
     """Return the axis as a number from 0 to ndim - 1."""
-    number = integer("axis", axis)
+    number = as_integer("axis", axis)
     if not -ndim <= number < ndim:
         raise ValueError(f"axis is {number}, expected -{ndim} <= axis < {ndim} for {ndim} axes")
     return number % ndim
 
 
-def output_mask(out: NDArray[np.bool_] | None, array: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where the mask goes: a new array, or `out` if it can take it."""
+def as_output(out: NDArray[np.bool_] | None, array: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where the mask goes: a new array, or `out` if it can take it."""
     if out is None:
         return np.empty(array.shape, dtype=np.bool_)
     if not isinstance(out, np.ndarray):
@@ -171,13 +155,13 @@ def output_mask(out: NDArray[np.bool_] | None, array: NDArray[Any]) -> NDArray[n
         raise ValueError("out is read-only, expected a writeable array; pass a copy of it")
     repeated = (step == 0 and size > 1 for step, size in zip(out.strides, out.shape, strict=True))
     if out.size > 0 and any(repeated):
-        raise ValueError("out repeats elements (a stride of 0), expected one element an entry")
+        raise ValueError("out repeats elements (a stride of 0), expected one element per entry")
     if np.shares_memory(out, array):
         raise ValueError("out overlaps the array, expected separate memory; pass another out")
     return out
 
 
-def require_finite(array: ScoreArray, score: Score, threads: int) -> None:
+def check_finite(array: ScoreArray, score: Score, threads: int) -> None:
     """Raise for the first score in C order that is NaN or infinite."""
     if not array.is_floating:
         return

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from tnm_core import _core
-from tnm_core import arguments as arguments
+from tnm_core import _core, arguments
 
 __version__ = _core.version()
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnm_core import arguments as arguments
+from tnm_core import arguments
 from tnm_core.arguments import Score
 
 __all__ = ["Certificate"]
@@ -16,7 +16,7 @@ __all__ = ["Certificate"]
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """Dual prices that bound the score of every mask, one proof a tile.
+    """Dual prices that bound the score of every mask, one proof per tile.
 
     By linear programming duality no mask of a full tile with scores s scores more than ::
 
@@ -70,23 +70,9 @@ class Certificate:
     m: int
     score: Score
 
-    @classmethod
-    def _empty(cls, shape: tuple[int, ...], n: int, m: int, score: Score) -> Certificate:
-        tiles = (*shape[:-2], -(-shape[-2] // m), -(-shape[-1] // m))
-        return cls(
-            row_prices=np.empty((*tiles, m)),
-            column_prices=np.empty((*tiles, m)),
-            primal=np.empty(tiles),
-            dual=np.empty(tiles),
-            gap=np.empty(tiles),
-            n=n,
-            m=m,
-            score=score,
-        )
-
     @property
     def worst_gap(self) -> float:
-        """The largest relative gap of any tile; 0.0 if there are no tiles."""
+        """Largest relative gap of any tile; 0.0 if there are no tiles."""
         return float(self.gap.max(initial=0.0))
 
     def verify(self, array: ArrayLike, mask: ArrayLike, *, tolerance: float = 1e-9) -> None:
@@ -117,7 +103,7 @@ class Certificate:
         >>> mask, proof = tnm.transposable_mask(weights, 1, 4, return_certificate=True)
         >>> proof.verify(weights, mask)
         """
-        source = arguments.score_array(array)
+        source = arguments.as_score_array(array)
         kept = np.asarray(mask)
         if kept.shape != source.data.shape or kept.dtype != np.bool_:
             raise ValueError(
@@ -126,13 +112,13 @@ class Certificate:
             )
         rows, columns = source.data.shape[-2:]
         grid = (*source.data.shape[:-2], -(-rows // self.m), -(-columns // self.m))
-        self._require_shapes(grid, source.data.shape)
+        self._check_shapes(grid, source.data.shape)
         for tile_row in np.ndindex(*grid[:-1]):
             start = tile_row[-1] * self.m
             band = (*tile_row[:-1], slice(start, min(start + self.m, rows)))
             self._verify_band(tile_row, _as_float64(source, band), kept[band], tolerance)
 
-    def _require_shapes(self, grid: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    def _check_shapes(self, grid: tuple[int, ...], shape: tuple[int, ...]) -> None:
         expected = {
             "row_prices": (*grid, self.m),
             "column_prices": (*grid, self.m),
@@ -165,10 +151,10 @@ class Certificate:
         last_width = int(tiles.widths[-1])
         beyond = all_u[:, height:].any(axis=1)
         beyond[-1] |= bool(all_v[-1, last_width:].any())
-        _require(tiles.counts_hold(kept, self.n), tile_row, "the mask breaks the pattern")
-        _require(~beyond, tile_row, "a price beyond the edge is not zero")
+        _check(tiles.counts_hold(kept, self.n), tile_row, "the mask breaks the pattern")
+        _check(~beyond, tile_row, "a price beyond the edge is not zero")
         below = (all_u.min(axis=1) < 0) | (all_v.min(axis=1) < 0)
-        _require(tiles.full | ~below, tile_row, "a price of an edge tile is negative")
+        _check(tiles.full | ~below, tile_row, "a price of an edge tile is negative")
 
         with np.errstate(over="ignore", invalid="ignore"):
             self._verify_numbers(tile_row, tiles, scores, kept, tolerance)
@@ -181,7 +167,8 @@ class Certificate:
         kept: NDArray[np.bool_],
         tolerance: float,
     ) -> None:
-        # A power of two a tile keeps sums next to overflow, or far below one, where they are exact.
+        # A power of two per tile keeps sums where they are exact, next to overflow and far below
+        # one alike.
         if not tiles.full.all():
             # Never kept, nor worth more than its prices: what is below zero has no say on edge
             # tiles, however large.
@@ -197,16 +184,31 @@ class Certificate:
         accepted = tolerance * magnitude
 
         # Written so that a NaN fails.
-        _require(difference <= accepted, tile_row, "the mask does not reach the bound")
+        _check(difference <= accepted, tile_row, "the mask does not reach the bound")
         gap = self.gap[tile_row]
         close = (gap >= 0) & (np.abs(gap * magnitude - difference) <= accepted)
-        _require(close, tile_row, "the gap is not what it says")
+        _check(close, tile_row, "the gap is not what it says")
         for name, value in (("primal", primal), ("dual", primal + difference)):
             stored = getattr(self, name)[tile_row]
             close = np.abs(np.ldexp(stored, -exponents) - value) <= accepted
             # Beyond the largest float64 there is nothing but infinity to store.
             close |= np.isinf(stored) & (stored == np.ldexp(value, exponents))
-            _require(close, tile_row, f"the {name} value is not what it says")
+            _check(close, tile_row, f"the {name} value is not what it says")
+
+
+def empty_certificate(shape: tuple[int, ...], n: int, m: int, score: Score) -> Certificate:
+    """Make room for the certificate of an array of some shape."""
+    tiles = (*shape[:-2], -(-shape[-2] // m), -(-shape[-1] // m))
+    return Certificate(
+        row_prices=np.empty((*tiles, m)),
+        column_prices=np.empty((*tiles, m)),
+        primal=np.empty(tiles),
+        dual=np.empty(tiles),
+        gap=np.empty(tiles),
+        n=n,
+        m=m,
+        score=score,
+    )
 
 
 class _Band(NamedTuple):
@@ -226,7 +228,7 @@ class _Band(NamedTuple):
         return np.asarray((self.widths == self.m) & (self.height == self.m))
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
-        """From one value a tile to one a column."""
+        """Repeat one value per tile to one per column."""
         return np.repeat(values, self.widths, axis=-1)
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -297,7 +299,7 @@ def _scores(values: NDArray[np.float64], score: Score) -> NDArray[np.float64]:
     return np.square(values) if score == "square" else values
 
 
-def _require(holds: NDArray[np.bool_], tile_row: tuple[int, ...], reason: str) -> None:
+def _check(holds: NDArray[np.bool_], tile_row: tuple[int, ...], reason: str) -> None:
     if not holds.all():
         tile = (*tile_row, int(np.argmin(holds)))
         raise ValueError(f"the certificate does not hold on tile {tile}: {reason}")

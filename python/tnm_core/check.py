@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnm_core import _core
-from tnm_core import arguments as arguments
+from tnm_core import _core, arguments
+from tnm_core.pattern import Pattern, PatternLike, as_pattern, as_transposable
 
 __all__ = ["MaskReport", "Violation", "check_mask", "is_transposable"]
 
@@ -94,10 +94,10 @@ class MaskReport:
 
 def check_mask(
     mask: ArrayLike,
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = None,
     *,
-    transposable: bool = True,
+    transposable: bool | None = None,
     exact: bool = True,
     axis: int = -1,
 ) -> MaskReport:
@@ -108,19 +108,21 @@ def check_mask(
     mask : array_like of bool (or integers 0 and 1), shape (..., rows, columns)
         The mask. To check weights, pass ``weights != 0`` and ``exact=False``.
     n, m : int
-        n entries are kept of every m, ``1 <= n <= m <= 128``.
-    transposable : bool
-        Check the rows and the columns of every tile, or only groups along `axis`.
+        n entries are kept of every m, ``1 <= n <= m <= 128``. In place of both n may be a pattern:
+        text such as ``"2:4"`` or, row-wise, ``"row 2:4"``, a pair ``(2, 4)`` or a `Pattern`.
+    transposable : bool, optional
+        Check the rows and the columns of every tile, or only groups along `axis`; by default as the
+        pattern says, and for n and m both.
     exact : bool
         Expect exactly n, or at most n. Groups and tiles that m cuts short at the edge of the shape
         are always held to at most n.
     axis : int
-        The axis of the groups; only for ``transposable=False``.
+        The axis of the groups; only for row-wise patterns.
 
     Returns
     -------
     MaskReport
-        For ``transposable=False`` its row counts are along `axis` (which is moved to the end); the
+        For row-wise patterns its row counts are along `axis` (which is moved to the end); the
         violation speaks of the mask as it came.
 
     Raises
@@ -140,11 +142,14 @@ def check_mask(
     >>> mask = np.array([[1, 1, 0, 0]] * 4)
     >>> print(tnm.check_mask(mask, 2, 4).violation)
     the group of 4 that starts at [0, 0] and runs along its column keeps 4, expected exactly 2
+    >>> print(tnm.check_mask(mask, "row 2:4"))
+    valid row-wise 2:4 mask of density 0.5000
     """
-    n, m = arguments.pattern(n, m)
-    flags = arguments.mask_flags(mask)
-    axis = arguments.axis_index(axis, flags.ndim)
-    if transposable and axis != flags.ndim - 1:
+    pattern = as_pattern(n, m, transposable=transposable)
+    m = pattern.m
+    flags = arguments.as_mask(mask)
+    axis = arguments.as_axis(axis, flags.ndim)
+    if pattern.transposable and axis != flags.ndim - 1:
         raise ValueError(
             f"axis={axis} came with transposable=True, expected it with transposable=False: "
             "a transposable mask is checked along both of the last two axes"
@@ -153,20 +158,27 @@ def check_mask(
     *batch, rows, columns = moved.shape
     row_counts = np.empty((*batch, rows, -(-columns // m)), dtype=np.uint8)
     column_counts = np.empty((*batch, -(-rows // m), columns), dtype=np.uint8)
-    threads = arguments.threads(None, flags.size)
+    threads = arguments.as_threads(None, flags.size)
     _core.count_kept(moved, m, row_counts, column_counts, threads)
 
-    found = _first_violation(
-        row_counts, column_counts, _Rule(n, m, bool(exact), bool(transposable))
-    )
-    if found is not None and not transposable:
+    found = _first_violation(row_counts, column_counts, _Rule(pattern, bool(exact)))
+    if found is not None and not pattern.transposable:
         found = _with_axis(found, axis)
     kept = int(row_counts.sum(dtype=np.int64))
     density = kept / flags.size if flags.size else float("nan")
-    return MaskReport(found is None, found, density, row_counts, column_counts, n, m, transposable)
+    return MaskReport(
+        valid=found is None,
+        violation=found,
+        density=density,
+        row_counts=row_counts,
+        column_counts=column_counts,
+        n=pattern.n,
+        m=m,
+        transposable=pattern.transposable,
+    )
 
 
-def is_transposable(mask: ArrayLike, n: int, m: int) -> bool:
+def is_transposable(mask: ArrayLike, n: PatternLike | int, m: int | None = None) -> bool:
     """Tell whether a mask is a transposable N:M mask; see `check_mask`.
 
     Parameters
@@ -174,7 +186,7 @@ def is_transposable(mask: ArrayLike, n: int, m: int) -> bool:
     mask : array_like of bool (or integers 0 and 1), shape (..., rows, columns)
         The mask.
     n, m : int
-        n entries are kept of every m, ``1 <= n <= m <= 128``.
+        n entries are kept of every m, ``1 <= n <= m <= 128``, or n alone a pattern: ``"2:4"``.
 
     Returns
     -------
@@ -194,49 +206,48 @@ def is_transposable(mask: ArrayLike, n: int, m: int) -> bool:
     >>> tnm.is_transposable(np.eye(4, dtype=bool), 1, 4)
     True
     """
-    return check_mask(mask, n, m).valid
+    return check_mask(mask, as_transposable(n, m)).valid
 
 
 class _Rule(NamedTuple):
     """How many entries a group may keep: whole groups of full tiles exactly n, if asked for."""
 
-    n: int
-    m: int
+    pattern: Pattern
     exact: bool
-    transposable: bool
 
     def exact_rows(self, rows: int, columns: int) -> NDArray[np.bool_]:
-        """Which row groups must keep exactly n; shape (rows, tile columns)."""
-        whole = (np.arange(-(-columns // self.m)) + 1) * self.m <= columns
-        in_whole_tile_row = (np.arange(rows) // self.m + 1) * self.m <= rows
+        """Tell which row groups must keep exactly n; shape (rows, tile columns)."""
+        m = self.pattern.m
+        whole = (np.arange(-(-columns // m)) + 1) * m <= columns
+        in_whole_tile_row = (np.arange(rows) // m + 1) * m <= rows
         return np.asarray(
-            self.exact & whole & (in_whole_tile_row | (not self.transposable))[:, None]
+            self.exact & whole & (in_whole_tile_row | (not self.pattern.transposable))[:, None]
         )
 
     def exact_columns(self, rows: int, columns: int) -> NDArray[np.bool_]:
-        """Which column groups must keep exactly n; shape (tile rows, columns)."""
+        """Tell which column groups must keep exactly n; shape (tile rows, columns)."""
         return np.transpose(self.exact_rows(columns, rows))
 
     def broken(
         self, counts: NDArray[np.uint8], must_be_exact: NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
-        return np.asarray((counts > self.n) | (must_be_exact & (counts != self.n)))
+        return np.asarray((counts > self.pattern.n) | (must_be_exact & (counts != self.pattern.n)))
 
     def expectation(self, must_be_exact: np.bool_) -> str:
-        return f"exactly {self.n}" if must_be_exact else f"at most {self.n}"
+        return f"{'exactly' if must_be_exact else 'at most'} {self.pattern.n}"
 
 
 def _first_violation(
     row_counts: NDArray[np.uint8], column_counts: NDArray[np.uint8], rule: _Rule
 ) -> Violation | None:
     """Find the first bad group: tiles in C order, in a tile rows before columns."""
-    m, rows, columns = rule.m, row_counts.shape[-2], column_counts.shape[-1]
+    m, rows, columns = rule.pattern.m, row_counts.shape[-2], column_counts.shape[-1]
     exact_rows = rule.exact_rows(rows, columns)
     bad_rows = rule.broken(row_counts, exact_rows)
     bad_tiles = _tiles_with(bad_rows, axis=-2, m=m)
     exact_columns = rule.exact_columns(rows, columns)
     bad_columns = rule.broken(column_counts, exact_columns)
-    if rule.transposable:
+    if rule.pattern.transposable:
         bad_tiles = bad_tiles | _tiles_with(bad_columns, axis=-1, m=m)
     if not bad_tiles.any():
         return None
@@ -257,7 +268,7 @@ def _first_violation(
 
 
 def _tiles_with(bad: NDArray[np.bool_], *, axis: int, m: int) -> NDArray[np.bool_]:
-    """Whether any of each m neighbours along `axis` is bad."""
+    """Tell whether any of each m neighbours along `axis` is bad."""
     if bad.size == 0:
         shape = list(bad.shape)
         shape[axis] = -(-shape[axis] // m)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnm_core import _core
-from tnm_core import arguments as arguments
+from tnm_core import _core, arguments
+from tnm_core.pattern import Pattern, PatternLike, as_pattern
 
 __all__ = ["Compressed", "compress", "decompress"]
 
@@ -43,7 +43,14 @@ class Compressed:
     shape: tuple[int, ...]
 
 
-def compress(array: ArrayLike, mask: ArrayLike, n: int, m: int, *, axis: int = -1) -> Compressed:
+def compress(
+    array: ArrayLike,
+    mask: ArrayLike,
+    n: PatternLike | int,
+    m: int | None = None,
+    *,
+    axis: int = -1,
+) -> Compressed:
     """Pack the kept entries of an N:M sparse array.
 
     With a transposable mask both orientations exist: ``axis=-1`` packs W for products that
@@ -56,7 +63,8 @@ def compress(array: ArrayLike, mask: ArrayLike, n: int, m: int, *, axis: int = -
     mask : array_like of bool (or integers 0 and 1), shape of `array`
         What is kept: at most n in each group of m along `axis`.
     n, m : int
-        n entries are kept of every m, ``1 <= n <= m <= 128``.
+        n entries are kept of every m, ``1 <= n <= m <= 128``. In place of both n may be a pattern:
+        ``"2:4"`` and ``"row 2:4"`` mean the same here, for one axis is packed.
     axis : {-1, -2}
         The axis of the groups.
 
@@ -78,16 +86,17 @@ def compress(array: ArrayLike, mask: ArrayLike, n: int, m: int, *, axis: int = -
     >>> import numpy as np
     >>> import tnm_core as tnm
     >>> weights = np.array([[5, 0, 0, 7], [0, 3, 2, 0], [1, 0, 4, 0], [0, 6, 0, 8]])
-    >>> packed = tnm.compress(weights, weights != 0, 2, 4)
+    >>> packed = tnm.compress(weights, weights != 0, "2:4")
     >>> packed.values[0], packed.indices[0]
     (array([5, 7]), array([0, 3], dtype=uint8))
     >>> bool((tnm.decompress(packed) == weights).all())
     True
     """
-    n, m = arguments.pattern(n, m)
+    pattern = as_pattern(n, m)
+    n, m = pattern.pair
     data = np.asarray(array)
-    flags = arguments.mask_flags(mask)
-    _require_packable(data)
+    flags = arguments.as_mask(mask)
+    _check_packable(data)
     axis = _packing_axis(axis)
     if flags.shape != data.shape:
         raise ValueError(f"mask has shape {flags.shape}, expected the array's shape {data.shape}")
@@ -95,10 +104,10 @@ def compress(array: ArrayLike, mask: ArrayLike, n: int, m: int, *, axis: int = -
     groups = -(-lines.shape[-1] // m)
     values = np.empty((*lines.shape[:-1], groups * n), dtype=data.dtype)
     indices = np.empty(values.shape, dtype=np.uint8)
-    threads = arguments.threads(None, data.size)
+    threads = arguments.as_threads(None, data.size)
     overfull = _core.compress(lines, kept, n, m, values, indices, threads)
     if overfull is not None:
-        raise ValueError(_spell_overfull(overfull, kept, groups, (n, m), axis))
+        raise ValueError(_spell_overfull(overfull, kept, groups, pattern, axis))
     return Compressed(values, indices, n, m, axis, data.shape)
 
 
@@ -131,12 +140,12 @@ def decompress(compressed: Compressed) -> NDArray[Any]:
     """
     if not isinstance(compressed, Compressed):
         raise TypeError(f"got a {type(compressed).__name__}, expected what compress() returned")
-    n, m = arguments.pattern(compressed.n, compressed.m)
+    n, m = Pattern(compressed.n, compressed.m).pair
     axis = _packing_axis(compressed.axis)
     values = np.ascontiguousarray(compressed.values)
     indices = np.ascontiguousarray(compressed.indices)
     result = np.zeros(compressed.shape, dtype=values.dtype)
-    _require_packable(result)
+    _check_packable(result)
     lines = result if axis == -1 else result.swapaxes(-1, -2)
     expected = (*lines.shape[:-1], -(-lines.shape[-1] // m) * n)
     if indices.dtype != np.uint8:
@@ -146,13 +155,13 @@ def decompress(compressed: Compressed) -> NDArray[Any]:
             f"values have shape {values.shape} and indices {indices.shape}, expected {expected} "
             f"for {n}:{m} along axis {axis} of shape {compressed.shape}"
         )
-    threads = arguments.threads(None, result.size)
+    threads = arguments.as_threads(None, result.size)
     if not _core.decompress(values, indices, n, m, lines, threads):
         raise ValueError(f"indices hold {int(indices.max())}, expected positions below m = {m}")
     return result
 
 
-def _require_packable(data: NDArray[Any]) -> None:
+def _check_packable(data: NDArray[Any]) -> None:
     if data.dtype.hasobject or data.dtype.itemsize not in _ITEM_SIZES:
         raise TypeError(f"array has dtype {data.dtype}, expected a numeric dtype")
     if data.ndim < 2:
@@ -168,9 +177,9 @@ def _packing_axis(axis: int) -> int:
 
 
 def _spell_overfull(
-    group: int, kept: NDArray[np.bool_], groups: int, pattern: tuple[int, int], axis: int
+    group: int, kept: NDArray[np.bool_], groups: int, pattern: Pattern, axis: int
 ) -> str:
-    n, m = pattern
+    n, m = pattern.pair
     *line, number = (int(i) for i in np.unravel_index(group, (*kept.shape[:-1], groups)))
     first = number * m
     count = int(np.count_nonzero(kept[tuple(line)][first : first + m]))

@@ -7,10 +7,10 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnm_core import _core
-from tnm_core import arguments as arguments
+from tnm_core import _core, arguments
 from tnm_core.arguments import Method, Score
-from tnm_core.certificate import Certificate
+from tnm_core.certificate import Certificate, empty_certificate
+from tnm_core.pattern import PatternLike, as_pattern, as_transposable
 
 __all__ = ["nm_mask", "transposable_mask"]
 
@@ -18,8 +18,8 @@ __all__ = ["nm_mask", "transposable_mask"]
 @overload
 def transposable_mask(
     array: ArrayLike,
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = ...,
     *,
     method: Method = ...,
     score: Score = ...,
@@ -33,8 +33,8 @@ def transposable_mask(
 @overload
 def transposable_mask(
     array: ArrayLike,
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = ...,
     *,
     method: Method = ...,
     score: Score = ...,
@@ -47,8 +47,8 @@ def transposable_mask(
 
 def transposable_mask(
     array: ArrayLike,
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = None,
     *,
     method: Method = "optimal",
     score: Score = "abs",
@@ -71,7 +71,8 @@ def transposable_mask(
         bfloat16 (ml_dtypes), float32, float64; any strides. It is read in place (only a foreign
         byte order costs a copy) and never changed.
     n, m : int
-        n entries are kept of every m, ``1 <= n <= m <= 128``.
+        n entries are kept of every m, ``1 <= n <= m <= 128``. In place of both n may be a pattern:
+        text such as ``"2:4"``, a pair ``(2, 4)`` or a `Pattern`.
     method : {"optimal", "two_approximation", "greedy"}
         ``"optimal"`` finds the mask of highest total score, by min-cost flow on every tile.
         ``"two_approximation"`` keeps what is among the top n of its row and of its column; it
@@ -105,7 +106,8 @@ def transposable_mask(
         If a dtype or the type of an argument is wrong.
     ValueError
         If a score is NaN or infinite (the message names the first one), the array has fewer than
-        two axes, or n, m, `threads`, `method`, `score` or `out` do not fit.
+        two axes, the pattern is row-wise, or n, m, `threads`, `method`, `score` or `out` does not
+        fit.
 
     Notes
     -----
@@ -127,12 +129,17 @@ def transposable_mask(
            [0, 1, 0, 1],
            [1, 0, 0, 1],
            [0, 1, 1, 0]])
+
+    The same, with the pattern as text:
+
+    >>> bool((tnm.transposable_mask(weights, "2:4") == tnm.transposable_mask(weights, 2, 4)).all())
+    True
     """
-    n, m = arguments.pattern(n, m)
-    method = arguments.method_name(method)
-    score = arguments.score_name(score)
-    source = arguments.score_array(array)
-    count = arguments.threads(threads, source.data.size)
+    n, m = as_transposable(n, m).pair
+    method = arguments.as_method(method)
+    score = arguments.as_score(score)
+    source = arguments.as_score_array(array)
+    count = arguments.as_threads(threads, source.data.size)
     if method == "optimal" and not complete:
         raise ValueError(
             "complete=False came with method='optimal', expected it with an approximate method: "
@@ -143,11 +150,11 @@ def transposable_mask(
             f"return_certificate=True came with method={method!r}, expected method='optimal': "
             "an approximate mask has no proof of optimality"
         )
-    mask = arguments.output_mask(out, source.data)
+    mask = arguments.as_output(out, source.data)
     if out is not None:
-        arguments.require_finite(source, score, count)
+        arguments.check_finite(source, score, count)
     if return_certificate:
-        certificate = Certificate._empty(source.data.shape, n, m, score)
+        certificate = empty_certificate(source.data.shape, n, m, score)
         finite = _core.certified_transposable_mask(
             source.data,
             source.dtype,
@@ -167,14 +174,14 @@ def transposable_mask(
             source.data, source.dtype, mask, n, m, method, score, complete, count
         )
     if not finite:
-        arguments.require_finite(source, score, count)
+        arguments.check_finite(source, score, count)
     return (mask, certificate) if return_certificate else mask
 
 
 def nm_mask(
     array: ArrayLike,
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = None,
     *,
     axis: int = -1,
     score: Score = "abs",
@@ -188,7 +195,8 @@ def nm_mask(
     array : array_like, at least one axis
         The weights; dtypes and strides as in `transposable_mask`.
     n, m : int
-        n entries are kept of every m, ``1 <= n <= m <= 128``.
+        n entries are kept of every m, ``1 <= n <= m <= 128``. In place of both n may be a pattern:
+        ``"2:4"`` and ``"row 2:4"`` mean the same here.
     axis : int
         The axis along which every aligned group of m entries keeps exactly n. A last group of
         fewer than m entries keeps at most n, and only entries of positive score.
@@ -213,17 +221,17 @@ def nm_mask(
     --------
     >>> import numpy as np
     >>> import tnm_core as tnm
-    >>> tnm.nm_mask(np.array([[3, -4, 1, 2, 5, 5, 5, 5]]), 2, 4).astype(int)
+    >>> tnm.nm_mask(np.array([[3, -4, 1, 2, 5, 5, 5, 5]]), "row 2:4").astype(int)
     array([[1, 1, 0, 0, 1, 1, 0, 0]])
     """
-    n, m = arguments.pattern(n, m)
-    score = arguments.score_name(score)
-    source = arguments.score_array(array, least_ndim=1)
-    axis = arguments.axis_index(axis, source.data.ndim)
-    count = arguments.threads(threads, source.data.size)
-    mask = arguments.output_mask(out, source.data)
+    n, m = as_pattern(n, m).pair
+    score = arguments.as_score(score)
+    source = arguments.as_score_array(array, least_ndim=1)
+    axis = arguments.as_axis(axis, source.data.ndim)
+    count = arguments.as_threads(threads, source.data.size)
+    mask = arguments.as_output(out, source.data)
     if out is not None:
-        arguments.require_finite(source, score, count)
+        arguments.check_finite(source, score, count)
     finite = _core.nm_mask(
         np.atleast_2d(np.moveaxis(source.data, axis, -1)),
         source.dtype,
@@ -234,5 +242,5 @@ def nm_mask(
         count,
     )
     if not finite:
-        arguments.require_finite(source, score, count)
+        arguments.check_finite(source, score, count)
     return mask

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tnm_core.arguments import integer
+from tnm_core.arguments import as_integer
 
 __all__ = ["LARGEST_M", "Pattern", "PatternLike", "as_pattern", "as_transposable"]
 
@@ -46,7 +46,7 @@ class Pattern:
     transposable: bool = True
 
     def __post_init__(self) -> None:
-        n, m = integer("n", self.n), integer("m", self.m)
+        n, m = as_integer("n", self.n), as_integer("m", self.m)
         if not 1 <= m <= LARGEST_M:
             raise ValueError(f"m is {m}, expected 1 <= m <= {LARGEST_M}")
         if not 1 <= n <= m:
@@ -60,15 +60,27 @@ class Pattern:
         """Share of the entries that is kept."""
         return self.n / self.m
 
+    @property
+    def pair(self) -> tuple[int, int]:
+        """Both numbers, n first."""
+        return self.n, self.m
+
+    @property
+    def ratio(self) -> str:
+        """Both numbers as text, such as ``"2:4"``, whatever the direction."""
+        return f"{self.n}:{self.m}"
+
     def __str__(self) -> str:
-        return f"{self.n}:{self.m}" if self.transposable else f"row {self.n}:{self.m}"
+        return self.ratio if self.transposable else f"row {self.ratio}"
 
 
 # A Pattern, "2:4", "2 : 4", "row 2:4", or the pair (2, 4).
 PatternLike = Pattern | str | tuple[int, int]
 
 
-def as_pattern(n: PatternLike | int, m: int | None = None) -> Pattern:
+def as_pattern(
+    n: PatternLike | int, m: int | None = None, *, transposable: bool | None = None
+) -> Pattern:
     """Read a pattern in any of its forms, or n and m.
 
     Parameters
@@ -77,6 +89,8 @@ def as_pattern(n: PatternLike | int, m: int | None = None) -> Pattern:
         ``"2:4"`` is transposable, ``"row 2:4"`` row-wise; an int is n, and m must follow.
     m : int, optional
         Only with an int n.
+    transposable : bool, optional
+        False makes any pattern row-wise, True refuses one that is row-wise.
 
     Returns
     -------
@@ -87,7 +101,8 @@ def as_pattern(n: PatternLike | int, m: int | None = None) -> Pattern:
     TypeError
         If a part is missing, given twice, or of a wrong type.
     ValueError
-        If the text is no pattern, or n or m is out of range.
+        If the text is no pattern, n or m is out of range, or a row-wise pattern came with
+        ``transposable=True``.
 
     Examples
     --------
@@ -97,29 +112,42 @@ def as_pattern(n: PatternLike | int, m: int | None = None) -> Pattern:
     >>> as_pattern("row 2:4").transposable
     False
     """
-    if not isinstance(n, (Pattern, str, tuple, list)):
-        if m is None:
-            return _only_n(n)
-        return Pattern(n, m)
-    if m is not None:
-        raise TypeError(
-            f"m is {m!r} after the pattern {_shown(n)}, which says m already, expected the pattern "
-            "alone; pass what follows it by name"
+    pattern = _read(n, m)
+    if transposable is None:
+        return pattern
+    if transposable and not pattern.transposable:
+        raise ValueError(
+            f"pattern is '{pattern}', expected a transposable one, such as "
+            f"'{pattern.ratio}'; row-wise masks are those of nm_mask"
         )
-    if isinstance(n, Pattern):
-        return n
-    return _parse(n) if isinstance(n, str) else _from_pair(n)
+    return replace(pattern, transposable=transposable)
 
 
 def as_transposable(n: PatternLike | int, m: int | None = None) -> Pattern:
     """Read a pattern as `as_pattern` does; ``ValueError`` for a row-wise one."""
-    pattern = as_pattern(n, m)
-    if not pattern.transposable:
-        raise ValueError(
-            f"pattern is '{pattern}', expected a transposable one, such as "
-            f"'{pattern.n}:{pattern.m}'; row-wise masks are those of nm_mask"
-        )
-    return pattern
+    return as_pattern(n, m, transposable=True)
+
+
+def _read(n: PatternLike | int, m: int | None) -> Pattern:
+    if m is not None:
+        if _is_pattern(n):
+            raise TypeError(
+                f"m is {m!r} after the pattern {_shown(n)}, which says m already, expected the "
+                "pattern alone; pass what follows it by name"
+            )
+        return Pattern(n, m)  # type: ignore[arg-type]
+    if isinstance(n, Pattern):
+        return n
+    if isinstance(n, str):
+        return _parse(n)
+    return _from_pair(n) if isinstance(n, (tuple, list)) else _only_n(n)
+
+
+def _is_pattern(value: object) -> bool:
+    """Tell whether a value is a pattern, rather than a mistake for n."""
+    if isinstance(value, str):
+        return _TEXT.fullmatch(value.strip()) is not None
+    return isinstance(value, Pattern) or (isinstance(value, (tuple, list)) and len(value) == 2)
 
 
 def _parse(text: str) -> Pattern:
@@ -140,15 +168,15 @@ def _from_pair(pair: tuple[int, ...] | list[int]) -> Pattern:
 
 def _only_n(n: object) -> Pattern:
     try:
-        number = integer("n", n)
+        number = as_integer("n", n)
     except TypeError:
         raise TypeError(
             f"pattern is {n!r} ({type(n).__name__}), expected text such as '2:4', a pair (2, 4), "
             "or n and m"
         ) from None
     raise TypeError(
-        f"m is missing, expected n and m (n of m are kept), such as {number}, {2 * number}, or a "
-        "pattern such as '2:4'"
+        f"m is missing (None), expected n and m (n of m are kept), such as {number}, {2 * number}, "
+        "or a pattern such as '2:4'"
     )
 
 

@@ -58,7 +58,7 @@ class Selection:
         self._known = dict(known or {})
 
     def skip(self, name: str, item: Any) -> Skip | None:
-        """Why a name is left alone; None if it is meant."""
+        """Tell why a name is left alone; None if it is meant."""
         if name in self._known:
             return self._known[name]
         if self._include is not None and not self._include.matches(name, item):
@@ -70,7 +70,7 @@ class Selection:
         return None
 
     def unmatched(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Shell patterns of `include` that match none of the names: typing errors, most likely."""
+        """List shell patterns of `include` that match no name: typing errors, most likely."""
         known = list(names)
         globs = () if self._include is None else self._include.globs
         return tuple(one for one in globs if not any(fnmatchcase(name, one) for name in known))
@@ -110,5 +110,5 @@ _EXPECTED = "shell patterns of names, such as 'encoder.*', or a function of name
 
 
 def matches_any(name: str, globs: Iterable[str]) -> bool:
-    """Whether one of the shell patterns matches a name."""
+    """Tell whether one of the shell patterns matches a name."""
     return any(fnmatchcase(name, one) for one in globs)

@@ -92,7 +92,7 @@ class SkipCode(Enum):
 
 
 def counted(skips: Iterable[Skip], none: str) -> str:
-    """How often each sentence occurs, for messages; `none` if there is nothing to count."""
+    """Count how often each sentence occurs, for messages; `none` if there is nothing to count."""
     counts: dict[str, int] = {}
     for skip in skips:
         counts[str(skip)] = counts.get(str(skip), 0) + 1

@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+from tnm_core import Pattern
 from tnm_core.checkpoint import (
     CheckpointError,
     FileTransaction,
     PruneRecord,
     SafetensorsFile,
     TensorInfo,
-    load_masks,
     open_checkpoint,
+    read_masks,
     save_masks,
     write_masks,
 )
@@ -195,7 +196,7 @@ def _masks() -> dict[str, NDArray[np.bool_]]:
 def test_masks_round_trip(tmp_path: Path) -> None:
     path, masks = tmp_path / "masks.safetensors", _masks()
     save_masks(path, masks)
-    loaded = load_masks(path)
+    loaded = read_masks(path)
     assert list(loaded) == list(masks)
     for name, mask in masks.items():
         assert loaded[name].dtype == np.bool_
@@ -240,7 +241,7 @@ def test_damaged_mask_files(tmp_path: Path) -> None:
     path = tmp_path / "masks.safetensors"
     save_file({"w": np.ones((2, 2))}, path)
     with pytest.raises(CheckpointError, match="holds tensors, not masks"):
-        load_masks(path)
+        read_masks(path)
     packed = {"w": np.array([255, 255], np.uint8)}
     good = {"tnm.mask_format": "packed bits 1", "tnm.mask_shapes": '{"w": [3, 5]}'}
     for change, words in (
@@ -255,9 +256,36 @@ def test_damaged_mask_files(tmp_path: Path) -> None:
     ):
         save_file(packed, path, metadata={**good, **change})
         with pytest.raises(CheckpointError, match=words):
-            load_masks(path)
+            read_masks(path)
 
 
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         open_checkpoint(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "method", "told"),
+    [
+        ("2:4", "greedy", ("2:4", "greedy", True)),
+        ("2 : 4", "optimal", ("2:4", "optimal", True)),
+        ((2, 4), "optimal", ("2:4", "optimal", True)),
+        ("row 2:4", "optimal", ("2:4", "rowwise", False)),
+        (Pattern(2, 4, transposable=False), "optimal", ("2:4", "rowwise", False)),
+        ("2:4", "rowwise", ("2:4", "rowwise", False)),
+    ],
+)
+def test_pattern_of_masks(
+    tmp_path: Path, pattern: Any, method: str, told: tuple[object, ...]
+) -> None:
+    path = tmp_path / "masks.safetensors"
+    save_masks(path, {"w": np.eye(4, dtype=bool)}, pattern=pattern, method=method)
+    with SafetensorsFile(path) as file:
+        (record,) = file.records
+    assert (record.pattern, record.method, record.transposable) == told
+
+
+def test_masks_of_no_pattern(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="pattern is '2-4', expected n:m"):
+        save_masks(tmp_path / "m.safetensors", {"w": np.eye(4, dtype=bool)}, pattern="2-4")
+    assert list(tmp_path.iterdir()) == []

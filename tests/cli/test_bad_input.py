@@ -248,7 +248,7 @@ def test_values_that_are_not_finite(
 def test_index_of_a_value_in_a_later_panel(
     tnm: Tnm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tnm_core.cli.pruning.layout._PANEL_ENTRIES", 1)
+    monkeypatch.setattr("tnm_core.cli.pruning.matrix_axes._PANEL_ENTRIES", 1)
     weight = np.ones((40, 8))
     weight[29, 3] = np.nan
     np.save(tmp_path / "w.npy", weight)

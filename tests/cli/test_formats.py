@@ -123,7 +123,7 @@ def test_sharded_to_masks(tnm: Tnm, tmp_path: Path) -> None:
     index = _sharded(tmp_path / "in")
     out = tmp_path / "masks.safetensors"
     assert tnm("prune", index, "-o", out, "-p", "2:4", "--masks-only").status == 0
-    assert set(tnm_core.checkpoint.load_masks(out)) == {"a.weight", "b.weight"}
+    assert set(tnm_core.checkpoint.read_masks(out)) == {"a.weight", "b.weight"}
 
 
 def test_folder_with_a_single_file(tnm: Tnm, model: Path, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ def test_shapes_that_do_not_divide(tnm: Tnm, tmp_path: Path) -> None:
 def test_masks_only(tnm: Tnm, model: Path, tmp_path: Path) -> None:
     out = tmp_path / "masks.safetensors"
     assert tnm("prune", model, "-o", out, "-p", "2:4", "--masks-only").status == 0
-    masks = tnm_core.checkpoint.load_masks(out)
+    masks = tnm_core.checkpoint.read_masks(out)
     weights = load_file(model)
     for name in ("blocks.0.up.weight", "blocks.0.down.weight"):
         np.testing.assert_array_equal(masks[name], tnm_core.transposable_mask(weights[name], 2, 4))

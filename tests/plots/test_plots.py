@@ -118,3 +118,18 @@ def test_bad_arguments() -> None:
 def test_matplotlib_is_imported_only_to_draw() -> None:
     code = "import sys, tnm_core.plots; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("form", ["row 2:4", tnm_core.Pattern(2, 4, transposable=False)])
+def test_forms_of_a_pattern(form: Any) -> None:
+    mask = tnm_core.nm_mask(RNG.standard_normal((8, 8)), form)
+
+    def told(*pattern: Any, **named: Any) -> str:
+        axes = plots.plot_mask(mask, *pattern, **named).axes[0]
+        return str(axes.get_title(loc="left"))
+
+    assert told(form) == told(2, 4, transposable=False) == told("2:4", transposable=False)
+    assert "every 4 entries of a row" in told(form)
+    assert told("2:4") == told((2, 4)) == told(2, 4) == told(n=2, m=4)
+    with pytest.raises(ValueError, match="expected a transposable one"):
+        told(form, transposable=True)

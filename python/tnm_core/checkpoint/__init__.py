@@ -5,7 +5,7 @@ from __future__ import annotations
 from tnm_core.checkpoint.base import Checkpoint, TensorInfo
 from tnm_core.checkpoint.dtypes import is_prunable
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.masks import MaskFile, is_mask_file, load_masks, save_masks, write_masks
+from tnm_core.checkpoint.masks import MaskFile, is_mask_file, read_masks, save_masks, write_masks
 from tnm_core.checkpoint.opening import open_checkpoint
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
@@ -24,8 +24,8 @@ __all__ = [
     "TensorInfo",
     "is_mask_file",
     "is_prunable",
-    "load_masks",
     "open_checkpoint",
+    "read_masks",
     "record_metadata",
     "save_masks",
     "write_header",

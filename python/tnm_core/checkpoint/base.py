@@ -73,7 +73,7 @@ class Checkpoint(ABC):
 
     @abstractmethod
     def targets(self, out: Path) -> list[Path]:
-        """The files that `rewrite` would make for ``out``."""
+        """List the files that `rewrite` would make for ``out``."""
 
     @abstractmethod
     def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
@@ -102,7 +102,7 @@ class SingleFile(Checkpoint):
     """A checkpoint in one file, which is rewritten to one file with the same ending."""
 
     def targets(self, out: Path) -> list[Path]:
-        """The file itself, if its name ends as the format wants."""
+        """List the file itself, if its name ends as the format wants."""
         if out.suffix.lower() != self.suffix:
             raise CheckpointError(
                 f"cannot write {out}: the input is a {self.suffix} file, so the output must be "
@@ -132,12 +132,12 @@ def copy_exactly(source: BinaryIO, target: BinaryIO, nbytes: int, label: str) ->
 
 
 def as_bytes(array: NDArray[Any]) -> memoryview:
-    """The bytes of an array in C order, without a copy where it lies so already."""
+    """View the bytes of an array in C order, without a copy where it lies so already."""
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def check_transformed(info: TensorInfo, array: NDArray[Any]) -> NDArray[Any]:
-    """Guard against a transform that would shift the bytes of everything after it."""
+    """Check that a transform does not shift the bytes of everything after it."""
     if array.shape != info.shape or array.dtype != info.array_dtype:
         raise TypeError(
             f"transform returned {array.dtype}{array.shape} for {info.name}, "
@@ -146,7 +146,7 @@ def check_transformed(info: TensorInfo, array: NDArray[Any]) -> NDArray[Any]:
     return array
 
 
-def only_names(names: Collection[str], tensors: Collection[str], label: str) -> None:
+def check_names(names: Collection[str], tensors: Collection[str], label: str) -> None:
     """Raise if a name is not that of a tensor."""
     for name in names:
         if name not in tensors:

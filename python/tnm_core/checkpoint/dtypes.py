@@ -32,7 +32,7 @@ _PRUNABLE = ("float16", "bfloat16", "float32", "float64")
 
 
 def array_dtype(code: str) -> np.dtype[Any] | None:
-    """The NumPy dtype for a safetensors code, little-endian; None if NumPy cannot hold it."""
+    """Find the NumPy dtype for a safetensors code, little-endian; None if NumPy cannot hold it."""
     held: np.dtype[Any] | None = None
     if code in _NUMPY:
         held = np.dtype(_NUMPY[code]).newbyteorder("<")
@@ -46,10 +46,10 @@ def array_dtype(code: str) -> np.dtype[Any] | None:
 
 
 def dtype_label(code: str) -> str:
-    """How to show a safetensors dtype to people."""
+    """Spell a safetensors dtype for people."""
     return _NUMPY.get(code) or _ML_DTYPES.get(code) or code
 
 
 def is_prunable(dtype: np.dtype[Any] | None) -> bool:
-    """Whether a dtype is one of the floating-point types that masks are computed for."""
+    """Tell whether a dtype is one of the floating-point types that masks are computed for."""
     return dtype is not None and str(dtype.name) in _PRUNABLE

@@ -1,4 +1,4 @@
-"""Masks on disk, one bit an entry, in a safetensors file.
+"""Masks on disk, one bit per entry, in a safetensors file.
 
 Each mask is a flat U8 tensor of ``ceil(entries / 8)`` bytes: entries in C order, the first in
 the lowest bit, unused bits zero. Its shape stands in the metadata.
@@ -20,6 +20,7 @@ from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.records import PruneRecord, parse_records, record_metadata
 from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
 from tnm_core.checkpoint.transaction import FileTransaction
+from tnm_core.pattern import PatternLike, as_pattern
 
 FORMAT_KEY = "tnm.mask_format"
 SHAPES_KEY = "tnm.mask_shapes"
@@ -54,7 +55,7 @@ class MaskFile:
 
 
 def is_mask_file(file: object) -> bool:
-    """Whether an open checkpoint holds bit-packed masks."""
+    """Tell whether an open checkpoint holds bit-packed masks."""
     return isinstance(file, SafetensorsFile) and FORMAT_KEY in file.metadata
 
 
@@ -86,11 +87,11 @@ def save_masks(
     path: str | PathLike[str],
     masks: Mapping[str, ArrayLike],
     *,
-    pattern: str | None = None,
+    pattern: PatternLike | None = None,
     method: str = "optimal",
     score: str = "abs",
 ) -> None:
-    """Save masks bit-packed, one bit an entry, in a safetensors file.
+    """Save masks bit-packed, one bit per entry, in a safetensors file.
 
     Parameters
     ----------
@@ -98,20 +99,23 @@ def save_masks(
         The file to write; it is replaced at once when everything is written.
     masks : mapping of str to array of bool
         Masks of any shape, by name.
-    pattern : str, optional
-        The pattern ``"n:m"`` that the masks obey; `tnm check` reads it.
+    pattern : str, pair of int, or Pattern, optional
+        The pattern that the masks obey: ``"2:4"``, or ``"row 2:4"`` if it holds along the last axis
+        alone; `tnm check` reads it.
     method, score : str
-        How the masks were found; recorded only together with a pattern.
-        ``method="rowwise"`` says that the pattern holds along the last axis alone.
+        How the masks were found; recorded only together with a pattern. ``method="rowwise"`` is an
+        older way to say ``"row n:m"``.
 
     Raises
     ------
     TypeError
         If a mask is not of dtype bool.
+    ValueError
+        If `pattern` is none.
 
     See Also
     --------
-    load_masks : Read them back.
+    read_masks : Read them back.
     """
     arrays = {name: np.asarray(mask) for name, mask in masks.items()}
     for name, array in arrays.items():
@@ -119,15 +123,13 @@ def save_masks(
             raise TypeError(f"mask {name!r} has dtype {array.dtype}; expected bool")
     record = None
     if pattern is not None:
-        from tnm_core import __version__
-
-        record = PruneRecord(pattern, method, score, __version__, tuple(arrays))
+        record = PruneRecord.of(as_pattern(pattern), method, score, arrays)
     shapes = {name: array.shape for name, array in arrays.items()}
     write_masks(Path(path), shapes, arrays.values(), record)
 
 
-def load_masks(path: str | PathLike[str]) -> dict[str, NDArray[np.bool_]]:
-    """Load masks that `save_masks` or ``tnm prune --masks-only`` wrote.
+def read_masks(path: str | PathLike[str]) -> dict[str, NDArray[np.bool_]]:
+    """Read masks that `save_masks` or ``tnm prune --masks-only`` wrote.
 
     Parameters
     ----------

@@ -16,8 +16,8 @@ from tnm_core.checkpoint.base import (
     TensorInfo,
     Transform,
     as_bytes,
+    check_names,
     check_transformed,
-    only_names,
     read_exactly,
 )
 from tnm_core.checkpoint.errors import CheckpointError
@@ -66,13 +66,13 @@ class NpyFile(SingleFile):
 
     def read(self, name: str) -> NDArray[Any]:
         """Read the array into memory of its own."""
-        only_names([name], self.tensors, str(self.path))
+        check_names([name], self.tensors, str(self.path))
         self._file.seek(self._header.length)
         return read_npy_data(self._file, self._header, str(self.path))
 
     def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
         """Copy to ``out`` with ``transform`` applied, if ``record.layers`` names the array."""
-        only_names(record.layers, self.tensors, str(self.path))
+        check_names(record.layers, self.tensors, str(self.path))
         array = self.read(self._name)
         with FileTransaction() as transaction:
             file = transaction.open(out)

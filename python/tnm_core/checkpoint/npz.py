@@ -22,9 +22,9 @@ from tnm_core.checkpoint.base import (
     SingleFile,
     Transform,
     as_bytes,
+    check_names,
     check_transformed,
     copy_exactly,
-    only_names,
     read_exactly,
 )
 from tnm_core.checkpoint.errors import CheckpointError
@@ -69,7 +69,7 @@ class NpzFile(SingleFile):
 
     def read(self, name: str) -> NDArray[Any]:
         """Read one array into memory of its own."""
-        only_names([name], self.tensors, str(self.path))
+        check_names([name], self.tensors, str(self.path))
         header, label = self._headers[name], self._label(name)
         with _zip_errors(self.path), self._zip.open(self._members[name]) as member:
             stream = cast(BinaryIO, member)
@@ -78,7 +78,7 @@ class NpzFile(SingleFile):
 
     def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
         """Copy to ``out`` with ``transform`` applied to ``record.layers``."""
-        only_names(record.layers, self.tensors, str(self.path))
+        check_names(record.layers, self.tensors, str(self.path))
         pruned = {self._members[name].filename: name for name in record.layers}
         with FileTransaction() as transaction:
             file = transaction.open(out)
@@ -149,7 +149,7 @@ def _zip_errors(path: Path) -> Iterator[None]:
 
 
 def _fresh_member(source: zipfile.ZipInfo) -> zipfile.ZipInfo:
-    """A member with the name, date, compression and comment of another."""
+    """Make a member with the name, date, compression and comment of another."""
     member = zipfile.ZipInfo(source.filename, source.date_time)
     member.compress_type = source.compress_type
     member.external_attr = source.external_attr

@@ -6,18 +6,22 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 
+from tnm_core.build_info import __version__
 from tnm_core.checkpoint.errors import CheckpointError
+from tnm_core.pattern import Pattern
 
 _PREFIX = "tnm."
 _FIELDS = ("pattern", "method", "score", "version", "three_d")
 _DEFAULTS = {"three_d": "skip"}
+_ROWWISE = "rowwise"
 
 
 @dataclass(frozen=True)
 class PruneRecord:
     """One run of pruning: the pattern ``n:m``, how it was found, and the layers it reached.
 
-    ``three_d`` says how 3-D tensors were read: ``"stacked"`` matrices or ``"conv1d"`` weights.
+    In files the method ``"rowwise"`` says that a pattern holds along rows alone. ``three_d`` says
+    how 3-D tensors were read: ``"stacked"`` matrices or ``"conv1d"`` weights.
     """
 
     pattern: str
@@ -27,14 +31,27 @@ class PruneRecord:
     layers: tuple[str, ...] = ()
     three_d: str = "skip"
 
+    @classmethod
+    def of(
+        cls,
+        pattern: Pattern,
+        method: str,
+        score: str,
+        layers: Iterable[str],
+        three_d: str = "skip",
+    ) -> PruneRecord:
+        """Describe a run of this version."""
+        told = method if pattern.transposable else _ROWWISE
+        return cls(pattern.ratio, told, score, __version__, tuple(layers), three_d)
+
     @property
     def transposable(self) -> bool:
         """Whether the pattern holds along rows and columns, not along rows alone."""
-        return self.method != "rowwise"
+        return self.method != _ROWWISE
 
 
 def without_layers(records: Iterable[PruneRecord], layers: Iterable[str]) -> list[PruneRecord]:
-    """Records with some layers taken out; a record that loses all of its layers goes."""
+    """Take layers out of records; a record that loses all of its layers goes."""
     gone = set(layers)
     rest = (
         replace(record, layers=tuple(name for name in record.layers if name not in gone))
@@ -44,7 +61,7 @@ def without_layers(records: Iterable[PruneRecord], layers: Iterable[str]) -> lis
 
 
 def record_metadata(record: PruneRecord, earlier: Iterable[PruneRecord]) -> dict[str, str]:
-    """Metadata entries (strings, as safetensors wants them) for a run and those before it."""
+    """Write a run and those before it as metadata: strings, as safetensors wants them."""
     entries = {_PREFIX + field: str(getattr(record, field)) for field in _FIELDS}
     entries[_PREFIX + "layers"] = json.dumps(record.layers)
     previous = without_layers(earlier, record.layers)
@@ -54,7 +71,7 @@ def record_metadata(record: PruneRecord, earlier: Iterable[PruneRecord]) -> dict
 
 
 def foreign_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """The entries that are not ours."""
+    """Pick the entries that are not ours."""
     return {key: value for key, value in metadata.items() if not key.startswith(_PREFIX)}
 
 

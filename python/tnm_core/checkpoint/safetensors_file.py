@@ -21,9 +21,9 @@ from tnm_core.checkpoint.base import (
     TensorInfo,
     Transform,
     as_bytes,
+    check_names,
     check_transformed,
     copy_exactly,
-    only_names,
     read_exactly,
 )
 from tnm_core.checkpoint.dtypes import array_dtype, dtype_label
@@ -76,7 +76,7 @@ class SafetensorsFile(SingleFile):
 
     def read(self, name: str) -> NDArray[Any]:
         """Read one tensor into memory of its own."""
-        only_names([name], self.tensors, str(self.path))
+        check_names([name], self.tensors, str(self.path))
         info = self.tensors[name]
         if info.array_dtype is None:
             raise CheckpointError(f"{self.path}: {name!r} has dtype {info.dtype}, unknown to NumPy")
@@ -91,7 +91,7 @@ class SafetensorsFile(SingleFile):
 
     def write_to(self, out: BinaryIO, record: PruneRecord, transform: Transform) -> None:
         """Write the changed file into an open one."""
-        only_names(record.layers, self.tensors, str(self.path))
+        check_names(record.layers, self.tensors, str(self.path))
         metadata = foreign_metadata(self.metadata)
         metadata.update(record_metadata(record, self.records))
         layers = set(record.layers)
@@ -143,7 +143,7 @@ def write_header(
 
 
 def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
-    """The decoded header, once the library has accepted the file, and where the data starts."""
+    """Decode the header, once the library accepts the file; also tell where the data starts."""
     size = os.fstat(file.fileno()).st_size
     prefix = file.read(8)
     if len(prefix) < 8:
@@ -183,7 +183,7 @@ def _ask_library(path: Path) -> None:
 
 def _decode_header(path: Path, text: bytes) -> dict[str, Any]:
     # The library lets the last of several equal names win; the others' bytes would be lost.
-    def refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def check_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         fields = dict(pairs)
         if len(fields) != len(pairs):
             names = [name for name, _ in pairs]
@@ -193,7 +193,7 @@ def _decode_header(path: Path, text: bytes) -> dict[str, Any]:
             )
         return fields
 
-    header: dict[str, Any] = json.loads(text, object_pairs_hook=refuse_duplicates)
+    header: dict[str, Any] = json.loads(text, object_pairs_hook=check_duplicates)
     return header
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tnm_core.checkpoint.base import Checkpoint, Transform, only_names
+from tnm_core.checkpoint.base import Checkpoint, Transform, check_names
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.records import (
     PruneRecord,
@@ -51,11 +51,11 @@ class ShardedCheckpoint(Checkpoint):
 
     def read(self, name: str) -> NDArray[Any]:
         """Read one tensor into memory of its own."""
-        only_names([name], self.tensors, str(self.path))
+        check_names([name], self.tensors, str(self.path))
         return self._home[name].read(name)
 
     def targets(self, out: Path) -> list[Path]:
-        """Every shard and the index, in the folder ``out`` or beside an index named ``out``."""
+        """List shards and index, in the folder ``out`` or beside an index named ``out``."""
         if out.name.endswith(INDEX_SUFFIX):
             folder, index = out.parent, out.name
         elif out.is_dir() or out.suffix.lower() not in _FILE_SUFFIXES:
@@ -69,7 +69,7 @@ class ShardedCheckpoint(Checkpoint):
 
     def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
         """Write every shard and the index; they are renamed together, the index last."""
-        only_names(record.layers, self.tensors, str(self.path))
+        check_names(record.layers, self.tensors, str(self.path))
         *paths, index_path = self.targets(out)
         with FileTransaction() as transaction:
             transaction.make_folder(index_path.parent)

@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from tnm_core.cli.errors import printable
+from tnm_core.cli.errors import one_line, printable
 
 _PLAIN_WIDTH = 160  # a file or a pipe has no width, and names of layers are long
 
@@ -35,7 +35,7 @@ class _Console(Console):
 
 
 def stdout_console() -> Console:
-    """A console on stdout; without a terminal, wide enough not to break names."""
+    """Make a console on stdout; without a terminal, wide enough not to break names."""
     console = _Console(highlight=False)
     if not console.is_terminal:
         console = _Console(highlight=False, width=_PLAIN_WIDTH)
@@ -47,13 +47,18 @@ def print_json(report: Mapping[str, Any]) -> None:
     print(json_text(report))
 
 
+def note(text: str) -> None:
+    """Tell something on stderr that is no error."""
+    print(f"tnm: note: {one_line(text)}", file=sys.stderr)
+
+
 def json_text(report: Mapping[str, Any]) -> str:
     """Write a report as strict JSON, ASCII alone, so that any locale can print it."""
     return json.dumps(report, indent=2, allow_nan=False)
 
 
 class _Throughput(ProgressColumn):
-    """Million entries a second."""
+    """A column of million entries per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
 from tnm_core.cli.errors import CommandError
+from tnm_core.pattern import LARGEST_M, Pattern, as_pattern
 
-MAX_M = 128
+PATTERN_FORMS = "N of M are kept, like 2:4; or along rows alone, like 'row 2:4'."
 
-
-@dataclass(frozen=True)
-class Pattern:
-    """``n`` of ``m`` are kept."""
-
-    n: int
-    m: int
-
-    def __str__(self) -> str:
-        return f"{self.n}:{self.m}"
+_Text = TypeVar("_Text", bound=str)
 
 
 def parse_pattern(text: str, source: str = "--pattern") -> Pattern:
-    """Read ``n:m``; ``source`` says where it came from."""
-    match = re.fullmatch(r"([0-9]{1,4}):([0-9]{1,4})", text.strip())
-    if match is not None:
-        pattern = Pattern(int(match[1]), int(match[2]))
-        if 1 <= pattern.n <= pattern.m <= MAX_M:
-            return pattern
-    raise CommandError(
-        f"{source} is {text!r}; expected n:m with 1 <= n <= m <= {MAX_M} (n of m are kept), "
-        "for example 2:4"
-    )
+    """Read a pattern as the API does; ``source`` says where it came from."""
+    try:
+        return as_pattern(text)
+    except ValueError:
+        raise CommandError(
+            f"{source} is {text!r}; expected n:m with 1 <= n <= m <= {LARGEST_M} (n of m are "
+            "kept), such as 2:4, or row-wise 'row 2:4'"
+        ) from None
+
+
+def parse_choice(text: str, choices: Sequence[_Text], option: str) -> _Text:
+    """Check that a text is one of several."""
+    for choice in choices:
+        if text == choice:
+            return choice
+    raise CommandError(f"{option} is {text!r}; expected one of {', '.join(choices)}")
+
+
+def metavar(choices: Sequence[str]) -> str:
+    """Spell choices for the help."""
+    return f"[{'|'.join(choices)}]"
 
 
 Checkpoint = Annotated[

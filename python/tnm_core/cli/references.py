@@ -20,7 +20,7 @@ _PACKAGE = Path(__file__).parent.parent
 
 
 def is_reference(text: str) -> bool:
-    """Whether a text has the form of a reference."""
+    """Tell whether a text has the form of a reference."""
     return re.fullmatch(r".+:[^\W\d]\w*(\.[^\W\d]\w*)*", text) is not None
 
 

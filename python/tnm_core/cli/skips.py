@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from tnm_core.skip import Skip, SkipCode
 
 # Sentences that name arguments of functions elsewhere name options here.
@@ -17,3 +19,16 @@ _SENTENCES = {
 def sentence(skip: Skip) -> str:
     """Say a reason as the command line does."""
     return _SENTENCES.get(skip.code, skip.code.value).format_map(skip.details)
+
+
+def skip_json(skip: Skip) -> dict[str, str]:
+    """Say a reason in a report for machines: the sentence, and a code that stays the same."""
+    return {"reason": sentence(skip), "code": skip.code.name.lower()}
+
+
+def names_by_reason(skipped: Mapping[str, Skip]) -> dict[str, list[str]]:
+    """Group names by the sentence that is said of them."""
+    grouped: dict[str, list[str]] = {}
+    for name, skip in skipped.items():
+        grouped.setdefault(sentence(skip), []).append(name)
+    return grouped

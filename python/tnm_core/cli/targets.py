@@ -10,15 +10,15 @@ from tnm_core.cli.errors import CommandError
 
 
 def check_report(path: Path, force: bool) -> None:
-    """See that a JSON report can go to a place of that name."""
+    """Check that a JSON report can go to a place of that name."""
     # Whatever --force allows, a report can never land on weights or on an index.
     if path.suffix != ".json" or path.name.endswith(INDEX_SUFFIX):
         raise CommandError(f"cannot write the report to {path}: expected a name like report.json")
-    refuse_existing([path], force)
+    check_unused([path], force)
 
 
-def refuse_existing(targets: Iterable[Path], force: bool) -> None:
-    """See that nothing is replaced unasked."""
+def check_unused(targets: Iterable[Path], force: bool) -> None:
+    """Check that nothing is replaced unasked."""
     for path in targets:
         if path.exists() and not force:
             raise CommandError(f"{path} exists already; choose another name, or --force to replace")

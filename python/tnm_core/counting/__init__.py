@@ -6,24 +6,31 @@ of arbitrary row and column sums.
 
 from __future__ import annotations
 
-from tnm_core.counting.arguments import thread_count
+from tnm_core.counting.arguments import Constraint, as_constraint
 from tnm_core.counting.cost import PredictedCost, predicted_cost
-from tnm_core.counting.count import count_margins, log10_mask_diversity, mask_diversity
+from tnm_core.counting.count import (
+    count_margins,
+    diversity_factors,
+    log10_mask_diversity,
+    mask_diversity,
+)
 from tnm_core.counting.errors import (
     CheckpointMismatchError,
     CountCheckError,
     CountTooCostlyError,
 )
-from tnm_core.counting.factors import Resources, diversity_factors, multiply_out
+from tnm_core.counting.factors import Factor, multiply_out
 from tnm_core.counting.formulas import Estimate, closed_form, estimate, log10_of
 
 __all__ = [
     "CheckpointMismatchError",
+    "Constraint",
     "CountCheckError",
     "CountTooCostlyError",
     "Estimate",
+    "Factor",
     "PredictedCost",
-    "Resources",
+    "as_constraint",
     "closed_form",
     "count_margins",
     "diversity_factors",
@@ -33,5 +40,4 @@ __all__ = [
     "mask_diversity",
     "multiply_out",
     "predicted_cost",
-    "thread_count",
 ]

@@ -6,32 +6,40 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
-from tnm_core import arguments as arguments
-from tnm_core.arguments import integer
+from tnm_core import arguments
+from tnm_core.arguments import as_integer
 from tnm_core.counting.errors import CountTooCostlyError
+from tnm_core.pattern import Pattern
 
 Constraint = Literal["transposable", "transposable_at_most", "rowwise", "unstructured"]
 
 LARGEST_SIDE = 1024
 
 
-def constraint_name(constraint: str) -> Constraint:
-    """One of the constraints whose masks can be counted."""
+def as_constraint(constraint: str | None, pattern: Pattern) -> Constraint:
+    """Return the name of a constraint whose masks can be counted, by default by the pattern."""
+    if constraint is None:
+        return "transposable" if pattern.transposable else "rowwise"
     choices = get_args(Constraint)
     if constraint in choices:
+        if not pattern.transposable and constraint != "rowwise":
+            raise ValueError(
+                f"constraint is {constraint!r} and the pattern '{pattern}', expected 'rowwise' or "
+                f"the pattern '{pattern.ratio}'"
+            )
         return constraint  # type: ignore[return-value]
     error = ValueError if isinstance(constraint, str) else TypeError
     expected = ", ".join(repr(choice) for choice in choices)
     raise error(f"constraint is {constraint!r}, expected one of {expected}")
 
 
-def tensor_shape(shape: Sequence[int] | None, m: int) -> tuple[int, ...]:
-    """The shape of the masks: one tile unless given; at least two axes."""
+def as_shape(shape: Sequence[int] | None, m: int) -> tuple[int, ...]:
+    """Return the shape of the masks: one tile unless given; at least two axes."""
     if shape is None:
         return (m, m)
     if isinstance(shape, (str, bytes)) or not isinstance(shape, Iterable):
         raise TypeError(f"shape is {shape!r}, expected a sequence of integers, such as (512, 768)")
-    sizes = tuple(integer(f"shape[{axis}]", size) for axis, size in enumerate(shape))
+    sizes = tuple(as_integer(f"shape[{axis}]", size) for axis, size in enumerate(shape))
     if len(sizes) < 2:
         raise ValueError(f"shape is {sizes}, expected at least 2 axes: the last two are the matrix")
     if min(sizes) < 0:
@@ -39,11 +47,11 @@ def tensor_shape(shape: Sequence[int] | None, m: int) -> tuple[int, ...]:
     return sizes
 
 
-def margin(name: str, sums: Iterable[int], largest: int) -> list[int]:
-    """Row or column sums: integers from 0 to the length of the other side."""
+def as_margin(name: str, sums: Iterable[int], largest: int) -> list[int]:
+    """Return row or column sums: integers from 0 to the length of the other side."""
     if isinstance(sums, (str, bytes)) or not isinstance(sums, Iterable):
         raise TypeError(f"{name} is {sums!r}, expected a sequence of integers")
-    checked = [integer(f"{name}[{k}]", value) for k, value in enumerate(sums)]
+    checked = [as_integer(f"{name}[{k}]", value) for k, value in enumerate(sums)]
     if len(checked) > LARGEST_SIDE:
         raise ValueError(f"{name} has {len(checked)} entries, expected at most {LARGEST_SIDE}")
     for k, value in enumerate(checked):
@@ -52,8 +60,8 @@ def margin(name: str, sums: Iterable[int], largest: int) -> list[int]:
     return checked
 
 
-def budget(max_seconds: float) -> float:
-    """A time limit: a number of at least 0; infinity for none."""
+def as_seconds(max_seconds: float) -> float:
+    """Return a time limit: a number of at least 0; infinity for none."""
     if isinstance(max_seconds, bool):
         raise TypeError(f"max_seconds is {max_seconds} (bool), expected a number of seconds")
     try:
@@ -65,7 +73,7 @@ def budget(max_seconds: float) -> float:
     return seconds
 
 
-def refuse_cost(what: str, seconds: float, limit: float) -> None:
+def check_cost(what: str, seconds: float, limit: float) -> None:
     """Raise if a count takes longer than allowed."""
     if seconds <= limit:
         return
@@ -78,22 +86,22 @@ def refuse_cost(what: str, seconds: float, limit: float) -> None:
 
 
 def spell_seconds(seconds: float) -> str:
-    """A duration in the unit that fits."""
+    """Spell a duration in the unit that fits."""
     for unit, length in (("years", 31557600.0), ("days", 86400.0), ("hours", 3600.0)):
         if seconds >= length:
             return f"{seconds / length:.3g} {unit}"
     return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
-def thread_count(threads: int | None) -> int:
-    """As many as asked for; all cores if none is given, for counts are long."""
+def as_threads(threads: int | None) -> int:
+    """Use as many as asked for; all cores if none is given, for counts are long."""
     if threads is None:
         return arguments.available_cpus()
-    return arguments.threads(threads, 0)
+    return arguments.as_threads(threads, 0)
 
 
 def _round_up(seconds: float) -> float:
-    """Half as much again, to two digits: predictions are not exact."""
+    """Add half as much, rounded to two digits: predictions are not exact."""
     if math.isinf(seconds):
         return seconds
     digits = 10.0 ** (math.floor(math.log10(1.5 * seconds)) - 1)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from time import thread_time
 
 from tnm_core import _core
-from tnm_core import arguments as arguments
+from tnm_core.pattern import PatternLike, as_transposable
 
 _GROUP = 8
 # Nanoseconds for one vector operation of a group that no machine is expected to exceed.
@@ -43,7 +43,7 @@ class PredictedCost:
     limited_by: str
 
 
-def predicted_cost(n: int, m: int) -> PredictedCost:
+def predicted_cost(n: PatternLike | int, m: int | None = None) -> PredictedCost:
     """Predict the CPU time of ``mask_diversity(n, m)``, within about 20 % from 0.1 s on.
 
     The number of operations is known; how long one takes is measured once in each process, in
@@ -52,7 +52,8 @@ def predicted_cost(n: int, m: int) -> PredictedCost:
     Parameters
     ----------
     n, m : int
-        The pattern, n of m kept; 1 <= n <= m <= 128.
+        The pattern, n of m kept; 1 <= n <= m <= 128. In place of both n may be a pattern, such as
+        ``"2:4"``.
 
     Returns
     -------
@@ -61,7 +62,7 @@ def predicted_cost(n: int, m: int) -> PredictedCost:
     Raises
     ------
     TypeError, ValueError
-        For a pattern that is none.
+        For a pattern that is none, or row-wise.
 
     Examples
     --------
@@ -69,7 +70,7 @@ def predicted_cost(n: int, m: int) -> PredictedCost:
     >>> predicted_cost(4, 8).seconds < 1 < 3600 < predicted_cost(20, 40).seconds
     True
     """
-    n, m = arguments.pattern(n, m)
+    n, m = as_transposable(n, m).pair
     if n == m:
         return PredictedCost(0.0, 0.0, 0, 0.0, "nothing: there is one mask")
     counter = _core.RegularCounter(m, m, n, n)

@@ -5,26 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from tnm_core import arguments as patterns
-from tnm_core.arguments import integer
-from tnm_core.counting import arguments as arguments
-from tnm_core.counting import formulas, margins
+from tnm_core.arguments import as_integer
+from tnm_core.counting import arguments, formulas, margins
 from tnm_core.counting.arguments import Constraint
 from tnm_core.counting.factors import (
     MEMORY_CAP,
     Factor,
     Resources,
+    count_factors,
     count_regular_within,
-    diversity_factors,
     multiply_out,
 )
 from tnm_core.counting.regular import CheckpointPath, Progress
+from tnm_core.pattern import PatternLike, as_pattern
 
 
 def mask_diversity(
-    n: int,
-    m: int,
-    constraint: Constraint = "transposable",
+    n: PatternLike | int,
+    m: int | None = None,
+    constraint: Constraint | None = None,
     shape: Sequence[int] | None = None,
     *,
     max_seconds: float = 60,
@@ -37,9 +36,11 @@ def mask_diversity(
     Parameters
     ----------
     n, m : int
-        The pattern, n of m kept; 1 <= n <= m <= 128.
-    constraint : {"transposable", "transposable_at_most", "rowwise", "unstructured"}
-        Which masks are counted.
+        The pattern, n of m kept; 1 <= n <= m <= 128. In place of both n may be a pattern: text such
+        as ``"2:4"`` or, row-wise, ``"row 2:4"``, a pair ``(2, 4)`` or a `Pattern`.
+    constraint : {"transposable", "transposable_at_most", "rowwise", "unstructured"}, optional
+        Which masks are counted; by default row-wise ones for a row-wise pattern, else transposable
+        ones.
 
         - ``"transposable"``: every full m x m tile keeps exactly n in each row and each column.
           Tiles at the edge keep at most n in each.
@@ -87,19 +88,27 @@ def mask_diversity(
     >>> import tnm_core as tnm
     >>> tnm.mask_diversity(2, 4), tnm.mask_diversity(4, 8)
     (90, 116963796250)
-    >>> tnm.mask_diversity(2, 4, "rowwise", shape=(8, 8)) > tnm.mask_diversity(4, 8)
+    >>> tnm.mask_diversity("row 2:4", shape=(8, 8)) > tnm.mask_diversity("4:8")
     True
     """
-    factors = _factors(
-        n, m, constraint, shape, max_seconds, threads, progress=progress, checkpoint=checkpoint
+    return multiply_out(
+        diversity_factors(
+            n,
+            m,
+            constraint,
+            shape,
+            max_seconds=max_seconds,
+            threads=threads,
+            progress=progress,
+            checkpoint=checkpoint,
+        )
     )
-    return multiply_out(factors)
 
 
 def log10_mask_diversity(
-    n: int,
-    m: int,
-    constraint: Constraint = "transposable",
+    n: PatternLike | int,
+    m: int | None = None,
+    constraint: Constraint | None = None,
     shape: Sequence[int] | None = None,
     *,
     max_seconds: float = 60,
@@ -122,14 +131,53 @@ def log10_mask_diversity(
     >>> round(log10_mask_diversity(2, 4, shape=(8192, 8192)))
     8196687
     """
-    if arguments.constraint_name(constraint) == "unstructured":
-        n, m = patterns.pattern(n, m)
-        entries = math.prod(arguments.tensor_shape(shape, m))
-        return _log10_binomial(entries, entries * n // m)
-    factors = _factors(
-        n, m, constraint, shape, max_seconds, threads, progress=progress, checkpoint=checkpoint
+    pattern = as_pattern(n, m)
+    if arguments.as_constraint(constraint, pattern) == "unstructured":
+        entries = math.prod(arguments.as_shape(shape, pattern.m))
+        return _log10_binomial(entries, entries * pattern.n // pattern.m)
+    factors = diversity_factors(
+        pattern,
+        None,
+        constraint,
+        shape,
+        max_seconds=max_seconds,
+        threads=threads,
+        progress=progress,
+        checkpoint=checkpoint,
     )
     return sum(times * formulas.log10_of(ways) for ways, times in factors)
+
+
+def diversity_factors(
+    n: PatternLike | int,
+    m: int | None = None,
+    constraint: Constraint | None = None,
+    shape: Sequence[int] | None = None,
+    *,
+    max_seconds: float = 60,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    checkpoint: CheckpointPath | None = None,
+) -> list[Factor]:
+    """Count as `mask_diversity` does, and leave the result as a product of powers.
+
+    Parameters and errors are those of `mask_diversity`. `multiply_out` gives the number.
+
+    Returns
+    -------
+    list of Factor
+        Pairs ``(ways, times)``: the ways to mask a tile of some size, and how often it occurs.
+
+    Examples
+    --------
+    >>> from tnm_core.counting import diversity_factors
+    >>> [tuple(factor) for factor in diversity_factors("2:4", shape=(8, 8))]
+    [(90, 4)]
+    """
+    pattern = as_pattern(n, m)
+    resources = _resources(max_seconds, threads, progress, checkpoint)
+    name = arguments.as_constraint(constraint, pattern)
+    return count_factors(pattern, name, arguments.as_shape(shape, pattern.m), resources)
 
 
 def count_margins(
@@ -174,19 +222,17 @@ def count_margins(
     6
     """
     rows, columns = list(row_sums), list(column_sums)
-    rows = arguments.margin("row_sums", rows, len(columns))
-    columns = arguments.margin("column_sums", columns, len(rows))
+    rows = arguments.as_margin("row_sums", rows, len(columns))
+    columns = arguments.as_margin("column_sums", columns, len(rows))
     if sum(rows) != sum(columns):
         raise ValueError(
             f"row_sums add up to {sum(rows)} and column_sums to {sum(columns)}, expected the same "
             "total"
         )
-    cap = integer("memory_cap", memory_cap)
+    cap = as_integer("memory_cap", memory_cap)
     if cap < 0:
         raise ValueError(f"memory_cap is {cap}, expected a number of bytes of at least 0")
-    resources = Resources(
-        arguments.budget(max_seconds), arguments.thread_count(threads), progress, checkpoint
-    )
+    resources = _resources(max_seconds, threads, progress, checkpoint)
     if not rows or not columns:
         return 1
     if len(set(rows)) == len(set(columns)) == 1:
@@ -194,22 +240,15 @@ def count_margins(
     return margins.count_any_margins(rows, columns, cap, resources.threads)
 
 
-def _factors(
-    n: int,
-    m: int,
-    constraint: Constraint,
-    shape: Sequence[int] | None,
+def _resources(
     max_seconds: float,
     threads: int | None,
     progress: Progress | None,
     checkpoint: CheckpointPath | None,
-) -> list[Factor]:
-    n, m = patterns.pattern(n, m)
-    resources = Resources(
-        arguments.budget(max_seconds), arguments.thread_count(threads), progress, checkpoint
+) -> Resources:
+    return Resources(
+        arguments.as_seconds(max_seconds), arguments.as_threads(threads), progress, checkpoint
     )
-    name = arguments.constraint_name(constraint)
-    return diversity_factors(n, m, name, arguments.tensor_shape(shape, m), resources)
 
 
 def _log10_binomial(n: int, k: int) -> float:

@@ -7,19 +7,20 @@ from typing import NamedTuple
 
 from tnm_core import _core
 from tnm_core.counting import cost, formulas, margins
-from tnm_core.counting.arguments import Constraint, refuse_cost
+from tnm_core.counting.arguments import Constraint, check_cost
 from tnm_core.counting.errors import CountTooCostlyError
 from tnm_core.counting.regular import CheckpointPath, Progress, count_regular
 from tnm_core.counting.tiles import groups, tiles
+from tnm_core.pattern import Pattern
 
 MEMORY_CAP = 1 << 30
 # Longer than this, a number is of no use as digits, and takes long to multiply out.
 LARGEST_BITS = 1 << 26
-_SECONDS_OF_TAKING = 6e-9  # about, of the dynamic program
+_SECONDS_PER_FILLING = 6e-9  # about, of the dynamic program
 
 
 class Resources(NamedTuple):
-    """What a call may use."""
+    """The time, threads and files that a call may use."""
 
     max_seconds: float
     threads: int
@@ -34,14 +35,15 @@ class Factor(NamedTuple):
     times: int
 
 
-def diversity_factors(
-    n: int, m: int, constraint: Constraint, shape: tuple[int, ...], resources: Resources
+def count_factors(
+    pattern: Pattern, constraint: Constraint, shape: tuple[int, ...], resources: Resources
 ) -> list[Factor]:
-    """Whose product is the number of masks of this shape."""
+    """Find the numbers whose product is the number of masks of this shape."""
+    n, m = pattern.pair
     if constraint == "unstructured":
         entries = prod(shape)
         kept = entries * n // m
-        _refuse_length(entries if 0 < kept < entries else 0)
+        _check_length(entries if 0 < kept < entries else 0)
         return [Factor(comb(entries, kept), 1)]
     if constraint == "rowwise":
         return [
@@ -51,18 +53,18 @@ def diversity_factors(
     found: list[Factor] = []
     for (height, width), times in tiles(shape, m).items():
         exact = constraint == "transposable" and height == width == m
-        count = count_exactly if exact else _count_at_most
+        count = _count_exactly if exact else _count_at_most
         found.append(Factor(count(n, height, width, resources), times))
     return found
 
 
 def multiply_out(factors: list[Factor]) -> int:
-    """The product, unless it is too long a number."""
-    _refuse_length(sum(ways.bit_length() * times for ways, times in factors if ways > 1))
+    """Multiply the factors, unless that is too long a number."""
+    _check_length(sum(ways.bit_length() * times for ways, times in factors if ways > 1))
     return prod(ways**times for ways, times in factors)
 
 
-def count_exactly(n: int, height: int, width: int, resources: Resources) -> int:
+def _count_exactly(n: int, height: int, width: int, resources: Resources) -> int:
     """Count matrices with n in each row; and in each column what that makes."""
     return count_regular_within(height, width, n, height * n // width, resources)
 
@@ -77,7 +79,7 @@ def count_regular_within(
         what = (
             f"{rows} x {columns} matrices with {row_sum} in each row, {column_sum} in each column"
         )
-        refuse_cost(what, seconds, resources.max_seconds)
+        check_cost(what, seconds, resources.max_seconds)
     return count_regular(
         rows,
         columns,
@@ -91,25 +93,25 @@ def count_regular_within(
 
 def _count_at_most(n: int, height: int, width: int, resources: Resources) -> int:
     if n < max(height, width):
-        seconds = at_most_seconds(n, height, width)
+        seconds = _at_most_seconds(n, height, width)
         what = f"{height} x {width} matrices with at most {n} in each row and column"
-        refuse_cost(what, seconds, resources.max_seconds)
+        check_cost(what, seconds, resources.max_seconds)
     return margins.count_at_most(height, width, n, MEMORY_CAP, resources.threads)
 
 
-def at_most_seconds(n: int, height: int, width: int) -> float:
+def _at_most_seconds(n: int, height: int, width: int) -> float:
     """Predict the dynamic program, to an order of magnitude."""
-    least = min(_takings(n, height, width), _takings(n, width, height))
-    return _SECONDS_OF_TAKING * least
+    least = min(_row_fillings(n, height, width), _row_fillings(n, width, height))
+    return _SECONDS_PER_FILLING * least
 
 
-def _takings(n: int, rows: int, columns: int) -> float:
-    """Ways to fill a row, over all histograms of what the columns have left, over all rows."""
+def _row_fillings(n: int, rows: int, columns: int) -> float:
+    """Bound the ways to fill a row, over all histograms of what columns have left, for all rows."""
     needs = min(n, rows)
     return float(rows * comb(columns + 2 * needs, 2 * needs))
 
 
-def _refuse_length(bits: int) -> None:
+def _check_length(bits: int) -> None:
     if bits > LARGEST_BITS:
         raise CountTooCostlyError(
             f"the count has about {bits * 0.30103:.3g} digits, expected at most "

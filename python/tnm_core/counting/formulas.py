@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from math import comb, factorial
 
-from tnm_core import arguments as arguments
+from tnm_core.pattern import PatternLike, as_transposable
 
 
-def closed_form(n: int, m: int) -> int:
+def closed_form(n: PatternLike | int, m: int | None = None) -> int:
     """Evaluate the closed form that is reported for transposable masks of one tile.
 
     It is M! (M-1)! ... (M-N+1)!, as reported in the literature for the mask diversity of
@@ -20,7 +20,8 @@ def closed_form(n: int, m: int) -> int:
     Parameters
     ----------
     n, m : int
-        The pattern, n of m kept; 1 <= n <= m <= 128.
+        The pattern, n of m kept; 1 <= n <= m <= 128. In place of both n may be a pattern, such as
+        ``"2:4"``.
 
     Returns
     -------
@@ -29,7 +30,7 @@ def closed_form(n: int, m: int) -> int:
     Raises
     ------
     TypeError, ValueError
-        For a pattern that is none.
+        For a pattern that is none, or row-wise.
 
     Examples
     --------
@@ -37,7 +38,7 @@ def closed_form(n: int, m: int) -> int:
     >>> closed_form(2, 4)
     144
     """
-    n, m = arguments.pattern(n, m)
+    n, m = as_transposable(n, m).pair
     product = 1
     for k in range(n):
         product *= factorial(m - k)
@@ -60,7 +61,7 @@ class Estimate:
     error: float
 
 
-def estimate(n: int, m: int) -> Estimate:
+def estimate(n: PatternLike | int, m: int | None = None) -> Estimate:
     """Estimate the number of transposable masks of one tile, at once and for every pattern.
 
     The leading term C(m, n)^(2m) / C(m^2, mn) e^(-1/2) is the asymptotic formula of
@@ -72,7 +73,8 @@ def estimate(n: int, m: int) -> Estimate:
     Parameters
     ----------
     n, m : int
-        The pattern, n of m kept; 1 <= n <= m <= 128.
+        The pattern, n of m kept; 1 <= n <= m <= 128. In place of both n may be a pattern, such as
+        ``"2:4"``.
 
     Returns
     -------
@@ -82,7 +84,7 @@ def estimate(n: int, m: int) -> Estimate:
     Raises
     ------
     TypeError, ValueError
-        For a pattern that is none.
+        For a pattern that is none, or row-wise.
 
     Examples
     --------
@@ -90,7 +92,7 @@ def estimate(n: int, m: int) -> Estimate:
     >>> print(f"{estimate(32, 64).log10:.3f}")
     1106.345
     """
-    n, m = arguments.pattern(n, m)
+    n, m = as_transposable(n, m).pair
     if n == m:
         return Estimate(0.0, 0.0)
     spread = m * m / (n * (m - n))
@@ -104,7 +106,7 @@ def estimate(n: int, m: int) -> Estimate:
 
 
 def log10_of(count: int) -> float:
-    """Decimal logarithm of a positive integer of any size."""
+    """Compute the decimal logarithm of a positive integer of any size."""
     return _log(count) / math.log(10)
 
 
@@ -113,7 +115,7 @@ def _log(count: int) -> float:
 
 
 def rowwise_group(n: int, width: int, m: int) -> int:
-    """Masks of one group along a row: exactly n of a full one, at most n of a shorter one."""
+    """Count the masks of a group along a row: exactly n if it is full, at most n if shorter."""
     if width == m:
         return comb(m, n)
     return sum(comb(width, k) for k in range(min(n, width) + 1))

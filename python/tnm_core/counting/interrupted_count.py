@@ -73,7 +73,7 @@ def load(path: str | os.PathLike[str], fresh: CountState) -> CountState:
 
 
 def _is_whole(state: CountState, fresh: CountState) -> bool:
-    """Whether all numbers are integers in their range."""
+    """Tell whether all numbers are integers in their range."""
     numbers = [state.passes_done, state.slices, state.slices_done]
     if not all(type(number) is int and number >= 0 for number in numbers):
         return False

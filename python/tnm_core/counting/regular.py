@@ -23,7 +23,7 @@ _GROUP = 8
 
 
 def is_trivial(rows: int, columns: int, row_sum: int, column_sum: int) -> bool:
-    """Whether all entries are zero, or all are one, or there are none."""
+    """Tell whether all entries are zero, or all are one, or there are none."""
     return rows == 0 or columns == 0 or row_sum in (0, columns)
 
 
@@ -144,5 +144,5 @@ def _assemble(counter: _core.RegularCounter, state: CountState) -> int:
 
 
 def _divisor(rows: int, columns: int, row_sum: int, column_sum: int) -> int:
-    """Filling the first row, then the rest of the first column, is alike in all ways to do it."""
+    """Count the ways to fill the first row, then the rest of the first column: all are alike."""
     return comb(columns, row_sum) * comb(rows - 1, column_sum - 1)

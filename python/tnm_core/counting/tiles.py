@@ -8,7 +8,7 @@ from math import prod
 
 
 def tiles(shape: tuple[int, ...], m: int) -> dict[tuple[int, int], int]:
-    """Sizes of the m x m tiles of the last two axes, edges included, with their numbers."""
+    """Count the m x m tiles of the last two axes by size, edges included."""
     batch = prod(shape[:-2])
     found: Counter[tuple[int, int]] = Counter()
     for height, high in _cuts(shape[-2], m):
@@ -18,7 +18,7 @@ def tiles(shape: tuple[int, ...], m: int) -> dict[tuple[int, int], int]:
 
 
 def groups(shape: tuple[int, ...], m: int) -> dict[int, int]:
-    """Lengths of the groups of m along the last axis, the last shorter one included."""
+    """Count the groups of m along the last axis by length, the last shorter one included."""
     lines = prod(shape[:-1])
     return {width: lines * wide for width, wide in _cuts(shape[-1], m) if lines * wide > 0}
 

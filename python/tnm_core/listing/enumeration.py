@@ -8,50 +8,50 @@ from typing import Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnm_core import _core
-from tnm_core import arguments as arguments
+from tnm_core import _core, arguments
 from tnm_core.listing.ranking import unrank_mask
 from tnm_core.listing.tables import DEFAULT_MEMORY_CAP, mask_table
+from tnm_core.pattern import PatternLike, as_transposable
 
 __all__ = ["decode_masks", "encode_masks", "enumerate_masks"]
 
 LARGEST_M = 8
-_MASKS_A_CHUNK = 65536
+_MASKS_PER_CHUNK = 65536
 _DECODED_AT_ONCE = 1024
 
 
 @overload
 def enumerate_masks(
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = None,
     *,
     start: int = 0,
     stop: int | None = None,
     as_array: Literal[False] = False,
-    chunk: int = _MASKS_A_CHUNK,
+    chunk: int = _MASKS_PER_CHUNK,
 ) -> Iterator[NDArray[np.bool_]]: ...
 
 
 @overload
 def enumerate_masks(
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = None,
     *,
     start: int = 0,
     stop: int | None = None,
     as_array: Literal[True],
-    chunk: int = _MASKS_A_CHUNK,
+    chunk: int = _MASKS_PER_CHUNK,
 ) -> Iterator[NDArray[np.uint64]]: ...
 
 
 def enumerate_masks(
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = None,
     *,
     start: int = 0,
     stop: int | None = None,
     as_array: bool = False,
-    chunk: int = _MASKS_A_CHUNK,
+    chunk: int = _MASKS_PER_CHUNK,
 ) -> Iterator[NDArray[np.bool_]] | Iterator[NDArray[np.uint64]]:
     """Go through all transposable n:m masks of one tile, in canonical order.
 
@@ -62,7 +62,7 @@ def enumerate_masks(
     Parameters
     ----------
     n, m : int
-        The pattern, ``1 <= n <= m <= 8``.
+        The pattern, ``1 <= n <= m <= 8``. In place of both n may be a pattern: ``"2:4"``.
     start, stop : int, optional
         The numbers of the first mask and of the one before which to stop, by default all masks.
         Starting anywhere takes no longer than starting at 0.
@@ -90,7 +90,7 @@ def enumerate_masks(
     --------
     >>> import numpy as np
     >>> import tnm_core as tnm
-    >>> len(list(tnm.enumerate_masks(2, 4)))
+    >>> len(list(tnm.enumerate_masks("2:4")))
     90
     >>> [f"{code:09b}" for code in next(tnm.enumerate_masks(1, 3, as_array=True))]
     ['001010100', '001100010', '010001100', '010100001', '100001010', '100010001']
@@ -98,16 +98,16 @@ def enumerate_masks(
     ...                                                 as_array=True))
     5
     """
-    n, m = arguments.pattern(n, m)
+    n, m = as_transposable(n, m).pair
     if m > LARGEST_M:
         raise ValueError(
             f"m is {m}, expected m <= {LARGEST_M} to go through all masks; "
             "draw some with sample_masks, or number them with unrank_mask"
         )
     total = mask_table(n, m, DEFAULT_MEMORY_CAP).total
-    first = arguments.bounded_integer("start", start, 0, total)
-    end = total if stop is None else arguments.bounded_integer("stop", stop, first, total)
-    length = arguments.bounded_integer("chunk", chunk, 1)
+    first = arguments.as_integer("start", start, 0, total)
+    end = total if stop is None else arguments.as_integer("stop", stop, first, total)
+    length = arguments.as_integer("chunk", chunk, 1)
     if not isinstance(as_array, (bool, np.bool_)):
         raise TypeError(f"as_array is {as_array!r}, expected True or False")
     if as_array:
@@ -166,7 +166,7 @@ def decode_masks(codes: ArrayLike, m: int) -> NDArray[np.bool_]:
            [[0, 1],
             [1, 0]]])
     """
-    side = arguments.bounded_integer("m", m, 1, LARGEST_M)
+    side = arguments.as_integer("m", m, 1, LARGEST_M)
     numbers = np.asarray(codes)
     if numbers.dtype.kind not in "iu" and numbers.size:
         raise TypeError(f"codes have dtype {numbers.dtype}, expected uint64")
@@ -192,7 +192,7 @@ def encode_masks(masks: ArrayLike) -> NDArray[np.uint64]:
     Returns
     -------
     codes : ndarray of uint64, shape (...)
-        One number a matrix, as `decode_masks` takes them.
+        One number per matrix, as `decode_masks` takes them.
 
     Raises
     ------
@@ -206,7 +206,7 @@ def encode_masks(masks: ArrayLike) -> NDArray[np.uint64]:
     >>> bin(tnm.encode_masks(np.eye(3, dtype=bool)))
     '0b100010001'
     """
-    flags = arguments.mask_flags(masks)
+    flags = arguments.as_mask(masks)
     side = flags.shape[-1]
     if flags.shape[-2] != side or not 1 <= side <= LARGEST_M:
         raise ValueError(

@@ -5,14 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnm_core import arguments as arguments
+from tnm_core import arguments
 from tnm_core.check import check_mask
 from tnm_core.listing.tables import DEFAULT_MEMORY_CAP, mask_table, number_of, words_of
+from tnm_core.pattern import PatternLike, as_transposable
 
 __all__ = ["rank_mask", "unrank_mask"]
 
 
-def rank_mask(mask: ArrayLike, n: int, m: int, *, memory_cap: int = DEFAULT_MEMORY_CAP) -> int:
+def rank_mask(
+    mask: ArrayLike,
+    n: PatternLike | int,
+    m: int | None = None,
+    *,
+    memory_cap: int = DEFAULT_MEMORY_CAP,
+) -> int:
     """Tell which number a mask has among all transposable n:m masks of one tile.
 
     Masks are numbered from 0 in canonical order: the lexicographic order of their entries in
@@ -23,7 +30,7 @@ def rank_mask(mask: ArrayLike, n: int, m: int, *, memory_cap: int = DEFAULT_MEMO
     mask : array_like of bool (or integers 0 and 1), shape (m, m)
         A mask that keeps exactly n in each row and each column.
     n, m : int
-        The pattern, ``1 <= n <= m <= 128``.
+        The pattern, ``1 <= n <= m <= 128``. In place of both n may be a pattern: ``"2:4"``.
     memory_cap : int
         The most bytes that the table of this pattern may take. The table is kept for later calls,
         as long as the tables used last take no more than 256 MiB, or it is the last one.
@@ -51,12 +58,12 @@ def rank_mask(mask: ArrayLike, n: int, m: int, *, memory_cap: int = DEFAULT_MEMO
     >>> import tnm_core as tnm
     >>> tnm.rank_mask(np.eye(4, dtype=bool)[::-1], 1, 4)
     0
-    >>> tnm.rank_mask(np.eye(4, dtype=bool), 1, 4)
+    >>> tnm.rank_mask(np.eye(4, dtype=bool), "1:4")
     23
     """
-    n, m = arguments.pattern(n, m)
-    cap = arguments.bounded_integer("memory_cap", memory_cap, 0)
-    flags = arguments.mask_flags(mask)
+    n, m = as_transposable(n, m).pair
+    cap = arguments.as_integer("memory_cap", memory_cap, 0)
+    flags = arguments.as_mask(mask)
     if flags.shape != (m, m):
         raise ValueError(f"mask has shape {flags.shape}, expected ({m}, {m}), one tile")
     if (flags.sum(axis=0) != n).any() or (flags.sum(axis=1) != n).any():
@@ -69,7 +76,11 @@ def rank_mask(mask: ArrayLike, n: int, m: int, *, memory_cap: int = DEFAULT_MEMO
 
 
 def unrank_mask(
-    index: int, n: int, m: int, *, memory_cap: int = DEFAULT_MEMORY_CAP
+    index: int,
+    n: PatternLike | int,
+    m: int | None = None,
+    *,
+    memory_cap: int = DEFAULT_MEMORY_CAP,
 ) -> NDArray[np.bool_]:
     """Return the transposable n:m mask of a given number.
 
@@ -79,7 +90,7 @@ def unrank_mask(
         The number of the mask in canonical order (see `rank_mask`), from 0 to the number of masks
         - 1. Python integers have no limit; neither has this.
     n, m : int
-        The pattern, ``1 <= n <= m <= 128``.
+        The pattern, ``1 <= n <= m <= 128``. In place of both n may be a pattern: ``"2:4"``.
     memory_cap : int
         As in `rank_mask`.
 
@@ -101,12 +112,12 @@ def unrank_mask(
            [0, 0, 1, 1],
            [1, 1, 0, 0],
            [1, 1, 0, 0]])
-    >>> tnm.rank_mask(tnm.unrank_mask(10**50, 8, 16), 8, 16) == 10**50
+    >>> tnm.rank_mask(tnm.unrank_mask(10**50, "8:16"), "8:16") == 10**50
     True
     """
-    n, m = arguments.pattern(n, m)
-    cap = arguments.bounded_integer("memory_cap", memory_cap, 0)
-    number = arguments.bounded_integer("index", index, 0)
+    n, m = as_transposable(n, m).pair
+    cap = arguments.as_integer("memory_cap", memory_cap, 0)
+    number = arguments.as_integer("index", index, 0)
     table = mask_table(n, m, cap)
     if number >= table.total:
         raise ValueError(

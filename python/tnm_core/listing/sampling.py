@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tnm_core import _core
-from tnm_core import arguments as arguments
+from tnm_core import _core, arguments
 from tnm_core.listing.tables import DEFAULT_MEMORY_CAP, mask_table, words_of
+from tnm_core.pattern import PatternLike, as_transposable
 
 __all__ = ["sample_masks"]
 
 # Draws at a time: what is drawn for a seed depends on it.
 _DRAWS_AT_ONCE = 65536
 _SEED_WORDS = 4
-_TRADES_A_ROW = 20
+_TRADES_PER_ROW = 20
 
 
 def sample_masks(
-    n: int,
-    m: int,
+    n: PatternLike | int,
+    m: int | None = None,
     size: int | tuple[int, ...] | None = None,
     rng: int | np.random.Generator | None = None,
     *,
@@ -41,7 +41,8 @@ def sample_masks(
     Parameters
     ----------
     n, m : int
-        The pattern, ``1 <= n <= m <= 128``.
+        The pattern, ``1 <= n <= m <= 128``. In place of both n may be a pattern, ``"2:4"``; what
+        follows is then passed by name.
     size : int or tuple of int, optional
         How many masks, as in NumPy; by default a single one, without a leading axis.
     rng : numpy.random.Generator or int, optional
@@ -84,11 +85,11 @@ def sample_masks(
     >>> masks = tnm.sample_masks(4, 8, 1000, rng=0)
     >>> masks.shape, bool((masks.sum(axis=1) == 4).all()), bool((masks.sum(axis=2) == 4).all())
     ((1000, 8, 8), True, True)
-    >>> tnm.is_transposable(tnm.sample_masks(32, 64, rng=0, exact=False), 32, 64)
+    >>> tnm.is_transposable(tnm.sample_masks("32:64", rng=0, exact=False), "32:64")
     True
     """
-    n, m = arguments.pattern(n, m)
-    cap = arguments.bounded_integer("memory_cap", memory_cap, 0)
+    n, m = as_transposable(n, m).pair
+    cap = arguments.as_integer("memory_cap", memory_cap, 0)
     shape = _shape(size)
     generator = _generator(rng)
     if not isinstance(exact, (bool, np.bool_)):
@@ -96,14 +97,14 @@ def sample_masks(
     if exact and trades is not None:
         raise ValueError("trades is given, expected None unless exact=False: they are the chain's")
     count = math.prod(shape)
-    workers = arguments.threads(threads, count * m * m)
+    workers = arguments.as_threads(threads, count * m * m)
     if exact:
         table = mask_table(n, m, cap)
         masks = np.empty((count, m, m), dtype=np.bool_)
         _sample_exactly(table, generator, masks, workers)
     else:
-        number = _TRADES_A_ROW * m if trades is None else trades
-        number = arguments.bounded_integer("trades", number, 0, 2**62)
+        number = _TRADES_PER_ROW * m if trades is None else trades
+        number = arguments.as_integer("trades", number, 0, 2**62)
         masks = np.empty((count, m, m), dtype=np.bool_)
         seeds = generator.integers(0, 2**64, size=(count, _SEED_WORDS), dtype=np.uint64)
         _core.curveball_masks(n, m, number, seeds, masks, workers)
@@ -145,14 +146,14 @@ def _shape(size: Any) -> tuple[int, ...]:
     if size is None:
         return ()
     sizes = size if isinstance(size, (tuple, list)) else (size,)
-    return tuple(arguments.bounded_integer("size", length, 0) for length in sizes)
+    return tuple(arguments.as_integer("size", length, 0) for length in sizes)
 
 
 def _generator(rng: Any) -> np.random.Generator:
     if rng is None or isinstance(rng, np.random.Generator):
         return np.random.default_rng(rng)
     if isinstance(rng, (int, np.integer)) and not isinstance(rng, bool):
-        return np.random.default_rng(arguments.bounded_integer("rng", rng, 0))
+        return np.random.default_rng(arguments.as_integer("rng", rng, 0))
     raise TypeError(
         f"rng is a {type(rng).__name__}, expected a numpy.random.Generator, an integer seed or "
         "None; make one with numpy.random.default_rng"

@@ -115,7 +115,10 @@ def test_report(tnm: Tnm, code: Path, tmp_path: Path) -> None:
         assert 0 < layer["error"] < 1
         assert 0.5 < layer["retained"] < 1
         assert layer["density"] == 0.5
-    assert told["skipped"] == [{"name": "4", "shape": [3, 16], "reason": "out_features 3 < m = 4"}]
+    (skipped,) = told["skipped"]
+    assert skipped == {
+        "name": "4", "shape": [3, 16], "reason": "out_features 3 < m = 4", "code": "few_features"
+    }  # fmt: skip
     assert told["permutation"] is None
     assert told["allocation"] is None
 

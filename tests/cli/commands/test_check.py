@@ -143,3 +143,30 @@ def test_damaged_metadata(tnm: Tnm, tmp_path: Path) -> None:
         metadata = {**good, "tnm.layers": '["w"]', key: value}
         save_file({"w": np.zeros((8, 8), np.float32)}, path, metadata=metadata)
         tnm("check", path).assert_refused(word)
+
+
+def test_rowwise_pattern(tnm: Tnm, model: Path, tmp_path: Path) -> None:
+    weight = np.zeros((8, 8), np.float32)
+    weight[:, ::2] = 1  # every row 2:4, some columns full
+    file = tmp_path / "w.npy"
+    np.save(file, weight)
+    result = tnm("check", file, "-p", "row 2:4", "--json")
+    assert result.status == 0
+    (told,) = json.loads(result.out)["tensors"]
+    assert (told["pattern"], told["transposable"]) == ("2:4", False)
+    assert "row-wise 2:4 (at most 2)" in tnm("check", file, "-p", "row 2:4", "--rowwise").out
+    both = tnm("check", file, "-p", "row 2:4", "--transposable")
+    both.assert_refused("--transposable came with --pattern 'row 2:4'", "expected")
+
+
+def test_files_say_rowwise_as_they_always_did(tnm: Tnm, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    weight = np.tile(np.array([1, 1, 0, 0], np.float32), (8, 2))
+    good = {"tnm.method": "rowwise", "tnm.score": "abs", "tnm.version": "0.0.1"}
+    for pattern in ("2:4", "row 2:4"):
+        metadata = {**good, "tnm.pattern": pattern, "tnm.layers": '["w"]'}
+        save_file({"w": weight}, path, metadata=metadata)
+        assert "row-wise 2:4" in tnm("check", path).out
+        assert "row-wise 3:4" in tnm("check", path, "-p", "3:4").out
+        assert tnm("check", path, "--transposable").status == 1
+        assert "row-wise" in tnm("inspect", path).out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import signal
@@ -31,6 +32,8 @@ def test_one_tile(tnm: Tnm) -> None:
         (["2:4", "--shape", "8x12"], 90**6),
         (["2:4", "--shape", "3x8x8"], 90**12),
         (["2:4", "--constraint", "rowwise", "--shape", "8x8"], 6**16),
+        (["row 2:4", "--shape", "8x8"], 6**16),
+        (["row 2:4", "--constraint", "rowwise"], 6**4),
         (["2:4", "--constraint", "unstructured"], math.comb(16, 8)),
         (["4:8", "--constraint", "transposable_at_most", "--threads", "1"], 94473463102448047),
     ],
@@ -39,8 +42,8 @@ def test_json(tnm: Tnm, arguments: list[str], count: int) -> None:
     report = json.loads(tnm("diversity", *arguments, "--json").out)
     assert int(report["count"]) == count
     assert report["log10"] == pytest.approx(math.log10(count))
-    assert report["pattern"] == arguments[0]
-    has_closed_form = "--constraint" not in arguments
+    assert report["pattern"] == arguments[0].removeprefix("row ")
+    has_closed_form = "--constraint" not in arguments and arguments[0] == "2:4"
     assert (report["closed_form"] is not None) is has_closed_form
     if has_closed_form:
         tiles = math.prod(report["shape"]) // 16
@@ -72,7 +75,8 @@ def test_bad_input(tnm: Tnm, tmp_path: Path) -> None:
         (["diversity", "5:4"], ("5:4", "n:m")),
         (["diversity", "2:4", "--shape", "8"], ("--shape", "'8'")),
         (["diversity", "2:4", "--shape", "8x-8"], ("--shape",)),
-        (["diversity", "2:4", "--constraint", "sequential"], ("sequential",)),
+        (["diversity", "2:4", "--constraint", "sequential"], ("--constraint is 'sequential'",)),
+        (["diversity", "row 2:4", "--constraint", "transposable"], ("'row 2:4'", "expected")),
         (["diversity", "2:4", "--max-seconds", "-1"], ("--max-seconds",)),
         (["diversity", "2:4", "--threads", "0"], ("--threads",)),
         (["diversity", "16:32"], ("predicted", "--max-seconds")),
@@ -91,11 +95,11 @@ def test_checkpoint_survives_ctrl_c(tnm: Tnm, tmp_path: Path) -> None:
     code = """
 import sys
 from tnm_core.counting import regular as _regular
-save = _regular._checkpoint.save
+save = _regular.interrupted_count.save
 def told(path, state):
     save(path, state)
     print("saved", state.slices_done, flush=True)
-_regular._checkpoint.save = told
+_regular.interrupted_count.save = told
 _regular._SAVE_SECONDS = 0.0
 _regular._STEP_SECONDS = 0.02
 from tnm_core.cli import main
@@ -128,11 +132,12 @@ main()
 def test_interrupt_before_anything_is_kept(
     tnm: Tnm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
 ) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tnm_core.cli.commands.diversity.diversity_factors", stop)
+    command = importlib.import_module("tnm_core.cli.commands.diversity")
+    monkeypatch.setattr(command, "diversity_factors", stop)
     result = tnm("diversity", "11:22", *options)
     assert result.status == 130
     assert result.err == "tnm: interrupted; no unfinished file is left\n"

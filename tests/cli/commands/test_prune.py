@@ -192,7 +192,7 @@ def test_panels_give_what_the_whole_gives(
     save_file({"w": weight, "k": kernel}, path)
     outputs = []
     for entries in (1 << 22, 64):
-        monkeypatch.setattr("tnm_core.cli.pruning.layout._PANEL_ENTRIES", entries)
+        monkeypatch.setattr("tnm_core.cli.pruning.matrix_axes._PANEL_ENTRIES", entries)
         out = tmp_path / f"{entries}.safetensors"
         result = tnm("prune", path, "-o", out, "-p", "2:8", "--json")
         assert tnm("check", out).status == 0
@@ -216,3 +216,70 @@ def test_sums_beyond_float64(tnm: Tnm, tmp_path: Path) -> None:
     assert result.status == 0, result.err
     assert json.loads(result.out)["total"]["retained"]["optimal"] is None
     assert keeps_exactly(np.load(tmp_path / "out.npy") != 0, 2, 4)
+
+
+@pytest.mark.parametrize("pattern", ["2:4", "2 : 4", " 2:4 "])
+def test_forms_of_a_pattern(tnm: Tnm, model: Path, tmp_path: Path, pattern: str) -> None:
+    out = tmp_path / "out.safetensors"
+    assert tnm("prune", model, "-o", out, "-p", pattern).status == 0
+    with safe_open(out, framework="numpy") as file:
+        assert file.metadata()["tnm.pattern"] == "2:4"
+    assert "transposable 2:4" in tnm("check", out).out
+
+
+@pytest.mark.parametrize("pattern", ["row 2:4", "row  2 : 4"])
+def test_rowwise_pattern(tnm: Tnm, model: Path, tmp_path: Path, pattern: str) -> None:
+    out, old = tmp_path / "out.safetensors", tmp_path / "old.safetensors"
+    result = tnm("prune", model, "-o", out, "-p", pattern, "--json")
+    assert result.err == ""
+    report = json.loads(result.out)
+    assert (report["pattern"], report["n"], report["m"]) == ("2:4", 2, 4)
+    assert report["method"] == "rowwise"
+    before, after = load_file(model), load_file(out)
+    for name in LINEAR:
+        np.testing.assert_array_equal(after[name] != 0, tnm_core.nm_mask(before[name], 2, 4))
+    told = tnm("prune", model, "-o", old, "-p", "2:4", "--method", "rowwise")
+    assert told.status == 0
+    assert told.err == "tnm: note: --method rowwise is spelt --pattern 'row 2:4' now\n"
+    assert "at row 2:4, method rowwise" in told.out
+    assert old.read_bytes() == out.read_bytes()
+    with safe_open(out, framework="numpy") as file:  # as files have always said it
+        metadata = file.metadata()
+    assert (metadata["tnm.pattern"], metadata["tnm.method"]) == ("2:4", "rowwise")
+
+
+def test_no_method_finds_rowwise_masks(tnm: Tnm, model: Path) -> None:
+    options = ("--dry-run", "-p", "row 2:4", "--method")
+    tnm("prune", model, *options, "greedy").assert_refused("greedy", "'row 2:4'", "such as 2:4")
+    assert tnm("prune", model, *options, "optimal").status == 0
+    tnm("prune", model, "--dry-run", "-p", "2:4", "--score", "identity").assert_refused(
+        "--score is 'identity'", "abs, square"
+    )
+
+
+def test_reasons_have_codes(tnm: Tnm, model: Path) -> None:
+    options = ("--exclude", "*conv*", "--json")
+    report = json.loads(tnm("prune", model, "--dry-run", "-p", "2:4", *options).out)
+    told = {item["name"]: (item["code"], item["reason"]) for item in report["skipped"]}
+    assert told == {
+        CONV: ("excluded", "matched by --exclude"),
+        "blocks.0.up.bias": ("other_rank", "1-D"),
+        "stack": ("three_axes", "3-D (say with --three-d how to read it)"),
+        "steps": (
+            "other_dtype",
+            "dtype int64 (float16, bfloat16, float32 and float64 are pruned)",
+        ),
+        "tiny.weight": ("smaller_than_a_tile", "smaller than one 4 x 4 tile"),
+        **dict.fromkeys(
+            ("embed_tokens.weight", "final_norm.weight", "lm_head.weight"),
+            (
+                "excluded_by_default",
+                "embedding, head or norm by its name (--include it to prune it)",
+            ),
+        ),
+    }
+    options = ("--include", "*.up.*", "--json")
+    report = json.loads(tnm("prune", model, "--dry-run", "-p", "2:4", *options).out)
+    assert {item["reason"] for item in report["skipped"] if item["code"] == "not_included"} == {
+        "not matched by --include"
+    }

@@ -17,8 +17,7 @@ from tests.torch.networks import (
     perceptron,
 )
 from tests.torch.refusals import assert_refused
-from tnm_core.checkpoint import load_masks as read_masks
-from tnm_core.checkpoint import save_masks
+from tnm_core.checkpoint import read_masks, save_masks
 from tnm_core.torch import apply_masks_, load_masks_, masks, remove_sparsity_, sparsify_
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from torch import nn
 
 from tnm_core.cli.errors import CommandError
-from tnm_core.pattern import Pattern, as_pattern
+from tnm_core.cli.options import parse_pattern
+from tnm_core.pattern import Pattern
 
 DENSE = "dense"
 
@@ -33,23 +34,14 @@ def pattern_spec(pattern: str | None, budget: float | None, patterns: str | None
     if pattern is not None and budget is None and patterns is None:
         if pattern.endswith(".json"):
             return _read_patterns(Path(pattern))
-        return _parse(pattern, "--pattern")
+        return parse_pattern(pattern, "--pattern")
     if pattern is not None or budget is None or patterns is None:
         raise CommandError("expected either --pattern, or --budget and --patterns")
     if not 0 < budget <= 1:
         raise CommandError(f"--budget is {budget:g}; expected a share of the parameters in (0, 1]")
-    return Budget(budget, tuple(_parse(one, "one of --patterns") for one in patterns.split(",")))
-
-
-def _parse(text: str, source: str) -> Pattern:
-    """Read ``n:m`` or ``row n:m``; `source` says where it came from."""
-    try:
-        return as_pattern(text)
-    except ValueError:
-        raise CommandError(
-            f"{source} is {text!r}; expected n:m with 1 <= n <= m <= 128 (transposable), "
-            "'row n:m' (row-wise), or a .json file of those by layer"
-        ) from None
+    return Budget(
+        budget, tuple(parse_pattern(one, "one of --patterns") for one in patterns.split(","))
+    )
 
 
 def _read_patterns(path: Path) -> dict[str, str]:
@@ -65,7 +57,7 @@ def _read_patterns(path: Path) -> dict[str, str]:
         if not isinstance(pattern, str):
             raise CommandError(f"{source} is {pattern!r}; expected a text such as '2:4'")
         if pattern != DENSE:
-            _parse(pattern, source)
+            parse_pattern(pattern, source)
     return given
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import tnm_core as tnm
 from tnm_core.checkpoint import PruneRecord
-from tnm_core.cli.skips import sentence
+from tnm_core.cli.skips import skip_json
 from tnm_core.pattern import Pattern, as_pattern
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.calibrate import Permutation, PrunedLayer, TunedBlock
@@ -49,16 +49,16 @@ class CalibrationResult:
         return [layer for layer in self.layers if layer.skip is None]
 
     @property
-    def skipped(self) -> list[tuple[PrunedLayer, str]]:
-        """The others, each with why it was left alone."""
-        return [(one, sentence(self._skip(one, one.skip))) for one in self.layers if one.skip]
-
-    def _skip(self, layer: PrunedLayer, skip: Skip) -> Skip:
-        """Say what stood in the way: for a layer without a pattern perhaps the budget."""
+    def skipped(self) -> dict[str, Skip]:
+        """Why the others were left alone: where a layer has no pattern, perhaps for the budget."""
         allocated = {} if self.allocation is None else self.allocation.assignment.patterns
-        if skip.code is SkipCode.NO_PATTERN and layer.name in allocated:
-            return SkipCode.DENSE_WITHIN_BUDGET()
-        return skip
+        return {
+            layer.name: SkipCode.DENSE_WITHIN_BUDGET()
+            if layer.skip.code is SkipCode.NO_PATTERN and layer.name in allocated
+            else layer.skip
+            for layer in self.layers
+            if layer.skip is not None
+        }
 
     @property
     def notes(self) -> list[str]:
@@ -105,13 +105,19 @@ class CalibrationResult:
     def as_json(self) -> dict[str, Any]:
         """Return figures by layer, for machines."""
         permutation, allocation = self.permutation, self.allocation
+        skipped = self.skipped
         return {
             "recipe": self.recipe,
             "layers": [{**one.to_record(), "shape": list(one.shape)} for one in self.pruned],
             "tuned_blocks": [asdict(block) for block in self.tuned],
             "skipped": [
-                {"name": layer.name, "shape": list(layer.shape), "reason": reason}
-                for layer, reason in self.skipped
+                {
+                    "name": layer.name,
+                    "shape": list(layer.shape),
+                    **skip_json(skipped[layer.name]),
+                }
+                for layer in self.layers
+                if layer.skip is not None
             ],
             "permutation": None if permutation is None else {
                 "dimensions": [asdict(one) for one in permutation.orders],

@@ -14,7 +14,7 @@ from tnm_core.cli.calibration.result import CalibrationResult
 from tnm_core.cli.calibration.state_dict import batches_of, model_of, write_state_dict
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.references import EXPECTED, is_reference
-from tnm_core.cli.targets import refuse_existing
+from tnm_core.cli.targets import check_unused
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _from_reference(arguments: CalibrateArguments, transaction: FileTransaction)
             f"cannot write a state dict to {arguments.output}: it is a .safetensors file, name it "
             "so"
         )
-    refuse_existing([arguments.output], arguments.force)
+    check_unused([arguments.output], arguments.force)
     file = transaction.open(arguments.output)
     model = model_of(arguments.model)
 

@@ -15,10 +15,12 @@ import typer
 
 import tnm_core as tnm
 from tnm_core.checkpoint import FileTransaction
-from tnm_core.cli import is_installed, options
+from tnm_core.cli import options
 from tnm_core.cli.console import json_text, layer_bar, print_json, stdout_console
 from tnm_core.cli.errors import CommandError, one_line, printable
+from tnm_core.cli.packages import is_installed
 from tnm_core.cli.references import foreign_errors
+from tnm_core.cli.skips import names_by_reason
 from tnm_core.cli.tables import new_table, print_skipped, shape_text
 from tnm_core.cli.targets import check_report
 
@@ -250,9 +252,6 @@ def _print(arguments: CalibrateArguments, result: CalibrationResult) -> None:
             f"{layer.seconds or 0.0:.1f}",
         )
     console.print(table)
-    reasons: dict[str, list[str]] = {}
-    for layer, reason in result.skipped:
-        reasons.setdefault(reason, []).append(layer.name)
-    print_skipped(console, reasons)
+    print_skipped(console, names_by_reason(result.skipped))
     for line in (*result.notes, f"written: {arguments.output}"):
         console.print(line, markup=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -10,35 +11,38 @@ import typer
 from numpy.typing import NDArray
 
 import tnm_core as tnm
-from tnm_core.checkpoint import PruneRecord, TensorInfo, open_checkpoint
+from tnm_core.checkpoint import open_checkpoint
 from tnm_core.cli import options
 from tnm_core.cli.console import print_json, stdout_console
 from tnm_core.cli.errors import CommandError, printable
-from tnm_core.cli.options import Pattern, parse_pattern
 from tnm_core.cli.pruning import (
     DEFAULT_EXCLUDE,
     Contents,
-    Layout,
-    Rules,
+    MatrixAxes,
+    TensorRules,
     ThreeD,
+    axes_of_rank,
     contents_of,
     group_slice,
     matrices,
     row_panels,
     select,
 )
+from tnm_core.cli.skips import sentence
+from tnm_core.pattern import Pattern
+from tnm_core.selection import Selection
+from tnm_core.skip import Skip
 
 CHECK_FAILED = 1
 
 
 @dataclass(frozen=True)
-class _Task:
+class _Check:
     """One tensor to check and the rule for it."""
 
     name: str
-    layout: Layout
+    axes: MatrixAxes
     pattern: Pattern
-    transposable: bool
     exact: bool
 
 
@@ -46,16 +50,16 @@ class _Task:
 class _Verdict:
     """The first violation, in words, or None; and the share of entries that are kept."""
 
-    task: _Task
+    check: _Check
     density: float
     violation: str | None
 
     def as_json(self) -> dict[str, Any]:
         return {
-            "name": self.task.name,
-            "pattern": str(self.task.pattern),
-            "transposable": self.task.transposable,
-            "exact": self.task.exact,
+            "name": self.check.name,
+            "pattern": self.check.pattern.ratio,
+            "transposable": self.check.pattern.transposable,
+            "exact": self.check.exact,
             "valid": self.violation is None,
             "density": self.density,
             "violation": self.violation,
@@ -63,14 +67,14 @@ class _Verdict:
 
 
 @dataclass(frozen=True)
-class _Wish:
+class _Request:
     """What the command line asks for; None leaves it to the file."""
 
     pattern: Pattern | None
     transposable: bool | None
     exact: bool | None
-    include: list[str]
-    exclude: list[str]
+    include: list[str] | None
+    exclude: list[str] | None
     three_d: ThreeD | None
 
 
@@ -82,7 +86,7 @@ def check(
             "--pattern",
             "-p",
             metavar="N:M",
-            help="The pattern; read from the file's metadata if not given.",
+            help=f"{options.PATTERN_FORMS} Read from the metadata if not given.",
             show_default=False,
         ),
     ] = None,
@@ -120,12 +124,17 @@ def check(
     Checks the layers that the metadata names, or else those that prune would select. Exit
     status 0: all do; 1: one does not (the first place of each layer is named); 2: cannot tell.
     """
-    wanted = None if pattern is None else parse_pattern(pattern)
-    wish = _Wish(wanted, transposable, exact, include or [], exclude or [], three_d)
+    wanted = None if pattern is None else options.parse_pattern(pattern)
+    if wanted is not None and transposable and not wanted.transposable:
+        raise CommandError(
+            f"--transposable came with --pattern '{wanted}'; expected one of them, or --pattern "
+            f"{wanted.ratio}"
+        )
+    request = _Request(wanted, transposable, exact, include or None, exclude, three_d)
     with open_checkpoint(file) as checkpoint:
         contents = contents_of(checkpoint)
-        tasks = _plan(contents, wish, str(file))
-        verdicts = [_judge(contents, task) for task in tasks]
+        checks = _plan(contents, request, str(file))
+        verdicts = [_judge(contents, check) for check in checks]
     valid = all(verdict.violation is None for verdict in verdicts)
     if json_output:
         tensors = [verdict.as_json() for verdict in verdicts]
@@ -137,79 +146,79 @@ def check(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _plan(contents: Contents, wish: _Wish, source: str) -> list[_Task]:
-    """Which tensors to check, against which pattern."""
-    records = {name: record for record in contents.records for name in record.layers}
-    for name in records:
+def _plan(contents: Contents, request: _Request, source: str) -> list[_Check]:
+    """Tell which tensors to check, and against which pattern."""
+    names: Collection[str] = {name: None for record in contents.records for name in record.layers}
+    for name in names:
         if name not in contents.tensors:
             raise CommandError(f"the metadata of {source} names {name!r}, which it does not hold")
-    if records:
-        rules = Rules(1, wish.include, wish.exclude)
-        chosen = [name for name in records if rules.name_reason(name) is None]
-        if not chosen:
+    if names:
+        selection = Selection(request.include, request.exclude)
+        names = [name for name in names if selection.skip(name, None) is None]
+        if not names:
             raise CommandError(f"--include, --exclude leave none of the pruned layers of {source}")
-        return [_task(contents.tensors[name], records[name], wish, contents) for name in chosen]
-    if wish.pattern is None:
+    elif request.pattern is None:
         raise CommandError(f"{source} does not say how it was pruned; expected --pattern n:m")
+    else:
+        names = _eligible(contents, request, request.pattern, source)
+    exact = contents.holds_masks if request.exact is None else request.exact
     return [
-        _task(contents.tensors[name], None, wish, contents)
-        for name in _eligible(contents, wish, wish.pattern, source)
+        _Check(
+            name,
+            _axes(contents, name, request.three_d),
+            contents.pattern_of(name, request.pattern, source, request.transposable),
+            exact,
+        )
+        for name in names
     ]
 
 
-def _eligible(contents: Contents, wish: _Wish, pattern: Pattern, source: str) -> list[str]:
-    """Without metadata: every mask, or the weights that prune would select."""
-    rules = Rules(
+def _eligible(
+    contents: Contents, request: _Request, pattern: Pattern, source: str
+) -> Collection[str]:
+    """Without metadata, pick every mask, or the weights that prune would select."""
+    everything = contents.anonymous or contents.holds_masks
+    rules = TensorRules(
+        request.include,
+        request.exclude,
         1 if contents.holds_masks else pattern.m,
-        wish.include,
-        wish.exclude,
-        wish.three_d or ThreeD.SKIP,
-        () if contents.anonymous or contents.holds_masks else DEFAULT_EXCLUDE,
+        request.three_d or ThreeD.SKIP,
+        () if everything else DEFAULT_EXCLUDE,
         any_dtype=contents.holds_masks,
     )
-    return list(select(contents.tensors.values(), rules, source).chosen)
+    return select(contents.tensors.values(), rules, source).chosen
 
 
-def _task(info: TensorInfo, record: PruneRecord | None, wish: _Wish, contents: Contents) -> _Task:
-    three_d = wish.three_d
+def _axes(contents: Contents, name: str, three_d: ThreeD | None) -> MatrixAxes:
     if three_d is None:
+        record = contents.record_of(name)
         known = record is not None and record.three_d in set(ThreeD)
         three_d = ThreeD(record.three_d) if record is not None and known else ThreeD.SKIP
-    layout = Rules(1, three_d=three_d).layout(len(info.shape))
-    if isinstance(layout, str):
-        raise CommandError(f"{info.name} cannot be checked: it is {layout}")
-    pattern = wish.pattern
-    if pattern is None:
-        assert record is not None
-        pattern = parse_pattern(record.pattern, "the pattern in the metadata")
-    transposable = wish.transposable
-    if transposable is None:
-        transposable = record is None or record.transposable
-    exact = contents.holds_masks if wish.exact is None else wish.exact
-    return _Task(info.name, layout, pattern, transposable, exact)
+    axes = axes_of_rank(len(contents.tensors[name].shape), three_d)
+    if isinstance(axes, Skip):
+        raise CommandError(f"{name} cannot be checked: it is {sentence(axes)}")
+    return axes
 
 
-def _judge(contents: Contents, task: _Task) -> _Verdict:
-    support = contents.support(task.name)
-    view = matrices(support, task.layout)
+def _judge(contents: Contents, check: _Check) -> _Verdict:
+    support = contents.support(check.name)
+    view = matrices(support, check.axes)
     density = np.count_nonzero(support) / support.size if support.size else 0.0
-    return _Verdict(task, density, _first_violation(view, task))
+    return _Verdict(check, density, _first_violation(view, check))
 
 
-def _first_violation(view: NDArray[np.bool_], task: _Task) -> str | None:
-    n, m = task.pattern.n, task.pattern.m
+def _first_violation(view: NDArray[np.bool_], check: _Check) -> str | None:
+    n, m = check.pattern.pair
     for start, rows in row_panels(view, m):
-        found = tnm.check_mask(
-            view[..., rows, :], n, m, transposable=task.transposable, exact=task.exact
-        ).violation
+        found = tnm.check_mask(view[..., rows, :], check.pattern, exact=check.exact).violation
         if found is None:
             continue
         index = (*found.index[:-2], found.index[-2] + start, found.index[-1])
         along = -1 if found.axis == "row" else -2
         length = min(m, view.shape[along] - index[along])
-        place = group_slice(index, found.axis, length, task.layout)
+        place = group_slice(index, found.axis, length, check.axes)
         expected = f"{'at most' if found.count > n else 'exactly'} {n}"
-        return f"{task.name}{place} keeps {found.count}, expected {expected} ({found.axis})"
+        return f"{check.name}{place} keeps {found.count}, expected {expected} ({found.axis})"
     return None
 
 
@@ -218,11 +227,12 @@ def _print_verdicts(verdicts: list[_Verdict], source: str) -> None:
     broken = [verdict for verdict in verdicts if verdict.violation is not None]
     for verdict in broken:
         console.print(f"violated: {printable(verdict.violation or '')}", markup=False)
-    rules = dict.fromkeys(_rule(verdict.task) for verdict in verdicts)
+    rules = dict.fromkeys(_rule(verdict.check) for verdict in verdicts)
     count = f"{len(verdicts) - len(broken)} of {len(verdicts)} tensors obey"
     console.print(f"{source}: {count} {', '.join(rules)}", markup=False)
 
 
-def _rule(task: _Task) -> str:
-    kind = "transposable" if task.transposable else "row-wise"
-    return f"{kind} {task.pattern} ({'exactly' if task.exact else 'at most'} {task.pattern.n})"
+def _rule(check: _Check) -> str:
+    pattern = check.pattern
+    kind = "transposable" if pattern.transposable else "row-wise"
+    return f"{kind} {pattern.ratio} ({'exactly' if check.exact else 'at most'} {pattern.n})"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -17,20 +17,18 @@ from tnm_core import counting
 from tnm_core.cli import options
 from tnm_core.cli.console import print_json, share_bar, stdout_console
 from tnm_core.cli.errors import CommandError, StoppedMidway, Terminated
-from tnm_core.cli.options import Pattern, parse_pattern
+from tnm_core.cli.options import parse_pattern
 from tnm_core.cli.tables import shape_text
-from tnm_core.counting import Resources, diversity_factors, log10_of, multiply_out
+from tnm_core.counting import (
+    Constraint,
+    as_constraint,
+    diversity_factors,
+    log10_of,
+    multiply_out,
+)
+from tnm_core.pattern import Pattern
 
 _MOST_DIGITS = 1000
-
-
-class ConstraintName(str, Enum):
-    """Which masks are counted."""
-
-    TRANSPOSABLE = "transposable"
-    AT_MOST = "transposable_at_most"
-    ROWWISE = "rowwise"
-    UNSTRUCTURED = "unstructured"
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class _Answer:
     """A count, or only its logarithm if it is too long; the closed form if there is one."""
 
     pattern: Pattern
-    constraint: str
+    constraint: Constraint
     shape: tuple[int, ...]
     log10: float
     count: int | None
@@ -54,12 +52,12 @@ class _Answer:
         return None if self.closed_log10 is None else self.closed_log10 - self.log10
 
     def as_json(self) -> dict[str, Any]:
-        """Counts as strings of digits, for they are beyond what JSON readers keep exactly."""
+        """Give counts as strings of digits, for JSON readers round large numbers."""
         return {
             "tool": "tnm",
             "version": tnm.__version__,
             "command": "diversity",
-            "pattern": str(self.pattern),
+            "pattern": self.pattern.ratio,
             "constraint": self.constraint,
             "shape": list(self.shape),
             "count": None if self.count is None else str(self.count),
@@ -71,10 +69,15 @@ class _Answer:
 
 
 def diversity(
-    pattern: Annotated[str, typer.Argument(metavar="N:M", help="The pattern, N of M kept.")],
+    pattern: Annotated[str, typer.Argument(metavar="N:M", help=options.PATTERN_FORMS)],
     constraint: Annotated[
-        ConstraintName, typer.Option(help="Which masks are counted.")
-    ] = ConstraintName.TRANSPOSABLE,
+        str | None,
+        typer.Option(
+            metavar=options.metavar(get_args(Constraint)),
+            help="Which masks are counted; as the pattern says if not given.",
+            show_default=False,
+        ),
+    ] = None,
     shape: Annotated[
         str | None,
         typer.Option(
@@ -105,24 +108,26 @@ def diversity(
     """
     wanted = parse_pattern(pattern, "the pattern")
     sizes = _parse_shape(shape, wanted.m)
-    with share_bar(f"{wanted} {constraint.value}") as progress:
-        resources = _resources(max_seconds, threads, progress, checkpoint)
-        answer = _count(wanted, constraint.value, sizes, resources)
+    kind = _parse_constraint(constraint, wanted)
+    with share_bar(f"{wanted.ratio} {kind}") as progress, _readable_errors(checkpoint):
+        resources = {
+            "max_seconds": max_seconds,
+            "threads": threads,
+            "progress": progress,
+            "checkpoint": checkpoint,
+        }
+        answer = _count(wanted, kind, sizes, resources)
     if json_output:
         print_json(answer.as_json())
     else:
         _print(answer)
 
 
-def _resources(
-    max_seconds: float,
-    threads: int | None,
-    progress: Callable[[float], None],
-    checkpoint: Path | None,
-) -> Resources:
-    from tnm_core.counting import thread_count
-
-    return Resources(max_seconds, thread_count(threads), progress, checkpoint)
+def _parse_constraint(text: str | None, pattern: Pattern) -> Constraint:
+    try:
+        return as_constraint(text, pattern)
+    except ValueError as error:
+        raise CommandError(f"--{error}") from None
 
 
 def _parse_shape(text: str | None, m: int) -> tuple[int, ...]:
@@ -134,36 +139,43 @@ def _parse_shape(text: str | None, m: int) -> tuple[int, ...]:
 
 
 def _count(
-    pattern: Pattern, constraint: str, shape: tuple[int, ...], resources: Resources
+    pattern: Pattern,
+    constraint: Constraint,
+    shape: tuple[int, ...],
+    resources: Mapping[str, Any],
 ) -> _Answer:
-    n, m = pattern.n, pattern.m
+    if constraint == "unstructured":
+        log10 = counting.log10_mask_diversity(pattern, None, constraint, shape)
+        short = log10 < _MOST_DIGITS
+        count = tnm.mask_diversity(pattern, None, constraint, shape) if short else None
+    else:
+        factors = diversity_factors(pattern, None, constraint, shape, **resources)
+        log10 = sum(times * log10_of(ways) for ways, times in factors)
+        count = multiply_out(factors) if log10 < _MOST_DIGITS else None
+    closed_log10, closed = _closed_form(pattern, constraint, shape)
+    return _Answer(pattern, constraint, shape, log10, count, closed_log10, closed)
+
+
+@contextmanager
+def _readable_errors(checkpoint: Path | None) -> Iterator[None]:
+    """Put errors of counting into words of the command line."""
     try:
-        if constraint == "unstructured":
-            log10 = counting.log10_mask_diversity(n, m, "unstructured", shape)
-            short = log10 < _MOST_DIGITS
-            count = tnm.mask_diversity(n, m, "unstructured", shape) if short else None
-        else:
-            factors = diversity_factors(n, m, constraint, shape, resources)  # type: ignore[arg-type]
-            log10 = sum(times * log10_of(ways) for ways, times in factors)
-            count = multiply_out(factors) if log10 < _MOST_DIGITS else None
+        yield
     except counting.CountTooCostlyError as error:
         raise CommandError(str(error).replace("max_seconds=", "--max-seconds ")) from None
     except (ValueError, counting.CountCheckError) as error:
         raise CommandError(str(error)) from None
     except (KeyboardInterrupt, Terminated) as cause:
-        kept = resources.checkpoint
-        if kept is None or not Path(kept).exists():
+        if checkpoint is None or not checkpoint.exists():
             raise
-        left = f"the count so far is kept in {kept}: the same command continues it"
+        left = f"the count so far is kept in {checkpoint}: the same command continues it"
         raise StoppedMidway(cause, left) from None
-    closed_log10, closed = _closed_form(pattern, constraint, shape)
-    return _Answer(pattern, constraint, shape, log10, count, closed_log10, closed)
 
 
 def _closed_form(
-    pattern: Pattern, constraint: str, shape: tuple[int, ...]
+    pattern: Pattern, constraint: Constraint, shape: tuple[int, ...]
 ) -> tuple[float | None, int | None]:
-    """The closed form of transposable masks of whole tiles: its logarithm and, if short, itself."""
+    """Evaluate the closed form, if it is of whole tiles: its log10 and, if short, itself."""
     whole = shape[-1] % pattern.m == 0 and shape[-2] % pattern.m == 0
     if constraint != "transposable" or not whole:
         return None, None
@@ -176,7 +188,7 @@ def _closed_form(
 def _print(answer: _Answer) -> None:
     console = stdout_console()
     entries = math.prod(answer.shape)
-    lines = [f"{answer.pattern} {answer.constraint}, {shape_text(answer.shape)}"]
+    lines = [f"{answer.pattern.ratio} {answer.constraint}, {shape_text(answer.shape)}"]
     if answer.count is not None:
         lines.append(f"  masks        {answer.count}")
     else:

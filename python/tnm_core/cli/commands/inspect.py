@@ -15,11 +15,18 @@ from tnm_core.checkpoint import PruneRecord, TensorInfo, open_checkpoint
 from tnm_core.cli import options
 from tnm_core.cli.console import print_json, stdout_console
 from tnm_core.cli.errors import printable
-from tnm_core.cli.pruning import Contents, Layout, contents_of, matrices, matrix_shape, row_panels
+from tnm_core.cli.pruning import (
+    Contents,
+    axes_of_rank,
+    contents_of,
+    matrices,
+    matrix_shape,
+    row_panels,
+)
 from tnm_core.cli.tables import new_table, shape_text
+from tnm_core.skip import Skip
 
 _GROUPS = (4, 8, 16, 32, 64)
-_LAYOUTS = {2: Layout.MATRIX, 4: Layout.CONV2D}
 _METADATA_SHOWN = 100
 
 
@@ -75,11 +82,11 @@ def _look(contents: Contents, info: TensorInfo) -> _Tensor:
     support = contents.support(info.name)
     zeros = support.size - int(np.count_nonzero(support))
     sparsity = zeros / support.size if support.size else 0.0
-    layout = _LAYOUTS.get(len(info.shape))
-    if layout is None or zeros == 0:
+    axes = axes_of_rank(len(info.shape))
+    if isinstance(axes, Skip) or zeros == 0:
         return _Tensor(info, sparsity, [], [])
-    groups = [m for m in _GROUPS if m <= min(matrix_shape(info.shape, layout))]
-    most = {m: _most_kept(matrices(support, layout), m) for m in groups}
+    groups = [m for m in _GROUPS if m <= min(matrix_shape(info.shape, axes))]
+    most = {m: _most_kept(matrices(support, axes), m) for m in groups}
     return _Tensor(
         info,
         sparsity,
@@ -89,7 +96,7 @@ def _look(contents: Contents, info: TensorInfo) -> _Tensor:
 
 
 def _most_kept(view: NDArray[np.bool_], m: int) -> tuple[int, int]:
-    """The largest number of kept entries in any group along rows and along columns."""
+    """Find the largest number of kept entries in any group along rows and along columns."""
     rows = columns = 0
     for _, part in row_panels(view, m):
         report = tnm.check_mask(view[..., part, :], m, m, exact=False)
@@ -99,7 +106,7 @@ def _most_kept(view: NDArray[np.bool_], m: int) -> tuple[int, int]:
 
 
 def _patterns(most: dict[int, int]) -> list[str]:
-    """The patterns that hold and that no smaller one shown implies."""
+    """List the patterns that hold and that no smaller one shown implies."""
     shown: list[str] = []
     density = 1.0
     for m, kept in most.items():

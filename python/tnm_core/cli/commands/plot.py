@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from tnm_core.checkpoint import FileTransaction, open_checkpoint
 from tnm_core.cli import options
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.options import Pattern, parse_pattern
-from tnm_core.cli.pruning import Contents, Layout, contents_of, matrices
+from tnm_core.cli.options import parse_pattern
+from tnm_core.cli.pruning import Contents, MatrixAxes, contents_of, matrices
+from tnm_core.pattern import LARGEST_M
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,7 +38,12 @@ def plot_mask_command(
     output: _Output,
     pattern: Annotated[
         str | None,
-        typer.Option("--pattern", "-p", metavar="N:M", help="If the metadata does not say it."),
+        typer.Option(
+            "--pattern",
+            "-p",
+            metavar="N:M",
+            help=f"{options.PATTERN_FORMS} Read from the metadata if not given.",
+        ),
     ] = None,
     dense: Annotated[
         Path | None,
@@ -55,7 +61,8 @@ def plot_mask_command(
     with open_checkpoint(file) as checkpoint:
         contents = contents_of(checkpoint)
         mask = _matrix(contents, tensor, str(file), support=True)
-        wanted, transposable = _pattern_of(contents, tensor, pattern, str(file))
+        given = None if pattern is None else parse_pattern(pattern)
+        wanted = contents.pattern_of(tensor, given, str(file))
         weights = None if contents.holds_masks else _matrix(contents, tensor, str(file))
     if dense is not None:
         with open_checkpoint(dense) as checkpoint:
@@ -67,10 +74,8 @@ def plot_mask_command(
             )
     figure = plots.plot_mask(
         mask,
-        wanted.n,
-        wanted.m,
+        wanted,
         weights=weights,
-        transposable=transposable,
         rows=rows,
         columns=columns,
         title=tensor,
@@ -86,7 +91,7 @@ def plot_retained_command(
     ],
     output: _Output,
 ) -> None:
-    """Draw the retained score of every layer, one panel a report."""
+    """Draw the retained score of every layer, one panel per report."""
     plots = _plots()
     _check_picture(output)
     figure = plots.plot_retained([_read_report(path) for path in reports])
@@ -100,13 +105,13 @@ def plot_diversity_command(
         float,
         typer.Option(min=0, help="For one pattern; longer counts are drawn by their estimate."),
     ] = 5,
-    largest_m: Annotated[int, typer.Option(min=4, max=options.MAX_M, help="Up to which M.")] = 64,
+    largest_m: Annotated[int, typer.Option(min=4, max=LARGEST_M, help="Up to which M.")] = 64,
 ) -> None:
     """Draw how many masks constraints allow, per weight, against M.
 
     Without an input file: the numbers are counted for the picture.
     """
-    _require_matplotlib()
+    _check_matplotlib()
     _check_picture(output)
     from tnm_core.plots import plot_diversity
 
@@ -114,13 +119,13 @@ def plot_diversity_command(
 
 
 def _plots() -> Any:
-    _require_matplotlib()
+    _check_matplotlib()
     from tnm_core import plots
 
     return plots
 
 
-def _require_matplotlib() -> None:
+def _check_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -140,7 +145,7 @@ def _save(figure: Figure, output: Path) -> None:
 
 
 def _matrix(contents: Contents, tensor: str, source: str, support: bool = False) -> NDArray[Any]:
-    """The matrix to draw of a tensor: its non-zeros or its values."""
+    """Read the matrix to draw of a tensor: its non-zeros or its values."""
     info = contents.tensors.get(tensor)
     if info is None:
         raise CommandError(f"{source} holds no tensor {tensor!r}; see tnm inspect {source}")
@@ -148,21 +153,8 @@ def _matrix(contents: Contents, tensor: str, source: str, support: bool = False)
         raise CommandError(f"{tensor} has shape {info.shape}; expected a 2-D weight or a 4-D one")
     array: NDArray[Any] = contents.support(tensor) if support else contents.read(tensor)
     if array.ndim == 4:
-        array = matrices(array, Layout.CONV2D)[0, 0]
+        array = matrices(array, MatrixAxes.CONV2D)[0, 0]
     return array if support else array.astype(np.float64)
-
-
-def _pattern_of(
-    contents: Contents, tensor: str, given: str | None, source: str
-) -> tuple[Pattern, bool]:
-    """The pattern of a layer, and whether it is transposable."""
-    record = next((item for item in contents.records if tensor in item.layers), None)
-    transposable = record is None or record.transposable
-    if given is not None:
-        return parse_pattern(given), transposable
-    if record is not None:
-        return parse_pattern(record.pattern, "the pattern in the metadata"), transposable
-    raise CommandError(f"{source} does not say how {tensor} was pruned; expected --pattern n:m")
 
 
 def _read_report(path: Path) -> dict[str, Any]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
 import tnm_core as tnm
+from tnm_core.arguments import Method, Score
 from tnm_core.checkpoint import (
     Checkpoint,
     FileTransaction,
@@ -24,40 +25,43 @@ from tnm_core.checkpoint import (
     write_masks,
 )
 from tnm_core.cli import options
-from tnm_core.cli.console import json_text, print_json, progress_bar, stdout_console
+from tnm_core.cli.console import json_text, note, print_json, progress_bar, stdout_console
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.pruning import (
     DEFAULT_EXCLUDE,
-    LayerReport,
-    Method,
-    Rules,
-    Score,
-    Selection,
+    PrunedTensor,
+    SelectedTensors,
     Settings,
+    TensorRules,
     ThreeD,
     apply_mask,
     find_mask,
+    print_pruned,
     select,
     total_of,
 )
-from tnm_core.cli.tables import print_layers, print_skipped
-from tnm_core.cli.targets import check_report, refuse_existing
+from tnm_core.cli.skips import names_by_reason, skip_json
+from tnm_core.cli.tables import print_skipped
+from tnm_core.cli.targets import check_report, check_unused
+
+_METHODS: tuple[Method, ...] = get_args(Method)
+_SCORES: tuple[Score, ...] = ("abs", "square")
 
 
 @dataclass
 class _Job:
-    """One run: what goes in, what comes out, and the layers' reports as they are made."""
+    """One run: what goes in, what comes out, and the figures of tensors as they are pruned."""
 
     source: Checkpoint
     output: Path | None
     masks_only: bool
     settings: Settings
-    selection: Selection
+    selected: SelectedTensors
     three_d: ThreeD
-    layers: list[LayerReport]
+    pruned: list[PrunedTensor]
 
     def run(self) -> None:
-        names = self.selection.chosen
+        names = self.selected.chosen
         total = sum(self.source.tensors[name].entries for name in names)
         with progress_bar(total) as advance:
             if self.output is None:
@@ -70,7 +74,7 @@ class _Job:
                 self.source.rewrite(self.output, self._record(), self._pruner(advance))
 
     def _masks(self, advance: Callable[[str, int], None]) -> Iterator[NDArray[np.bool_]]:
-        for name in self.selection.chosen:
+        for name in self.selected.chosen:
             yield self._mask(self.source.tensors[name], self.source.read(name), advance)
 
     def _pruner(
@@ -84,28 +88,27 @@ class _Job:
     def _mask(
         self, info: TensorInfo, array: NDArray[Any], advance: Callable[[str, int], None]
     ) -> NDArray[np.bool_]:
-        layout = self.selection.chosen[info.name]
-        mask, report = find_mask(
-            info, array, layout, self.settings, lambda entries: advance(info.name, entries)
+        axes = self.selected.chosen[info.name]
+        mask, figures = find_mask(
+            info, array, axes, self.settings, lambda entries: advance(info.name, entries)
         )
-        self.layers.append(report)
+        self.pruned.append(figures)
         return mask
 
     def _record(self) -> PruneRecord:
-        return PruneRecord(
-            str(self.settings.pattern),
-            self.settings.method.value,
-            self.settings.score.value,
-            tnm.__version__,
-            tuple(self.selection.chosen),
+        settings = self.settings
+        return PruneRecord.of(
+            settings.pattern,
+            settings.method,
+            settings.score,
+            self.selected.chosen,
             self.three_d.value,
         )
 
     def as_json(self, seconds: float) -> dict[str, Any]:
-        """The report for machines."""
+        """Write the report for machines."""
         settings, tensors = self.settings, self.source.tensors
-        total = total_of(self.layers).as_json()
-        skipped = self.selection.skipped.items()
+        total = total_of(self.pruned).as_json()
         return {
             "tool": "tnm",
             "version": tnm.__version__,
@@ -113,17 +116,17 @@ class _Job:
             "input": str(self.source.path),
             "output": None if self.output is None else str(self.output),
             "masks_only": self.masks_only,
-            "pattern": str(settings.pattern),
+            "pattern": settings.pattern.ratio,
             "n": settings.pattern.n,
             "m": settings.pattern.m,
-            "method": settings.method.value,
-            "score": settings.score.value,
+            "method": settings.kind,
+            "score": settings.score,
             "seconds": seconds,
-            "layers": [layer.as_json() for layer in self.layers],
+            "layers": [tensor.as_json() for tensor in self.pruned],
             "total": {key: total[key] for key in total if key not in ("name", "shape", "dtype")},
             "skipped": [
-                {"name": name, "shape": list(tensors[name].shape), "reason": reason}
-                for name, reason in skipped
+                {"name": name, "shape": list(tensors[name].shape), **skip_json(skip)}
+                for name, skip in self.selected.skipped.items()
             ],
         }
 
@@ -138,7 +141,7 @@ def prune(
         ),
     ],
     pattern: Annotated[
-        str, typer.Option("--pattern", "-p", metavar="N:M", help="N of M are kept, like 2:4.")
+        str, typer.Option("--pattern", "-p", metavar="N:M", help=options.PATTERN_FORMS)
     ],
     output: Annotated[
         Path | None,
@@ -150,8 +153,13 @@ def prune(
             show_default=False,
         ),
     ] = None,
-    method: Annotated[Method, typer.Option(help="How to find the mask.")] = Method.OPTIMAL,
-    score: Annotated[Score, typer.Option(help="What a kept weight is worth.")] = Score.ABS,
+    method: Annotated[
+        str,
+        typer.Option(metavar=options.metavar(_METHODS), help="How to find a transposable mask."),
+    ] = "optimal",
+    score: Annotated[
+        str, typer.Option(metavar=options.metavar(_SCORES), help="What a kept weight is worth.")
+    ] = "abs",
     include: options.Include = None,
     exclude: options.Exclude = None,
     three_d: Annotated[
@@ -180,7 +188,7 @@ def prune(
     them are left alone unless --include is given. Everything else is copied byte for byte.
     """
     began = time.perf_counter()
-    wanted = options.parse_pattern(pattern)
+    settings = _settings(pattern, method, score, threads)
     target = _target_option(output, dry_run)
     with ExitStack() as stack:
         checkpoint = stack.enter_context(open_checkpoint(source))
@@ -188,10 +196,11 @@ def prune(
             raise CommandError(f"{source} holds masks, not weights; expected a checkpoint")
         if target is not None:
             _check_targets(checkpoint, target, masks_only, force)
-        rules = Rules(wanted.m, include or (), exclude or (), three_d, _default_exclude(checkpoint))
-        selection = select(checkpoint.tensors.values(), rules, str(source))
-        settings = Settings(wanted, method, score, threads)
-        job = _Job(checkpoint, target, masks_only, settings, selection, three_d, [])
+        rules = TensorRules(
+            include, exclude, settings.pattern.m, three_d, _default_exclude(checkpoint)
+        )
+        selected = select(checkpoint.tensors.values(), rules, str(source))
+        job = _Job(checkpoint, target, masks_only, settings, selected, three_d, [])
         report_file = None
         if report_path is not None:
             check_report(report_path, force)
@@ -204,6 +213,20 @@ def prune(
         print_json(report)
     else:
         _print_tables(job)
+
+
+def _settings(pattern: str, method: str, score: str, threads: int | None) -> Settings:
+    wanted = options.parse_pattern(pattern)
+    if method == "rowwise":  # as it was spelt before patterns said so themselves
+        wanted, method = replace(wanted, transposable=False), "optimal"
+        note(f"--method rowwise is spelt --pattern '{wanted}' now")
+    chosen = options.parse_choice(method, _METHODS, "--method")
+    if chosen != "optimal" and not wanted.transposable:
+        raise CommandError(
+            f"--method is {chosen} and --pattern '{wanted}'; expected a transposable pattern, such "
+            f"as {wanted.ratio}, or no --method"
+        )
+    return Settings(wanted, chosen, options.parse_choice(score, _SCORES, "--score"), threads)
 
 
 def _target_option(output: Path | None, dry_run: bool) -> Path | None:
@@ -219,7 +242,7 @@ def _check_targets(checkpoint: Checkpoint, target: Path, masks_only: bool, force
         raise CommandError(
             f"cannot write masks to {target}: they are a .safetensors file, name it so"
         )
-    refuse_existing(targets, force)
+    check_unused(targets, force)
 
 
 def _default_exclude(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -229,8 +252,8 @@ def _default_exclude(checkpoint: Checkpoint) -> tuple[str, ...]:
 
 def _print_tables(job: _Job) -> None:
     console = stdout_console()
-    print_layers(console, job.settings, job.layers, total_of(job.layers))
-    print_skipped(console, job.selection.reasons())
+    print_pruned(console, job.settings, job.pruned)
+    print_skipped(console, names_by_reason(job.selected.skipped))
     what = "masks" if job.masks_only else "checkpoint"
     done = "dry run: nothing written" if job.output is None else f"{what} written: {job.output}"
     console.print(done, markup=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -17,11 +17,14 @@ from tnm_core.checkpoint import (
     TensorInfo,
     is_mask_file,
 )
+from tnm_core.cli.errors import CommandError
+from tnm_core.cli.options import parse_pattern
+from tnm_core.pattern import Pattern
 
 
 @dataclass(frozen=True)
 class Contents:
-    """Tensors of a checkpoint, or masks of a mask file, under one interface."""
+    """The tensors of a checkpoint, or the masks of a mask file, under one interface."""
 
     holds_masks: bool
     anonymous: bool  # one array under the name of its file, as .npy has it
@@ -30,9 +33,31 @@ class Contents:
     read: Callable[[str], NDArray[Any]]
 
     def support(self, name: str) -> NDArray[np.bool_]:
-        """Where a tensor is not zero."""
+        """Tell where a tensor is not zero."""
         array = self.read(name)
         return array if array.dtype == np.bool_ else array != array.dtype.type(0)
+
+    def record_of(self, name: str) -> PruneRecord | None:
+        """Find the run that pruned a tensor, as far as the file tells."""
+        return next((record for record in self.records if name in record.layers), None)
+
+    def pattern_of(
+        self, name: str, given: Pattern | None, source: str, transposable: bool | None = None
+    ) -> Pattern:
+        """Read the pattern of a tensor: what the user gave, and for the rest the file.
+
+        A pattern that is row-wise by either of them is row-wise, unless ``transposable`` says.
+        """
+        record = self.record_of(name)
+        if given is None:
+            if record is None:
+                raise CommandError(
+                    f"{source} does not say how {name} was pruned; expected --pattern n:m"
+                )
+            given = parse_pattern(record.pattern, "the pattern in the metadata")
+        if transposable is None:
+            transposable = given.transposable and (record is None or record.transposable)
+        return replace(given, transposable=transposable)
 
 
 def contents_of(checkpoint: Checkpoint) -> Contents:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from fnmatch import fnmatchcase
 
 from tnm_core.checkpoint import TensorInfo, is_prunable
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.pruning.layout import Layout, matrix_shape
+from tnm_core.cli.pruning.matrix_axes import MatrixAxes, matrix_shape
+from tnm_core.cli.skips import names_by_reason
+from tnm_core.selection import Selection
+from tnm_core.skip import Skip, SkipCode
 
 DEFAULT_EXCLUDE = ("*embed*", "*wte*", "*wpe*", "*lm_head*", "*norm*")
 
@@ -22,91 +24,86 @@ class ThreeD(str, Enum):
     CONV1D = "conv1d"
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What the user asked for: name patterns and the reading of 3-D tensors."""
+def axes_of_rank(rank: int, three_d: ThreeD = ThreeD.SKIP) -> MatrixAxes | Skip:
+    """Tell how to read a tensor of some rank as matrices, or why not to."""
+    if rank == 3:
+        return SkipCode.THREE_AXES() if three_d is ThreeD.SKIP else MatrixAxes(three_d.value)
+    axes = {2: MatrixAxes.MATRIX, 4: MatrixAxes.CONV2D}.get(rank)
+    return SkipCode.OTHER_RANK(rank=rank) if axes is None else axes
 
-    m: int
-    include: Sequence[str] = ()
-    exclude: Sequence[str] = ()
-    three_d: ThreeD = ThreeD.SKIP
-    default_exclude: Sequence[str] = DEFAULT_EXCLUDE
-    any_dtype: bool = False
 
-    def name_reason(self, name: str) -> str | None:
-        """Why --include or --exclude leave a name out, if they do."""
-        if self.include and not _matches(name, self.include):
-            return "not matched by --include"
-        if _matches(name, self.exclude):
-            return "matched by --exclude"
-        return None
+class TensorRules:
+    """What makes a tensor one to work on: its name, dtype, rank and size.
 
-    def layout(self, rank: int) -> Layout | str:
-        """How to read a tensor of some rank, or the reason not to."""
-        if rank == 3 and self.three_d is not ThreeD.SKIP:
-            return Layout(self.three_d.value)
-        if rank == 3:
-            return "3-D (say with --three-d how to read it)"
-        return {2: Layout.MATRIX, 4: Layout.CONV2D}.get(rank, f"{rank}-D")
+    Parameters
+    ----------
+    include, exclude : list of str, optional
+        Shell patterns of names that the user gave.
+    m : int
+        The least number of rows and columns.
+    three_d : ThreeD
+        How 3-D tensors are read.
+    default_exclude : sequence of str
+        Shell patterns of names to leave alone unless the user includes something. They are asked
+        last: a bias of a norm is better called 1-D.
+    any_dtype : bool
+        Whether dtypes other than floating point will do.
+    """
 
-    def judge(self, info: TensorInfo) -> Layout | str:
-        """How to read a tensor, or the reason to leave it alone."""
-        reason = self.name_reason(info.name)
-        if reason is not None:
-            return reason
-        if not self.any_dtype and not is_prunable(info.array_dtype):
-            return f"dtype {info.dtype} (float16, bfloat16, float32 and float64 are pruned)"
-        layout = self.layout(len(info.shape))
-        if isinstance(layout, str):
-            return layout
-        if min(matrix_shape(info.shape, layout)) < self.m:
-            return f"smaller than one {self.m} x {self.m} tile"
-        if not self.include and _matches(info.name.lower(), self.default_exclude):
-            return "embedding, head or norm by its name (--include it to prune it)"
-        return layout
+    def __init__(
+        self,
+        include: Sequence[str] | None,
+        exclude: Sequence[str] | None,
+        m: int,
+        three_d: ThreeD = ThreeD.SKIP,
+        default_exclude: Sequence[str] = DEFAULT_EXCLUDE,
+        any_dtype: bool = False,
+    ) -> None:
+        self.names = Selection(include or None, exclude)
+        self._by_default = Selection(include or None, default_exclude=default_exclude)
+        self._m = m
+        self._three_d = three_d
+        self._any_dtype = any_dtype
+
+    def judge(self, info: TensorInfo) -> MatrixAxes | Skip:
+        """Tell how to read a tensor, or why to leave it alone."""
+        skip = self.names.skip(info.name, info)
+        if skip is not None:
+            return skip
+        if not self._any_dtype and not is_prunable(info.array_dtype):
+            return SkipCode.OTHER_DTYPE(dtype=info.dtype)
+        axes = axes_of_rank(len(info.shape), self._three_d)
+        if isinstance(axes, Skip):
+            return axes
+        if min(matrix_shape(info.shape, axes)) < self._m:
+            return SkipCode.SMALLER_THAN_A_TILE(m=self._m)
+        return self._by_default.skip(info.name, info) or axes
 
 
 @dataclass
-class Selection:
-    """Tensors to work on, with their layout, and the others with the reason."""
+class SelectedTensors:
+    """Tensors to work on, with the axes of their matrices, and why the others are left alone."""
 
-    chosen: dict[str, Layout] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
-
-    def reasons(self) -> dict[str, list[str]]:
-        """Names of skipped tensors by reason."""
-        grouped: dict[str, list[str]] = {}
-        for name, reason in self.skipped.items():
-            grouped.setdefault(reason, []).append(name)
-        return grouped
+    chosen: dict[str, MatrixAxes] = field(default_factory=dict)
+    skipped: dict[str, Skip] = field(default_factory=dict)
 
 
-def select(tensors: Iterable[TensorInfo], rules: Rules, source: str) -> Selection:
+def select(tensors: Iterable[TensorInfo], rules: TensorRules, source: str) -> SelectedTensors:
     """Judge every tensor; `CommandError` if none is chosen or a glob of --include hits nothing."""
-    selection = Selection()
     infos = list(tensors)
-    for glob in rules.include:
-        if not any(fnmatchcase(info.name, glob) for info in infos):
-            raise CommandError(
-                f"--include {glob!r} matches no tensor of {source}; see tnm inspect {source}"
-            )
+    for glob in rules.names.unmatched(info.name for info in infos):
+        raise CommandError(
+            f"--include {glob!r} matches no tensor of {source}; see tnm inspect {source}"
+        )
+    selected = SelectedTensors()
     for info in infos:
         verdict = rules.judge(info)
-        if isinstance(verdict, Layout):
-            selection.chosen[info.name] = verdict
+        if isinstance(verdict, Skip):
+            selected.skipped[info.name] = verdict
         else:
-            selection.skipped[info.name] = verdict
-    if not selection.chosen:
-        raise CommandError(f"no tensor of {source} is selected: {_summary(selection)}")
-    return selection
-
-
-def _summary(selection: Selection) -> str:
-    if not selection.skipped:
-        return "it holds none"
-    counts = (f"{len(names)} {reason}" for reason, names in selection.reasons().items())
-    return "; ".join(counts)
-
-
-def _matches(name: str, globs: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs)
+            selected.chosen[info.name] = verdict
+    if not selected.chosen:
+        reasons = names_by_reason(selected.skipped)
+        told = "; ".join(f"{len(names)} {reason}" for reason, names in reasons.items())
+        raise CommandError(f"no tensor of {source} is selected: {told or 'it holds none'}")
+    return selected

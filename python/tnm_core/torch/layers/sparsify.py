@@ -88,9 +88,9 @@ def sparsify_(
     'out_features 3 < m = 4'
     """
     wanted = as_pattern(pattern)
-    method = arguments.method_name(method)
+    method = arguments.as_method(method)
     if not callable(score):
-        score = arguments.score_name(score)
+        score = arguments.as_score(score)
     found = select_layers(model, wanted, Selection(include, exclude), layers)
     solved = {
         one.name: _solve(one, one.verdict, wanted, score, method, threads)

@@ -83,8 +83,8 @@ def transposable_mask(
     (torch.bool, (8, 16), 64)
     """
     pattern = as_transposable(n, m)
-    method = arguments.method_name(method)
-    score = arguments.score_name(score)
+    method = arguments.as_method(method)
+    score = arguments.as_score(score)
     check_scores(tensor, least_axes=2, of_arrays="tnm_core.transposable_mask")
     return _mask(tensor, pattern, _matrix_axes(axes, tensor.ndim), method, score, threads)
 
@@ -132,10 +132,10 @@ def nm_mask(
     tensor([ True,  True, False, False])
     """
     wanted = as_pattern(n, m)
-    score = arguments.score_name(score)
+    score = arguments.as_score(score)
     check_scores(tensor, least_axes=1, of_arrays="tnm_core.nm_mask")
     pattern = Pattern(wanted.n, wanted.m, transposable=False)
-    axis = arguments.axis_index(axis, tensor.ndim)
+    axis = arguments.as_axis(axis, tensor.ndim)
     return _mask(tensor, pattern, (axis,), "optimal", score, threads)
 
 

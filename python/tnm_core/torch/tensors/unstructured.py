@@ -45,7 +45,7 @@ def kept_of_m(zero_rate: float, m: int, confidence: float = 0.9) -> int:
         raise ValueError(f"zero_rate is {zero_rate}, expected a number from 0 to 1")
     if not 0 < confidence <= 1:
         raise ValueError(f"confidence is {confidence}, expected a number in (0, 1]")
-    m = arguments.bounded_integer("m", m, 1, LARGEST_M)
+    m = arguments.as_integer("m", m, 1, LARGEST_M)
     at_least = 0.0
     for zeros in range(m, 0, -1):
         at_least += math.comb(m, zeros) * zero_rate**zeros * (1 - zero_rate) ** (m - zeros)

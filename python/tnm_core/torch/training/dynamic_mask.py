@@ -112,8 +112,8 @@ class DynamicMask(MaskOwner):
     ) -> None:
         super().__init__()
         self.every = _at_least("every", every, 1)
-        self.score = score if callable(score) else arguments.score_name(score)
-        self.method = arguments.method_name(method)
+        self.score = score if callable(score) else arguments.as_score(score)
+        self.method = arguments.as_method(method)
         self.threads = threads
         self.dense_until = _at_least("dense_until", dense_until, 0)
         self.fade_until = _after("fade_until", fade_until, self.dense_until)

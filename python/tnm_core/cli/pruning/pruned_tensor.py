@@ -1,4 +1,4 @@
-"""What pruning did, for tables and for machines."""
+"""What pruning did to tensors, in figures."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ RETAINED_KINDS = ("optimal", "rowwise", "unstructured")
 
 
 @dataclass
-class LayerReport:
-    """Figures of one layer; scores are sums, so that layers can be added up.
+class PrunedTensor:
+    """The figures of one tensor; scores are sums, so that tensors can be added up.
 
     Attributes
     ----------
@@ -39,11 +39,11 @@ class LayerReport:
         return self.kept / self.entries if self.entries else 0.0
 
     def retained(self, kind: str) -> float:
-        """Share of the score that is kept; nothing is lost where there is nothing."""
+        """Return the share of the score that is kept; nothing is lost where there is nothing."""
         return self.kept_scores[kind] / self.score if self.score else 1.0
 
     def as_json(self) -> dict[str, Any]:
-        """The figures under the names of the JSON report."""
+        """Give the figures under the names of the JSON report."""
         return {
             "name": self.name,
             "shape": list(self.shape),
@@ -58,20 +58,20 @@ class LayerReport:
 
 
 def _or_null(value: float) -> float | None:
-    """JSON knows no NaN, which is what sums beyond the range of float64 end in."""
+    """Replace NaN, which JSON does not know: sums beyond the range of float64 end in it."""
     return value if math.isfinite(value) else None
 
 
-def total_of(layers: Iterable[LayerReport]) -> LayerReport:
-    """Add layers up."""
-    total = LayerReport("total", (), "", 0)
-    for layer in layers:
-        total.entries += layer.entries
-        total.kept += layer.kept
-        total.score += layer.score
-        total.seconds += layer.seconds
-        for kind, value in layer.kept_scores.items():
+def total_of(tensors: Iterable[PrunedTensor]) -> PrunedTensor:
+    """Add tensors up."""
+    total = PrunedTensor("total", (), "", 0)
+    for tensor in tensors:
+        total.entries += tensor.entries
+        total.kept += tensor.kept
+        total.score += tensor.score
+        total.seconds += tensor.seconds
+        for kind, value in tensor.kept_scores.items():
             total.kept_scores[kind] = total.kept_scores.get(kind, 0.0) + value
-        if layer.worst_gap is not None:
-            total.worst_gap = max(total.worst_gap or 0.0, layer.worst_gap)
+        if tensor.worst_gap is not None:
+            total.worst_gap = max(total.worst_gap or 0.0, tensor.worst_gap)
     return total

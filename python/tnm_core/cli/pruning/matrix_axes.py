@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 _PANEL_ENTRIES = 1 << 22
 
 
-class Layout(Enum):
-    """Which axes of a tensor are the matrix [outputs, inputs].
+class MatrixAxes(Enum):
+    """Which axes of a tensor make the matrix [outputs, inputs].
 
     A convolution is one matrix per kernel position, so that no group crosses a filter.
     """
@@ -24,38 +24,38 @@ class Layout(Enum):
 
 
 _TO_MATRICES = {
-    Layout.MATRIX: (0, 1),
-    Layout.STACKED: (0, 1, 2),
-    Layout.CONV1D: (2, 0, 1),
-    Layout.CONV2D: (2, 3, 0, 1),
+    MatrixAxes.MATRIX: (0, 1),
+    MatrixAxes.STACKED: (0, 1, 2),
+    MatrixAxes.CONV1D: (2, 0, 1),
+    MatrixAxes.CONV2D: (2, 3, 0, 1),
 }
 
 
-def matrices(array: NDArray[Any], layout: Layout) -> NDArray[Any]:
+def matrices(array: NDArray[Any], axes: MatrixAxes) -> NDArray[Any]:
     """View a tensor as matrices in its last two axes."""
-    view: NDArray[Any] = array.transpose(_TO_MATRICES[layout])
+    view: NDArray[Any] = array.transpose(_TO_MATRICES[axes])
     return view
 
 
-def matrix_shape(shape: tuple[int, ...], layout: Layout) -> tuple[int, int]:
-    """The shape of each matrix."""
-    rows, columns = _TO_MATRICES[layout][-2:]
+def matrix_shape(shape: tuple[int, ...], axes: MatrixAxes) -> tuple[int, int]:
+    """Tell the shape of each matrix."""
+    rows, columns = _TO_MATRICES[axes][-2:]
     return shape[rows], shape[columns]
 
 
-def tensor_index(index: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
-    """Where an entry of the matrix view lies in the tensor."""
-    axes = _TO_MATRICES[layout]
-    return tuple(index[axes.index(axis)] for axis in range(len(axes)))
+def tensor_index(index: tuple[int, ...], axes: MatrixAxes) -> tuple[int, ...]:
+    """Find where an entry of the matrix view lies in the tensor."""
+    order = _TO_MATRICES[axes]
+    return tuple(index[order.index(axis)] for axis in range(len(order)))
 
 
-def group_slice(index: tuple[int, ...], axis: str, length: int, layout: Layout) -> str:
-    """A group of a row or column, in the notation that picks it out of the tensor."""
+def group_slice(index: tuple[int, ...], axis: str, length: int, axes: MatrixAxes) -> str:
+    """Spell a group of a row or column in the notation that picks it out of the tensor."""
     along = len(index) - (1 if axis == "row" else 2)
     parts = [str(position) for position in index]
     parts[along] = f"{index[along]}:{index[along] + length}"
-    axes = _TO_MATRICES[layout]
-    return "[" + ", ".join(parts[axes.index(axis)] for axis in range(len(axes))) + "]"
+    order = _TO_MATRICES[axes]
+    return "[" + ", ".join(parts[order.index(axis)] for axis in range(len(order))) + "]"
 
 
 def row_panels(view: NDArray[Any], m: int) -> Iterator[tuple[int, slice]]:
