@@ -32,16 +32,22 @@ PatternSpec = Pattern | Mapping[str, str] | Budget
 def pattern_spec(pattern: str | None, budget: float | None, patterns: str | None) -> PatternSpec:
     """Read --pattern, or --budget with --patterns."""
     if pattern is not None and budget is None and patterns is None:
-        if pattern.endswith(".json"):
-            return _read_patterns(Path(pattern))
-        return parse_pattern(pattern, "--pattern")
+        return _one_or_by_layer(pattern)
     if pattern is not None or budget is None or patterns is None:
         raise CommandError("expected either --pattern, or --budget and --patterns")
     if not 0 < budget <= 1:
         raise CommandError(f"--budget is {budget:g}; expected a share of the parameters in (0, 1]")
-    return Budget(
-        budget, tuple(parse_pattern(one, "one of --patterns") for one in patterns.split(","))
-    )
+    choices = (parse_pattern(one, "one of --patterns") for one in patterns.split(","))
+    return Budget(budget, tuple(choices))
+
+
+def _one_or_by_layer(pattern: str) -> Pattern | dict[str, str]:
+    if pattern.endswith(".json"):
+        return _read_patterns(Path(pattern))
+    try:
+        return parse_pattern(pattern)
+    except CommandError as error:
+        raise CommandError(f"{error}, or a .json file of patterns by layer") from None
 
 
 def _read_patterns(path: Path) -> dict[str, str]:

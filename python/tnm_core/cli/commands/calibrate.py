@@ -158,7 +158,7 @@ def calibrate(
     called without arguments. Nothing is fetched from the network.
     """
     began = time.perf_counter()
-    _require_torch(permute or budget is not None)
+    _check_packages(permute or budget is not None)
     from tnm_core.cli.calibration import (
         CalibrateArguments,
         CalibrationPlan,
@@ -197,7 +197,7 @@ def calibrate(
         _print(arguments, result)
 
 
-def _require_torch(scipy: bool) -> None:
+def _check_packages(scipy: bool) -> None:
     for package in ("torch", "scipy") if scipy else ("torch",):
         if not is_installed(package):
             raise CommandError(
