@@ -11,7 +11,7 @@ from torch import nn
 
 import tnm_core as tnm
 from tnm_core.pattern import as_pattern
-from tnm_core.torch.calibrate.data import layer_matrices_of
+from tnm_core.torch.calibrate.data import drop_padding, layer_matrices_of, layer_of
 from tnm_core.torch.calibrate.data.layer_rows import input_rows, output_rows
 
 LAYERS = [
@@ -56,3 +56,21 @@ def test_masks_of_problems_are_those_of_the_weight(layer: Any, pattern: str) -> 
             expected = tnm.nm_mask(values, wanted.n, 4, score="identity")
         got = mask.numpy().reshape(by_group.shape)[group, :, :, position]
         np.testing.assert_array_equal(got, expected)
+
+
+def test_other_modules_and_calls_without_a_tensor_are_refused() -> None:
+    model = nn.Sequential(nn.Linear(6, 10), nn.ReLU())
+    assert layer_of(model, "0") is model[0]
+    with pytest.raises(TypeError, match="'1' is a ReLU, expected a Linear or Conv2d"):
+        layer_of(model, "1")
+    with pytest.raises(TypeError, match="gets or returns no tensor"):
+        input_rows(model[0], None)
+
+
+def test_padding_is_dropped_from_tokens_alone() -> None:
+    rows = torch.tensor([[True, False], [True, True]])
+    tokens = torch.randn(2, 2, 6)
+    assert torch.equal(drop_padding(tokens, rows), torch.stack((tokens[0, 0], *tokens[1])))
+    for other in (torch.randn(2, 6), torch.randn(2, 3, 6)):
+        assert drop_padding(other, rows) is other
+    assert drop_padding(tokens, None) is tokens

@@ -14,6 +14,8 @@ from torch.nn import functional
 
 import tnm_core as tnm
 from tests.torch.calibrate.networks import ORDER, WIDTH, Network, make_batches, make_network
+from tnm_core.selection import Selection
+from tnm_core.skip import SkipCode
 from tnm_core.torch import masks, prune_model_, remove_sparsity_, sparsify_
 from tnm_core.torch.calibrate import RECIPES, RankDeficientWarning, Recipe
 from tnm_core.torch.calibrate.model import prune_layers as pruning
@@ -250,6 +252,29 @@ def test_bfloat16_and_a_layer_called_twice() -> None:
     prune_model_(model, data, "2:4", progress=lambda *told: seen.append(told))
     assert model.layer.weight.dtype == torch.bfloat16
     assert [(layer.name, done, total) for layer, done, total in seen] == [("layer", 1, 1)]
+
+
+@pytest.mark.parametrize("pattern", ["2:4", " 2 : 4 ", (2, 4), tnm.Pattern(2, 4)], ids=str)
+def test_every_form_of_a_pattern_is_read(pattern: Any) -> None:
+    model, expected = make_network(), make_network()
+    report = prune_model_(model, make_batches(), pattern, "magnitude", include="head")
+    prune_model_(expected, make_batches(), "2:4", "magnitude", include="head")
+    assert [layer.pattern for layer in report.pruned] == ["2:4"]
+    assert torch.equal(model.head.weight, expected.head.weight)
+
+
+def test_what_is_left_alone_has_a_code() -> None:
+    selection = Selection("blocks.*", "*.up", default_exclude=["*stem*"])
+    report = prune_model_(make_network(), make_batches(), "2:4", "magnitude", include=selection)
+    reasons = {layer.name: layer.skip.code for layer in report.skipped if layer.skip is not None}
+    excluded = SkipCode.EXCLUDED
+    assert reasons == {
+        "stem": SkipCode.NOT_INCLUDED, "head": SkipCode.NOT_INCLUDED,
+        "blocks.0.up": excluded, "blocks.1.up": excluded,
+    }  # fmt: skip
+    assert {one["reason"] for one in report.to_records()} == {
+        None, "not matched by include=", "matched by exclude="
+    }  # fmt: skip
 
 
 def test_progress_and_report_as_text(capsys: Any) -> None:
