@@ -4,9 +4,9 @@
 #include <chrono>
 #include <cstdint>
 
-#include "strip/load_strip.hpp"
-#include "strip/solve_strip.hpp"
-#include "strip/store_strip.hpp"
+#include "fast_path/kernels/dual/solve_strip-inl.hpp"
+#include "fast_path/kernels/load_strip-inl.hpp"
+#include "fast_path/kernels/store_strip-inl.hpp"
 
 namespace {
 
