@@ -95,12 +95,12 @@ inline bool sums_may_be_clamped(const StripPrices& prices) {
 
 // A sum of prices that had to be clamped is not what the entry was compared with.
 template <int kW>
-inline void forget_clamped(const StripPrices& prices, ThresholdedStrip& result) {
+inline void forget_clamped(const StripPrices& prices, std::uint64_t* tight) {
     for (int c = 0; c < kStripColumns; ++c)
         for (int i = 0; i < kW; ++i) {
             const int price = prices.rows[c / kW * kW + i] + prices.columns[c];
             const bool clamped = price > kPriceBound || price < -kPriceBound;
-            result.undecided[i] &= ~(static_cast<std::uint64_t>(clamped) << c);
+            tight[i] &= ~(static_cast<std::uint64_t>(clamped) << c);
         }
 }
 
@@ -111,13 +111,11 @@ inline void threshold_with_ties(const T* scores, const QuantizedStrip& strip,
                                 ThresholdedStrip& result) {
     compare_int16<kW>(strip, prices, result);
     std::uint64_t tight[kW];
-    for (int i = 0; i < kW; ++i) {
-        tight[i] = result.undecided[i] & exact[i];
-        result.undecided[i] &= ~exact[i];
-    }
+    for (int i = 0; i < kW; ++i) tight[i] = result.undecided[i] & exact[i];
+    if (sums_may_be_clamped(prices)) forget_clamped<kW>(prices, tight);
+    for (int i = 0; i < kW; ++i) result.undecided[i] &= ~tight[i];
     decide_exactly<kW>(scores, strip, prices, result);
     for (int i = 0; i < kW; ++i) result.undecided[i] = tight[i];
-    if (sums_may_be_clamped(prices)) forget_clamped<kW>(prices, result);
 }
 
 // How many units each column still needs, as bit planes: all columns at once in each operation.
