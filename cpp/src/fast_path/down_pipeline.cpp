@@ -7,10 +7,11 @@
 
 namespace tnm {
 
-bool has_down_kernel(StripMethod method, const ArrayView& array, const MaskView& mask,
-                     const Pattern& pattern, Score score, const TileObserver& observer) {
-    return method == StripMethod::optimal && !observer && mask.layout.column_stride() == 1 &&
-           strip_kernels().four_by_four_down(pattern, array.dtype, score) != nullptr;
+bool has_down_kernel(const SolveRequest& request) {
+    return request.method == SolveMethod::exact && !request.observer &&
+           request.mask.layout.column_stride() == 1 &&
+           strip_kernels().four_by_four_down(request.pattern, request.array.dtype, request.score) !=
+               nullptr;
 }
 
 std::int64_t DownPipeline::tile_columns_to_line(const MaskView& mask) {
@@ -19,13 +20,12 @@ std::int64_t DownPipeline::tile_columns_to_line(const MaskView& mask) {
     return static_cast<std::int64_t>((kCacheLine - past_line) % kCacheLine / 4);
 }
 
-DownPipeline::DownPipeline(const ArrayView& array, const MaskView& mask, const Pattern& pattern,
-                           Score score, const TileObserver& observer)
-    : array_(array),
-      mask_(mask),
-      kernel_(strip_kernels().four_by_four_down(pattern, array.dtype, score)),
-      panels_(StripMethod::optimal, array, mask, pattern, score, observer) {
-    const std::int64_t rows = std::min(4 * kTileRows, array.layout.rows());
+DownPipeline::DownPipeline(const SolveRequest& request)
+    : array_(request.array),
+      mask_(request.mask),
+      kernel_(strip_kernels().four_by_four_down(request.pattern, array_.dtype, request.score)),
+      panels_(request) {
+    const std::int64_t rows = std::min(4 * kTileRows, array_.layout.rows());
     space_.resize(static_cast<std::size_t>(rows) * kStripColumns / sizeof(std::int32_t));
     marks_.resize(static_cast<std::size_t>(rows) / 4);
 }

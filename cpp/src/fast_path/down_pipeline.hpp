@@ -6,8 +6,7 @@
 namespace tnm {
 
 // Whether there is such a shortcut.
-bool has_down_kernel(StripMethod method, const ArrayView& array, const MaskView& mask,
-                     const Pattern& pattern, Score score, const TileObserver& observer);
+bool has_down_kernel(const SolveRequest& request);
 
 // Owns the scratch memory of one thread.
 class DownPipeline {
@@ -19,8 +18,7 @@ class DownPipeline {
     static std::int64_t tile_columns_to_line(const MaskView& mask);
 
     // Only if has_down_kernel().
-    DownPipeline(const ArrayView& array, const MaskView& mask, const Pattern& pattern, Score score,
-                 const TileObserver& observer);
+    explicit DownPipeline(const SolveRequest& request);
 
     Status operator()(const TileBlock& block);
 

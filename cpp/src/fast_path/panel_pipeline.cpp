@@ -29,15 +29,14 @@ PanelSize::PanelSize(const TileGrid& grid, std::int64_t item_bytes) {
 }
 
 template <class T>
-PanelPipeline<T>::PanelPipeline(StripMethod method, const ArrayView& array, const MaskView& mask,
-                                const Pattern& pattern, Score score, const TileObserver& observer)
-    : array_(array),
-      item_bytes_(item_bytes(array.dtype)),
-      grid_{array.layout.rows(), array.layout.columns(), pattern.m},
+PanelPipeline<T>::PanelPipeline(const SolveRequest& request)
+    : array_(request.array),
+      item_bytes_(item_bytes(array_.dtype)),
+      grid_(request.grid()),
       size_(grid_, item_bytes_),
-      tiles_per_strip_(kStripColumns / field_width(pattern.m)),
-      sweeps_(method == StripMethod::optimal && pattern.m > 4),
-      strips_(method, array.dtype, item_bytes_, mask, pattern, score, observer),
+      tiles_per_strip_(kStripColumns / field_width(grid_.m)),
+      sweeps_(request.method == SolveMethod::exact && grid_.m > 4),
+      strips_(request, item_bytes_),
       panel_(make_panel()),
       next_panel_(make_panel()) {}
 

@@ -24,8 +24,7 @@ struct PanelSize {
 template <class T>
 class PanelPipeline {
   public:
-    PanelPipeline(StripMethod method, const ArrayView& array, const MaskView& mask,
-                  const Pattern& pattern, Score score, const TileObserver& observer);
+    explicit PanelPipeline(const SolveRequest& request);
 
     // Blocks are at most as wide as a panel.
     Status operator()(const TileBlock& block);

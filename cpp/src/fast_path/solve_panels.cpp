@@ -42,9 +42,9 @@ Status walk_blocks(const TileGrid& grid, std::int64_t planes, const BlockSize& s
     });
 }
 
-template <class Pipeline, class... Arguments>
-BlockWorker make_worker(const Arguments&... arguments) {
-    auto pipeline = std::make_shared<Pipeline>(arguments...);
+template <class Pipeline>
+BlockWorker make_worker(const SolveRequest& request) {
+    auto pipeline = std::make_shared<Pipeline>(request);
     return [pipeline](const TileBlock& block) { return (*pipeline)(block); };
 }
 
@@ -55,27 +55,21 @@ bool has_contiguous_columns(const ArrayView& array) {
     return array.layout.row_stride() == item && array.layout.column_stride() != item;
 }
 
-Status solve_panels(StripMethod method, const ArrayView& array, const MaskView& mask,
-                    const Pattern& pattern, Score score, const TileObserver& observer,
-                    const Execution& execution) {
-    const TileGrid grid{array.layout.rows(), array.layout.columns(), pattern.m};
-    const std::int64_t planes = array.layout.planes();
+Status solve_panels(const SolveRequest& request, const Execution& execution) {
+    const TileGrid grid = request.grid();
+    const std::int64_t planes = request.array.layout.planes();
     if (planes * grid.tiles() == 0) return Status::ok;
-    if (has_down_kernel(method, array, mask, pattern, score, observer))
-        return walk_blocks(
-            grid, planes,
-            {DownPipeline::kTileRows, DownPipeline::kTileColumns,
-             DownPipeline::tile_columns_to_line(mask)},
-            execution,
-            [&] { return make_worker<DownPipeline>(array, mask, pattern, score, observer); });
-    const PanelSize panel(grid, item_bytes(array.dtype));
+    if (has_down_kernel(request))
+        return walk_blocks(grid, planes,
+                           {DownPipeline::kTileRows, DownPipeline::kTileColumns,
+                            DownPipeline::tile_columns_to_line(request.mask)},
+                           execution, [&] { return make_worker<DownPipeline>(request); });
+    const PanelSize panel(grid, item_bytes(request.array.dtype));
+    const bool floats = fits_float(request.array.dtype, request.score);
     return walk_blocks(grid, planes, {kPanelsPerBlock * panel.tile_rows, panel.tile_columns, 0},
                        execution, [&] {
-                           return fits_float(array.dtype, score)
-                                      ? make_worker<PanelPipeline<float>>(method, array, mask,
-                                                                          pattern, score, observer)
-                                      : make_worker<PanelPipeline<double>>(
-                                            method, array, mask, pattern, score, observer);
+                           return floats ? make_worker<PanelPipeline<float>>(request)
+                                         : make_worker<PanelPipeline<double>>(request);
                        });
 }
 

@@ -6,10 +6,7 @@
 #include <iterator>
 #include <type_traits>
 
-#include "fast_path/solve_panels.hpp"
-#include "solvers/exact/optimal_solver.hpp"
 #include "solvers/exact/polish.hpp"
-#include "solvers/rowwise/rowwise_solver.hpp"
 #include "tiles/element.hpp"
 
 namespace tnm {
@@ -33,60 +30,54 @@ LoadStrip<T> find_loader(Dtype dtype, Score score, int m) {
 
 // `exactly`: rounding has been found to matter, so do not try without double precision again.
 template <class T>
-MaskStrip<T> find_mask_kernel(StripMethod method, const Pattern& pattern, bool exactly) {
+MaskStrip<T> find_mask_kernel(const SolveRequest& request, bool exactly) {
     const StripKernels& kernels = strip_kernels();
+    const Pattern pattern = request.pattern;
+    const bool rowwise = request.method == SolveMethod::rowwise;
     if constexpr (std::is_same_v<T, float>)
-        return method == StripMethod::rowwise ? kernels.float_rowwise(pattern)
-                                              : kernels.float_four_by_four(pattern, exactly);
+        return rowwise ? kernels.float_rowwise(pattern)
+                       : kernels.float_four_by_four(pattern, exactly);
     else
-        return method == StripMethod::rowwise ? kernels.double_rowwise(pattern)
-                                              : kernels.double_four_by_four(pattern);
-}
-
-std::unique_ptr<TileSolver> make_general_solver(StripMethod method) {
-    if (method == StripMethod::rowwise) return std::make_unique<RowwiseSolver>();
-    return std::make_unique<OptimalSolver>();
+        return rowwise ? kernels.double_rowwise(pattern) : kernels.double_four_by_four(pattern);
 }
 
 std::uint64_t lowest_bits(int count) {
     return ~std::uint64_t{0} >> (64 - count);
 }
 
-MaskRun find_shortcut(StripMethod method, Dtype dtype, std::int64_t column_stride,
-                      const MaskView& mask, const Pattern& pattern, Score score,
-                      const TileObserver& observer) {
+MaskRun find_shortcut(const SolveRequest& request, std::int64_t column_stride) {
+    const Dtype dtype = request.array.dtype;
     const bool side_by_side =
-        column_stride == item_bytes(dtype) && mask.layout.column_stride() == 1;
-    if (method != StripMethod::optimal || observer || !side_by_side) return nullptr;
-    return strip_kernels().four_by_four_run(pattern, dtype, score);
+        column_stride == item_bytes(dtype) && request.mask.layout.column_stride() == 1;
+    if (request.method != SolveMethod::exact || request.observer || !side_by_side) return nullptr;
+    return strip_kernels().four_by_four_run(request.pattern, dtype, request.score);
 }
 
 }  // namespace
 
 template <class T>
-StripPipeline<T>::StripPipeline(StripMethod method, Dtype dtype, std::int64_t column_stride,
-                                const MaskView& mask, const Pattern& pattern, Score score,
-                                const TileObserver& observer)
-    : mask_(mask),
-      pattern_(pattern),
-      observer_(observer),
-      grid_{mask.layout.rows(), mask.layout.columns(), pattern.m},
-      field_(field_width(pattern.m)),
+StripPipeline<T>::StripPipeline(const SolveRequest& request, std::int64_t column_stride)
+    : mask_(request.mask),
+      pattern_(request.pattern),
+      observer_(request.observer),
+      grid_(request.grid()),
+      field_(field_width(pattern_.m)),
       kernels_(strip_kernels()),
-      solve_(method == StripMethod::optimal ? find_solver<T>(pattern) : nullptr),
-      mask_run_(find_shortcut(method, dtype, column_stride, mask, pattern, score, observer)),
-      mask_strip_(find_mask_kernel<T>(method, pattern, mask_run_ != nullptr)),
-      load_rows_(find_loader<T>(dtype, score, pattern.m)),
-      load_any_(score_loader<T>(dtype, score)),
-      edge_tiles_(dtype, mask, pattern, score, make_general_solver(method), observer),
-      general_(make_general_solver(method)),
-      may_be_extreme_(method == StripMethod::optimal &&
-                      (score == Score::identity || (std::is_same_v<T, double> && pattern.m == 4))),
-      tile_scores_(static_cast<std::size_t>(pattern.m) * pattern.m) {
+      solve_(request.method == SolveMethod::exact ? find_solver<T>(pattern_) : nullptr),
+      mask_run_(find_shortcut(request, column_stride)),
+      mask_strip_(find_mask_kernel<T>(request, mask_run_ != nullptr)),
+      load_rows_(find_loader<T>(request.array.dtype, request.score, pattern_.m)),
+      load_any_(score_loader<T>(request.array.dtype, request.score)),
+      edge_tiles_(request),
+      general_(request.make_solver()),
+      may_be_extreme_(
+          request.method == SolveMethod::exact &&
+          (request.score == Score::identity || (std::is_same_v<T, double> && pattern_.m == 4))),
+      tile_scores_(static_cast<std::size_t>(pattern_.m) * pattern_.m) {
     // The kernels only read whole strips of elements that lie side by side.
-    if (column_stride != item_bytes(dtype)) load_rows_ = nullptr;
+    if (column_stride != item_bytes(request.array.dtype)) load_rows_ = nullptr;
     std::fill(std::begin(scores_.values), std::end(scores_.values), T{0});
-    solution_.wants_prices = static_cast<bool>(observer);
+    solution_.wants_prices = static_cast<bool>(observer_);
 }
 
 template <class T>
@@ -321,34 +312,23 @@ void StripPipeline<T>::store_row(std::uint64_t bits, int columns, std::int64_t s
 template class StripPipeline<float>;
 template class StripPipeline<double>;
 
-bool has_strip_kernels(const Pattern& pattern) {
-    return pattern.m <= kLargestStripM && pattern.n < pattern.m;
-}
-
 namespace {
 
 template <class T>
-RunWorker make_worker(StripMethod method, const ArrayView& array, const MaskView& mask,
-                      const Pattern& pattern, Score score, const TileObserver& observer) {
-    auto pipeline = std::make_shared<StripPipeline<T>>(
-        method, array.dtype, array.layout.column_stride(), mask, pattern, score, observer);
-    return [pipeline, &array, &pattern](const TileRun& run) {
-        return (*pipeline)(run, elements_of(array, pattern.m, run));
+RunWorker make_worker(const SolveRequest& request) {
+    auto pipeline =
+        std::make_shared<StripPipeline<T>>(request, request.array.layout.column_stride());
+    return [pipeline, &request](const TileRun& run) {
+        return (*pipeline)(run, elements_of(request.array, request.pattern.m, run));
     };
 }
 
 }  // namespace
 
-Status solve_strips(StripMethod method, const ArrayView& array, const MaskView& mask,
-                    const Pattern& pattern, Score score, const TileObserver& observer,
-                    const Execution& execution) {
-    if (!fits(array, mask, pattern)) return Status::invalid_argument;
-    if (has_contiguous_columns(array))
-        return solve_panels(method, array, mask, pattern, score, observer, execution);
-    const TileGrid grid{array.layout.rows(), array.layout.columns(), pattern.m};
-    const auto make = fits_float(array.dtype, score) ? make_worker<float> : make_worker<double>;
-    return walk_tiles(grid, array.layout.planes(), execution, [&]() -> RunWorker {
-        return make(method, array, mask, pattern, score, observer);
+Status solve_strips(const SolveRequest& request, const Execution& execution) {
+    const bool floats = fits_float(request.array.dtype, request.score);
+    return walk_tiles(request.grid(), request.array.layout.planes(), execution, [&] {
+        return floats ? make_worker<float>(request) : make_worker<double>(request);
     });
 }
 

@@ -9,17 +9,13 @@
 
 namespace tnm {
 
-enum class StripMethod { optimal, rowwise };
-
 // T is float where that holds every score exactly, else double. Owns the scratch memory of one
 // thread.
 template <class T>
 class StripPipeline {
   public:
-    // Only for patterns that has_strip_kernels() accepts.
     // `column_stride`: that of all elements that it will be given.
-    StripPipeline(StripMethod method, Dtype dtype, std::int64_t column_stride, const MaskView& mask,
-                  const Pattern& pattern, Score score, const TileObserver& observer);
+    StripPipeline(const SolveRequest& request, std::int64_t column_stride);
 
     // `elements` are those of the run, wherever they lie. `ahead`: what will be read after the run,
     // if that is not what follows it in memory; for runs of one strip.
@@ -75,12 +71,7 @@ class StripPipeline {
     TilePrices tile_prices_;
 };
 
-// Whether there is a fast path for the pattern.
-bool has_strip_kernels(const Pattern& pattern);
-
-// Masks for such patterns; other arguments as for solve_tiles.
-Status solve_strips(StripMethod method, const ArrayView& array, const MaskView& mask,
-                    const Pattern& pattern, Score score, const TileObserver& observer,
-                    const Execution& execution);
+// Only for m <= kLargestStripM and n < m.
+Status solve_strips(const SolveRequest& request, const Execution& execution);
 
 }  // namespace tnm

@@ -2,11 +2,10 @@
 #pragma once
 
 #include <memory>
-#include <utility>
 #include <vector>
 
 #include "tiles/load_scores.hpp"
-#include "tiles/solve_tiles.hpp"
+#include "tiles/solve_request.hpp"
 #include "tiles/store_mask.hpp"
 #include "tiles/walk_tiles.hpp"
 
@@ -15,15 +14,14 @@ namespace tnm {
 // Owns the scratch memory of one thread.
 class TilePipeline {
   public:
-    TilePipeline(Dtype dtype, const MaskView& mask, const Pattern& pattern, Score score,
-                 std::unique_ptr<TileSolver> solver, const TileObserver& observer)
-        : mask_(mask),
-          pattern_(pattern),
-          observer_(observer),
-          grid_{mask.layout.rows(), mask.layout.columns(), pattern.m},
-          load_(score_loader<double>(dtype, score)),
-          solver_(std::move(solver)),
-          scores_(static_cast<std::size_t>(pattern.m) * pattern.m) {}
+    explicit TilePipeline(const SolveRequest& request)
+        : mask_(request.mask),
+          pattern_(request.pattern),
+          observer_(request.observer),
+          grid_(request.grid()),
+          load_(score_loader<double>(request.array.dtype, request.score)),
+          solver_(request.make_solver()),
+          scores_(static_cast<std::size_t>(pattern_.m) * pattern_.m) {}
 
     // `elements` are those of the run, wherever they lie.
     Status operator()(const TileRun& run, const ElementsInMemory& elements) {
