@@ -12,33 +12,12 @@
 namespace tnm {
 namespace {
 
-template <class T>
-SolveStrip<T> find_solver(const Pattern& pattern) {
-    if constexpr (std::is_same_v<T, float>)
-        return strip_kernels().float_solver(pattern);
-    else
-        return strip_kernels().double_solver(pattern);
-}
-
-template <class T>
-LoadStrip<T> find_loader(Dtype dtype, Score score, int m) {
-    if constexpr (std::is_same_v<T, float>)
-        return strip_kernels().float_loader(dtype, score, m);
-    else
-        return strip_kernels().double_loader(dtype, score, m);
-}
-
 // `exactly`: rounding has been found to matter, so do not try without double precision again.
 template <class T>
 MaskStrip<T> find_mask_kernel(const SolveRequest& request, bool exactly) {
-    const StripKernels& kernels = strip_kernels();
-    const Pattern pattern = request.pattern;
-    const bool rowwise = request.method == SolveMethod::rowwise;
-    if constexpr (std::is_same_v<T, float>)
-        return rowwise ? kernels.float_rowwise(pattern)
-                       : kernels.float_four_by_four(pattern, exactly);
-    else
-        return rowwise ? kernels.double_rowwise(pattern) : kernels.double_four_by_four(pattern);
+    const ScoreKernels<T>& kernels = strip_kernels().of<T>();
+    return request.method == SolveMethod::rowwise ? kernels.rowwise(request.pattern)
+                                                  : kernels.four_by_four(request.pattern, exactly);
 }
 
 std::uint64_t lowest_bits(int count) {
@@ -63,10 +42,11 @@ StripPipeline<T>::StripPipeline(const SolveRequest& request, std::int64_t column
       grid_(request.grid()),
       field_(field_width(pattern_.m)),
       kernels_(strip_kernels()),
-      solve_(request.method == SolveMethod::exact ? find_solver<T>(pattern_) : nullptr),
+      solve_(request.method == SolveMethod::exact ? kernels_.template of<T>().solver(pattern_)
+                                                  : nullptr),
       mask_run_(find_shortcut(request, column_stride)),
       mask_strip_(find_mask_kernel<T>(request, mask_run_ != nullptr)),
-      load_rows_(find_loader<T>(request.array.dtype, request.score, pattern_.m)),
+      load_rows_(kernels_.template of<T>().loader(request.array.dtype, request.score, pattern_.m)),
       load_any_(score_loader<T>(request.array.dtype, request.score)),
       edge_tiles_(request),
       general_(request.make_solver()),
@@ -224,7 +204,7 @@ void StripPipeline<T>::solve_in_double() {
         wide.values[k] = static_cast<double>(scores_.values[k]);
     for (int c = 0; c < kStripColumns; ++c)
         wide.largest[c] = static_cast<double>(scores_.largest[c]);
-    find_solver<double>(pattern_)(wide, pattern_, {}, solution_);
+    kernels_.doubles.solver(pattern_)(wide, pattern_, {}, solution_);
 }
 
 template <class T>

@@ -97,9 +97,11 @@ inline MaskStrip<T> four_by_four_exactly(Pattern pattern) {
     }
 }
 
-inline MaskStrip<float> four_by_four(Pattern pattern, bool exactly) {
-    const bool floats_first = pattern.n == 2 && pattern.m == 4 && !exactly;
-    return floats_first ? mask_tiles_floats_first : four_by_four_exactly<float>(pattern);
+template <class T>
+inline MaskStrip<T> four_by_four(Pattern pattern, bool exactly) {
+    if constexpr (sizeof(T) == sizeof(float))
+        if (pattern.n == 2 && pattern.m == 4 && !exactly) return mask_tiles_floats_first;
+    return four_by_four_exactly<T>(pattern);
 }
 
 }  // namespace tnm::TNM_ISA
