@@ -8,25 +8,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "tnm/dtype.hpp"
+
 namespace tnm {
 
 inline constexpr int kMaxRank = 64;
-
-enum class Dtype : std::uint8_t {
-    boolean,
-    int8,
-    int16,
-    int32,
-    int64,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
-    float16,
-    bfloat16,
-    float32,
-    float64,
-};
 
 struct Layout {
     int rank = 0;

@@ -6,7 +6,7 @@
 
 #include "fast_path/strip.hpp"
 #include "fast_path/upcoming.hpp"
-#include "tnm/array_view.hpp"
+#include "tnm/dtype.hpp"
 #include "tnm/pattern.hpp"
 
 namespace tnm {

@@ -1,4 +1,4 @@
-// The table of one instruction set; see simd/lanes-inl.hpp for what the including file defines.
+// The table of one instruction set; see simd/vectors-inl.hpp for what the including file defines.
 #pragma once
 
 #include "fast_path/kernels/dual/solve_strip-inl.hpp"

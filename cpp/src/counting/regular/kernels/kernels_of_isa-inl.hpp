@@ -1,5 +1,5 @@
-// The regular counter's table of one instruction set; see simd/lanes-inl.hpp for what the including
-// file defines.
+// The regular counter's table of one instruction set; see simd/vectors-inl.hpp for what the
+// including file defines.
 #pragma once
 
 #include "counting/regular/count_pass.hpp"

@@ -17,7 +17,7 @@
 // that a constant tile keeps the same ring of entries as at every other n:m).
 #pragma once
 
-#include "simd/lanes-inl.hpp"
+#include "simd/vectors-inl.hpp"
 
 namespace tnm::TNM_ISA {
 

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "fast_path/kernels/four_by_four/closed_form-inl.hpp"
-#include "simd/lanes-inl.hpp"
+#include "simd/vectors-inl.hpp"
 #include "tnm/pattern.hpp"
 
 namespace tnm::TNM_ISA {
