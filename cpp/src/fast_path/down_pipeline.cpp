@@ -10,8 +10,8 @@ namespace tnm {
 bool has_down_kernel(const SolveRequest& request) {
     return request.method == SolveMethod::exact && !request.observer &&
            request.mask.layout.column_stride() == 1 &&
-           strip_kernels().four_by_four_down(request.pattern, request.array.dtype, request.score) !=
-               nullptr;
+           strip_kernels().four_by_four_column_major(request.pattern, request.array.dtype,
+                                                     request.score) != nullptr;
 }
 
 std::int64_t DownPipeline::tile_columns_to_line(const MaskView& mask) {
@@ -23,7 +23,8 @@ std::int64_t DownPipeline::tile_columns_to_line(const MaskView& mask) {
 DownPipeline::DownPipeline(const SolveRequest& request)
     : array_(request.array),
       mask_(request.mask),
-      kernel_(strip_kernels().four_by_four_down(request.pattern, array_.dtype, request.score)),
+      kernel_(
+          strip_kernels().four_by_four_column_major(request.pattern, array_.dtype, request.score)),
       panels_(request) {
     const std::int64_t rows = std::min(4 * kTileRows, array_.layout.rows());
     space_.resize(static_cast<std::size_t>(rows) * kStripColumns / sizeof(std::int32_t));
@@ -31,7 +32,7 @@ DownPipeline::DownPipeline(const SolveRequest& request)
 }
 
 Status DownPipeline::operator()(const TileBlock& block) {
-    constexpr std::int64_t kStep = kRowsOfMaskDown / 4;
+    constexpr std::int64_t kStep = kRowsOfMaskColumnMajor / 4;
     const bool full_columns = block.tile_columns == kTileColumns &&
                               (block.tile_column + kTileColumns) * 4 <= array_.layout.columns();
     const std::int64_t full_rows =

@@ -29,8 +29,8 @@ class DownPipeline {
 
     const ArrayView& array_;
     const MaskView& mask_;
-    const MaskDown kernel_;
-    PanelPipeline<float> panels_;
+    const MaskColumnMajor kernel_;
+    PanelPipeline panels_;
     std::vector<std::int32_t> space_;
     std::vector<std::uint8_t> marks_;
 };

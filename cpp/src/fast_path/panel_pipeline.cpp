@@ -28,26 +28,23 @@ PanelSize::PanelSize(const TileGrid& grid, std::int64_t item_bytes) {
     tile_columns = std::min(strips * tiles_per_strip, grid.tile_columns());
 }
 
-template <class T>
-PanelPipeline<T>::PanelPipeline(const SolveRequest& request)
+PanelPipeline::PanelPipeline(const SolveRequest& request)
     : array_(request.array),
       item_bytes_(item_bytes(array_.dtype)),
       grid_(request.grid()),
       size_(grid_, item_bytes_),
       tiles_per_strip_(kStripColumns / field_width(grid_.m)),
       sweeps_(request.method == SolveMethod::exact && grid_.m > 4),
-      strips_(request, item_bytes_),
+      strips_(make_strip_pipeline(request, item_bytes_)),
       panel_(make_panel()),
       next_panel_(make_panel()) {}
 
-template <class T>
-Panel PanelPipeline<T>::make_panel() const {
+Panel PanelPipeline::make_panel() const {
     return {static_cast<int>(item_bytes_), static_cast<int>(size_.tile_rows * grid_.m),
             static_cast<int>(size_.tile_columns * grid_.m)};
 }
 
-template <class T>
-Status PanelPipeline<T>::operator()(const TileBlock& block) {
+Status PanelPipeline::operator()(const TileBlock& block) {
     const std::int64_t end = block.tile_row + block.tile_rows;
     TileBlock tiles = block, next = block;
     tiles.tile_rows = std::min(size_.tile_rows, block.tile_rows);
@@ -65,8 +62,7 @@ Status PanelPipeline<T>::operator()(const TileBlock& block) {
     }
 }
 
-template <class T>
-ColumnBlock PanelPipeline<T>::elements_of(const TileBlock& tiles) const {
+ColumnBlock PanelPipeline::elements_of(const TileBlock& tiles) const {
     const Layout& layout = array_.layout;
     const std::int64_t row = tiles.tile_row * grid_.m, column = tiles.tile_column * grid_.m;
     const std::int64_t rows = std::min(tiles.tile_rows * grid_.m, grid_.rows - row);
@@ -78,8 +74,7 @@ ColumnBlock PanelPipeline<T>::elements_of(const TileBlock& tiles) const {
 }
 
 // Masks for `panel_`, while `next_panel_` is being copied, some columns after each run.
-template <class T>
-Status PanelPipeline<T>::solve(const TileBlock& tiles) {
+Status PanelPipeline::solve(const TileBlock& tiles) {
     // What to ask for is known for one strip at a time; a row of tiles is quicker where nobody
     // asks.
     const std::int64_t run_columns = sweeps_ ? tiles_per_strip_ : tiles.tile_columns;
@@ -93,15 +88,12 @@ Status PanelPipeline<T>::solve(const TileBlock& tiles) {
                 panel_.row(static_cast<int>(i) * grid_.m) + j * grid_.m * item_bytes_,
                 panel_.row_stride(), item_bytes_};
             const RowsInMemory ahead = next_panel_.announce(portion);
-            if (!sweeps_) Upcoming(ahead, {}).prefetch(ahead.rows);
-            const Status status = strips_(run, elements, &ahead);
+            if (!sweeps_) Prefetcher(ahead, {}).prefetch(ahead.rows);
+            const Status status = (*strips_)(run, elements, &ahead);
             if (status != Status::ok) return status;
             next_panel_.copy_announced();
         }
     return Status::ok;
 }
-
-template class PanelPipeline<float>;
-template class PanelPipeline<double>;
 
 }  // namespace tnm

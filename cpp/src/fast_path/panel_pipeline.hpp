@@ -2,7 +2,7 @@
 #pragma once
 
 #include "fast_path/panel.hpp"
-#include "fast_path/strip_pipeline.hpp"
+#include "fast_path/pipelines/strip_pipeline.hpp"
 
 namespace tnm {
 
@@ -21,7 +21,6 @@ struct PanelSize {
 };
 
 // Owns the scratch memory of one thread.
-template <class T>
 class PanelPipeline {
   public:
     explicit PanelPipeline(const SolveRequest& request);
@@ -40,7 +39,7 @@ class PanelPipeline {
     const PanelSize size_;
     const std::int64_t tiles_per_strip_;
     const bool sweeps_;  // that leave time to ask for memory in between
-    StripPipeline<T> strips_;
+    std::unique_ptr<StripPipeline> strips_;
     Panel panel_, next_panel_;
 };
 

@@ -1,7 +1,8 @@
 #include "fast_path/solve.hpp"
 
+#include "fast_path/pipelines/strip_pipeline.hpp"
 #include "fast_path/solve_panels.hpp"
-#include "fast_path/strip_pipeline.hpp"
+#include "fast_path/strip.hpp"
 #include "tiles/solve_tiles.hpp"
 
 namespace tnm {
@@ -10,6 +11,17 @@ namespace {
 bool has_kernels(const SolveRequest& request) {
     return request.method != SolveMethod::approximate && request.pattern.m <= kLargestStripM &&
            request.pattern.n < request.pattern.m;
+}
+
+Status solve_strips(const SolveRequest& request, const Execution& execution) {
+    const ArrayView& array = request.array;
+    return walk_tiles(request.grid(), array.layout.planes(), execution, [&]() -> RunWorker {
+        std::shared_ptr<StripPipeline> pipeline =
+            make_strip_pipeline(request, array.layout.column_stride());
+        return [pipeline, &request](const TileRun& run) {
+            return (*pipeline)(run, elements_of(request.array, request.pattern.m, run), nullptr);
+        };
+    });
 }
 
 }  // namespace

@@ -65,12 +65,8 @@ Status solve_panels(const SolveRequest& request, const Execution& execution) {
                             DownPipeline::tile_columns_to_line(request.mask)},
                            execution, [&] { return make_worker<DownPipeline>(request); });
     const PanelSize panel(grid, item_bytes(request.array.dtype));
-    const bool floats = fits_float(request.array.dtype, request.score);
     return walk_blocks(grid, planes, {kPanelsPerBlock * panel.tile_rows, panel.tile_columns, 0},
-                       execution, [&] {
-                           return floats ? make_worker<PanelPipeline<float>>(request)
-                                         : make_worker<PanelPipeline<double>>(request);
-                       });
+                       execution, [&] { return make_worker<PanelPipeline>(request); });
 }
 
 }  // namespace tnm

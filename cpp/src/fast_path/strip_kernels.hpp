@@ -4,15 +4,15 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "fast_path/prefetcher.hpp"
 #include "fast_path/strip.hpp"
-#include "fast_path/upcoming.hpp"
 #include "tnm/dtype.hpp"
 #include "tnm/pattern.hpp"
 
 namespace tnm {
 
 template <class T>
-using SolveStrip = void (*)(const StripScores<T>& scores, Pattern pattern, Upcoming upcoming,
+using SolveStrip = void (*)(const StripScores<T>& scores, Pattern pattern, Prefetcher prefetcher,
                             StripSolution& solution);
 
 // A mask without prices.
@@ -32,12 +32,12 @@ struct ColumnBlock {
 };
 
 // Masks for 64 contiguous columns of full tiles, straight to memory; rows are a multiple of
-// kRowsOfMaskDown. Sets doubtful[k] to 1 where the tiles of tile row k need another road. `space`:
-// kStripColumns bytes for every row.
-using MaskDown = void (*)(const ColumnBlock& block, std::uint8_t* mask,
-                          std::int64_t mask_row_stride, std::int32_t* space,
-                          std::uint8_t* doubtful);
-inline constexpr int kRowsOfMaskDown = 32;
+// kRowsOfMaskColumnMajor. Sets uncertain[k] to 1 where the tiles of tile row k need another road.
+// `space`: kStripColumns bytes for every row.
+using MaskColumnMajor = void (*)(const ColumnBlock& block, std::uint8_t* mask,
+                                 std::int64_t mask_row_stride, std::int32_t* space,
+                                 std::uint8_t* uncertain);
+inline constexpr int kRowsOfMaskColumnMajor = 32;
 
 // Reads m rows of a strip of full tiles, whose elements are neighbours, into the fields' first m
 // lanes; returns whether all scores are finite. May read elements that belong to the next tile.
@@ -70,7 +70,7 @@ struct StripKernels {
     ScoreKernels<double> doubles;
     // Null where there are no such shortcuts.
     MaskRun (*four_by_four_run)(Pattern pattern, Dtype dtype, Score score);
-    MaskDown (*four_by_four_down)(Pattern pattern, Dtype dtype, Score score);
+    MaskColumnMajor (*four_by_four_column_major)(Pattern pattern, Dtype dtype, Score score);
     StoreStrip store;
     CopyTransposed (*transposing_copy)(int item_bytes);
 

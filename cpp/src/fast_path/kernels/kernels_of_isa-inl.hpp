@@ -52,7 +52,7 @@ const StripKernels kStripKernels = {
             .loader = double_loader,
         },
     .four_by_four_run = four_by_four_run,
-    .four_by_four_down = four_by_four_down,
+    .four_by_four_column_major = four_by_four_column_major,
     .store = store_strip,
     .transposing_copy = transposing_copy,
 };
