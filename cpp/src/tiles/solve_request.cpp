@@ -3,7 +3,7 @@
 namespace tnm {
 namespace {
 
-bool same_shape(const Layout& a, const Layout& b) {
+bool same_shape(const Strides& a, const Strides& b) {
     if (a.rank != b.rank) return false;
     for (int axis = 0; axis < a.rank; ++axis)
         if (a.shape[axis] != b.shape[axis]) return false;
@@ -13,7 +13,7 @@ bool same_shape(const Layout& a, const Layout& b) {
 }  // namespace
 
 bool SolveRequest::consistent() const {
-    return pattern.valid() && array.layout.rank >= 2 && same_shape(array.layout, mask.layout);
+    return pattern.valid() && array.strides.rank >= 2 && same_shape(array.strides, mask.strides);
 }
 
 }  // namespace tnm

@@ -28,7 +28,7 @@ struct SolveRequest {
     // May be empty.
     TileObserver observer;
 
-    TileGrid grid() const { return {array.layout.rows(), array.layout.columns(), pattern.m}; }
+    TileGrid grid() const { return {array.strides.rows(), array.strides.columns(), pattern.m}; }
     // Whether array, mask and pattern go together.
     bool consistent() const;
 };

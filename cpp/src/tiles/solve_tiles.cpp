@@ -5,12 +5,13 @@
 namespace tnm {
 
 Status solve_tiles(const SolveRequest& request, const Execution& execution) {
-    return walk_tiles(request.grid(), request.array.layout.planes(), execution, [&]() -> RunWorker {
-        auto pipeline = std::make_shared<TilePipeline>(request);
-        return [pipeline, &request](const TileRun& run) {
-            return (*pipeline)(run, elements_of(request.array, request.pattern.m, run));
-        };
-    });
+    return walk_tiles(
+        request.grid(), request.array.strides.planes(), execution, [&]() -> RunWorker {
+            auto pipeline = std::make_shared<TilePipeline>(request);
+            return [pipeline, &request](const TileRun& run) {
+                return (*pipeline)(run, elements_of(request.array, request.pattern.m, run));
+            };
+        });
 }
 
 }  // namespace tnm

@@ -25,7 +25,7 @@ class TilePipeline {
 
     // `elements` are those of the run, wherever they lie.
     Status operator()(const TileRun& run, const ElementsInMemory& elements) {
-        std::uint8_t* target = mask_.data + mask_.layout.plane_offset(run.plane);
+        std::uint8_t* target = mask_.data + mask_.strides.plane_offset(run.plane);
         const std::int64_t end = run.first_tile_column + run.tile_columns;
         for (std::int64_t column = run.first_tile_column; column < end; ++column) {
             const ScoreTile tile = tile_at(run.tile_row, column);
@@ -50,8 +50,8 @@ class TilePipeline {
     }
     FlagBlock flags_of(const ScoreTile& tile, std::uint8_t* plane, std::int64_t tile_row,
                        std::int64_t tile_column) const {
-        const std::int64_t row_stride = mask_.layout.row_stride();
-        const std::int64_t column_stride = mask_.layout.column_stride();
+        const std::int64_t row_stride = mask_.strides.row_stride();
+        const std::int64_t column_stride = mask_.strides.column_stride();
         return {plane + tile_row * grid_.m * row_stride + tile_column * grid_.m * column_stride,
                 row_stride, column_stride, tile.rows, tile.columns};
     }

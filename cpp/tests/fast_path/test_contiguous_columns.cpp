@@ -25,16 +25,16 @@ class ColumnMajor {
   public:
     ColumnMajor(const Array& matrix, const Columns& columns) : view_(matrix.view()) {
         const auto item = static_cast<std::int64_t>(item_size(matrix.dtype()));
-        const std::int64_t rows = view_.layout.rows(), count = view_.layout.columns();
+        const std::int64_t rows = view_.strides.rows(), count = view_.strides.columns();
         const std::int64_t stride = rows * item + columns.gap;
         buffer_.resize(
             static_cast<std::size_t>(columns.offset + (count - 1) * stride + rows * item));
         const std::int64_t first = columns.offset + (columns.backwards ? (count - 1) * stride : 0);
-        view_.layout.strides[0] = item;
-        view_.layout.strides[1] = columns.backwards ? -stride : stride;
+        view_.strides.bytes[0] = item;
+        view_.strides.bytes[1] = columns.backwards ? -stride : stride;
         for (std::int64_t i = 0; i < rows; ++i)
             for (std::int64_t j = 0; j < count; ++j)
-                std::memcpy(buffer_.data() + first + i * item + j * view_.layout.strides[1],
+                std::memcpy(buffer_.data() + first + i * item + j * view_.strides.bytes[1],
                             matrix.bytes().data() + (i * count + j) * item,
                             static_cast<std::size_t>(item));
         view_.data = buffer_.data() + first;
@@ -154,8 +154,8 @@ void test_broadcast_column() {
         for (std::int64_t flat = 0; flat < whole.size(); ++flat)
             whole.set(flat, column.get(flat / 130));
         ArrayView view = column.view();
-        view.layout.shape[1] = 130;
-        view.layout.strides[1] = 0;
+        view.strides.shape[1] = 130;
+        view.strides.bytes[1] = 0;
         TNM_CHECK(solve(view, {{n, m}}).flags() == solve(whole.view(), {{n, m}}).flags());
     }
 }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "solvers/exact/polish.hpp"
+#include "solvers/exact/cycle_canceling.hpp"
 
 namespace tnm {
 
@@ -58,7 +58,7 @@ bool SingleTiles<T>::is_extreme(const StripScores<T>& scores, int tile,
             largest = std::max(largest, magnitude);
             if (solution.kept[i] >> lane & 1) kept += magnitude;
         }
-    return largest > kSumsMayOverflow || needs_polish(kept, largest);
+    return largest > kSumsMayOverflow || needs_cycle_canceling(kept, largest);
 }
 
 template <class T>

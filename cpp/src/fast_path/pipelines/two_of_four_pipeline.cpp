@@ -26,7 +26,7 @@ class TwoOfFourPipeline final : public StripPipeline {
                 kTilesPerStrip * kernel_(elements_left().data, elements.row_stride,
                                          static_cast<int>((full_end - column) / kTilesPerStrip),
                                          flags_of_tile(mask_, 4, run.plane, run.tile_row, column),
-                                         mask_.layout.row_stride());
+                                         mask_.strides.row_stride());
             if (full_end - column < kTilesPerStrip) break;
             const Status status = solve_without_kernel(kTilesPerStrip);
             if (status != Status::ok) return status;
@@ -49,7 +49,7 @@ std::unique_ptr<StripPipeline> make_two_of_four_pipeline(const SolveRequest& req
                                                          std::int64_t column_stride) {
     const Dtype dtype = request.array.dtype;
     const bool side_by_side =
-        column_stride == item_bytes(dtype) && request.mask.layout.column_stride() == 1;
+        column_stride == item_bytes(dtype) && request.mask.strides.column_stride() == 1;
     if (request.observer || !side_by_side) return nullptr;
     const MaskRun kernel = strip_kernels().four_by_four_run(request.pattern, dtype, request.score);
     if (kernel == nullptr) return nullptr;

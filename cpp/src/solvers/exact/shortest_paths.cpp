@@ -182,8 +182,7 @@ void ShortestPaths::send_along_path(ResidualNetwork& network) const {
 
 // Whether arcs of cost zero may lead to anywhere but the sink just served: to a node at the same
 // distance. Without ties they never do, and looking for such paths would be in vain.
-bool ShortestPaths::may_have_company(const ResidualNetwork& network, int sink,
-                                     double length) const {
+bool ShortestPaths::has_tied_nodes(const ResidualNetwork& network, int sink, double length) const {
     if (network.excess(sink) < 0) return true;
     for (int node = 0; node < network.nodes(); ++node)
         if (distances_[node] <= length && node != sink) return true;
@@ -266,7 +265,7 @@ void ShortestPaths::balance(ResidualNetwork& network) {
         trace_back(network, sink);
         move_prices(network, length);
         send_along_path(network);
-        if (may_have_company(network, sink, length)) send_over_tight_arcs(network);
+        if (has_tied_nodes(network, sink, length)) send_over_tight_arcs(network);
     }
 }
 

@@ -16,7 +16,7 @@ constexpr int kFractionBits = 14;
 constexpr double kGrid = 1 << kFractionBits;
 constexpr std::int16_t kBound = (1 << kFractionBits) - 1;
 
-// Steps of over-relaxation, one a sweep over rows and columns: how far beyond the midpoint to go.
+// Steps of over-relaxation, one per sweep over rows and columns: how far beyond the midpoint to go.
 constexpr int kSweeps = 6;
 Int16x8 overshoot(Int16x8 step, int relaxation) {
     switch (relaxation) {

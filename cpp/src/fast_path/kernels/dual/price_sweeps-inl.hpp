@@ -44,7 +44,7 @@ constexpr Sweep near(Overshoot share) {
     return {Sweep::near, share};
 }
 
-// One entry a sweep over rows and columns. More sweeps leave less to the augmenting paths, whose
+// One per sweep over rows and columns. More sweeps leave less to the augmenting paths, whose
 // cost grows faster with the size of the tile; sorting 32 values or fewer is as quick as looking
 // for the nearest. Measured, not derived.
 template <int kW>

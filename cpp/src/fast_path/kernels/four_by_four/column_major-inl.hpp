@@ -4,7 +4,7 @@
 // A vector holds the rows of several tiles, one above the other; the shuffles that split the
 // columns of neighbouring tiles (columns-inl.hpp) split the rows of these just as well.
 // Four columns of tiles at a time go down all rows, so that memory is read in few and long streams.
-// Their flags, 16 bytes a row, wait in `space` until whole lines can be written.
+// Their flags, 16 bytes per row, wait in `space` until whole lines can be written.
 #pragma once
 
 #include "fast_path/kernels/four_by_four/run-inl.hpp"

@@ -1,17 +1,17 @@
-#include "fast_path/solve_panels.hpp"
+#include "fast_path/column_major/solve_column_major.hpp"
 
 #include <algorithm>
 
-#include "fast_path/down_pipeline.hpp"
-#include "fast_path/panel_pipeline.hpp"
+#include "fast_path/column_major/block_pipeline.hpp"
+#include "fast_path/column_major/two_of_four_blocks.hpp"
 #include "parallel/parallel_for.hpp"
 #include "tiles/element.hpp"
 
 namespace tnm {
 namespace {
 
-// The first panel of a block is waited for.
-constexpr std::int64_t kPanelsPerBlock = 8;
+// The first copy of a block is waited for.
+constexpr std::int64_t kCopiesPerBlock = 8;
 
 using BlockWorker = std::function<Status(const TileBlock& block)>;
 
@@ -52,21 +52,21 @@ BlockWorker make_worker(const SolveRequest& request) {
 
 bool has_contiguous_columns(const ArrayView& array) {
     const std::int64_t item = item_bytes(array.dtype);
-    return array.layout.row_stride() == item && array.layout.column_stride() != item;
+    return array.strides.row_stride() == item && array.strides.column_stride() != item;
 }
 
-Status solve_panels(const SolveRequest& request, const Execution& execution) {
+Status solve_column_major(const SolveRequest& request, const Execution& execution) {
     const TileGrid grid = request.grid();
-    const std::int64_t planes = request.array.layout.planes();
+    const std::int64_t planes = request.array.strides.planes();
     if (planes * grid.tiles() == 0) return Status::ok;
-    if (has_down_kernel(request))
+    if (has_two_of_four_blocks(request))
         return walk_blocks(grid, planes,
-                           {DownPipeline::kTileRows, DownPipeline::kTileColumns,
-                            DownPipeline::tile_columns_to_line(request.mask)},
-                           execution, [&] { return make_worker<DownPipeline>(request); });
-    const PanelSize panel(grid, item_bytes(request.array.dtype));
-    return walk_blocks(grid, planes, {kPanelsPerBlock * panel.tile_rows, panel.tile_columns, 0},
-                       execution, [&] { return make_worker<PanelPipeline>(request); });
+                           {TwoOfFourBlocks::kTileRows, TwoOfFourBlocks::kTileColumns,
+                            TwoOfFourBlocks::tile_columns_to_line(request.mask)},
+                           execution, [&] { return make_worker<TwoOfFourBlocks>(request); });
+    const CopySize copy(grid, item_bytes(request.array.dtype));
+    return walk_blocks(grid, planes, {kCopiesPerBlock * copy.tile_rows, copy.tile_columns, 0},
+                       execution, [&] { return make_worker<BlockPipeline>(request); });
 }
 
 }  // namespace tnm

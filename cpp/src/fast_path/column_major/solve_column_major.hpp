@@ -11,6 +11,6 @@ namespace tnm {
 bool has_contiguous_columns(const ArrayView& array);
 
 // As solve_strips, for such arrays.
-Status solve_panels(const SolveRequest& request, const Execution& execution);
+Status solve_column_major(const SolveRequest& request, const Execution& execution);
 
 }  // namespace tnm
