@@ -3,7 +3,6 @@
 #include <cstdlib>
 
 namespace tnm {
-namespace {
 
 #if defined(TNM_BUILD_X86_KERNELS)
 // What the compiler's options for the kernels (cpp/CMakeLists.txt) let them use.
@@ -26,6 +25,8 @@ bool is_supported(InstructionSet) {
     return true;
 }
 #endif
+
+namespace {
 
 InstructionSetChoice choose() {
     InstructionSetChoice choice;

@@ -14,6 +14,9 @@ const char* name_of(InstructionSet set);
 // Those that this build holds kernels for, plainest first.
 std::vector<InstructionSet> built_instruction_sets();
 
+// Whether this machine has it.
+bool is_supported(InstructionSet set);
+
 struct InstructionSetChoice {
     InstructionSet set = InstructionSet::baseline;
     std::string error;  // empty unless TNM_FORCE_ISA names what cannot be used
