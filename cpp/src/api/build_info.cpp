@@ -1,6 +1,6 @@
 #include "tnm/build_info.hpp"
 
-#include "fast_path/strip_kernels.hpp"
+#include "simd/instruction_set.hpp"
 
 namespace tnm {
 
@@ -20,16 +20,16 @@ const char* compiler() {
 
 std::vector<std::string> instruction_sets_built() {
     std::vector<std::string> names;
-    for (const StripKernels* kernels : built_strip_kernels()) names.emplace_back(kernels->name);
+    for (const InstructionSet set : built_instruction_sets()) names.emplace_back(name_of(set));
     return names;
 }
 
 std::string instruction_set() {
-    return strip_kernels().name;
+    return name_of(choose_instruction_set().set);
 }
 
 std::string instruction_set_error() {
-    return choose_strip_kernels().error;
+    return choose_instruction_set().error;
 }
 
 }  // namespace tnm

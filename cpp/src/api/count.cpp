@@ -8,7 +8,7 @@ namespace tnm {
 
 Status count_kept(const ConstMaskView& mask, int m, std::uint8_t* row_counts,
                   std::uint8_t* column_counts, const Execution& execution) {
-    if (m < 1 || m > kMaxM || mask.layout.rank < 2) return Status::invalid_argument;
+    if (m < 1 || m > kMaxM || mask.strides.rank < 2) return Status::invalid_argument;
     return guarded([&] { return count_groups(mask, m, row_counts, column_counts, execution); });
 }
 

@@ -1,19 +1,17 @@
 #include "tnm/rowwise.hpp"
-#include "fast_path/strip_pipeline.hpp"
+
+#include "fast_path/solve.hpp"
 #include "parallel/guarded.hpp"
 #include "solvers/rowwise/rowwise_solver.hpp"
-#include "tiles/solve_tiles.hpp"
 
 namespace tnm {
 
 Status nm_mask(const ArrayView& scores, const MaskView& mask, const Pattern& pattern, Score score,
                const Execution& execution) {
     return guarded([&] {
-        if (pattern.valid() && has_strip_kernels(pattern))
-            return solve_strips(StripMethod::rowwise, scores, mask, pattern, score, {}, execution);
-        return solve_tiles(
-            scores, mask, pattern, score, [] { return std::make_unique<RowwiseSolver>(); }, {},
-            execution);
+        const auto make_solver = [] { return std::make_unique<RowwiseSolver>(); };
+        return solve({SolveMethod::rowwise, scores, mask, pattern, score, make_solver, {}},
+                     execution);
     });
 }
 

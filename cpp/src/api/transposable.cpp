@@ -1,10 +1,10 @@
 #include "tnm/transposable.hpp"
-#include "fast_path/strip_pipeline.hpp"
+
+#include "fast_path/solve.hpp"
 #include "parallel/guarded.hpp"
 #include "proof/write_proof.hpp"
 #include "solvers/approximate/approximate_solvers.hpp"
 #include "solvers/exact/optimal_solver.hpp"
-#include "tiles/solve_tiles.hpp"
 
 namespace tnm {
 namespace {
@@ -21,31 +21,28 @@ std::unique_ptr<TileSolver> make_solver(const TransposableOptions& options) {
     return std::make_unique<OptimalSolver>();
 }
 
-Status solve(const ArrayView& scores, const MaskView& mask, const TransposableOptions& options,
-             const CertificateView* certificate, const Execution& execution) {
-    TileObserver observer;
-    if (certificate != nullptr) {
-        if (options.method != Method::optimal) return Status::invalid_argument;
-        observer = [certificate](std::int64_t index, const ScoreTile& tile, const TileMask& kept,
-                                 const TilePrices& prices) {
-            write_proof(*certificate, index, tile, kept, prices);
-        };
-    }
-    if (options.method == Method::optimal && options.pattern.valid() &&
-        has_strip_kernels(options.pattern))
-        return solve_strips(StripMethod::optimal, scores, mask, options.pattern, options.score,
-                            observer, execution);
-    return solve_tiles(
-        scores, mask, options.pattern, options.score, [&] { return make_solver(options); },
-        observer, execution);
-}
-
 }  // namespace
 
 Status transposable_mask(const ArrayView& scores, const MaskView& mask,
                          const TransposableOptions& options, const CertificateView* certificate,
                          const Execution& execution) {
-    return guarded([&] { return solve(scores, mask, options, certificate, execution); });
+    const bool exact = options.method == Method::optimal;
+    if (certificate != nullptr && !exact) return Status::invalid_argument;
+    return guarded([&] {
+        SolveRequest request{exact ? SolveMethod::exact : SolveMethod::approximate,
+                             scores,
+                             mask,
+                             options.pattern,
+                             options.score,
+                             [&] { return make_solver(options); },
+                             {}};
+        if (certificate != nullptr)
+            request.observer = [certificate](std::int64_t index, const ScoreTile& tile,
+                                             const TileMask& kept, const TilePrices& prices) {
+                write_proof(*certificate, index, tile, kept, prices);
+            };
+        return solve(request, execution);
+    });
 }
 
 }  // namespace tnm

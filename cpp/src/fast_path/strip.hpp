@@ -20,15 +20,13 @@
 
 #include <cstdint>
 
-#include "tiles/tile.hpp"
-
 namespace tnm {
 
 inline constexpr int kStripColumns = 64;
 inline constexpr int kLargestStripM = 64;
 
 // The width w of a tile's field, for m <= kLargestStripM.
-inline constexpr int field_width(int m) {
+__attribute__((always_inline)) inline constexpr int field_width(int m) {
     int width = 4;
     while (width < m) width *= 2;
     return width;

@@ -34,18 +34,18 @@ void count_tile(const CountedTile& tile) {
 
 Status count_groups(const ConstMaskView& mask, int m, std::uint8_t* row_counts,
                     std::uint8_t* column_counts, const Execution& execution) {
-    const Layout& layout = mask.layout;
-    const TileGrid grid{layout.rows(), layout.columns(), m};
+    const Strides& strides = mask.strides;
+    const TileGrid grid{strides.rows(), strides.columns(), m};
     const std::int64_t tile_rows = grid.tile_rows(), tile_columns = grid.tile_columns();
 
     const auto count_run = [&](const TileRun& run) {
-        const std::uint8_t* plane = mask.data + layout.plane_offset(run.plane);
+        const std::uint8_t* plane = mask.data + strides.plane_offset(run.plane);
         const std::int64_t row = run.tile_row * m;
         for (std::int64_t t = 0; t < run.tile_columns; ++t) {
             const std::int64_t tile_column = run.first_tile_column + t, column = tile_column * m;
             count_tile(
-                {plane + row * layout.row_stride() + column * layout.column_stride(),
-                 layout.row_stride(), layout.column_stride(), grid.height(run.tile_row),
+                {plane + row * strides.row_stride() + column * strides.column_stride(),
+                 strides.row_stride(), strides.column_stride(), grid.height(run.tile_row),
                  grid.width(tile_column),
                  row_counts + (run.plane * grid.rows + row) * tile_columns + tile_column,
                  tile_columns,
@@ -53,7 +53,7 @@ Status count_groups(const ConstMaskView& mask, int m, std::uint8_t* row_counts,
         }
         return Status::ok;
     };
-    return walk_tiles(grid, layout.planes(), execution, [&]() -> RunWorker { return count_run; });
+    return walk_tiles(grid, strides.planes(), execution, [&]() -> RunWorker { return count_run; });
 }
 
 }  // namespace tnm

@@ -41,16 +41,16 @@ class GroupPositions {
 // One group of m along the rows after another, in C order over all matrices.
 class GroupCursor {
   public:
-    GroupCursor(const Layout& layout, int m, std::int64_t group)
-        : m_(m), rows_(layout.rows()), columns_(layout.columns()) {
+    GroupCursor(const Strides& strides, int m, std::int64_t group)
+        : m_(m), rows_(strides.rows()), columns_(strides.columns()) {
         const std::int64_t groups_per_row = (columns_ + m - 1) / m;
         const std::int64_t line = group / groups_per_row;
         column_ = group % groups_per_row * m;
         row_ = line % rows_;
         plane_ = line / rows_;
     }
-    static std::int64_t count(const Layout& layout, int m) {
-        return layout.planes() * layout.rows() * ((layout.columns() + m - 1) / m);
+    static std::int64_t count(const Strides& strides, int m) {
+        return strides.planes() * strides.rows() * ((strides.columns() + m - 1) / m);
     }
 
     void next() {
@@ -63,9 +63,9 @@ class GroupCursor {
     }
     int width() const { return static_cast<int>(std::min<std::int64_t>(m_, columns_ - column_)); }
     // Byte offset of the group's first element in an array of the same shape.
-    std::int64_t offset(const Layout& layout) const {
-        return layout.plane_offset(plane_) + row_ * layout.row_stride() +
-               column_ * layout.column_stride();
+    std::int64_t offset(const Strides& strides) const {
+        return strides.plane_offset(plane_) + row_ * strides.row_stride() +
+               column_ * strides.column_stride();
     }
 
   private:
@@ -77,10 +77,10 @@ constexpr std::int64_t kEntriesPerRange = 65536;
 
 // Calls work(begin, end) for ranges of groups, on several threads.
 template <class Work>
-Status for_ranges_of_groups(const Layout& layout, int m, const Execution& execution,
+Status for_ranges_of_groups(const Strides& strides, int m, const Execution& execution,
                             const Work& work) {
     const std::int64_t length = std::max<std::int64_t>(1, kEntriesPerRange / m);
-    return parallel_ranges(GroupCursor::count(layout, m), length, execution, work);
+    return parallel_ranges(GroupCursor::count(strides, m), length, execution, work);
 }
 
 // Where one group's values come from and go to.
@@ -108,24 +108,24 @@ void pack(const PackedGroup& group, const GroupPositions& positions, std::size_t
 Status pack_groups(const ElementsView& elements, const ConstMaskView& mask, const Pattern& pattern,
                    std::byte* values, std::uint8_t* indices, std::optional<std::int64_t>& overfull,
                    const Execution& execution) {
-    const Layout& layout = elements.layout;
+    const Strides& strides = elements.strides;
     const auto size = static_cast<std::int64_t>(elements.item_size);
     FirstFound found;
     const auto pack_range = [&](std::int64_t begin, std::int64_t end) {
         GroupPositions positions;
-        GroupCursor group(layout, pattern.m, begin);
+        GroupCursor group(strides, pattern.m, begin);
         for (std::int64_t g = begin; g < end && !found.precedes(g); ++g, group.next()) {
-            const std::uint8_t* kept = mask.data + group.offset(mask.layout);
-            if (!positions.choose(kept, mask.layout.column_stride(), group.width(), pattern))
+            const std::uint8_t* kept = mask.data + group.offset(mask.strides);
+            if (!positions.choose(kept, mask.strides.column_stride(), group.width(), pattern))
                 found.report(g);
             else
-                pack({elements.data + group.offset(layout), layout.column_stride(),
+                pack({elements.data + group.offset(strides), strides.column_stride(),
                       values + g * pattern.n * size, indices + g * pattern.n},
                      positions, elements.item_size);
         }
         return Status::ok;
     };
-    const Status status = for_ranges_of_groups(layout, pattern.m, execution, pack_range);
+    const Status status = for_ranges_of_groups(strides, pattern.m, execution, pack_range);
     overfull = found.get();
     return status;
 }
@@ -133,13 +133,13 @@ Status pack_groups(const ElementsView& elements, const ConstMaskView& mask, cons
 Status unpack_groups(const std::byte* values, const std::uint8_t* indices, const Pattern& pattern,
                      const MutableElementsView& elements, bool& valid_indices,
                      const Execution& execution) {
-    const Layout& layout = elements.layout;
-    const std::int64_t stride = layout.column_stride();
+    const Strides& strides = elements.strides;
+    const std::int64_t stride = strides.column_stride();
     std::atomic<bool> valid{true};
     const auto unpack_range = [&](std::int64_t begin, std::int64_t end) {
-        GroupCursor group(layout, pattern.m, begin);
+        GroupCursor group(strides, pattern.m, begin);
         for (std::int64_t g = begin; g < end; ++g, group.next()) {
-            std::byte* data = elements.data + group.offset(layout);
+            std::byte* data = elements.data + group.offset(strides);
             const int width = group.width();
             for (std::int64_t k = g * pattern.n; k < (g + 1) * pattern.n; ++k) {
                 if (indices[k] >= pattern.m) valid.store(false, std::memory_order_relaxed);
@@ -151,7 +151,7 @@ Status unpack_groups(const std::byte* values, const std::uint8_t* indices, const
         }
         return Status::ok;
     };
-    const Status status = for_ranges_of_groups(layout, pattern.m, execution, unpack_range);
+    const Status status = for_ranges_of_groups(strides, pattern.m, execution, unpack_range);
     valid_indices = valid.load();
     return status;
 }

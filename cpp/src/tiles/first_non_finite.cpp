@@ -102,12 +102,12 @@ CountBefore counter_of(Dtype dtype, Score score) {
 }
 
 RowSegment segment_at(const ArrayView& array, std::int64_t begin, std::int64_t end) {
-    const Layout& layout = array.layout;
-    const std::int64_t column = begin % layout.columns(), line = begin / layout.columns();
-    const std::byte* data = array.data + layout.plane_offset(line / layout.rows()) +
-                            line % layout.rows() * layout.row_stride() +
-                            column * layout.column_stride();
-    return {data, layout.column_stride(), std::min(end - begin, layout.columns() - column)};
+    const Strides& strides = array.strides;
+    const std::int64_t column = begin % strides.columns(), line = begin / strides.columns();
+    const std::byte* data = array.data + strides.plane_offset(line / strides.rows()) +
+                            line % strides.rows() * strides.row_stride() +
+                            column * strides.column_stride();
+    return {data, strides.column_stride(), std::min(end - begin, strides.columns() - column)};
 }
 
 }  // namespace
@@ -117,8 +117,8 @@ Status search_non_finite(const ArrayView& array, Score score, std::optional<std:
     first.reset();
     const CountBefore count_before = counter_of(array.dtype, score);
     if (count_before == nullptr) return Status::ok;
-    const Layout& layout = array.layout;
-    const std::int64_t elements = layout.planes() * layout.rows() * layout.columns();
+    const Strides& strides = array.strides;
+    const std::int64_t elements = strides.planes() * strides.rows() * strides.columns();
     FirstFound found;
     const auto search = [&](std::int64_t begin, std::int64_t end) {
         while (begin < end && !found.precedes(begin)) {

@@ -35,10 +35,10 @@ void test_shapes() {
     }
     for (const int rank : {0, 1}) {
         ArrayView view = array.view();
-        view.layout.rank = rank;
+        view.strides.rank = rank;
         MaskArray mask(array.shape());
         MaskView target = mask.view();
-        target.layout.rank = rank;
+        target.strides.rank = rank;
         TNM_CHECK(transposable_mask(view, target, {{2, 4}}, nullptr, Execution{}) ==
                   Status::invalid_argument);
     }

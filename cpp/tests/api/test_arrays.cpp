@@ -87,9 +87,9 @@ void test_broadcast_input() {
     fill(row, Distribution::normal, random);
     for (std::int64_t flat = 0; flat < whole.size(); ++flat) whole.set(flat, row.get(flat % 24));
     ArrayView view = row.view();
-    view.layout.shape[0] = 3;
-    view.layout.shape[1] = 16;
-    view.layout.strides[0] = view.layout.strides[1] = 0;
+    view.strides.shape[0] = 3;
+    view.strides.shape[1] = 16;
+    view.strides.bytes[0] = view.strides.bytes[1] = 0;
     TNM_CHECK(solve(view, {{4, 8}}).flags() == solve(whole.view(), {{4, 8}}).flags());
 }
 

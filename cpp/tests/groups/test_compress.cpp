@@ -29,7 +29,7 @@ Compressed memory_for(const Shape& shape, const Pattern& pattern, std::size_t it
 
 ElementsView elements_of(const Array& array) {
     const ArrayView view = array.view();
-    return {view.data, item_size(array.dtype()), view.layout};
+    return {view.data, item_size(array.dtype()), view.strides};
 }
 
 // The first over-full group, whatever the number of threads.
@@ -114,7 +114,7 @@ void check_round_trip(const Array& array, const MaskArray& mask, const Pattern& 
         if (mask.get(flat))
             std::memcpy(expected.data() + placement.offset(flat), element.bytes().data(), item);
     }
-    const MutableElementsView target{buffer.data() + placement.first(), item, placement.layout()};
+    const MutableElementsView target{buffer.data() + placement.first(), item, placement.strides()};
     TNM_CHECK(unpack(compressed.values.data(), compressed.indices.data(), pattern, target));
     TNM_CHECK(buffer == expected);
 }
@@ -148,12 +148,12 @@ void test_sixteen_byte_items() {
     for (std::size_t k = 0; k < elements.size(); ++k) elements[k] = static_cast<std::byte>(k);
     MaskArray mask({1, 8});
     for (std::int64_t flat = 0; flat < 8; ++flat) mask.set(flat, flat % 4 >= 2);
-    Layout layout = mask.view().layout;
-    layout.strides[0] = 128;
-    layout.strides[1] = 16;
+    Strides strides = mask.view().strides;
+    strides.bytes[0] = 128;
+    strides.bytes[1] = 16;
     std::vector<std::byte> values(4 * 16);
     std::uint8_t indices[4];
-    TNM_CHECK(!pack({elements.data(), 16, layout}, mask, {2, 4}, values.data(), indices));
+    TNM_CHECK(!pack({elements.data(), 16, strides}, mask, {2, 4}, values.data(), indices));
     TNM_CHECK(std::equal(values.begin(), values.begin() + 32, elements.begin() + 32));
     TNM_CHECK(std::equal(values.begin() + 32, values.end(), elements.begin() + 96));
 }
@@ -209,7 +209,7 @@ void test_corrupt_indices_are_refused() {
         const std::uint8_t indices[4] = {0, 1, 2, bad};
         MaskArray target({1, 8});
         const MutableElementsView view{reinterpret_cast<std::byte*>(target.view().data), 1,
-                                       target.view().layout};
+                                       target.view().strides};
         TNM_CHECK(!unpack(values, indices, {2, 4}, view));
     }
 }

@@ -74,7 +74,7 @@ void test_bad_arguments() {
     for (const int m : {-1, 0, kMaxM + 1})
         TNM_CHECK(count_kept(mask.const_view(), m, counts, counts, {}) == Status::invalid_argument);
     ConstMaskView line = mask.const_view();
-    line.layout.rank = 1;
+    line.strides.rank = 1;
     TNM_CHECK(count_kept(line, 4, counts, counts, {}) == Status::invalid_argument);
 }
 

@@ -65,7 +65,6 @@ struct CountSlice {
 };
 
 struct CountKernels {
-    const char* name;
     int lanes;
     // `lane` is the first prime of the vector. `cursors`: one for each element of first_right.
     void (*fill_table)(const CountPass& pass, int lane, const RightTable& table,
@@ -77,7 +76,7 @@ struct CountKernels {
                    const CountScratch& scratch);
 };
 
-// The copy for the instruction set that the library uses.
+// Those of the instruction set in use.
 const CountKernels& count_kernels();
 
 }  // namespace tnm

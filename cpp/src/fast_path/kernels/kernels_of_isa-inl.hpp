@@ -1,4 +1,4 @@
-// The table of one instruction set; see simd/lanes-inl.hpp for what the including file defines.
+// The table of one instruction set; see simd/vectors-inl.hpp for what the including file defines.
 #pragma once
 
 #include "fast_path/kernels/dual/solve_strip-inl.hpp"
@@ -35,29 +35,26 @@ SolveStrip<T> solver(Pattern pattern) {
     }
 }
 
-inline bool supported() {
-#if defined(__AVX512BW__)
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2");
-#elif defined(__AVX2__)
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-           __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-#else
-    return true;
-#endif
-}
-
-#define TNM_NAME_OF(isa) #isa
-#define TNM_NAME(isa) TNM_NAME_OF(isa)
-
 extern const StripKernels kStripKernels;
 const StripKernels kStripKernels = {
-    TNM_NAME(TNM_ISA), supported,         solver<float>,
-    solver<double>,    four_by_four,      four_by_four_exactly<double>,
-    four_by_four_run,  four_by_four_down, rowwise<float>,
-    rowwise<double>,   float_loader,      double_loader,
-    store_strip,       transposing_copy,
+    .floats =
+        {
+            .solver = solver<float>,
+            .four_by_four = four_by_four<float>,
+            .rowwise = rowwise<float>,
+            .loader = float_loader,
+        },
+    .doubles =
+        {
+            .solver = solver<double>,
+            .four_by_four = four_by_four<double>,
+            .rowwise = rowwise<double>,
+            .loader = double_loader,
+        },
+    .four_by_four_run = four_by_four_run,
+    .four_by_four_column_major = four_by_four_column_major,
+    .store = store_strip,
+    .transposing_copy = transposing_copy,
 };
 
 }  // namespace tnm::TNM_ISA

@@ -1,7 +1,7 @@
 // The bits of the floating-point types that scores come in.
 #pragma once
 
-#include "simd/lanes-inl.hpp"
+#include "simd/vectors-inl.hpp"
 
 namespace tnm::TNM_ISA {
 

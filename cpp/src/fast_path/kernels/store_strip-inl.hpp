@@ -2,7 +2,7 @@
 #pragma once
 
 #include "fast_path/strip.hpp"
-#include "simd/lanes-inl.hpp"
+#include "simd/vectors-inl.hpp"
 
 namespace tnm::TNM_ISA {
 

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "fast_path/strip_kernels.hpp"
-#include "simd/lanes-inl.hpp"
+#include "simd/vectors-inl.hpp"
 
 namespace tnm::TNM_ISA {
 

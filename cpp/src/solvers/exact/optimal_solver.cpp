@@ -57,8 +57,8 @@ void OptimalSolver::solve(const ScoreTile& scores, TileMask& mask, TilePrices* p
     network_.read_mask(mask);
     // The largest magnitude of a scaled tile is at least 1/2, unless all are zero. Of scores that
     // are not negative, more than that is always kept.
-    if (needs_polish(kept_magnitude(mask, 0.5), tile_.largest())) {
-        polish_.run(network_);
+    if (needs_cycle_canceling(kept_magnitude(mask, 0.5), tile_.largest())) {
+        cycle_canceling_.run(network_);
         network_.read_mask(mask);
     }
     if (prices == nullptr) return;

@@ -1,8 +1,8 @@
 // The optimal mask of a tile of any shape: warm start, threshold, shortest augmenting paths,
-// and a polish where the kept scores are tiny.
+// and cycle canceling where the kept scores are tiny.
 #pragma once
 
-#include "solvers/exact/polish.hpp"
+#include "solvers/exact/cycle_canceling.hpp"
 #include "solvers/exact/residual_network.hpp"
 #include "solvers/exact/scaled_tile.hpp"
 #include "solvers/exact/shortest_paths.hpp"
@@ -23,7 +23,7 @@ class OptimalSolver final : public TileSolver {
     WarmStart warm_start_;
     ResidualNetwork network_;
     ShortestPaths paths_;
-    Polish polish_;
+    CycleCanceling cycle_canceling_;
     TilePrices proposed_;
 };
 

@@ -4,10 +4,13 @@
 #include <limits>
 #include <tuple>
 
-#include "simd/vector.hpp"
+#define TNM_ISA baseline
+#include "simd/vectors-inl.hpp"
 
 namespace tnm {
 namespace {
+
+using namespace baseline;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
@@ -16,26 +19,28 @@ double extended(double distance, double weight, double price, double opposite_pr
     return std::max(distance, distance + (weight + (price - opposite_price)));
 }
 
-static_assert(ResidualNetwork::kBlock == 2 * kDoubleLanes);
+static_assert(ResidualNetwork::kBlock == 2 * kLanes<Doublex2>);
 
 // `count` is a multiple of two blocks. The compiler may not reorder a minimum by itself.
 double least_of(const double* values, int count) {
-    DoubleVector a = load(values), b = load(values + 2), c = load(values + 4), d = load(values + 6);
+    Doublex2 a = load<Doublex2>(values), b = load<Doublex2>(values + 2),
+             c = load<Doublex2>(values + 4), d = load<Doublex2>(values + 6);
     for (int k = 8; k < count; k += 8) {
-        a = minimum(a, load(values + k));
-        b = minimum(b, load(values + k + 2));
-        c = minimum(c, load(values + k + 4));
-        d = minimum(d, load(values + k + 6));
+        a = minimum(a, load<Doublex2>(values + k));
+        b = minimum(b, load<Doublex2>(values + k + 2));
+        c = minimum(c, load<Doublex2>(values + k + 4));
+        d = minimum(d, load<Doublex2>(values + k + 6));
     }
-    const DoubleVector least = minimum(minimum(a, b), minimum(c, d));
+    const Doublex2 least = minimum(minimum(a, b), minimum(c, d));
     return std::min(least[0], least[1]);
 }
 
 // One of them is equal.
 int first_equal(const double* values, double wanted) {
-    const DoubleVector all = splat_double(wanted);
+    const Doublex2 all = splat<Doublex2>(wanted);
     int k = 0;
-    while (!any_set((load(values + k) == all) | (load(values + k + 2) == all))) k += 4;
+    while (!any_set((load<Doublex2>(values + k) == all) | (load<Doublex2>(values + k + 2) == all)))
+        k += 4;
     while (values[k] != wanted) ++k;
     return k;
 }
@@ -177,8 +182,7 @@ void ShortestPaths::send_along_path(ResidualNetwork& network) const {
 
 // Whether arcs of cost zero may lead to anywhere but the sink just served: to a node at the same
 // distance. Without ties they never do, and looking for such paths would be in vain.
-bool ShortestPaths::may_have_company(const ResidualNetwork& network, int sink,
-                                     double length) const {
+bool ShortestPaths::has_tied_nodes(const ResidualNetwork& network, int sink, double length) const {
     if (network.excess(sink) < 0) return true;
     for (int node = 0; node < network.nodes(); ++node)
         if (distances_[node] <= length && node != sink) return true;
@@ -193,12 +197,12 @@ int ShortestPaths::find_tight_arc(const ResidualNetwork& network, int node, int 
     const int first = network.first_opposite(node), side = network.side();
     const double* weights = network.weights(node);
     const double* opposite_prices = network.prices() + first;
-    const DoubleVector price = splat_double(network.prices()[node]);
+    const Doublex2 price = splat<Doublex2>(network.prices()[node]);
     const auto tight = [&](int at) {
-        return load(weights + at) + (price - load(opposite_prices + at)) <= 0.0;
+        return load<Doublex2>(weights + at) + (price - load<Doublex2>(opposite_prices + at)) <= 0.0;
     };
     for (k = k / ResidualNetwork::kBlock * ResidualNetwork::kBlock; k < side; k += 4) {
-        const DoubleMask lower = tight(k), upper = tight(k + 2);
+        const auto lower = tight(k), upper = tight(k + 2);
         if (!any_set(lower | upper)) continue;
         if (lower[0] && wanted(first + k)) return first + k;
         if (lower[1] && wanted(first + k + 1)) return first + k + 1;
@@ -261,7 +265,7 @@ void ShortestPaths::balance(ResidualNetwork& network) {
         trace_back(network, sink);
         move_prices(network, length);
         send_along_path(network);
-        if (may_have_company(network, sink, length)) send_over_tight_arcs(network);
+        if (has_tied_nodes(network, sink, length)) send_over_tight_arcs(network);
     }
 }
 

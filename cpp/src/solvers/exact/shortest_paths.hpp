@@ -43,7 +43,7 @@ class ShortestPaths {
     void trace_back(const ResidualNetwork& network, int sink);
     void move_prices(ResidualNetwork& network, double length) const;
     void send_along_path(ResidualNetwork& network) const;
-    bool may_have_company(const ResidualNetwork& network, int sink, double length) const;
+    bool has_tied_nodes(const ResidualNetwork& network, int sink, double length) const;
     void send_over_tight_arcs(ResidualNetwork& network);
     bool find_tight_path(const ResidualNetwork& network, int source);
     int tight_successor(const ResidualNetwork& network, int node);

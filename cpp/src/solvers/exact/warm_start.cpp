@@ -4,18 +4,21 @@
 #include <bit>
 #include <cmath>
 
-#include "simd/vector.hpp"
+#define TNM_ISA baseline
+#include "simd/vectors-inl.hpp"
 
 namespace tnm {
 namespace {
+
+using namespace baseline;
 
 constexpr int kFractionBits = 14;
 constexpr double kGrid = 1 << kFractionBits;
 constexpr std::int16_t kBound = (1 << kFractionBits) - 1;
 
-// Steps of over-relaxation, one a sweep over rows and columns: how far beyond the midpoint to go.
+// Steps of over-relaxation, one per sweep over rows and columns: how far beyond the midpoint to go.
 constexpr int kSweeps = 6;
-Int16Vector overshoot(Int16Vector step, int relaxation) {
+Int16x8 overshoot(Int16x8 step, int relaxation) {
     switch (relaxation) {
         case 1:
             return step >> 3;
@@ -26,51 +29,50 @@ Int16Vector overshoot(Int16Vector step, int relaxation) {
         case 4:
             return (step >> 2) + (step >> 3);
         default:
-            return Int16Vector{};
+            return Int16x8{};
     }
 }
 
 int padded(int size) {
-    return (size + kInt16Lanes - 1) / kInt16Lanes * kInt16Lanes;
+    return (size + kLanes<Int16x8> - 1) / kLanes<Int16x8> * kLanes<Int16x8>;
 }
 
 // The k-th and (k+1)-th largest of each lane.
 struct Neighbours {
-    Int16Vector upper, lower;
+    Int16x8 upper, lower;
 };
 
 // Bisects for a threshold with exactly k values above it (0 < k < count); lanes in which ties
 // forbid that end on the (k+1)-th largest value itself.
-Neighbours select_neighbours(const Int16Vector* values, int count, int k) {
-    Int16Vector least = values[0], largest = values[0];
+Neighbours select_neighbours(const Int16x8* values, int count, int k) {
+    Int16x8 least = values[0], largest = values[0];
     for (int j = 1; j < count; ++j) {
         least = minimum(least, values[j]);
         largest = maximum(largest, values[j]);
     }
-    const Int16Vector wanted = splat(static_cast<std::int16_t>(k));
-    Int16Vector low = least - splat(1),
-                high = largest;  // more than k above low, at most k above high
-    Int16Vector above{};
+    const Int16x8 wanted = splat<Int16x8>(static_cast<std::int16_t>(k));
+    Int16x8 low = least - 1, high = largest;  // more than k above low, at most k above high
+    Int16x8 above{};
     for (;;) {
-        const Int16Vector threshold = midpoint(low, high);
-        Int16Vector counted{};
+        const Int16x8 threshold = midpoint_rounded_down(low, high);
+        Int16x8 counted{};
         for (int j = 0; j < count; ++j) counted -= values[j] > threshold;
-        const Int16Vector too_many = counted > wanted;
-        low = select(too_many, threshold, low);
-        high = select(too_many, high, threshold);
-        above = select(too_many, above, counted);
-        if (all_set((above == wanted) | (high - low <= splat(1)))) break;
+        const Int16x8 too_many = counted > wanted;
+        low = too_many ? threshold : low;
+        high = too_many ? high : threshold;
+        above = too_many ? above : counted;
+        if (all_set((above == wanted) | (high - low <= 1))) break;
     }
-    Int16Vector lower = least, next = largest;
+    Int16x8 lower = least, next = largest;
     for (int j = 0; j < count; ++j) {
-        const Int16Vector is_above = values[j] > high;
-        next = minimum(next, select(is_above, values[j], largest));
-        lower = maximum(lower, select(is_above, least, values[j]));
+        const Int16x8 is_above = values[j] > high;
+        next = minimum(next, is_above ? values[j] : largest);
+        lower = maximum(lower, is_above ? least : values[j]);
     }
     // A bisection that ended by ties has fewer than k above: the k-th equals the (k+1)-th.
-    Int16Vector counted{};
+    Int16x8 counted{};
     for (int j = 0; j < count; ++j) counted -= values[j] > high;
-    return {select(counted == wanted, next, lower), lower};
+    return {counted == wanted ? next : lower, lower};
 }
 
 }  // namespace
@@ -124,32 +126,32 @@ void WarmStart::start_from_column_means() {
 
 void WarmStart::update_midpoints(Side& side, const Side& other, int relaxation) {
     if (n_ >= other.size) return;  // only on edge tiles: nothing to choose, the price stays zero
-    Int16Vector values[kMaxM];
-    for (int lane = 0; lane < side.lanes; lane += kInt16Lanes) {
+    Int16x8 values[kMaxM];
+    for (int lane = 0; lane < side.lanes; lane += kLanes<Int16x8>) {
         for (int j = 0; j < other.size; ++j)
-            values[j] =
-                load(side.values.data() + static_cast<std::ptrdiff_t>(j) * side.lanes + lane) -
-                splat(other.prices[j]);
+            values[j] = load<Int16x8>(side.values.data() +
+                                      static_cast<std::ptrdiff_t>(j) * side.lanes + lane) -
+                        splat<Int16x8>(other.prices[j]);
         const Neighbours nth = select_neighbours(values, other.size, n_);
-        const Int16Vector target = clamp(midpoint(nth.upper, nth.lower), kBound);
-        const Int16Vector step = target - load(side.prices.data() + lane);
-        Int16Vector price = clamp(target + overshoot(step, relaxation), kBound);
-        if (!exact_) price = maximum(price, Int16Vector{});
+        const Int16x8 target = clamp(midpoint_rounded_down(nth.upper, nth.lower), kBound);
+        const Int16x8 step = target - load<Int16x8>(side.prices.data() + lane);
+        Int16x8 price = clamp(target + overshoot(step, relaxation), kBound);
+        if (!exact_) price = maximum(price, Int16x8{});
         store(side.prices.data() + lane, price);
     }
 }
 
 void WarmStart::update_to_nth(Side& side, const Side& other) {
     if (n_ >= other.size) return;
-    Int16Vector values[kMaxM];
-    for (int lane = 0; lane < side.lanes; lane += kInt16Lanes) {
+    Int16x8 values[kMaxM];
+    for (int lane = 0; lane < side.lanes; lane += kLanes<Int16x8>) {
         for (int j = 0; j < other.size; ++j)
-            values[j] =
-                load(side.values.data() + static_cast<std::ptrdiff_t>(j) * side.lanes + lane) -
-                splat(other.prices[j]);
+            values[j] = load<Int16x8>(side.values.data() +
+                                      static_cast<std::ptrdiff_t>(j) * side.lanes + lane) -
+                        splat<Int16x8>(other.prices[j]);
         const std::int16_t bound = static_cast<std::int16_t>(kBound >> lattice_ << lattice_);
-        Int16Vector price = clamp(select_neighbours(values, other.size, n_).upper, bound);
-        if (!exact_) price = maximum(price, Int16Vector{});
+        Int16x8 price = clamp(select_neighbours(values, other.size, n_).upper, bound);
+        if (!exact_) price = maximum(price, Int16x8{});
         store(side.prices.data() + lane, price);
     }
 }

@@ -39,7 +39,6 @@ class WarmStart {
     void snap_to_lattice();
 
     Side rows_, columns_;
-    std::vector<std::int16_t> reduced_;
     int n_ = 0;
     bool exact_ = true;
     // log2 of the lattice that all quantised scores lie on; negative if quantisation rounded any.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 #include <set>
+#include <string>
 #include <vector>
 
 #include "support/check.hpp"
@@ -143,7 +144,7 @@ void test_sampling_is_one_to_one() {
         const Bytes masks = sampled(*table, draws);
         check_masks(masks, pattern);
         const auto entries = static_cast<std::ptrdiff_t>(pattern.m * pattern.m);
-        std::set<Bytes> distinct;
+        std::set<std::string> distinct;
         for (auto mask = masks.begin(); mask != masks.end(); mask += entries)
             distinct.emplace(mask, mask + entries);
         TNM_CHECK_EQUAL(distinct.size(), draws.size());
@@ -164,7 +165,7 @@ void test_neighbours_differ_when_sampled() {
     }
     const Bytes masks = sampled(*table, draws);
     check_masks(masks, {8, 16});
-    std::set<Bytes> distinct;
+    std::set<std::string> distinct;
     for (auto mask = masks.begin(); mask != masks.end(); mask += 256)
         distinct.emplace(mask, mask + 256);
     TNM_CHECK_EQUAL(distinct.size(), 300U);

@@ -12,11 +12,11 @@ int main() {
     std::uint8_t flags[16] = {};
     tnm::ArrayView scores;
     scores.data = reinterpret_cast<const std::byte*>(values);
-    scores.layout.rank = 2;
-    scores.layout.shape = {4, 4};
-    scores.layout.strides = {16, 4};
-    tnm::MaskView mask{flags, scores.layout};
-    mask.layout.strides = {4, 1};
+    scores.strides.rank = 2;
+    scores.strides.shape = {4, 4};
+    scores.strides.bytes = {16, 4};
+    tnm::MaskView mask{flags, scores.strides};
+    mask.strides.bytes = {4, 1};
     tnm::TransposableOptions options;
     options.pattern = {2, 4};
     if (tnm::transposable_mask(scores, mask, options, nullptr, {}) != tnm::Status::ok) return 1;

@@ -10,8 +10,8 @@ namespace {
 
 MaskArray row_mask(const ArrayView& array, const Pattern& pattern, Score score, int threads = 1,
                    Memory memory = Memory::contiguous) {
-    const auto begin = array.layout.shape.begin();
-    MaskArray mask(Shape(begin, begin + array.layout.rank), memory);
+    const auto begin = array.strides.shape.begin();
+    MaskArray mask(Shape(begin, begin + array.strides.rank), memory);
     Execution execution;
     execution.threads = threads;
     TNM_CHECK(nm_mask(array, mask.view(), pattern, score, execution) == Status::ok);

@@ -1,5 +1,5 @@
-// The regular counter's table of one instruction set; see simd/lanes-inl.hpp for what the including
-// file defines.
+// The regular counter's table of one instruction set; see simd/vectors-inl.hpp for what the
+// including file defines.
 #pragma once
 
 #include "counting/regular/count_pass.hpp"
@@ -91,11 +91,12 @@ inline void finish(const CountPass& pass, int lane, const RightTable& table,
                 empty_bucket(pass, walk.modulus(), table, size, exponents, scratch);
 }
 
-#define TNM_NAME_OF(isa) #isa
-#define TNM_NAME(isa) TNM_NAME_OF(isa)
-
 extern const CountKernels kCountKernels;
-const CountKernels kCountKernels = {TNM_NAME(TNM_ISA), kLanes<Doubles>, fill_table, add_slice,
-                                    finish};
+const CountKernels kCountKernels = {
+    .lanes = kLanes<Doubles>,
+    .fill_table = fill_table,
+    .add_slice = add_slice,
+    .finish = finish,
+};
 
 }  // namespace tnm::TNM_ISA

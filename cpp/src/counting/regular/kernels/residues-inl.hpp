@@ -5,7 +5,7 @@
 // may depend on it, and that changes the representative, not the residue.
 #pragma once
 
-#include "simd/lanes-inl.hpp"
+#include "simd/vectors-inl.hpp"
 
 namespace tnm::TNM_ISA {
 

@@ -12,7 +12,7 @@
 
 #include "fast_path/kernels/dual/threshold-inl.hpp"
 #include "fast_path/strip.hpp"
-#include "simd/lanes-inl.hpp"
+#include "simd/vectors-inl.hpp"
 
 namespace tnm::TNM_ISA {
 

@@ -31,7 +31,7 @@ struct Nearest {
     Int16s step(Int16s ranks) const {
         const Int16s upper = ranks > 0 ? second_above : ranks == 0 ? above : below;
         const Int16s lower = ranks > 0 ? above : ranks == 0 ? below : second_below;
-        return midpoint(upper ^ kLeast, lower ^ kLeast);
+        return midpoint_rounded_up(upper ^ kLeast, lower ^ kLeast);
     }
 };
 

@@ -44,7 +44,7 @@ constexpr Sweep near(Overshoot share) {
     return {Sweep::near, share};
 }
 
-// One entry a sweep over rows and columns. More sweeps leave less to the augmenting paths, whose
+// One per sweep over rows and columns. More sweeps leave less to the augmenting paths, whose
 // cost grows faster with the size of the tile; sorting 32 values or fewer is as quick as looking
 // for the nearest. Measured, not derived.
 template <int kW>
@@ -75,7 +75,7 @@ inline constexpr Sweep kSchedule<64>[] = {
 // the code of its own, else 0.
 template <int kW, int kN>
 inline void propose_prices(const QuantizedStrip& strip, const std::int16_t* real_lanes, int n,
-                           Upcoming upcoming, StripPrices& prices) {
+                           Prefetcher prefetcher, StripPrices& prices) {
     constexpr int kSides = 2 * static_cast<int>(sizeof(kSchedule<kW>) / sizeof(Sweep));
     constexpr int kRowsASide = (kW + kSides - 1) / kSides;
     for (int c = 0; c < kStripColumns; ++c) prices.rows[c] = 0;
@@ -83,7 +83,7 @@ inline void propose_prices(const QuantizedStrip& strip, const std::int16_t* real
     for (const Sweep planned : kSchedule<kW>) {
         const auto sweep = [&](const std::int16_t* lines, const std::int16_t* other_prices,
                                std::int16_t* target) {
-            upcoming.prefetch(kRowsASide);
+            prefetcher.prefetch(kRowsASide);
             if constexpr (kW == kStripColumns) {
                 if (planned.kind == Sweep::near && near_enough) {
                     near_enough = sweep_side_near<kW>(lines, other_prices, real_lanes, n,

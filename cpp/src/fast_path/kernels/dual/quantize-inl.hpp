@@ -3,7 +3,8 @@
 
 #include "fast_path/kernels/score_traits-inl.hpp"
 #include "fast_path/strip.hpp"
-#include "simd/lanes-inl.hpp"
+#include "simd/vectors-inl.hpp"
+#include "tnm/pattern.hpp"
 
 namespace tnm::TNM_ISA {
 

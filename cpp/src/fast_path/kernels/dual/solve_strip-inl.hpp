@@ -123,7 +123,7 @@ __attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t t
 
 // kPadded: m is smaller than the field. kN: n if known at compile time, else 0.
 template <int kW, bool kPadded, int kN, class T>
-void solve_strip(const StripScores<T>& scores, Pattern pattern, Upcoming upcoming,
+void solve_strip(const StripScores<T>& scores, Pattern pattern, Prefetcher prefetcher,
                  StripSolution& solution) {
     StripState state;
     QuantizedStrip& strip = state.quantized;
@@ -134,7 +134,7 @@ void solve_strip(const StripScores<T>& scores, Pattern pattern, Upcoming upcomin
         exclude_padding<kW>(pattern.m, state.real_lanes, strip.by_row);
     }
     transpose_tiles<kW>(strip.by_row, strip.by_column);
-    propose_prices<kW, kN>(strip, kPadded ? state.real_lanes : nullptr, pattern.n, upcoming,
+    propose_prices<kW, kN>(strip, kPadded ? state.real_lanes : nullptr, pattern.n, prefetcher,
                            state.prices);
     solution.unsolved =
         threshold<kW>(scores.values, strip, state.prices, pattern.m, state.thresholded);

@@ -2,7 +2,7 @@
 // sequence of its own. Afterwards values descend.
 #pragma once
 
-#include "simd/lanes-inl.hpp"
+#include "simd/vectors-inl.hpp"
 
 namespace tnm::TNM_ISA {
 

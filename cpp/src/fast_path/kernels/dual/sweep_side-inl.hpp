@@ -59,7 +59,7 @@ inline void sweep_side(const std::int16_t* lines, const std::int16_t* other_pric
         Int16s values[kW];
         subtract_prices<kW>(lines, other_prices, first, values);
         const auto nth = select_neighbours<kW>(values, kN > 0 ? kN : n);
-        const Int16s target = clamp(midpoint(nth.upper, nth.lower), kPriceBound);
+        const Int16s target = clamp(midpoint_rounded_up(nth.upper, nth.lower), kPriceBound);
         const Int16s step = target - load<Int16s>(prices + first);
         Int16s price = clamp(target + overshoot(step, share), kPriceBound);
         if (real_lanes != nullptr) price &= load<Int16s>(real_lanes + first);

@@ -38,7 +38,7 @@ inline void find_lattices(const QuantizedStrip& strip, const std::uint64_t* exac
                           std::int16_t* price_bits) {
     alignas(64) std::int16_t lane_bits[kStripColumns] = {};
     std::uint64_t exact_lanes = ~std::uint64_t{0};
-    for (int i = 0; i < m; ++i) {
+    for (int i = 0; i < kW && i < m; ++i) {
         exact_lanes &= exact[i];
         for (int c = 0; c < kStripColumns; ++c)
             lane_bits[c] =

@@ -1,4 +1,4 @@
-// The optimal mask of 4 x 4 tiles in closed form: no search, a lane a tile.
+// The optimal mask of 4 x 4 tiles in closed form: no search, one lane per tile.
 //
 // 2:4. Write the row (c0, c1, c2, c3) as a = c0 + c1 - c2 - c3, b = c0 - c1 + c2 - c3,
 // c = c0 - c1 - c2 + c3: the six ways to keep two of four are +a, -a, +b, -b, +c, -c, and a mask is
@@ -17,7 +17,7 @@
 // that a constant tile keeps the same ring of entries as at every other n:m).
 #pragma once
 
-#include "simd/lanes-inl.hpp"
+#include "simd/vectors-inl.hpp"
 
 namespace tnm::TNM_ISA {
 

@@ -4,7 +4,7 @@
 // A vector holds the rows of several tiles, one above the other; the shuffles that split the
 // columns of neighbouring tiles (columns-inl.hpp) split the rows of these just as well.
 // Four columns of tiles at a time go down all rows, so that memory is read in few and long streams.
-// Their flags, 16 bytes a row, wait in `space` until whole lines can be written.
+// Their flags, 16 bytes per row, wait in `space` until whole lines can be written.
 #pragma once
 
 #include "fast_path/kernels/four_by_four/run-inl.hpp"
@@ -16,11 +16,11 @@ inline constexpr int kColumnsAtOnce = 16;
 inline constexpr int kColumnGroups = kStripColumns / kColumnsAtOnce;
 
 template <Dtype kDtype>
-struct StepDown {
+struct ColumnMajorStep {
     static constexpr bool kHalves = kDtype != Dtype::float32;
     static constexpr int kItemBytes = kHalves ? 2 : 4;
     static constexpr int kRows = kVectorBytes / kItemBytes;
-    static_assert(kRowsOfMaskDown % kRows == 0);
+    static_assert(kRowsOfMaskColumnMajor % kRows == 0);
     // Chunk q of vector i holds the flags of row kFlagVectors * q + i.
     static constexpr int kFlagVectors = kHalves ? 8 : 4;
     static int tile_row_of(int lane) { return kHalves ? lane / 4 * 2 + lane % 2 : lane / 4; }
@@ -31,11 +31,11 @@ inline __attribute__((always_inline)) void put_flags(Int32s vector, int i, std::
     store(flags + i * kColumnGroups * kLanes<Int32s>, vector);
 }
 
-// Returns the doubtful lanes.
+// Returns the uncertain lanes.
 template <Score kScore>
-inline __attribute__((always_inline)) std::uint64_t step_down_floats(const std::byte* data,
-                                                                     std::int64_t column_stride,
-                                                                     std::int32_t* flags) {
+inline __attribute__((always_inline)) std::uint64_t step_of_floats(const std::byte* data,
+                                                                   std::int64_t column_stride,
+                                                                   std::int32_t* flags) {
     const auto scores = [&](int c) __attribute__((always_inline)) {
         return reinterpret_cast<Floats>(score_bits<kScore>(
             load<Int32s>(reinterpret_cast<const std::int32_t*>(data + c * column_stride))));
@@ -47,10 +47,10 @@ inline __attribute__((always_inline)) std::uint64_t step_down_floats(const std::
         for (int i = 0; i < 4; ++i) entry[i][j] = split[i];
     }
     FourRows<Floats> rows;
-    const std::uint64_t doubtful =
+    const std::uint64_t uncertain =
         decide_two_of_four<kScore>(entry, kTotalOfInfinity<Dtype::float32>, rows);
     for (int i = 0; i < 4; ++i) put_flags(rows.row[i], i, flags);
-    return doubtful;
+    return uncertain;
 }
 
 // Two columns of tiles. Two 16-bit floats share 32 bits: the even row is shifted up, the odd one is
@@ -77,15 +77,15 @@ inline __attribute__((always_inline)) void load_rows_of_halves(const std::byte* 
 }
 
 template <Dtype kDtype, Score kScore>
-inline __attribute__((always_inline)) std::uint64_t step_down_halves(const std::byte* data,
-                                                                     std::int64_t column_stride,
-                                                                     std::int32_t* flags) {
+inline __attribute__((always_inline)) std::uint64_t step_of_halves(const std::byte* data,
+                                                                   std::int64_t column_stride,
+                                                                   std::int32_t* flags) {
     FourRows<Floats> rows[2];
-    std::uint64_t doubtful = 0;
+    std::uint64_t uncertain = 0;
     for (int side = 0; side < 2; ++side) {
         Floats entry[4][4];
         load_rows_of_halves<kDtype, kScore>(data + 8 * side * column_stride, column_stride, entry);
-        doubtful |= decide_two_of_four<kScore>(entry, kTotalOfInfinity<kDtype>, rows[side]);
+        uncertain |= decide_two_of_four<kScore>(entry, kTotalOfInfinity<kDtype>, rows[side]);
     }
     for (int i = 0; i < 4; ++i) {
         const auto left = reinterpret_cast<Floats>(rows[0].row[i]);
@@ -93,20 +93,20 @@ inline __attribute__((always_inline)) std::uint64_t step_down_halves(const std::
         put_flags(reinterpret_cast<Int32s>(join_alternate<0>(left, right)), i, flags);
         put_flags(reinterpret_cast<Int32s>(join_alternate<1>(left, right)), i + 4, flags);
     }
-    return doubtful;
+    return uncertain;
 }
 
 template <Dtype kDtype>
 void mark_tile_rows(std::uint64_t lanes, std::uint8_t* marks) {
     for (; lanes != 0; lanes &= lanes - 1)
-        marks[StepDown<kDtype>::tile_row_of(__builtin_ctzll(lanes))] = 1;
+        marks[ColumnMajorStep<kDtype>::tile_row_of(__builtin_ctzll(lanes))] = 1;
 }
 
 // The flags of one step to memory, in whole rows.
 template <Dtype kDtype>
 inline void store_step(const std::int32_t* flags, std::uint8_t* mask,
                        std::int64_t mask_row_stride) {
-    constexpr int kVectors = StepDown<kDtype>::kFlagVectors;
+    constexpr int kVectors = ColumnMajorStep<kDtype>::kFlagVectors;
     for (int i = 0; i < kVectors; ++i)
         for (int group = 0; group < kColumnGroups; group += kChunks) {
             Int32s line[kChunks];
@@ -121,10 +121,10 @@ inline void store_step(const std::int32_t* flags, std::uint8_t* mask,
 }
 
 template <Dtype kDtype, Score kScore>
-void mask_down_two_of_four(const ColumnBlock& block, std::uint8_t* mask,
-                           std::int64_t mask_row_stride, std::int32_t* space,
-                           std::uint8_t* doubtful) {
-    using Step = StepDown<kDtype>;
+void mask_column_major_two_of_four(const ColumnBlock& block, std::uint8_t* mask,
+                                   std::int64_t mask_row_stride, std::int32_t* space,
+                                   std::uint8_t* uncertain) {
+    using Step = ColumnMajorStep<kDtype>;
     constexpr int kCacheLine = 64, kBytesAhead = 512, kStepBytes = Step::kRows * Step::kItemBytes;
     constexpr int kFlagsOfStep = Step::kFlagVectors * kColumnGroups * kLanes<Int32s>;
     const int steps = block.rows / Step::kRows;
@@ -137,10 +137,10 @@ void mask_down_two_of_four(const ColumnBlock& block, std::uint8_t* mask,
             std::int32_t* const target = space + step * kFlagsOfStep + group * kLanes<Int32s>;
             std::uint64_t lanes;
             if constexpr (Step::kHalves)
-                lanes = step_down_halves<kDtype, kScore>(data, block.column_stride, target);
+                lanes = step_of_halves<kDtype, kScore>(data, block.column_stride, target);
             else
-                lanes = step_down_floats<kScore>(data, block.column_stride, target);
-            if (lanes != 0) mark_tile_rows<kDtype>(lanes, doubtful + step * Step::kRows / 4);
+                lanes = step_of_floats<kScore>(data, block.column_stride, target);
+            if (lanes != 0) mark_tile_rows<kDtype>(lanes, uncertain + step * Step::kRows / 4);
         }
     }
     for (int step = 0; step < steps; ++step)
@@ -149,21 +149,21 @@ void mask_down_two_of_four(const ColumnBlock& block, std::uint8_t* mask,
 }
 
 template <Dtype kDtype>
-inline MaskDown down_of(Score score) {
-    if (score == Score::abs) return mask_down_two_of_four<kDtype, Score::abs>;
-    if (score == Score::identity) return mask_down_two_of_four<kDtype, Score::identity>;
+inline MaskColumnMajor column_major_of(Score score) {
+    if (score == Score::abs) return mask_column_major_two_of_four<kDtype, Score::abs>;
+    if (score == Score::identity) return mask_column_major_two_of_four<kDtype, Score::identity>;
     return nullptr;
 }
 
-inline MaskDown four_by_four_down(Pattern pattern, Dtype dtype, Score score) {
+inline MaskColumnMajor four_by_four_column_major(Pattern pattern, Dtype dtype, Score score) {
     if (pattern.n != 2 || pattern.m != 4) return nullptr;
     switch (dtype) {
         case Dtype::float16:
-            return down_of<Dtype::float16>(score);
+            return column_major_of<Dtype::float16>(score);
         case Dtype::bfloat16:
-            return down_of<Dtype::bfloat16>(score);
+            return column_major_of<Dtype::bfloat16>(score);
         case Dtype::float32:
-            return down_of<Dtype::float32>(score);
+            return column_major_of<Dtype::float32>(score);
         default:
             return nullptr;
     }

@@ -5,7 +5,7 @@
 #pragma once
 
 #include "fast_path/kernels/four_by_four/closed_form-inl.hpp"
-#include "simd/lanes-inl.hpp"
+#include "simd/vectors-inl.hpp"
 #include "tnm/pattern.hpp"
 
 namespace tnm::TNM_ISA {
@@ -83,24 +83,24 @@ inline __attribute__((always_inline)) Floats total_magnitude(const Floats (*entr
     return total;
 }
 
-// 2:4 from floats. A lane of `doubtful` is set where rounding might have decided, and where the sum
-// of all magnitudes reaches `limit`, up to which it tells that every score is finite. With
+// 2:4 from floats. A lane of `uncertain` is set where rounding might have decided, and where the
+// sum of all magnitudes reaches `limit`, up to which it tells that every score is finite. With
 // Score::abs no score is negative.
 template <Score kScore>
 inline __attribute__((always_inline)) FourRows<Floats> two_of_four_floats(const Floats (*entry)[4],
                                                                           float limit,
-                                                                          Int32s* doubtful) {
+                                                                          Int32s* uncertain) {
     // Every comparison is between sums of at most 16 scores with at most 6 roundings each.
     constexpr float kRelativeError = 0x1p-20F;
     Floats lead;
     const FourRows<Floats> rows = two_of_four(entry, &lead);
     const Floats total = total_magnitude<kScore>(entry);
     // Negated, so that it holds for NaN, too.
-    *doubtful = ~((lead > total * kRelativeError) & (total < limit));
+    *uncertain = ~((lead > total * kRelativeError) & (total < limit));
     return rows;
 }
 
-// The same tiles from doubles, for when some lane is doubtful. Returns false, and leaves `rows`
+// The same tiles from doubles, for when some lane is uncertain. Returns false, and leaves `rows`
 // alone, where that is not enough: some score is not finite, or with Score::identity may be too
 // large or too small for doubles.
 template <Score kScore>
@@ -131,9 +131,9 @@ template <Score kScore>
 inline __attribute__((always_inline)) std::uint64_t decide_two_of_four(const Floats (*entry)[4],
                                                                        float limit,
                                                                        FourRows<Floats>& rows) {
-    Int32s doubtful;
-    rows = two_of_four_floats<kScore>(entry, limit, &doubtful);
-    const std::uint64_t lanes = bits_of(doubtful);
+    Int32s uncertain;
+    rows = two_of_four_floats<kScore>(entry, limit, &uncertain);
+    const std::uint64_t lanes = bits_of(uncertain);
     if (lanes == 0 || decide_in_doubles<kScore>(entry, limit, rows)) return 0;
     return lanes;
 }

@@ -65,9 +65,9 @@ inline __attribute__((always_inline)) void load_columns(const std::byte* row, Fl
 
 // A strip in which rounding might decide. Returns false if it needs another road.
 template <Dtype kDtype, Score kScore>
-__attribute__((noinline)) bool mask_doubtful_strip(const std::byte* data, std::int64_t row_stride,
-                                                   std::uint8_t* mask,
-                                                   std::int64_t mask_row_stride) {
+__attribute__((noinline)) bool mask_uncertain_strip(const std::byte* data, std::int64_t row_stride,
+                                                    std::uint8_t* mask,
+                                                    std::int64_t mask_row_stride) {
     constexpr int kItemBytes = kDtype == Dtype::float32 ? 4 : 2;
     constexpr TileOrder kOrder =
         kDtype == Dtype::float32 ? TileOrder::from_words : TileOrder::from_halves;
@@ -96,20 +96,20 @@ __attribute__((noinline)) int mask_certain_strips(const std::byte* data, std::in
         kDtype == Dtype::float32 ? TileOrder::from_words : TileOrder::from_halves;
     constexpr int kGroupColumns = 4 * kLanes<Floats>;
     for (int strip = 0; strip < strips; ++strip) {
-        Int32s doubtful{};
+        Int32s uncertain{};
         for (int c = strip * kStripColumns; c < (strip + 1) * kStripColumns; c += kGroupColumns) {
             Floats entry[4][4];
             for (int i = 0; i < 4; ++i)
                 load_columns<kDtype, kScore>(data + i * row_stride + c * kItemBytes, entry[i]);
-            Int32s unsure;
+            Int32s uncertain_tiles;
             const FourRows<Floats> rows =
-                two_of_four_floats<kScore>(entry, kTotalOfInfinity<kDtype>, &unsure);
-            doubtful |= unsure;
+                two_of_four_floats<kScore>(entry, kTotalOfInfinity<kDtype>, &uncertain_tiles);
+            uncertain |= uncertain_tiles;
             for (int i = 0; i < 4; ++i)
                 store(reinterpret_cast<std::int32_t*>(mask + i * mask_row_stride + c),
                       in_tile_order<kOrder>(rows.row[i]));
         }
-        if (bits_of(doubtful) != 0) return strip;
+        if (bits_of(uncertain) != 0) return strip;
     }
     return strips;
 }
@@ -124,8 +124,8 @@ int mask_run_two_of_four(const std::byte* data, std::int64_t row_stride, int str
                                                      strips - strip, mask + strip * kStripColumns,
                                                      mask_row_stride);
         if (strip == strips ||
-            !mask_doubtful_strip<kDtype, kScore>(data + strip * kStripBytes, row_stride,
-                                                 mask + strip * kStripColumns, mask_row_stride))
+            !mask_uncertain_strip<kDtype, kScore>(data + strip * kStripBytes, row_stride,
+                                                  mask + strip * kStripColumns, mask_row_stride))
             return strip;
         ++strip;
     }

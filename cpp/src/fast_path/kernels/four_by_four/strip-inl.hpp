@@ -50,7 +50,7 @@ __attribute__((noinline)) void mask_tiles_of_four_exactly(const T* scores, std::
 // 2:4 from floats; returns false if doubles must decide somewhere.
 inline bool mask_tiles_two_of_four(const float* scores, std::uint64_t* kept) {
     constexpr int kCount = kLanes<Floats>;
-    Int32s doubtful{};
+    Int32s uncertain{};
     for (int i = 0; i < 4; ++i) kept[i] = 0;
     for (int first = 0; first < kTilesOfFour; first += kCount) {
         Floats entry[4][4];
@@ -59,10 +59,10 @@ inline bool mask_tiles_two_of_four(const float* scores, std::uint64_t* kept) {
             split_columns(load<Floats>(row), load<Floats>(row + kCount),
                           load<Floats>(row + 2 * kCount), load<Floats>(row + 3 * kCount), entry[i]);
         }
-        Int32s unsure;
+        Int32s uncertain_tiles;
         const FourRows<Floats> rows =
-            two_of_four_floats<Score::identity>(entry, __builtin_inff(), &unsure);
-        doubtful |= unsure;
+            two_of_four_floats<Score::identity>(entry, __builtin_inff(), &uncertain_tiles);
+        uncertain |= uncertain_tiles;
         for (int i = 0; i < 4; ++i) {
             const Int32s in_order = in_tile_order<TileOrder::from_words>(rows.row[i]);
             for (int lane = 0; lane < kCount; ++lane)
@@ -70,7 +70,7 @@ inline bool mask_tiles_two_of_four(const float* scores, std::uint64_t* kept) {
                            << (4 * (first + lane));
         }
     }
-    return bits_of(doubtful) == 0;
+    return bits_of(uncertain) == 0;
 }
 
 template <int kN, class T>
@@ -97,9 +97,11 @@ inline MaskStrip<T> four_by_four_exactly(Pattern pattern) {
     }
 }
 
-inline MaskStrip<float> four_by_four(Pattern pattern, bool exactly) {
-    const bool floats_first = pattern.n == 2 && pattern.m == 4 && !exactly;
-    return floats_first ? mask_tiles_floats_first : four_by_four_exactly<float>(pattern);
+template <class T>
+inline MaskStrip<T> four_by_four(Pattern pattern, bool exactly) {
+    if constexpr (sizeof(T) == sizeof(float))
+        if (pattern.n == 2 && pattern.m == 4 && !exactly) return mask_tiles_floats_first;
+    return four_by_four_exactly<T>(pattern);
 }
 
 }  // namespace tnm::TNM_ISA

@@ -2,9 +2,14 @@
 //
 // The including file defines TNM_ISA, the namespace of the instruction set. Everything that is
 // compiled with wider instructions lives in that namespace, so that the linker can never pick such
-// a copy for a machine without them; for the same reason no function template of the standard
-// library is called from here. All arithmetic is the compiler's vector extension; only turning a
-// comparison into bits needs an intrinsic.
+// a copy for a machine without them. For the same reason nothing of the standard library may be
+// compiled along: kernels include <cstddef>, <cstdint> and <cstring>, but no header of templates;
+// <type_traits> and <utility> are here for types alone. What they share with other files is plain
+// structs, or inlined always. tests/simd/check_weak_symbols.cmake looks at what came of it.
+//
+// All arithmetic is the compiler's vector extension; only turning a comparison into bits needs an
+// intrinsic. Files that are compiled once, for the plainest machine, set TNM_ISA to baseline, and
+// use the vectors of 16 bytes.
 #pragma once
 
 #ifndef TNM_ISA
@@ -30,9 +35,9 @@ inline constexpr int kVectorBytes = 32;
 inline constexpr int kVectorBytes = 16;
 #endif
 
-template <class T>
+template <class T, int kBytes = kVectorBytes>
 struct VectorOf {
-    using type __attribute__((vector_size(kVectorBytes))) = T;
+    using type __attribute__((vector_size(kBytes))) = T;
 };
 
 using Bytes = VectorOf<std::uint8_t>::type;
@@ -42,14 +47,13 @@ using Int32s = VectorOf<std::int32_t>::type;
 using Int64s = VectorOf<std::int64_t>::type;
 using Floats = VectorOf<float>::type;
 using Doubles = VectorOf<double>::type;
+using HalfFloats = VectorOf<float, kVectorBytes / 2>::type;
+
+using Int16x8 = VectorOf<std::int16_t, 16>::type;
+using Doublex2 = VectorOf<double, 16>::type;
 
 template <class Vector>
 inline constexpr int kLanes = static_cast<int>(sizeof(Vector) / sizeof(Vector{}[0]));
-
-// Half as wide as the others.
-struct HalfFloats {
-    using type __attribute__((vector_size(kVectorBytes / 2))) = float;
-};
 
 template <class Vector, class T>
 inline Vector load(const T* source) {
@@ -69,7 +73,7 @@ inline Doubles load_doubles(const double* source) {
     return load<Doubles>(source);
 }
 inline Doubles load_doubles(const float* source) {
-    return __builtin_convertvector(load<HalfFloats::type>(source), Doubles);
+    return __builtin_convertvector(load<HalfFloats>(source), Doubles);
 }
 
 template <class Vector, class T>
@@ -100,14 +104,40 @@ inline __attribute__((always_inline)) Vector swap_lanes(Vector vector) {
     }(std::make_index_sequence<kLanes<Vector>>{});
 }
 
-// Rounded up; unlike (a + b + 1) / 2 it cannot overflow.
-inline Int16s midpoint(Int16s a, Int16s b) {
+// Of integers. Unlike (a + b) / 2 neither can overflow. Which one proposes a price can decide which
+// of several optimal masks is found.
+template <class Vector>
+inline Vector midpoint_rounded_up(Vector a, Vector b) {
     return (a | b) - ((a ^ b) >> 1);
 }
+template <class Vector>
+inline Vector midpoint_rounded_down(Vector a, Vector b) {
+    return (a & b) + ((a ^ b) >> 1);
+}
 
-inline Int16s clamp(Int16s vector, std::int16_t bound) {
-    return minimum(maximum(vector, splat<Int16s>(static_cast<std::int16_t>(-bound))),
-                   splat<Int16s>(bound));
+template <class Vector>
+inline Vector clamp(Vector vector, std::int16_t bound) {
+    return minimum(maximum(vector, splat<Vector>(static_cast<std::int16_t>(-bound))),
+                   splat<Vector>(bound));
+}
+
+// ---- comparison masks: 0 or -1 in each lane ------------------------------------
+
+template <class Mask>
+inline bool all_set(Mask mask) {
+    std::uint64_t words[sizeof(Mask) / sizeof(std::uint64_t)];
+    std::memcpy(words, &mask, sizeof mask);
+    std::uint64_t common = ~std::uint64_t{0};
+    for (const std::uint64_t word : words) common &= word;
+    return common == ~std::uint64_t{0};
+}
+template <class Mask>
+inline bool any_set(Mask mask) {
+    std::uint64_t words[sizeof(Mask) / sizeof(std::uint64_t)];
+    std::memcpy(words, &mask, sizeof mask);
+    std::uint64_t any = 0;
+    for (const std::uint64_t word : words) any |= word;
+    return any != 0;
 }
 
 // ---- comparison masks to bits: lane k becomes bit k ---------------------------

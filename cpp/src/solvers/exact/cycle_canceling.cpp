@@ -1,4 +1,4 @@
-#include "solvers/exact/polish.hpp"
+#include "solvers/exact/cycle_canceling.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -7,17 +7,17 @@
 
 namespace tnm {
 
-bool needs_polish(double kept_magnitude, double largest_magnitude) {
+bool needs_cycle_canceling(double kept_magnitude, double largest_magnitude) {
     return kept_magnitude < std::ldexp(largest_magnitude, -20);
 }
 
-void Polish::start(ResidualNetwork& network) {
+void CycleCanceling::start(ResidualNetwork& network) {
     std::fill(network.prices(), network.prices() + network.nodes(), 0.0);
     predecessors_.assign(network.nodes(), -1);
     due_.assign(network.nodes(), 1);
 }
 
-void Polish::relax_from(ResidualNetwork& network, int node) {
+void CycleCanceling::relax_from(ResidualNetwork& network, int node) {
     const int first = network.first_opposite(node);
     const double* weights = network.weights(node);
     double* opposite_prices = network.prices() + first;
@@ -31,7 +31,7 @@ void Polish::relax_from(ResidualNetwork& network, int node) {
     }
 }
 
-bool Polish::relax(ResidualNetwork& network) {
+bool CycleCanceling::relax(ResidualNetwork& network) {
     bool changed = false;
     for (int node = 0; node < network.nodes(); ++node) {
         if (!due_[node]) continue;
@@ -43,7 +43,7 @@ bool Polish::relax(ResidualNetwork& network) {
 }
 
 // The cycle of predecessors that `node` lies on.
-bool Polish::cancel_cycle(ResidualNetwork& network, int node) {
+bool CycleCanceling::cancel_cycle(ResidualNetwork& network, int node) {
     CompensatedSum cost;
     int to = node;
     do {
@@ -62,7 +62,7 @@ bool Polish::cancel_cycle(ResidualNetwork& network, int node) {
 }
 
 // Predecessors form a cycle only where one of negative cost exists.
-bool Polish::cancel_cycles(ResidualNetwork& network) {
+bool CycleCanceling::cancel_cycles(ResidualNetwork& network) {
     bool cancelled = false;
     seen_by_.assign(network.nodes(), -1);
     for (int walk = 0; walk < network.nodes(); ++walk) {
@@ -76,7 +76,7 @@ bool Polish::cancel_cycles(ResidualNetwork& network) {
     return cancelled;
 }
 
-void Polish::run(ResidualNetwork& network) {
+void CycleCanceling::run(ResidualNetwork& network) {
     // Every cancelled cycle is worth something, so this ends; how soon, nobody knows.
     int cancellations_left = 4 * network.nodes();
     start(network);

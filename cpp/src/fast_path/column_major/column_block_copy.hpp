@@ -1,7 +1,7 @@
 // Part of a matrix whose columns are contiguous in memory, copied so that its rows are.
 //
 // Read row by row, such a matrix touches a cache line for every few bytes, and lines that lie a
-// power of two apart push each other out of the cache. A panel takes whole lines, once.
+// power of two apart push each other out of the cache. A copy takes whole lines, once.
 #pragma once
 
 #include <cstddef>
@@ -13,18 +13,18 @@
 
 namespace tnm {
 
-class Panel {
+class ColumnBlockCopy {
   public:
     // For blocks of up to so many rows and columns.
-    Panel(int item_bytes, int rows, int columns);
+    ColumnBlockCopy(int item_bytes, int rows, int columns);
 
     // Names what to copy; nothing is copied yet.
     void start(const ColumnBlock& block);
     // Copying need not wait for memory that has been asked for before: this is the memory of the
     // next columns, which then ...
-    RowsInMemory announce(int columns);
+    RowsInMemory prefetch_next(int columns);
     // ... are copied here, when they are enough for whole steps.
-    void copy_announced();
+    void copy_prefetched();
     void copy_rest();
 
     std::int64_t row_stride() const { return row_stride_; }
@@ -42,7 +42,7 @@ class Panel {
     std::vector<CacheLine> memory_;
     CopyTransposed copy_;
     ColumnBlock block_;
-    int announced_ = 0, copied_ = 0;
+    int prefetched_ = 0, copied_ = 0;
 };
 
 }  // namespace tnm

@@ -1,17 +1,17 @@
-#include "fast_path/solve_panels.hpp"
+#include "fast_path/column_major/solve_column_major.hpp"
 
 #include <algorithm>
 
-#include "fast_path/down_pipeline.hpp"
-#include "fast_path/panel_pipeline.hpp"
+#include "fast_path/column_major/block_pipeline.hpp"
+#include "fast_path/column_major/two_of_four_blocks.hpp"
 #include "parallel/parallel_for.hpp"
 #include "tiles/element.hpp"
 
 namespace tnm {
 namespace {
 
-// The first panel of a block is waited for.
-constexpr std::int64_t kPanelsPerBlock = 8;
+// The first copy of a block is waited for.
+constexpr std::int64_t kCopiesPerBlock = 8;
 
 using BlockWorker = std::function<Status(const TileBlock& block)>;
 
@@ -42,9 +42,9 @@ Status walk_blocks(const TileGrid& grid, std::int64_t planes, const BlockSize& s
     });
 }
 
-template <class Pipeline, class... Arguments>
-BlockWorker make_worker(const Arguments&... arguments) {
-    auto pipeline = std::make_shared<Pipeline>(arguments...);
+template <class Pipeline>
+BlockWorker make_worker(const SolveRequest& request) {
+    auto pipeline = std::make_shared<Pipeline>(request);
     return [pipeline](const TileBlock& block) { return (*pipeline)(block); };
 }
 
@@ -52,31 +52,21 @@ BlockWorker make_worker(const Arguments&... arguments) {
 
 bool has_contiguous_columns(const ArrayView& array) {
     const std::int64_t item = item_bytes(array.dtype);
-    return array.layout.row_stride() == item && array.layout.column_stride() != item;
+    return array.strides.row_stride() == item && array.strides.column_stride() != item;
 }
 
-Status solve_panels(StripMethod method, const ArrayView& array, const MaskView& mask,
-                    const Pattern& pattern, Score score, const TileObserver& observer,
-                    const Execution& execution) {
-    const TileGrid grid{array.layout.rows(), array.layout.columns(), pattern.m};
-    const std::int64_t planes = array.layout.planes();
+Status solve_column_major(const SolveRequest& request, const Execution& execution) {
+    const TileGrid grid = request.grid();
+    const std::int64_t planes = request.array.strides.planes();
     if (planes * grid.tiles() == 0) return Status::ok;
-    if (has_down_kernel(method, array, mask, pattern, score, observer))
-        return walk_blocks(
-            grid, planes,
-            {DownPipeline::kTileRows, DownPipeline::kTileColumns,
-             DownPipeline::tile_columns_to_line(mask)},
-            execution,
-            [&] { return make_worker<DownPipeline>(array, mask, pattern, score, observer); });
-    const PanelSize panel(grid, item_bytes(array.dtype));
-    return walk_blocks(grid, planes, {kPanelsPerBlock * panel.tile_rows, panel.tile_columns, 0},
-                       execution, [&] {
-                           return fits_float(array.dtype, score)
-                                      ? make_worker<PanelPipeline<float>>(method, array, mask,
-                                                                          pattern, score, observer)
-                                      : make_worker<PanelPipeline<double>>(
-                                            method, array, mask, pattern, score, observer);
-                       });
+    if (has_two_of_four_blocks(request))
+        return walk_blocks(grid, planes,
+                           {TwoOfFourBlocks::kTileRows, TwoOfFourBlocks::kTileColumns,
+                            TwoOfFourBlocks::tile_columns_to_line(request.mask)},
+                           execution, [&] { return make_worker<TwoOfFourBlocks>(request); });
+    const CopySize copy(grid, item_bytes(request.array.dtype));
+    return walk_blocks(grid, planes, {kCopiesPerBlock * copy.tile_rows, copy.tile_columns, 0},
+                       execution, [&] { return make_worker<BlockPipeline>(request); });
 }
 
 }  // namespace tnm

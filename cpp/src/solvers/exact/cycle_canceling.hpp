@@ -15,9 +15,9 @@ namespace tnm {
 // `kept_magnitude` sums |score| over the kept entries, `largest_magnitude` is that of any entry of
 // the tile, both in the same unit. Never so if no score is negative. (Where large positive scores
 // have to be dropped as well, the mask is put right, but no doubles can be prices that prove it.)
-bool needs_polish(double kept_magnitude, double largest_magnitude);
+bool needs_cycle_canceling(double kept_magnitude, double largest_magnitude);
 
-class Polish {
+class CycleCanceling {
   public:
     // For a balanced network: cancels residual cycles of negative cost and finds prices afresh,
     // from zero, by the Bellman-Ford algorithm. Heavy dropped entries never take part, so that

@@ -1,8 +1,8 @@
-// Taking a block of tiles from top to bottom, panel by panel, where columns are contiguous.
+// Taking a block of tiles from top to bottom, copying part by part, where columns are contiguous.
 #pragma once
 
-#include "fast_path/panel.hpp"
-#include "fast_path/strip_pipeline.hpp"
+#include "fast_path/column_major/column_block_copy.hpp"
+#include "fast_path/pipelines/strip_pipeline.hpp"
 
 namespace tnm {
 
@@ -13,36 +13,34 @@ struct TileBlock {
     std::int64_t tile_rows = 0, tile_columns = 0;
 };
 
-// The largest panel, in tiles.
-struct PanelSize {
-    PanelSize(const TileGrid& grid, std::int64_t item_bytes);
+// The most that is copied at once, in tiles.
+struct CopySize {
+    CopySize(const TileGrid& grid, std::int64_t item_bytes);
 
     std::int64_t tile_rows, tile_columns;
 };
 
 // Owns the scratch memory of one thread.
-template <class T>
-class PanelPipeline {
+class BlockPipeline {
   public:
-    PanelPipeline(StripMethod method, const ArrayView& array, const MaskView& mask,
-                  const Pattern& pattern, Score score, const TileObserver& observer);
+    explicit BlockPipeline(const SolveRequest& request);
 
-    // Blocks are at most as wide as a panel.
+    // Blocks are at most as wide as CopySize says.
     Status operator()(const TileBlock& block);
 
   private:
-    Panel make_panel() const;
+    ColumnBlockCopy make_copy() const;
     ColumnBlock elements_of(const TileBlock& tiles) const;
     Status solve(const TileBlock& tiles);
 
     const ArrayView& array_;
     const std::int64_t item_bytes_;
     const TileGrid grid_;
-    const PanelSize size_;
+    const CopySize size_;
     const std::int64_t tiles_per_strip_;
     const bool sweeps_;  // that leave time to ask for memory in between
-    StripPipeline<T> strips_;
-    Panel panel_, next_panel_;
+    std::unique_ptr<StripPipeline> strips_;
+    ColumnBlockCopy copy_, next_copy_;
 };
 
 }  // namespace tnm

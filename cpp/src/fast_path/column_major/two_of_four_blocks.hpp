@@ -1,16 +1,15 @@
 // 2:4 masks where columns are contiguous: 64 columns at a time, from top to bottom.
 #pragma once
 
-#include "fast_path/panel_pipeline.hpp"
+#include "fast_path/column_major/block_pipeline.hpp"
 
 namespace tnm {
 
 // Whether there is such a shortcut.
-bool has_down_kernel(StripMethod method, const ArrayView& array, const MaskView& mask,
-                     const Pattern& pattern, Score score, const TileObserver& observer);
+bool has_two_of_four_blocks(const SolveRequest& request);
 
 // Owns the scratch memory of one thread.
-class DownPipeline {
+class TwoOfFourBlocks {
   public:
     // The largest block, in tiles.
     static constexpr std::int64_t kTileRows = 512, kTileColumns = kStripColumns / 4;
@@ -18,9 +17,8 @@ class DownPipeline {
     // blocks share would be read and written twice.
     static std::int64_t tile_columns_to_line(const MaskView& mask);
 
-    // Only if has_down_kernel().
-    DownPipeline(const ArrayView& array, const MaskView& mask, const Pattern& pattern, Score score,
-                 const TileObserver& observer);
+    // Only if has_two_of_four_blocks().
+    explicit TwoOfFourBlocks(const SolveRequest& request);
 
     Status operator()(const TileBlock& block);
 
@@ -31,8 +29,8 @@ class DownPipeline {
 
     const ArrayView& array_;
     const MaskView& mask_;
-    const MaskDown kernel_;
-    PanelPipeline<float> panels_;
+    const MaskColumnMajor kernel_;
+    BlockPipeline blocks_;
     std::vector<std::int32_t> space_;
     std::vector<std::uint8_t> marks_;
 };

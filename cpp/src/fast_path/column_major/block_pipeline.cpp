@@ -1,4 +1,4 @@
-#include "fast_path/panel_pipeline.hpp"
+#include "fast_path/column_major/block_pipeline.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -9,10 +9,10 @@ namespace tnm {
 namespace {
 
 // Of every column several cache lines in a row. With as many rows as a strip has columns, or more,
-// a strip leaves time to ask for its share of the next panel.
+// a strip leaves time to ask for its share of the next copy.
 constexpr std::int64_t kColumnBytes = 256, kLeastRows = kStripColumns;
-// What the second-level cache holds beside the next panel.
-constexpr std::int64_t kPanelEntries = 16384;
+// What the second-level cache holds beside the next copy.
+constexpr std::int64_t kCopyEntries = 16384;
 
 std::int64_t divide_up(std::int64_t a, std::int64_t b) {
     return (a + b - 1) / b;
@@ -20,67 +20,61 @@ std::int64_t divide_up(std::int64_t a, std::int64_t b) {
 
 }  // namespace
 
-PanelSize::PanelSize(const TileGrid& grid, std::int64_t item_bytes) {
+CopySize::CopySize(const TileGrid& grid, std::int64_t item_bytes) {
     const std::int64_t m = grid.m, tiles_per_strip = kStripColumns / field_width(grid.m);
     const std::int64_t rows = std::max(kLeastRows, kColumnBytes / item_bytes) / m;
-    const std::int64_t strips = divide_up(kPanelEntries, rows * m * m * tiles_per_strip);
+    const std::int64_t strips = divide_up(kCopyEntries, rows * m * m * tiles_per_strip);
     tile_rows = std::min(rows, grid.tile_rows());
     tile_columns = std::min(strips * tiles_per_strip, grid.tile_columns());
 }
 
-template <class T>
-PanelPipeline<T>::PanelPipeline(StripMethod method, const ArrayView& array, const MaskView& mask,
-                                const Pattern& pattern, Score score, const TileObserver& observer)
-    : array_(array),
-      item_bytes_(item_bytes(array.dtype)),
-      grid_{array.layout.rows(), array.layout.columns(), pattern.m},
+BlockPipeline::BlockPipeline(const SolveRequest& request)
+    : array_(request.array),
+      item_bytes_(item_bytes(array_.dtype)),
+      grid_(request.grid()),
       size_(grid_, item_bytes_),
-      tiles_per_strip_(kStripColumns / field_width(pattern.m)),
-      sweeps_(method == StripMethod::optimal && pattern.m > 4),
-      strips_(method, array.dtype, item_bytes_, mask, pattern, score, observer),
-      panel_(make_panel()),
-      next_panel_(make_panel()) {}
+      tiles_per_strip_(kStripColumns / field_width(grid_.m)),
+      sweeps_(request.method == SolveMethod::exact && grid_.m > 4),
+      strips_(make_strip_pipeline(request, item_bytes_)),
+      copy_(make_copy()),
+      next_copy_(make_copy()) {}
 
-template <class T>
-Panel PanelPipeline<T>::make_panel() const {
+ColumnBlockCopy BlockPipeline::make_copy() const {
     return {static_cast<int>(item_bytes_), static_cast<int>(size_.tile_rows * grid_.m),
             static_cast<int>(size_.tile_columns * grid_.m)};
 }
 
-template <class T>
-Status PanelPipeline<T>::operator()(const TileBlock& block) {
+Status BlockPipeline::operator()(const TileBlock& block) {
     const std::int64_t end = block.tile_row + block.tile_rows;
     TileBlock tiles = block, next = block;
     tiles.tile_rows = std::min(size_.tile_rows, block.tile_rows);
-    panel_.start(elements_of(tiles));
-    panel_.copy_rest();
+    copy_.start(elements_of(tiles));
+    copy_.copy_rest();
     for (;;) {
         next.tile_row = tiles.tile_row + tiles.tile_rows;
         next.tile_rows = std::min(size_.tile_rows, end - next.tile_row);
-        next_panel_.start(elements_of(next));
+        next_copy_.start(elements_of(next));
         const Status status = solve(tiles);
         if (status != Status::ok || next.tile_rows == 0) return status;
-        next_panel_.copy_rest();
-        std::swap(panel_, next_panel_);
+        next_copy_.copy_rest();
+        std::swap(copy_, next_copy_);
         tiles = next;
     }
 }
 
-template <class T>
-ColumnBlock PanelPipeline<T>::elements_of(const TileBlock& tiles) const {
-    const Layout& layout = array_.layout;
+ColumnBlock BlockPipeline::elements_of(const TileBlock& tiles) const {
+    const Strides& strides = array_.strides;
     const std::int64_t row = tiles.tile_row * grid_.m, column = tiles.tile_column * grid_.m;
     const std::int64_t rows = std::min(tiles.tile_rows * grid_.m, grid_.rows - row);
     const std::int64_t columns = std::min(tiles.tile_columns * grid_.m, grid_.columns - column);
     if (rows <= 0) return {};
-    return {array_.data + layout.plane_offset(tiles.plane) + row * item_bytes_ +
-                column * layout.column_stride(),
-            layout.column_stride(), static_cast<int>(rows), static_cast<int>(columns)};
+    return {array_.data + strides.plane_offset(tiles.plane) + row * item_bytes_ +
+                column * strides.column_stride(),
+            strides.column_stride(), static_cast<int>(rows), static_cast<int>(columns)};
 }
 
-// Masks for `panel_`, while `next_panel_` is being copied, some columns after each run.
-template <class T>
-Status PanelPipeline<T>::solve(const TileBlock& tiles) {
+// Masks for `copy_`, while `next_copy_` is being copied, some columns after each run.
+Status BlockPipeline::solve(const TileBlock& tiles) {
     // What to ask for is known for one strip at a time; a row of tiles is quicker where nobody
     // asks.
     const std::int64_t run_columns = sweeps_ ? tiles_per_strip_ : tiles.tile_columns;
@@ -91,18 +85,15 @@ Status PanelPipeline<T>::solve(const TileBlock& tiles) {
             const TileRun run{tiles.plane, tiles.tile_row + i, tiles.tile_column + j,
                               std::min(run_columns, tiles.tile_columns - j)};
             const ElementsInMemory elements{
-                panel_.row(static_cast<int>(i) * grid_.m) + j * grid_.m * item_bytes_,
-                panel_.row_stride(), item_bytes_};
-            const RowsInMemory ahead = next_panel_.announce(portion);
-            if (!sweeps_) Upcoming(ahead, {}).prefetch(ahead.rows);
-            const Status status = strips_(run, elements, &ahead);
+                copy_.row(static_cast<int>(i) * grid_.m) + j * grid_.m * item_bytes_,
+                copy_.row_stride(), item_bytes_};
+            const RowsInMemory next_rows = next_copy_.prefetch_next(portion);
+            if (!sweeps_) Prefetcher(next_rows, {}).prefetch(next_rows.rows);
+            const Status status = (*strips_)(run, elements, &next_rows);
             if (status != Status::ok) return status;
-            next_panel_.copy_announced();
+            next_copy_.copy_prefetched();
         }
     return Status::ok;
 }
-
-template class PanelPipeline<float>;
-template class PanelPipeline<double>;
 
 }  // namespace tnm

@@ -16,13 +16,13 @@ struct RowsInMemory {
     int rows = 0;
 };
 
-class Upcoming {
+class Prefetcher {
   public:
-    Upcoming() = default;
-    Upcoming(RowsInMemory to_read, RowsInMemory to_write)
+    Prefetcher() = default;
+    Prefetcher(RowsInMemory to_read, RowsInMemory to_write)
         : to_read_(to_read), to_write_(to_write) {}
 
-    void prefetch(int rows) {
+    __attribute__((always_inline)) void prefetch(int rows) {
         for (; rows > 0; --rows) {
             prefetch_row(to_read_);
             prefetch_row(to_write_);
@@ -30,7 +30,7 @@ class Upcoming {
     }
 
   private:
-    static void prefetch_row(RowsInMemory& rows) {
+    __attribute__((always_inline)) static void prefetch_row(RowsInMemory& rows) {
         constexpr int kCacheLine = 64;
         if (rows.rows == 0) return;
         for (std::int64_t offset = 0; offset < rows.row_bytes; offset += kCacheLine)

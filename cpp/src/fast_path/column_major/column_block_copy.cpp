@@ -1,4 +1,4 @@
-#include "fast_path/panel.hpp"
+#include "fast_path/column_major/column_block_copy.hpp"
 
 #include <algorithm>
 
@@ -16,36 +16,36 @@ std::int64_t row_bytes(int item_bytes, int columns) {
 
 }  // namespace
 
-Panel::Panel(int item_bytes, int rows, int columns)
+ColumnBlockCopy::ColumnBlockCopy(int item_bytes, int rows, int columns)
     : item_bytes_(item_bytes),
       row_stride_(row_bytes(item_bytes, columns)),
       memory_(static_cast<std::size_t>(rows * row_stride_ / kCacheLine)),
       copy_(strip_kernels().transposing_copy(item_bytes)) {}
 
-void Panel::start(const ColumnBlock& block) {
+void ColumnBlockCopy::start(const ColumnBlock& block) {
     block_ = block;
-    announced_ = copied_ = 0;
+    prefetched_ = copied_ = 0;
 }
 
-RowsInMemory Panel::announce(int columns) {
-    const int count = std::min(columns, block_.columns - announced_);
-    const std::byte* first = block_.data + announced_ * block_.column_stride;
-    announced_ += count;
+RowsInMemory ColumnBlockCopy::prefetch_next(int columns) {
+    const int count = std::min(columns, block_.columns - prefetched_);
+    const std::byte* first = block_.data + prefetched_ * block_.column_stride;
+    prefetched_ += count;
     return {first, block_.column_stride, static_cast<std::int64_t>(block_.rows) * item_bytes_,
             count};
 }
 
-void Panel::copy_announced() {
+void ColumnBlockCopy::copy_prefetched() {
     const int step = static_cast<int>(kCacheLine) / item_bytes_;
-    const int count = announced_ - copied_;
-    copy(announced_ == block_.columns ? count : count / step * step);
+    const int count = prefetched_ - copied_;
+    copy(prefetched_ == block_.columns ? count : count / step * step);
 }
 
-void Panel::copy_rest() {
+void ColumnBlockCopy::copy_rest() {
     copy(block_.columns - copied_);
 }
 
-void Panel::copy(int columns) {
+void ColumnBlockCopy::copy(int columns) {
     if (columns == 0) return;
     const ColumnBlock part{block_.data + copied_ * block_.column_stride, block_.column_stride,
                            block_.rows, columns};

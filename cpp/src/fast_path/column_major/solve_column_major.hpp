@@ -1,7 +1,9 @@
 // Masks for matrices whose columns are contiguous in memory, such as Fortran order has.
 #pragma once
 
-#include "fast_path/strip_pipeline.hpp"
+#include "tiles/solve_request.hpp"
+#include "tnm/execution.hpp"
+#include "tnm/status.hpp"
 
 namespace tnm {
 
@@ -9,8 +11,6 @@ namespace tnm {
 bool has_contiguous_columns(const ArrayView& array);
 
 // As solve_strips, for such arrays.
-Status solve_panels(StripMethod method, const ArrayView& array, const MaskView& mask,
-                    const Pattern& pattern, Score score, const TileObserver& observer,
-                    const Execution& execution);
+Status solve_column_major(const SolveRequest& request, const Execution& execution);
 
 }  // namespace tnm
