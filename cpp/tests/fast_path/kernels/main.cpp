@@ -3,14 +3,10 @@
 #include <cstdio>
 
 #include "fast_path/kernels/strips.hpp"
-#include "fast_path/strip_kernels.hpp"
-
-namespace tnm::TNM_ISA {
-extern const StripKernels kStripKernels;
-}
+#include "simd/instruction_set.hpp"
 
 int main(int argc, char** argv) {
-    if (tnm::TNM_ISA::kStripKernels.supported()) return tnm::test::test_stage(argc, argv);
+    if (tnm::is_supported(tnm::InstructionSet::TNM_ISA)) return tnm::test::test_stage(argc, argv);
     std::puts("this machine lacks the instruction set");
     return 77;
 }

@@ -65,7 +65,7 @@ void test_loaded_strips() {
         for (const Pattern pattern : kPatterns) {
             check_kept(scores, pattern, isa::four_by_four_exactly<T>(pattern));
             if constexpr (std::is_same_v<T, float>)
-                check_kept(scores, pattern, isa::four_by_four(pattern, false));
+                check_kept(scores, pattern, isa::four_by_four<float>(pattern, false));
         }
     });
 }
@@ -77,7 +77,7 @@ void test_zeros_and_ones() {
             return (tiles + static_cast<unsigned>(c / 4)) >> (4 * i + c % 4) & 1U;
         });
         for (const Pattern pattern : kPatterns)
-            check_kept(*scores, pattern, isa::four_by_four(pattern, false));
+            check_kept(*scores, pattern, isa::four_by_four<float>(pattern, false));
     }
 }
 
@@ -103,18 +103,18 @@ void test_lead_is_the_closest_call() {
 }
 
 // Floats decide where the lead is above all rounding, and the sum of magnitudes below the limit.
-void test_floats_doubt_near_ties() {
+void test_floats_are_uncertain_near_ties() {
     Random random(17);
     int certain = 0, tiles = 0;
     for (int repeat = 0; repeat < 100; ++repeat) {
         isa::Floats entry[4][4];
-        isa::Int32s doubtful;
+        isa::Int32s uncertain;
         for (int i = 0; i < 4; ++i)
             for (int j = 0; j < 4; ++j)
                 for (int lane = 0; lane < isa::kLanes<isa::Floats>; ++lane)
                     entry[i][j][lane] = static_cast<float>(1000000 + random.between(-50, 50));
         const float limit = repeat % 2 ? 16000000.0F : __builtin_inff();
-        isa::two_of_four_floats<Score::identity>(entry, limit, &doubtful);
+        isa::two_of_four_floats<Score::identity>(entry, limit, &uncertain);
         for (int lane = 0; lane < isa::kLanes<isa::Floats>; ++lane, ++tiles) {
             Tile tile{4, 4, {2, 4}, {}};
             for (const auto& row : entry)
@@ -123,7 +123,7 @@ void test_floats_doubt_near_ties() {
             const double sum = std::accumulate(tile.scores.begin(), tile.scores.end(), 0.0);
             const bool decided = 2 * naive::four_by_four(tile).closest > sum * 0x1p-20 &&
                                  sum < static_cast<double>(limit);
-            TNM_CHECK_EQUAL(doubtful[lane] == 0, decided);
+            TNM_CHECK_EQUAL(uncertain[lane] == 0, decided);
             certain += decided;
         }
     }
@@ -166,7 +166,7 @@ int test_stage(int argc, char** argv) {
                          {"loaded_strips", test_loaded_strips},
                          {"zeros_and_ones", test_zeros_and_ones},
                          {"lead_is_the_closest_call", test_lead_is_the_closest_call},
-                         {"floats_doubt_near_ties", test_floats_doubt_near_ties},
+                         {"floats_are_uncertain_near_ties", test_floats_are_uncertain_near_ties},
                          {"columns_of_tiles", test_columns_of_tiles},
                      });
 }

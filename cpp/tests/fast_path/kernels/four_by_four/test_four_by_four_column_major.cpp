@@ -25,9 +25,9 @@ Result mask_columns(const Array& matrix, Score score) {
     const ColumnBlock block{matrix.bytes().data(),
                             rows * static_cast<std::int64_t>(item_size(matrix.dtype())), rows,
                             kStripColumns};
-    isa::four_by_four_down(kPattern, matrix.dtype(), score)(block, result.mask.bytes.data(),
-                                                            result.mask.row_stride, space.data(),
-                                                            result.uncertain.data());
+    isa::four_by_four_column_major(kPattern, matrix.dtype(), score)(
+        block, result.mask.bytes.data(), result.mask.row_stride, space.data(),
+        result.uncertain.data());
     TNM_CHECK(result.mask.gaps_are_untouched(kStripColumns));
     return result;
 }
@@ -59,7 +59,7 @@ void test_every_distribution() {
             for (const Distribution distribution : kDistributions) {
                 const Given given(
                     [&] { return join(name_of(dtype), ", ", name_of(distribution)); });
-                const int rows = kRowsOfMaskDown * random.between(1, 2);
+                const int rows = kRowsOfMaskColumnMajor * random.between(1, 2);
                 Array matrix(dtype, {rows, kStripColumns}, Memory::fortran);
                 fill(matrix, distribution, random);
                 refused += check(matrix, score);
@@ -76,9 +76,10 @@ void test_marks_what_is_not_finite() {
                  {std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
                   std::numeric_limits<double>::quiet_NaN()})
                 for (int repeat = 0; repeat < 8; ++repeat) {
-                    Array matrix(dtype, {2 * kRowsOfMaskDown, kStripColumns}, Memory::fortran);
+                    Array matrix(dtype, {2 * kRowsOfMaskColumnMajor, kStripColumns},
+                                 Memory::fortran);
                     fill(matrix, Distribution::normal, random);
-                    const int row = random.between(0, 2 * kRowsOfMaskDown - 1);
+                    const int row = random.between(0, 2 * kRowsOfMaskColumnMajor - 1);
                     matrix.set(row * kStripColumns + random.between(0, kStripColumns - 1), special);
                     const Result result = mask_columns(matrix, score);
                     TNM_CHECK_EQUAL(int{result.uncertain[static_cast<std::size_t>(row / 4)]}, 1);
@@ -91,9 +92,10 @@ void test_only_what_it_is_made_for() {
             const bool made = score != Score::square &&
                               std::find(kClosedFormDtypes.begin(), kClosedFormDtypes.end(),
                                         dtype) != kClosedFormDtypes.end();
-            TNM_CHECK_EQUAL(isa::four_by_four_down(kPattern, dtype, score) != nullptr, made);
+            TNM_CHECK_EQUAL(isa::four_by_four_column_major(kPattern, dtype, score) != nullptr,
+                            made);
             for (const Pattern other : {Pattern{1, 4}, Pattern{3, 4}, Pattern{4, 8}, Pattern{2, 3}})
-                TNM_CHECK(isa::four_by_four_down(other, dtype, score) == nullptr);
+                TNM_CHECK(isa::four_by_four_column_major(other, dtype, score) == nullptr);
         }
 }
 
