@@ -36,14 +36,11 @@ void reverse(std::uint64_t* index, const BigCount& total) {
 }  // namespace
 
 struct MaskTable::State {
-    explicit State(const Pattern& shape)
-        : pattern(shape), complemented(2 * shape.n > shape.m), program(problem_of(shape)) {}
-
     Pattern pattern;
     bool complemented;
-    MarginProgram program;
+    std::unique_ptr<const MarginProgram> program;
     BigCount total;
-    std::uint64_t bytes = 0;
+    std::uint64_t bytes;
 };
 
 MaskTable::MaskTable(std::unique_ptr<const State> state) : state_(std::move(state)) {}
@@ -59,18 +56,19 @@ const BigCount& MaskTable::total() const {
     return state_->total;
 }
 
-Status MaskTable::build(const Pattern& pattern, TableMemory& memory,
-                        std::unique_ptr<MaskTable>& table, const Execution& execution) {
+Status MaskTable::create(const Pattern& pattern, TableMemory& memory,
+                         std::unique_ptr<MaskTable>& table, const Execution& execution) {
     if (!pattern.valid()) return Status::invalid_argument;
     return guarded([&] {
-        auto state = std::make_unique<State>(pattern);
-        const Status status =
-            state->program.run(MarginProgram::Keep::all_levels, memory, execution);
+        std::unique_ptr<MarginProgram> program;
+        const Status status = MarginProgram::create(
+            problem_of(pattern), MarginProgram::Keep::all_levels, memory, program, execution);
         if (status != Status::ok) return status;
-        state->total = state->program.levels().back().values;
-        while (state->total.back() == 0) state->total.pop_back();
-        state->bytes = memory.needed;
-        table.reset(new MaskTable(std::move(state)));
+        BigCount total = program->levels().back().values;
+        while (total.back() == 0) total.pop_back();
+        table.reset(new MaskTable(std::make_unique<const State>(
+            State{pattern, 2 * pattern.n > pattern.m, std::move(program), std::move(total),
+                  memory.needed})));
         return Status::ok;
     });
 }
@@ -96,14 +94,14 @@ Status MaskTable::unrank(const std::uint64_t* indices, std::int64_t count, std::
                          const Execution& execution) const {
     return make_masks(indices, count, masks, execution, [&](BigCount index, std::uint8_t* mask) {
         if (state_->complemented) reverse(index.data(), state_->total);
-        MaskWalk(state_->program, state_->pattern.m).unrank(index, mask);
+        MaskWalk(*state_->program, state_->pattern.m).unrank(index, mask);
     });
 }
 
 Status MaskTable::sample(const std::uint64_t* draws, std::int64_t count, std::uint8_t* masks,
                          const Execution& execution) const {
     return make_masks(draws, count, masks, execution, [&](BigCount draw, std::uint8_t* mask) {
-        MaskSampler(state_->program, state_->pattern.m).sample(draw, mask);
+        MaskSampler(*state_->program, state_->pattern.m).sample(draw, mask);
     });
 }
 
@@ -117,7 +115,7 @@ Status MaskTable::rank(const std::uint8_t* masks, std::int64_t count, std::uint6
         return parallel_ranges(count, kMasksAPiece, execution, [&](auto begin, auto end) {
             for (std::int64_t k = begin; k < end; ++k) {
                 std::uint64_t* index = indices + k * limbs;
-                MaskWalk(state.program, state.pattern.m)
+                MaskWalk(*state.program, state.pattern.m)
                     .rank(masks + k * entries, one, index, static_cast<int>(limbs));
                 if (state.complemented) reverse(index, state.total);
             }

@@ -132,7 +132,7 @@ void test_mask_table() {
     std::unique_ptr<MaskTable> table;
     check_every_allocation([&] {
         TableMemory memory{1U << 30, 0};
-        return MaskTable::build({3, 4}, memory, table, {});
+        return MaskTable::create({3, 4}, memory, table, {});
     });
     std::uint64_t index = 7;
     std::array<std::uint8_t, 16> mask{};

@@ -2,6 +2,7 @@
 #include <bit>
 
 #include "counting/listing/subsets.hpp"
+#include "parallel/guarded.hpp"
 #include "tnm/enumerate.hpp"
 
 namespace tnm {
@@ -24,17 +25,20 @@ bool is_mask(std::uint64_t code, const Pattern& pattern) {
 
 }  // namespace
 
-Status MaskEnumerator::start(const Pattern& pattern, MaskEnumerator& enumerator) {
-    if (!pattern.valid() || pattern.m > kMaxEnumeratedM) return Status::invalid_argument;
-    enumerator = MaskEnumerator{};
-    enumerator.pattern_ = pattern;
+MaskEnumerator::MaskEnumerator(const Pattern& pattern) : pattern_(pattern) {
     const auto all = static_cast<std::uint8_t>((1U << pattern.m) - 1);
     for (int digit = 0; digit < 4; ++digit)
-        enumerator.rows_[0].needs[digit] = (pattern.n >> digit & 1) != 0 ? all : std::uint8_t{0};
-    enumerator.open_row(0);
-    for (int row = 0; row < pattern.m - 2; ++row)
-        enumerator.choose(row, *enumerator.rows_[row].next++);
-    return Status::ok;
+        rows_[0].needs[digit] = (pattern.n >> digit & 1) != 0 ? all : std::uint8_t{0};
+    open_row(0);
+    for (int row = 0; row < pattern.m - 2; ++row) choose(row, *rows_[row].next++);
+}
+
+Status MaskEnumerator::create(const Pattern& pattern, std::unique_ptr<MaskEnumerator>& enumerator) {
+    if (!pattern.valid() || pattern.m > kMaxEnumeratedM) return Status::invalid_argument;
+    return guarded([&] {
+        enumerator.reset(new MaskEnumerator(pattern));
+        return Status::ok;
+    });
 }
 
 // Columns that need a one in each row that is left must get it; those that need some have a choice.

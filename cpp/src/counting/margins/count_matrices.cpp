@@ -87,11 +87,13 @@ BigCount sum_of_level(const MarginLevel& level, int columns) {
 
 Status count_with_sums(const std::vector<int>& row_sums, const std::vector<int>& column_sums,
                        TableMemory& memory, BigCount& count, const Execution& execution) {
-    MarginProgram program(cheapest_problem(row_sums, column_sums));
-    const Status status = program.run(MarginProgram::Keep::last_level, memory, execution);
+    std::unique_ptr<MarginProgram> program;
+    const Status status =
+        MarginProgram::create(cheapest_problem(row_sums, column_sums),
+                              MarginProgram::Keep::last_level, memory, program, execution);
     if (status != Status::ok) return status;
     // All bounds have met: there is one profile, or none.
-    count = program.levels().back().values;
+    count = program->levels().back().values;
     trim(count);
     return Status::ok;
 }
@@ -102,10 +104,11 @@ Status count_with_bound(int rows, int columns, int n, TableMemory& memory, BigCo
     problem.at_most = true;
     problem.rows.assign(rows, {0, std::min(n, columns)});
     problem.column_sums.assign(columns, std::min(n, rows));
-    MarginProgram program(std::move(problem));
-    const Status status = program.run(MarginProgram::Keep::last_level, memory, execution);
+    std::unique_ptr<MarginProgram> program;
+    const Status status = MarginProgram::create(std::move(problem), MarginProgram::Keep::last_level,
+                                                memory, program, execution);
     if (status != Status::ok) return status;
-    count = sum_of_level(program.levels().back(), columns);
+    count = sum_of_level(program->levels().back(), columns);
     return Status::ok;
 }
 

@@ -52,6 +52,14 @@ MarginProgram::MarginProgram(MarginProblem problem)
       narrow_binomials_(problem_.columns()),
       wide_binomials_(wide_ ? problem_.columns() : 0) {}
 
+Status MarginProgram::create(MarginProblem problem, Keep keep, TableMemory& memory,
+                             std::unique_ptr<MarginProgram>& program, const Execution& execution) {
+    std::unique_ptr<MarginProgram> filled(new MarginProgram(std::move(problem)));
+    const Status status = filled->fill(keep, memory, execution);
+    if (status == Status::ok) program = std::move(filled);
+    return status;
+}
+
 ProfileBounds MarginProgram::bounds_of(int below) const {
     // A column that needs c in all needs at most `below` from the rows below, and at least c less
     // the number of rows above.
@@ -142,7 +150,7 @@ void MarginProgram::make_level(const Plan& plan, int below) {
     level.values.assign(static_cast<std::size_t>(level.size()) * level.limbs, 0);
 }
 
-Status MarginProgram::run(Keep keep, TableMemory& memory, const Execution& execution) {
+Status MarginProgram::fill(Keep keep, TableMemory& memory, const Execution& execution) {
     const std::vector<Plan> plans = plan();
     if (const Status status = check_memory(plans, keep, memory, execution); status != Status::ok)
         return status;

@@ -48,12 +48,11 @@ class MarginProgram {
   public:
     enum class Keep { last_level, all_levels };
 
-    explicit MarginProgram(MarginProblem problem);
-
-    // Fills the levels; levels()[k] is about the last k rows.
-    Status run(Keep keep, TableMemory& memory, const Execution& execution);
+    static Status create(MarginProblem problem, Keep keep, TableMemory& memory,
+                         std::unique_ptr<MarginProgram>& program, const Execution& execution);
 
     const MarginProblem& problem() const { return problem_; }
+    // [k]: about the last k rows.
     const std::vector<MarginLevel>& levels() const { return levels_; }
 
     // target += number of ways to fill `row` with `take` more ones and then the `below` rows under
@@ -72,10 +71,12 @@ class MarginProgram {
         int space_sum;
     };
 
+    explicit MarginProgram(MarginProblem problem);
     std::vector<Plan> plan() const;
     ProfileBounds bounds_of(int below) const;
     Status check_memory(const std::vector<Plan>& plans, Keep keep, TableMemory& memory,
                         const Execution& execution) const;
+    Status fill(Keep keep, TableMemory& memory, const Execution& execution);
     void make_level(const Plan& plan, int below);
     Status fill_level(int below, const Execution& execution);
     void fill_profile(int below, std::uint32_t index);

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "counting/regular/modular.hpp"
+
 namespace tnm {
 namespace {
 
@@ -198,6 +200,18 @@ CountLayout lay_out(const RegularMargins& margins) {
     layout.used_primes =
         (layout.needed_primes + 1 + kGroupPrimes - 1) / kGroupPrimes * kGroupPrimes;
     return layout;
+}
+
+CountProblem::CountProblem(const RegularMargins& margins) : layout(lay_out(margins)) {
+    plan.primes = primes_with_roots(layout.roots, layout.prime_limit, layout.used_primes);
+    plan.needed_primes = layout.needed_primes;
+    plan.classes = static_cast<int>(layout.classes.size());
+    plan.bound_bits = layout.bound_bits;
+    for (const ResidueClass& part : layout.classes) {
+        plan.evaluations += part.evaluations;
+        plan.operations += part.operations;
+        plan.table_bytes = std::max(plan.table_bytes, 64.0 * part.table_vectors);
+    }
 }
 
 }  // namespace tnm

@@ -37,6 +37,14 @@ bool are_regular(const RegularMargins& margins);
 
 CountLayout lay_out(const RegularMargins& margins);
 
+// What stays the same from pass to pass.
+struct CountProblem {
+    CountLayout layout;
+    RegularCountPlan plan;
+
+    explicit CountProblem(const RegularMargins& margins);
+};
+
 // Coefficients [begin, begin + length) of the left polynomial meet a right one of this size.
 struct Window {
     int begin = 0;

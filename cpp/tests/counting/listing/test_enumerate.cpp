@@ -14,10 +14,10 @@ namespace {
 
 using Codes = std::vector<std::uint64_t>;
 
-MaskEnumerator started(const Pattern& pattern) {
-    MaskEnumerator enumerator;
-    TNM_CHECK(MaskEnumerator::start(pattern, enumerator) == Status::ok);
-    return enumerator;
+MaskEnumerator enumerator_of(const Pattern& pattern) {
+    std::unique_ptr<MaskEnumerator> enumerator;
+    TNM_CHECK(MaskEnumerator::create(pattern, enumerator) == Status::ok);
+    return *enumerator;
 }
 
 // Whatever is left, in arrays of `capacity`.
@@ -54,7 +54,7 @@ void test_against_all_matrices() {
             for (std::uint64_t code = 0; code >> (m * m) == 0; ++code)
                 if (keeps_n(code, {n, m})) expected.push_back(code);
             for (const int capacity : {1, 2, 7, 1000}) {
-                MaskEnumerator enumerator = started({n, m});
+                MaskEnumerator enumerator = enumerator_of({n, m});
                 TNM_CHECK(drained(enumerator, capacity) == expected);
             }
         }
@@ -69,7 +69,7 @@ void test_complete_and_ascending() {
          {Known{{1, 5}, 120}, Known{{2, 5}, 2040}, Known{{3, 5}, 2040}, Known{{2, 6}, 67950},
           Known{{1, 8}, 40320}, Known{{7, 8}, 40320}, Known{{8, 8}, 1}, Known{{3, 6}, 297200}}) {
         const Given given([&] { return join(pattern.n, ":", pattern.m); });
-        MaskEnumerator enumerator = started(pattern);
+        MaskEnumerator enumerator = enumerator_of(pattern);
         const Codes codes = drained(enumerator, 4096);
         TNM_CHECK_EQUAL(codes.size(), masks);
         TNM_CHECK(std::adjacent_find(codes.begin(), codes.end(), std::greater_equal<>()) ==
@@ -83,7 +83,7 @@ void test_seek() {
     for (const Pattern& pattern : {Pattern{1, 1}, Pattern{1, 2}, Pattern{2, 4}, Pattern{4, 4},
                                    Pattern{2, 5}, Pattern{5, 6}, Pattern{1, 8}}) {
         const Given given([&] { return join(pattern.n, ":", pattern.m); });
-        MaskEnumerator enumerator = started(pattern);
+        MaskEnumerator enumerator = enumerator_of(pattern);
         const Codes codes = drained(enumerator, 4096);
         for (int round = 0; round < 20; ++round) {
             const auto place = static_cast<std::ptrdiff_t>(
@@ -95,13 +95,13 @@ void test_seek() {
 }
 
 void test_bad_arguments() {
-    MaskEnumerator enumerator;
+    std::unique_ptr<MaskEnumerator> enumerator;
     for (const Pattern& pattern : {Pattern{0, 4}, Pattern{5, 4}, Pattern{-1, 4}, Pattern{4, 9}})
-        TNM_CHECK(MaskEnumerator::start(pattern, enumerator) == Status::invalid_argument);
-    enumerator = started({1, 2});
+        TNM_CHECK(MaskEnumerator::create(pattern, enumerator) == Status::invalid_argument);
+    TNM_CHECK(MaskEnumerator::create({1, 2}, enumerator) == Status::ok);
     for (const std::uint64_t code : {0b0000U, 0b1111U, 0b1100U, 0b0101U, 0b10110U})
-        TNM_CHECK(enumerator.seek(code) == Status::invalid_argument);
-    TNM_CHECK(drained(enumerator, 10) == Codes({0b0110, 0b1001}));
+        TNM_CHECK(enumerator->seek(code) == Status::invalid_argument);
+    TNM_CHECK(drained(*enumerator, 10) == Codes({0b0110, 0b1001}));
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "counting/regular/modular.hpp"
@@ -50,22 +52,36 @@ std::uint64_t binomial(int n, int k) {
     return value;
 }
 
-std::vector<GroupSums> sums_of(RegularCounter& counter, int threads, std::int64_t step) {
+std::unique_ptr<RegularCounter> counter_of(const RegularMargins& margins) {
+    std::unique_ptr<RegularCounter> counter;
+    TNM_CHECK(RegularCounter::create(margins, counter) == Status::ok);
+    return counter;
+}
+
+std::unique_ptr<RegularPass> first_pass(const RegularMargins& margins) {
+    std::unique_ptr<RegularPass> pass;
+    TNM_CHECK(RegularPass::create(*counter_of(margins), 0, pass) == Status::ok);
+    return pass;
+}
+
+std::vector<GroupSums> sums_of(const RegularCounter& counter, int threads, std::int64_t step) {
     const RegularCountPlan& plan = counter.plan();
     std::vector<GroupSums> sums(plan.primes.size() / kGroupPrimes);
     Execution execution;
     execution.threads = threads;
-    for (int pass = 0; pass < static_cast<int>(sums.size()) * plan.classes; ++pass) {
-        TNM_CHECK(counter.start_pass(pass) == Status::ok);
-        GroupSums& group = sums[static_cast<std::size_t>(pass / plan.classes)];
-        for (std::int64_t begin = 0; begin < counter.slices(); begin += step)
-            TNM_CHECK(counter.add_slices(begin, std::min(counter.slices(), begin + step), group,
-                                         execution) == Status::ok);
+    std::unique_ptr<RegularPass> pass;
+    for (int index = 0; index < static_cast<int>(sums.size()) * plan.classes; ++index) {
+        TNM_CHECK(RegularPass::create(counter, index, pass) == Status::ok);
+        GroupSums& group = sums[static_cast<std::size_t>(index / plan.classes)];
+        for (std::int64_t begin = 0; begin < pass->slices(); begin += step)
+            TNM_CHECK(pass->add_slices(begin, std::min(pass->slices(), begin + step), group,
+                                       execution) == Status::ok);
     }
     return sums;
 }
 
-std::vector<std::uint32_t> digits_of(RegularCounter& counter, int threads, std::int64_t step) {
+std::vector<std::uint32_t> digits_of(const RegularCounter& counter, int threads,
+                                     std::int64_t step) {
     std::vector<std::uint32_t> digits;
     TNM_CHECK(counter.digits(sums_of(counter, threads, step), digits) == Status::ok);
     return digits;
@@ -73,10 +89,9 @@ std::vector<std::uint32_t> digits_of(RegularCounter& counter, int threads, std::
 
 // The quotient, if it is below 2^128; checks that the spare primes agree.
 Wide counted(const RegularMargins& margins) {
-    RegularCounter counter;
-    TNM_CHECK(counter.prepare(margins) == Status::ok);
-    const std::vector<std::uint32_t> digits = digits_of(counter, 1, 1 << 20);
-    const RegularCountPlan& plan = counter.plan();
+    const auto counter = counter_of(margins);
+    const std::vector<std::uint32_t> digits = digits_of(*counter, 1, 1 << 20);
+    const RegularCountPlan& plan = counter->plan();
     Wide quotient = 0;
     for (std::size_t k = digits.size(); k-- > 0;) {
         if (static_cast<int>(k) >= plan.needed_primes) TNM_CHECK_EQUAL(digits[k], 0U);
@@ -104,45 +119,42 @@ void test_small_margins() {
     TNM_CHECK(tested == 31);
 }
 
-GroupSums sums_of_first_pass(const RegularCounter& counter, int threads, std::int64_t step) {
+GroupSums sums_of_pass(const RegularPass& pass, int threads, std::int64_t step) {
     Execution execution;
     execution.threads = threads;
     GroupSums sums{};
-    for (std::int64_t begin = 0; begin < counter.slices(); begin += step) {
-        const std::int64_t end = std::min(counter.slices(), begin + step);
-        TNM_CHECK(counter.add_slices(begin, end, sums, execution) == Status::ok);
+    for (std::int64_t begin = 0; begin < pass.slices(); begin += step) {
+        const std::int64_t end = std::min(pass.slices(), begin + step);
+        TNM_CHECK(pass.add_slices(begin, end, sums, execution) == Status::ok);
     }
     return sums;
 }
 
 void test_slices_and_threads_do_not_matter() {
-    RegularCounter counter;
-    TNM_CHECK(counter.prepare({35, 35, 7, 7}) == Status::ok);
-    TNM_CHECK(counter.start_pass(0) == Status::ok);
-    TNM_CHECK(counter.slices() > 1);
-    const GroupSums expected = sums_of_first_pass(counter, 1, counter.slices());
+    const auto pass = first_pass({35, 35, 7, 7});
+    TNM_CHECK(pass->slices() > 1);
+    const GroupSums expected = sums_of_pass(*pass, 1, pass->slices());
     TNM_CHECK(expected != GroupSums{});
-    TNM_CHECK(sums_of_first_pass(counter, 1, 1) == expected);
-    TNM_CHECK(sums_of_first_pass(counter, 7, 3) == expected);
+    TNM_CHECK(sums_of_pass(*pass, 1, 1) == expected);
+    TNM_CHECK(sums_of_pass(*pass, 7, 3) == expected);
     double last = 0;
-    for (std::int64_t slice = 1; slice <= counter.slices(); ++slice) {
-        TNM_CHECK(counter.share_before(slice) > last);
-        last = counter.share_before(slice);
+    for (std::int64_t slice = 1; slice <= pass->slices(); ++slice) {
+        TNM_CHECK(pass->share_before(slice) > last);
+        last = pass->share_before(slice);
     }
     TNM_CHECK_EQUAL(last, 1.0);
 }
 
 void test_a_wrong_sum_shows() {
-    RegularCounter counter;
-    TNM_CHECK(counter.prepare({8, 8, 4, 4}) == Status::ok);
-    const std::vector<GroupSums> right = sums_of(counter, 1, 1);
+    const auto counter = counter_of({8, 8, 4, 4});
+    const std::vector<GroupSums> right = sums_of(*counter, 1, 1);
     for (std::size_t lane = 0; lane < kGroupPrimes; ++lane) {
         std::vector<GroupSums> wrong = right;
-        wrong[0][lane] = (wrong[0][lane] + 1) % counter.plan().primes[lane];
+        wrong[0][lane] = (wrong[0][lane] + 1) % counter->plan().primes[lane];
         std::vector<std::uint32_t> digits;
-        TNM_CHECK(counter.digits(wrong, digits) == Status::ok);
+        TNM_CHECK(counter->digits(wrong, digits) == Status::ok);
         bool shows = false;
-        for (std::size_t k = static_cast<std::size_t>(counter.plan().needed_primes);
+        for (std::size_t k = static_cast<std::size_t>(counter->plan().needed_primes);
              k < digits.size(); ++k)
             shows = shows || digits[k] != 0;
         TNM_CHECK(shows);
@@ -150,9 +162,7 @@ void test_a_wrong_sum_shows() {
 }
 
 void test_interruption() {
-    RegularCounter counter;
-    TNM_CHECK(counter.prepare({35, 35, 7, 7}) == Status::ok);
-    TNM_CHECK(counter.start_pass(0) == Status::ok);
+    const auto pass = first_pass({35, 35, 7, 7});
     for (const int threads : {1, 2}) {
         Execution execution;
         execution.threads = threads;
@@ -160,7 +170,7 @@ void test_interruption() {
         execution.context = &asked;
         execution.interrupted = [](void* context) { return ++*static_cast<int*>(context) > 1; };
         GroupSums sums{};
-        TNM_CHECK(counter.add_slices(0, counter.slices(), sums, execution) == Status::interrupted);
+        TNM_CHECK(pass->add_slices(0, pass->slices(), sums, execution) == Status::interrupted);
         TNM_CHECK(sums == GroupSums{});
     }
 }
@@ -170,21 +180,22 @@ void test_bad_arguments() {
          {RegularMargins{0, 0, 0, 0}, RegularMargins{4, 4, 0, 0}, RegularMargins{4, 4, 4, 4},
           RegularMargins{4, 4, 2, 1}, RegularMargins{4, 4, -1, -1}, RegularMargins{4, 4, 5, 5},
           RegularMargins{kLargestMargin + 1, kLargestMargin + 1, 1, 1}}) {
-        RegularCounter counter;
-        TNM_CHECK(counter.prepare(m) == Status::invalid_argument);
-        TNM_CHECK(counter.start_pass(0) == Status::invalid_argument);
-        TNM_CHECK_EQUAL(counter.slices(), 0);
+        std::unique_ptr<RegularCounter> counter;
+        TNM_CHECK(RegularCounter::create(m, counter) == Status::invalid_argument);
+        TNM_CHECK(counter == nullptr);
     }
-    RegularCounter counter;
-    TNM_CHECK(counter.prepare({4, 4, 2, 2}) == Status::ok);
+    const auto counter = counter_of({4, 4, 2, 2});
+    std::unique_ptr<RegularPass> pass;
+    TNM_CHECK(RegularPass::create(*counter, -1, pass) == Status::invalid_argument);
+    TNM_CHECK(RegularPass::create(*counter, 1, pass) == Status::invalid_argument);
+    TNM_CHECK(pass == nullptr);
+    TNM_CHECK(RegularPass::create(*counter, 0, pass) == Status::ok);
     GroupSums sums{};
-    TNM_CHECK(counter.add_slices(0, 0, sums, {}) == Status::invalid_argument);
-    TNM_CHECK(counter.start_pass(-1) == Status::invalid_argument);
-    TNM_CHECK(counter.start_pass(1) == Status::invalid_argument);
-    TNM_CHECK(counter.start_pass(0) == Status::ok);
-    TNM_CHECK(counter.add_slices(0, counter.slices() + 1, sums, {}) == Status::invalid_argument);
+    for (const auto& [begin, end] :
+         {std::pair{-1, 1}, {1, 0}, {0, static_cast<int>(pass->slices()) + 1}})
+        TNM_CHECK(pass->add_slices(begin, end, sums, {}) == Status::invalid_argument);
     std::vector<std::uint32_t> digits;
-    TNM_CHECK(counter.digits({}, digits) == Status::invalid_argument);
+    TNM_CHECK(counter->digits({}, digits) == Status::invalid_argument);
 }
 
 void test_primes_and_roots() {

@@ -23,7 +23,7 @@ constexpr std::uint64_t kAllowed = 1U << 30;
 std::unique_ptr<MaskTable> table_of(const Pattern& pattern) {
     TableMemory memory{kAllowed, 0};
     std::unique_ptr<MaskTable> table;
-    TNM_CHECK(MaskTable::build(pattern, memory, table, {}) == Status::ok);
+    TNM_CHECK(MaskTable::create(pattern, memory, table, {}) == Status::ok);
     TNM_CHECK(table->bytes() == memory.needed);
     return table;
 }
@@ -103,10 +103,10 @@ void test_against_enumeration() {
         const Given given([&] { return join(pattern.n, ":", pattern.m); });
         const auto table = table_of(pattern);
         TNM_CHECK_EQUAL(table->total().size(), 1U);
-        MaskEnumerator enumerator;
-        TNM_CHECK(MaskEnumerator::start(pattern, enumerator) == Status::ok);
+        std::unique_ptr<MaskEnumerator> enumerator;
+        TNM_CHECK(MaskEnumerator::create(pattern, enumerator) == Status::ok);
         Words codes(table->total()[0] + 1);
-        TNM_CHECK_EQUAL(enumerator.next(codes.data(), static_cast<std::int64_t>(codes.size())),
+        TNM_CHECK_EQUAL(enumerator->next(codes.data(), static_cast<std::int64_t>(codes.size())),
                         static_cast<std::int64_t>(table->total()[0]));
         const Words indices = all_indices(*table);
         const Bytes masks = unranked(*table, indices);
@@ -175,10 +175,10 @@ void test_bad_arguments_and_memory() {
     std::unique_ptr<MaskTable> table;
     TableMemory memory{kAllowed, 0};
     for (const Pattern& pattern : {Pattern{0, 4}, Pattern{5, 4}, Pattern{1, 129}})
-        TNM_CHECK(MaskTable::build(pattern, memory, table, {}) == Status::invalid_argument);
-    TNM_CHECK(MaskTable::build({16, 32}, memory, table, {}) == Status::table_too_large);
+        TNM_CHECK(MaskTable::create(pattern, memory, table, {}) == Status::invalid_argument);
+    TNM_CHECK(MaskTable::create({16, 32}, memory, table, {}) == Status::table_too_large);
     TNM_CHECK(memory.needed > kAllowed);
-    TNM_CHECK(MaskTable::build({64, 128}, memory, table, {}) == Status::table_too_large);
+    TNM_CHECK(MaskTable::create({64, 128}, memory, table, {}) == Status::table_too_large);
     TNM_CHECK(table == nullptr);
 }
 
