@@ -226,6 +226,21 @@ void test_little_kept_beside_large_positive_scores() {
           {0, 1, 1, 0});
 }
 
+// The fast path works with integers up to 2^14 - 1 in magnitude. Where ties are many and scores lie
+// at either end of these, sums of two prices lie beyond.
+void test_ends_of_the_integers() {
+    std::uint64_t seed = 740;
+    for (const auto& [n, m] : {std::pair{2, 4}, std::pair{4, 8}, std::pair{7, 8}, std::pair{5, 7},
+                               std::pair{4, 9}, std::pair{8, 16}, std::pair{16, 32}})
+        for (int repeat = 0; repeat < 3; ++repeat) {
+            Random random(seed++);
+            Array array(Dtype::float32, {m, 4 * m});
+            for (std::int64_t flat = 0; flat < array.size(); ++flat)
+                array.set(flat, random.between(0, 2) ? random.between(-16383, -16382) : 16383);
+            check_optimal(array, {n, m}, Score::identity);
+        }
+}
+
 // Prices between two neighbouring doubles have nowhere to go.
 void test_smallest_denormals() {
     std::uint64_t seed = 750;
@@ -282,6 +297,7 @@ int main(int argc, char** argv) {
             {"little_kept_beside_much_dropped", test_little_kept_beside_much_dropped},
             {"little_kept_beside_large_positive_scores",
              test_little_kept_beside_large_positive_scores},
+            {"ends_of_the_integers", test_ends_of_the_integers},
             {"smallest_denormals", test_smallest_denormals},
             {"largest_doubles", test_largest_doubles},
         });
