@@ -5,8 +5,8 @@
 #include <cstdint>
 
 #include "fast_path/kernels/dual/solve_strip-inl.hpp"
-#include "fast_path/kernels/load_strip-inl.hpp"
-#include "fast_path/kernels/store_strip-inl.hpp"
+#include "fast_path/kernels/strip/load_strip-inl.hpp"
+#include "fast_path/kernels/strip/store_strip-inl.hpp"
 
 namespace {
 

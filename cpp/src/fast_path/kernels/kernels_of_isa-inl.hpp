@@ -1,15 +1,15 @@
 // The table of one instruction set; see simd/vectors-inl.hpp for what the including file defines.
 #pragma once
 
-#include "fast_path/kernels/dispatch-inl.hpp"
 #include "fast_path/kernels/dual/solve_strip-inl.hpp"
 #include "fast_path/kernels/four_by_four/column_major-inl.hpp"
 #include "fast_path/kernels/four_by_four/run-inl.hpp"
 #include "fast_path/kernels/four_by_four/strip-inl.hpp"
-#include "fast_path/kernels/load_strip-inl.hpp"
-#include "fast_path/kernels/rowwise-inl.hpp"
-#include "fast_path/kernels/store_strip-inl.hpp"
-#include "fast_path/kernels/transpose_copy-inl.hpp"
+#include "fast_path/kernels/strip/dispatch-inl.hpp"
+#include "fast_path/kernels/strip/load_strip-inl.hpp"
+#include "fast_path/kernels/strip/rowwise-inl.hpp"
+#include "fast_path/kernels/strip/store_strip-inl.hpp"
+#include "fast_path/kernels/strip/transpose_copy-inl.hpp"
 #include "fast_path/strip_kernels.hpp"
 
 namespace tnm::TNM_ISA {

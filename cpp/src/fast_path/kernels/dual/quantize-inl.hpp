@@ -1,7 +1,7 @@
 // From scores to 16-bit integers, every tile scaled by a power of two of its own.
 #pragma once
 
-#include "fast_path/kernels/score_traits-inl.hpp"
+#include "fast_path/kernels/strip/score_traits-inl.hpp"
 #include "fast_path/strip.hpp"
 #include "simd/vectors-inl.hpp"
 #include "tnm/pattern.hpp"

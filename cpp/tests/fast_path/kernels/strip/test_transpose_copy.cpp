@@ -1,5 +1,5 @@
 // Copying a block of contiguous columns so that its rows are.
-#include "fast_path/kernels/transpose_copy-inl.hpp"
+#include "fast_path/kernels/strip/transpose_copy-inl.hpp"
 
 #include "fast_path/kernels/strips.hpp"
 

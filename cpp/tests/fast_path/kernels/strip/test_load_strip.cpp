@@ -1,5 +1,5 @@
 // Reading rows of neighbouring elements as scores.
-#include "fast_path/kernels/load_strip-inl.hpp"
+#include "fast_path/kernels/strip/load_strip-inl.hpp"
 
 #include <bit>
 #include <cstring>

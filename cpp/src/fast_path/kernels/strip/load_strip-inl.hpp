@@ -1,8 +1,8 @@
 // Reading rows of 64 neighbouring floating-point elements as scores.
 #pragma once
 
-#include "fast_path/kernels/dispatch-inl.hpp"
-#include "fast_path/kernels/score_traits-inl.hpp"
+#include "fast_path/kernels/strip/dispatch-inl.hpp"
+#include "fast_path/kernels/strip/score_traits-inl.hpp"
 #include "fast_path/strip.hpp"
 #include "fast_path/strip_kernels.hpp"
 #include "simd/vectors-inl.hpp"

@@ -5,8 +5,8 @@
 // on.
 #pragma once
 
-#include "fast_path/kernels/dispatch-inl.hpp"
-#include "fast_path/kernels/dual/quantize-inl.hpp"
+#include "fast_path/kernels/strip/dispatch-inl.hpp"
+#include "fast_path/kernels/strip/score_traits-inl.hpp"
 #include "fast_path/strip.hpp"
 #include "fast_path/strip_kernels.hpp"
 #include "simd/vectors-inl.hpp"

@@ -1,5 +1,5 @@
 // The n highest scores of every row of every tile.
-#include "fast_path/kernels/rowwise-inl.hpp"
+#include "fast_path/kernels/strip/rowwise-inl.hpp"
 
 #include <numeric>
 

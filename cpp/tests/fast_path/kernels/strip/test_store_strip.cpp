@@ -1,5 +1,5 @@
 // Writing mask bits as bytes.
-#include "fast_path/kernels/store_strip-inl.hpp"
+#include "fast_path/kernels/strip/store_strip-inl.hpp"
 
 #include "fast_path/kernels/strips.hpp"
 
