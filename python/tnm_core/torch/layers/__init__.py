@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from tnm_core.torch.layers.candidates import Candidate, select_layers
 from tnm_core.torch.layers.masked_weights import MaskedWeight, masked_weights, unwrap
-from tnm_core.torch.layers.model_masks import (
-    apply_masks_,
-    load_masks_,
-    masks,
-    remove_sparsity_,
-    zero_pruned_,
-)
+from tnm_core.torch.layers.model_masks import apply_masks_, load_masks_, masks, remove_sparsity_
 from tnm_core.torch.layers.parametrization import Mode, masked_parametrization
 from tnm_core.torch.layers.registration import register_mask
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
@@ -39,5 +33,4 @@ __all__ = [
     "unwrap",
     "values_of",
     "weight_axes_of",
-    "zero_pruned_",
 ]

@@ -18,8 +18,6 @@ from tnm_core.torch.tensors import (
     transposable_mask,
 )
 
-__all__ = ["WeightAxes", "weight_axes_of"]
-
 _CONVOLUTIONS = (
     nn.Conv1d,
     nn.Conv2d,

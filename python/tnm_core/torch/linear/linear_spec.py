@@ -12,19 +12,7 @@ from tnm_core.pattern import Pattern
 
 @dataclass(frozen=True)
 class LinearSpec:
-    """A masked weight and its products.
-
-    Attributes
-    ----------
-    out_features, in_features : int
-        Shape of the weight.
-    pattern : Pattern
-        What its mask obeys.
-    device : torch.device
-        Where the weight lies.
-    dtype : torch.dtype
-        In which dtype products are computed.
-    """
+    """A masked weight, and the dtype in which its products are computed."""
 
     out_features: int
     in_features: int

@@ -22,7 +22,7 @@ from tnm_core.torch.linear.packing import nothing_packed
 from tnm_core.torch.linear.speed_table import SpeedTable
 from tnm_core.torch.tensors import is_sharded
 
-_PACKED = ("packed_values", "packed_indices", "packed_t_values", "packed_t_indices")
+PACKED = ("packed_values", "packed_indices", "packed_t_values", "packed_t_indices")
 
 
 class PackedLinear(nn.Linear):
@@ -68,7 +68,7 @@ class PackedLinear(nn.Linear):
                     f"{self._owner}: {backend} cannot multiply: {reason}; take another backend"
                 )
         self.register_buffer("mask", torch.zeros_like(self.weight, dtype=torch.bool))
-        for buffer in _PACKED:
+        for buffer in PACKED:
             self.register_buffer(buffer, None, persistent=False)
         self._unpack("not packed yet")
 
@@ -154,7 +154,7 @@ class PackedLinear(nn.Linear):
 
     def _store(self, tensors: list[torch.Tensor]) -> None:
         """Write into the memory that earlier packed forms have, where they are alike."""
-        for buffer, tensor in zip(_PACKED, tensors, strict=True):
+        for buffer, tensor in zip(PACKED, tensors, strict=True):
             present = getattr(self, buffer)
             alike = (
                 present.shape == tensor.shape
@@ -169,7 +169,7 @@ class PackedLinear(nn.Linear):
     def _unpack(self, reason: str) -> None:
         self._choice, self._packed_for = Choice(None, reason), None
         empty = nothing_packed(self.mask, self.weight.dtype)
-        for buffer, tensor in zip(_PACKED, [*empty.forward, *empty.transposed], strict=True):
+        for buffer, tensor in zip(PACKED, [*empty.forward, *empty.transposed], strict=True):
             setattr(self, buffer, tensor)
 
     def _pack_if_possible(self) -> None:
@@ -179,22 +179,24 @@ class PackedLinear(nn.Linear):
         except ValueError as error:
             self._unpack(str(error))
 
+    def _pack_anew(self) -> None:
+        self._unpack("not packed yet")
+        self._pack_if_possible()
+
     # ---- what moves and copies modules --------------------------------------
 
     def _apply(self, fn: Any, recurse: bool = True) -> PackedLinear:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self._unpack("not packed yet")
-        self._pack_if_possible()
+        self._pack_anew()
         return self
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         state["_buffers"] = {
-            name: None if name in _PACKED else buffer for name, buffer in self._buffers.items()
+            name: None if name in PACKED else buffer for name, buffer in self._buffers.items()
         }
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self._unpack("not packed yet")
-        self._pack_if_possible()
+        self._pack_anew()

@@ -18,8 +18,6 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from tnm_core.torch.tensors import is_sharded
 
-__all__ = ["PackedFrom", "packed_from", "remember"]
-
 
 class PackedFrom:
     """The weight and the mask that a layer packed, as they were then.

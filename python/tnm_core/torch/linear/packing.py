@@ -50,21 +50,8 @@ def masked(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 def compress(weight: torch.Tensor, mask: torch.Tensor, pattern: Pattern, *, axis: int) -> Packed:
     """Gather values and positions along one axis, as `tnm_core.compress` defines them.
 
-    Parameters
-    ----------
-    weight : Tensor, shape (out_features, in_features)
-        The weight; work is done in host memory and the result lies on its device.
-    mask : Tensor of bool, shape of `weight`
-        At most n of each m kept along `axis`.
-    pattern : Pattern
-        What the mask obeys.
-    axis : {-1, -2}
-        -1 packs the weight, -2 its transpose.
-
-    Raises
-    ------
-    ValueError
-        If a group keeps more than n.
+    Axis -1 packs the weight, -2 its transpose. Work is done in host memory, and the result lies on
+    the weight's device. ``ValueError`` if a group keeps more than n.
     """
     # A copy: tensors that NumPy has seen cannot be resized, and FSDP resizes its weights.
     host = weight.detach().to("cpu", copy=True)

@@ -43,16 +43,15 @@ def masked_product(
     if rows.numel() == 0:
         return rows.new_empty(shape)
     packed = Packed(values_t, indices_t) if transposed else Packed(values, indices)
-    dense = None
     if backend == "dense":
         dense = masked(weight, mask).to(rows.dtype)
-        dense = dense.t() if transposed else dense
+        packed = Packed(dense.t() if transposed else dense, indices)
     elif not transposed:
         # Backward multiplies by what forward packed, whatever became of the weight since.
         _check_usable(rows, weight, mask, values)
     with torch.autocast(rows.device.type, enabled=False):
         flat = rows.reshape(-1, rows.shape[-1])
-        result = BACKENDS[backend].product(flat, packed, dense, bias, (n, m))
+        result = BACKENDS[backend].product(flat, packed, bias, n, m)
     # Not a view for autograd: what else refers to this memory is gone when this returns.
     return torch.ops.aten._unsafe_view(result, shape)  # type: ignore[no-any-return]
 
@@ -84,21 +83,8 @@ def _check_usable(
 
 
 @masked_product.register_fake
-def _(
-    rows: torch.Tensor,
-    weight: torch.Tensor,
-    mask: torch.Tensor,
-    bias: torch.Tensor | None,
-    values: torch.Tensor,
-    indices: torch.Tensor,
-    values_t: torch.Tensor,
-    indices_t: torch.Tensor,
-    n: int,
-    m: int,
-    backend: str,
-    transposed: bool,
-    masked_gradient: bool,
-) -> torch.Tensor:
+def _(rows: torch.Tensor, weight: torch.Tensor, *others: Any) -> torch.Tensor:
+    *_, transposed, _ = others
     return rows.new_empty(_result_shape(rows, weight, transposed))
 
 

@@ -11,8 +11,6 @@ from torch.utils.hooks import RemovableHandle
 
 from tnm_core.torch.layers import MaskedWeight, masked_weights
 
-__all__ = ["MaskOwner", "OptimizerHook"]
-
 Self = TypeVar("Self", bound="OptimizerHook")
 
 

@@ -12,8 +12,6 @@ from tnm_core.torch.layers import MaskedWeight
 from tnm_core.torch.tensors import local_mask, local_values
 from tnm_core.torch.training.hooks import OptimizerHook
 
-__all__ = ["SRSTE", "DecayForm"]
-
 DecayForm = Literal["gradient", "decoupled", "backward"]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from tnm_core.pattern import Pattern
+from tnm_core.torch.linear.backends.base import Backend
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.packing import Packed, PackedPair, masked
 
@@ -16,7 +17,7 @@ _ALIGNMENT = 16  # bytes
 _LEAST_CAPABILITY = (8, 0)
 
 
-class CusparseltBackend:
+class CusparseltBackend(Backend):
     """Compress W and its transpose separately, and multiply by either.
 
     Operands are contiguous and the tokens are padded with zeros to a multiple of 8.
@@ -55,12 +56,7 @@ class CusparseltBackend:
         )
 
     def product(
-        self,
-        rows: torch.Tensor,
-        packed: Packed,
-        masked_weight: torch.Tensor | None,
-        bias: torch.Tensor | None,
-        pattern: tuple[int, int],
+        self, rows: torch.Tensor, packed: Packed, bias: torch.Tensor | None, n: int, m: int
     ) -> torch.Tensor:
         """Multiply once, the result written transposed so that it is (tokens, f)."""
         tokens = rows.shape[0]
