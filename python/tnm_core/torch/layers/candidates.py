@@ -73,7 +73,7 @@ def _candidates(
     model: nn.Module, m: int, selection: Selection, layers: tuple[type[nn.Module], ...]
 ) -> Iterator[Candidate]:
     """Judge every layer that has parameters of two axes or more."""
-    users = _users_of_parameters(model)
+    users = users_of_parameters(model)
     for name, module in model.named_modules():
         if isinstance(module, parametrize.ParametrizationList):
             continue
@@ -141,7 +141,8 @@ def _axes(parameter: torch.Tensor) -> int:
     return 2 if isinstance(parameter, UninitializedParameter) else parameter.ndim
 
 
-def _users_of_parameters(model: nn.Module) -> dict[int, list[str]]:
+def users_of_parameters(model: nn.Module) -> dict[int, list[str]]:
+    """List under which names the modules of a model have each parameter, by its `id`."""
     users: dict[int, list[str]] = {}
     for name, module in model.named_modules():
         for own, parameter in module.named_parameters(recurse=False):

@@ -183,3 +183,13 @@ def masked_weights(model: nn.Module) -> Iterator[MaskedWeight]:
             yield MaskedWeight(name, module)
         elif getattr(type(module), "tnm_masked_weight", False):
             yield _PackedWeight(name, module)
+
+
+def sparse_layers(model: nn.Module) -> list[MaskedWeight]:
+    """List the masked weights of a model that must have some."""
+    weights = list(masked_weights(model))
+    if not weights:
+        raise ValueError(
+            "the model has no sparse layers, expected some; call sparsify_ on it first"
+        )
+    return weights

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils import parametrize
 
-from tnm_core.torch.layers.masked_weights import MaskedWeight, masked_weights
+from tnm_core.torch.layers.masked_weights import MaskedWeight, masked_weights, sparse_layers
 from tnm_core.torch.layers.parametrization import parametrizations_of_weight
 from tnm_core.torch.tensors import is_sharded
 
@@ -68,7 +68,7 @@ def load_masks_(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.
     >>> report = sparsify_(model, "2:4")
     >>> load_masks_(model, {"0.weight": ~masks(model)["0"]})
     """
-    weights = {weight.name: weight for weight in masked_weights(model)}
+    weights = {weight.name: weight for weight in sparse_layers(model)}
     given = {_layer_name(name, weights): torch.as_tensor(mask) for name, mask in masks.items()}
     _check_same_names(set(given), set(weights))
     for name, mask in given.items():
@@ -153,10 +153,6 @@ def _layer_name(name: str, weights: Mapping[str, MaskedWeight]) -> str:
 
 
 def _check_same_names(given: set[str], sparse: set[str]) -> None:
-    if not sparse:
-        raise ValueError(
-            "the model has no sparse layers, expected some; call sparsify_ on it first"
-        )
     unknown, missing = sorted(given - sparse), sorted(sparse - given)
     if unknown:
         raise ValueError(

@@ -20,6 +20,11 @@ class LinearSpec:
     device: torch.device
     dtype: torch.dtype
 
+    @property
+    def dtype_name(self) -> str:
+        """The dtype as tables of speeds name it, such as ``"bfloat16"``."""
+        return str(self.dtype).removeprefix("torch.")
+
     @classmethod
     def of(cls, linear: nn.Linear, pattern: Pattern, dtype: torch.dtype) -> LinearSpec:
         """Describe the products of a layer."""

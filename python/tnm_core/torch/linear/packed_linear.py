@@ -18,7 +18,7 @@ from tnm_core.torch.linear.backends import (
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.outside_of_graphs import outside_of_graphs
 from tnm_core.torch.linear.packed_state import packed_from, remember
-from tnm_core.torch.linear.packing import nothing_packed
+from tnm_core.torch.linear.packing import Packed, nothing_packed
 from tnm_core.torch.linear.speed_table import SpeedTable
 from tnm_core.torch.tensors import is_sharded
 
@@ -147,14 +147,13 @@ class PackedLinear(nn.Linear):
             return
         with torch.inference_mode(False):
             weight = self.weight.detach().to(dtype)
-            pair = BACKENDS[self._choice.backend].pack(weight, self.mask, spec)
-            self._store([*pair.forward, *pair.transposed])
+            self._store(*BACKENDS[self._choice.backend].pack(weight, self.mask, spec))
         self._packed_for = dtype
         remember(self.packed_values, self.weight, self.mask, self._owner)
 
-    def _store(self, tensors: list[torch.Tensor]) -> None:
+    def _store(self, packed: Packed, packed_t: Packed) -> None:
         """Write into the memory that earlier packed forms have, where they are alike."""
-        for buffer, tensor in zip(PACKED, tensors, strict=True):
+        for buffer, tensor in zip(PACKED, (*packed, *packed_t), strict=True):
             present = getattr(self, buffer)
             alike = (
                 present.shape == tensor.shape
@@ -168,8 +167,8 @@ class PackedLinear(nn.Linear):
 
     def _unpack(self, reason: str) -> None:
         self._choice, self._packed_for = Choice(None, reason), None
-        empty = nothing_packed(self.mask, self.weight.dtype)
-        for buffer, tensor in zip(PACKED, [*empty.forward, *empty.transposed], strict=True):
+        packed, packed_t = nothing_packed(self.mask, self.weight.dtype)
+        for buffer, tensor in zip(PACKED, (*packed, *packed_t), strict=True):
             setattr(self, buffer, tensor)
 
     def _pack_if_possible(self) -> None:

@@ -20,13 +20,7 @@ from tnm_core.torch.tensors import is_sharded
 
 
 class PackedFrom:
-    """The weight and the mask that a layer packed, as they were then.
-
-    Attributes
-    ----------
-    owner : str
-        What errors call the layer.
-    """
+    """The weight and the mask that a layer packed, as they were then; errors name the `owner`."""
 
     def __init__(self, weight: torch.Tensor, mask: torch.Tensor, owner: str) -> None:
         self.owner = owner

@@ -28,18 +28,15 @@ class Packed(NamedTuple):
     indices: torch.Tensor
 
 
-class PackedPair(NamedTuple):
-    """A weight packed for products with it and with its transpose."""
-
-    forward: Packed
-    transposed: Packed
+# A weight packed for products with it and with its transpose.
+PackedPair = tuple[Packed, Packed]
 
 
 def nothing_packed(like: torch.Tensor, dtype: torch.dtype) -> PackedPair:
     """Return empty tensors, for a back end that multiplies by the weight itself."""
     values = like.new_empty((0, 0), dtype=dtype)
     indices = like.new_empty((0, 0), dtype=torch.uint8)
-    return PackedPair(Packed(values, indices), Packed(values.clone(), indices.clone()))
+    return Packed(values, indices), Packed(values.clone(), indices.clone())
 
 
 def masked(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -89,19 +89,12 @@ def _(rows: torch.Tensor, weight: torch.Tensor, *others: Any) -> torch.Tensor:
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    rows, weight, mask, _, values, indices, values_t, indices_t, *options = inputs
+    rows, weight, mask, _, *others = inputs
     by_rows, by_weight = ctx.needs_input_grad[:2]
-    ctx.options = options
     # The other orientation gives the gradient by the rows, this one its own gradient in turn.
-    ctx.save_for_backward(
-        rows if by_weight else None,
-        weight if by_rows or by_weight else None,
-        mask,
-        values,
-        indices,
-        values_t,
-        indices_t,
-    )
+    packed, ctx.options = others[:4], others[4:]
+    needed = (rows if by_weight else None, weight if by_rows or by_weight else None)
+    ctx.save_for_backward(*needed, mask, *packed)
 
 
 def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

@@ -29,7 +29,7 @@ def as_backend_name(name: str) -> BackendName:
 
 
 class Choice(NamedTuple):
-    """A back end and why it is that one; None if the one asked for cannot be used, and what to do."""
+    """A back end, None if the one asked for cannot be used; and the reason, with what to do."""
 
     backend: str | None
     reason: str

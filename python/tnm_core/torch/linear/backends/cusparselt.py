@@ -40,7 +40,7 @@ class CusparseltBackend(Backend):
         reason = _device_reason(spec.device)
         if reason is None and spec.dtype not in _DTYPES:
             return (
-                f"products are in {_name(spec.dtype)}, expected float16 or bfloat16: "
+                f"products are in {spec.dtype_name}, expected float16 or bfloat16: "
                 "convert the model with .to(torch.bfloat16), run it under torch.autocast, or give "
                 "compute_dtype=torch.bfloat16"
             )
@@ -50,9 +50,10 @@ class CusparseltBackend(Backend):
         """Compress both orientations; positions are part of the values."""
         kept = masked(weight, mask).contiguous()
         no_indices = torch.empty((0, 0), dtype=torch.uint8, device=weight.device)
-        return PackedPair(
+        transposed = torch._cslt_compress(kept.t().contiguous())
+        return (
             Packed(torch._cslt_compress(kept), no_indices),
-            Packed(torch._cslt_compress(kept.t().contiguous()), no_indices.clone()),
+            Packed(transposed, no_indices.clone()),
         )
 
     def product(
@@ -88,7 +89,3 @@ def _device_reason(device: torch.device) -> str | None:
 def _is_built_in() -> bool:
     found = getattr(torch.backends, "cusparselt", None)
     return found is not None and bool(found.is_available())
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -22,10 +22,8 @@ class EmulateBackend(Backend):
 
     def pack(self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec) -> PackedPair:
         """Compress W along its rows, and separately along its columns."""
-        return PackedPair(
-            compress(weight, mask, spec.pattern, axis=-1),
-            compress(weight, mask, spec.pattern, axis=-2),
-        )
+        packed = compress(weight, mask, spec.pattern, axis=-1)
+        return packed, compress(weight, mask, spec.pattern, axis=-2)
 
     def product(
         self, rows: torch.Tensor, packed: Packed, bias: torch.Tensor | None, n: int, m: int
