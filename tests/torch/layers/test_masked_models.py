@@ -105,6 +105,20 @@ def test_classes_of_layers_end_with_them() -> None:
     assert reference() is None
 
 
+def test_a_shallow_copy_shares_the_weight_and_not_what_masks_it() -> None:
+    layer = perceptron(0)[0]
+    sparsify_(layer, "2:4")
+    inputs = torch.randn(2, layer.in_features)
+    output = layer(inputs)
+    other = copy.copy(layer)
+    assert dense_weight(other) is dense_weight(layer)
+    assert torch.equal(other(inputs), output)
+    remove_sparsity_(other)
+    assert type(other) is nn.Linear
+    assert list(masks(layer)) == [""]
+    assert torch.equal(layer(inputs), output)
+
+
 def test_pickle_keeps_attributes_training_and_hooks() -> None:
     model = perceptron()
     model[0].note = "mine"

@@ -19,6 +19,7 @@ from tnm_core.torch import transposable_mask
 from tnm_core.torch.tensors.host import array_of, solve_on_host
 from tnm_core.torch.tensors.pieces import pieces
 from tnm_core.torch.tensors.transfer import (
+    CudaLane,
     all_finite,
     solve_through_host,
     solve_two_of_four,
@@ -146,7 +147,7 @@ def test_edges_are_left_to_the_host(shape: tuple[int, ...]) -> None:
     torch.testing.assert_close(solve_two_of_four(tensor, "abs", solve), expected)
 
 
-class _CountingLane:
+class _CountingLane(CudaLane):
     """Stands in for the copies between device and host, and notes their order."""
 
     def __init__(self) -> None:

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-from tnm_core.torch.layers.candidates import Candidate, select_layers
-from tnm_core.torch.layers.masked_weights import MaskedWeight, masked_weights, unwrap
-from tnm_core.torch.layers.model_masks import (
-    apply_masks_,
-    load_masks_,
-    masks,
-    remove_sparsity_,
-    zero_pruned_,
-)
+from tnm_core.torch.layers.candidates import Candidate, select_layers, users_of_parameters
+from tnm_core.torch.layers.masked_weights import MaskedWeight, sparse_layers, unwrap
+from tnm_core.torch.layers.model_masks import apply_masks_, load_masks_, masks, remove_sparsity_
 from tnm_core.torch.layers.parametrization import Mode, masked_parametrization
 from tnm_core.torch.layers.registration import register_mask
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
@@ -29,15 +23,15 @@ __all__ = [
     "apply_masks_",
     "load_masks_",
     "masked_parametrization",
-    "masked_weights",
     "masks",
     "register_mask",
     "remove_sparsity_",
     "score_sums",
     "select_layers",
+    "sparse_layers",
     "sparsify_",
     "unwrap",
+    "users_of_parameters",
     "values_of",
     "weight_axes_of",
-    "zero_pruned_",
 ]

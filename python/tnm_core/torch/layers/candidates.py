@@ -15,11 +15,12 @@ from tnm_core.pattern import Pattern
 from tnm_core.selection import Selection
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.layers.masked_weights import unwrap
-from tnm_core.torch.layers.parametrization import masked_parametrization
+from tnm_core.torch.layers.parametrization import (
+    masked_parametrization,
+    parametrizations_of_weight,
+)
 from tnm_core.torch.layers.weight_axes import WeightAxes, weight_axes_of
 from tnm_core.torch.tensors import is_sharded
-
-__all__ = ["Candidate", "select_layers"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def _candidates(
     model: nn.Module, m: int, selection: Selection, layers: tuple[type[nn.Module], ...]
 ) -> Iterator[Candidate]:
     """Judge every layer that has parameters of two axes or more."""
-    users = _users_of_parameters(model)
+    users = users_of_parameters(model)
     for name, module in model.named_modules():
         if isinstance(module, parametrize.ParametrizationList):
             continue
@@ -96,7 +97,8 @@ def _without_weight(name: str, module: nn.Module, kind: str) -> Iterator[Candida
     skip = SkipCode.NOT_CALLED_WEIGHT(kind=kind)
     for own, parameter in module.named_parameters(recurse=False):
         if _axes(parameter) > 1:
-            yield Candidate(_joined(name, own), module, kind, tuple(parameter.shape), skip)
+            full = f"{name}.{own}".removeprefix(".")
+            yield Candidate(full, module, kind, tuple(parameter.shape), skip)
 
 
 def _why_not_this_weight(
@@ -126,10 +128,9 @@ def _why_not_this_weight(
 
 
 def _weight_of(module: nn.Module) -> torch.Tensor | None:
-    if parametrize.is_parametrized(module, "weight"):
-        chain = cast(nn.ModuleDict, module.parametrizations)["weight"]
-        if chain.is_tensor:
-            return cast(torch.Tensor, chain.original)
+    chain = parametrizations_of_weight(module)
+    if chain is not None and chain.is_tensor:
+        return chain.original
     if isinstance(module, (nn.ParameterList, nn.ParameterDict)):
         return None
     weight = getattr(module, "weight", None)
@@ -140,13 +141,10 @@ def _axes(parameter: torch.Tensor) -> int:
     return 2 if isinstance(parameter, UninitializedParameter) else parameter.ndim
 
 
-def _users_of_parameters(model: nn.Module) -> dict[int, list[str]]:
+def users_of_parameters(model: nn.Module) -> dict[int, list[str]]:
+    """List under which names the modules of a model have each parameter, by its `id`."""
     users: dict[int, list[str]] = {}
     for name, module in model.named_modules():
         for own, parameter in module.named_parameters(recurse=False):
-            users.setdefault(id(parameter), []).append(_joined(name, own))
+            users.setdefault(id(parameter), []).append(f"{name}.{own}".removeprefix("."))
     return users
-
-
-def _joined(name: str, own: str) -> str:
-    return f"{name}.{own}" if name else own

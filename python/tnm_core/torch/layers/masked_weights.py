@@ -9,7 +9,6 @@ entries are zero), ``set_mask(mask)`` and ``repack()``, to be called when the we
 from __future__ import annotations
 
 import weakref
-from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -21,14 +20,14 @@ from tnm_core.torch.layers.parametrization import (
     MaskedParametrization,
     Mode,
     masked_parametrization,
+    parametrizations_of_weight,
 )
 from tnm_core.torch.layers.weight_axes import WeightAxes
+from tnm_core.torch.tensors import local_mask, local_values
 
-__all__ = ["MaskedWeight", "masked_weights", "unwrap"]
 
-
-class MaskedWeight(ABC):
-    """A layer's dense weight and its mask.
+class MaskedWeight:
+    """A layer's dense weight and its mask; here that of a layer that `sparsify_` masked.
 
     Attributes
     ----------
@@ -44,55 +43,62 @@ class MaskedWeight(ABC):
 
     # Properties, because sharding and loading may replace parameters and buffers.
     @property
-    @abstractmethod
+    def _masked(self) -> MaskedParametrization:
+        found = masked_parametrization(self.module)
+        assert found is not None
+        return found
+
+    @property
     def parameter(self) -> nn.Parameter:
         """The dense weight."""
+        chain = parametrizations_of_weight(self.module)
+        assert chain is not None
+        return cast(nn.Parameter, chain.original)
 
     @property
-    @abstractmethod
     def mask(self) -> torch.Tensor:
         """The whole mask, True where an entry is kept."""
+        return self._masked.mask
 
     @property
-    @abstractmethod
     def pattern(self) -> Pattern:
         """What the mask obeys."""
+        return self._masked.mask_pattern
 
     @property
-    @abstractmethod
     def axes(self) -> WeightAxes:
         """How the weight is read as matrices."""
+        return self._masked.axes
 
     @property
-    def n(self) -> int:
-        """How many entries are kept of every m."""
-        return self.pattern.n
+    def mode(self) -> Mode:
+        """What the layer sees of its weight and which gradients pass."""
+        return self._masked.mode
 
-    @property
-    def m(self) -> int:
-        """The size of a tile."""
-        return self.pattern.m
+    def set_mode(self, mode: Mode, leak: float = 0.0) -> None:
+        """Choose the mode, and by how much pruned entries still count in mode "fading"."""
+        self._masked.mode = mode
+        self._masked.leak.fill_(leak)
 
-    @abstractmethod
     def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
         """Replace the mask, in place, and the pattern that it obeys."""
+        self._masked.mask.copy_(mask)
+        if pattern is not None and pattern != self.pattern:
+            self._masked.set_pattern(pattern)
 
-    @abstractmethod
-    def set_mode(self, mode: Mode, leak: float = 0.0) -> None:
-        """Choose what the layer sees of its weight and which gradients pass."""
-
-    @property
-    @abstractmethod
-    def mode(self) -> Mode:
-        """What `set_mode` chose."""
-
-    @abstractmethod
     def set_backward_decay(self, decay: float) -> None:
         """Add decay * weight to the gradient of pruned entries in every backward pass."""
+        self._masked.backward_decay = decay
 
-    @abstractmethod
     def after_step(self) -> None:
-        """Take note that the weight has changed."""
+        """Take note that the weight has changed; nothing is derived from it here."""
+
+    @torch.no_grad()
+    def zero_pruned_(self) -> None:
+        """Set the pruned entries of the dense weight, as far as they lie here, to zero."""
+        mask = local_mask(self.mask, self.parameter)
+        local_values(self.parameter).masked_fill_(~mask, 0.0)
+        self.after_step()
 
     @property
     def owner(self) -> object | None:
@@ -113,62 +119,7 @@ class _Owner(weakref.ref[object]):
         return type(None), ()
 
 
-class ParametrizedWeight(MaskedWeight):
-    """A weight that `sparsify_` masked."""
-
-    @property
-    def masked(self) -> MaskedParametrization:
-        """The parametrisation."""
-        found = masked_parametrization(self.module)
-        assert found is not None
-        return found
-
-    @property
-    def parameter(self) -> nn.Parameter:
-        """The dense weight."""
-        chain = cast(nn.ModuleDict, self.module.parametrizations)["weight"]
-        return cast(nn.Parameter, chain.original)
-
-    @property
-    def mask(self) -> torch.Tensor:
-        """The whole mask, True where an entry is kept."""
-        return self.masked.mask
-
-    @property
-    def pattern(self) -> Pattern:
-        """What the mask obeys."""
-        return self.masked.mask_pattern
-
-    @property
-    def axes(self) -> WeightAxes:
-        """How the weight is read as matrices."""
-        return self.masked.axes
-
-    def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
-        """Replace the mask, in place, and the pattern that it obeys."""
-        self.masked.mask.copy_(mask)
-        if pattern is not None and pattern != self.pattern:
-            self.masked.set_pattern(pattern)
-
-    def set_mode(self, mode: Mode, leak: float = 0.0) -> None:
-        """Choose what the layer sees of its weight and which gradients pass."""
-        self.masked.mode = mode
-        self.masked.leak.fill_(leak)
-
-    @property
-    def mode(self) -> Mode:
-        """What `set_mode` chose."""
-        return self.masked.mode
-
-    def set_backward_decay(self, decay: float) -> None:
-        """Add decay * weight to the gradient of pruned entries in every backward pass."""
-        self.masked.backward_decay = decay
-
-    def after_step(self) -> None:
-        """Do nothing: nothing is derived from the weight."""
-
-
-class PackedWeight(MaskedWeight):
+class _PackedWeight(MaskedWeight):
     """The weight of a module that keeps packed forms of it, all of one pattern."""
 
     is_flexible = False
@@ -180,46 +131,37 @@ class PackedWeight(MaskedWeight):
 
     @property
     def parameter(self) -> nn.Parameter:
-        """The dense weight."""
         return cast(nn.Parameter, self._layer.weight)
 
     @property
     def mask(self) -> torch.Tensor:
-        """The whole mask, True where an entry is kept."""
         return cast(torch.Tensor, self._layer.mask)
 
     @property
     def pattern(self) -> Pattern:
-        """What the mask obeys."""
         return Pattern(self._layer.n, self._layer.m)
 
     @property
     def axes(self) -> WeightAxes:
-        """How the weight is read as matrices."""
         return WeightAxes()
-
-    def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
-        """Replace the mask."""
-        self._layer.set_mask(mask)
-
-    def set_mode(self, mode: Mode, leak: float = 0.0) -> None:
-        """Choose which gradients pass."""
-        self._layer.masked_gradient = mode == "masked"
 
     @property
     def mode(self) -> Mode:
-        """What `set_mode` chose."""
         return "masked" if self._layer.masked_gradient else "straight_through"
 
+    def set_mode(self, mode: Mode, leak: float = 0.0) -> None:
+        self._layer.masked_gradient = mode == "masked"
+
+    def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
+        self._layer.set_mask(mask)
+
     def set_backward_decay(self, decay: float) -> None:
-        """Refuse it: such layers compute their own gradients."""
         raise TypeError(
             f"layer {self.name!r} is a {type(self.module).__name__} with gradients of its own, "
             "expected a weight that is_flexible"
         )
 
     def after_step(self) -> None:
-        """Pack the weight anew."""
         self._layer.repack()
 
 
@@ -238,6 +180,16 @@ def masked_weights(model: nn.Module) -> Iterator[MaskedWeight]:
     """Iterate over the masked weights of a model, with the names of their layers."""
     for name, module in unwrap(model).named_modules():
         if masked_parametrization(module) is not None:
-            yield ParametrizedWeight(name, module)
+            yield MaskedWeight(name, module)
         elif getattr(type(module), "tnm_masked_weight", False):
-            yield PackedWeight(name, module)
+            yield _PackedWeight(name, module)
+
+
+def sparse_layers(model: nn.Module) -> list[MaskedWeight]:
+    """List the masked weights of a model that must have some."""
+    weights = list(masked_weights(model))
+    if not weights:
+        raise ValueError(
+            "the model has no sparse layers, expected some; call sparsify_ on it first"
+        )
+    return weights

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import cast
 
 import numpy as np
 import torch
@@ -11,14 +10,9 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils import parametrize
 
-from tnm_core.torch.layers.masked_weights import (
-    MaskedWeight,
-    ParametrizedWeight,
-    masked_weights,
-)
-from tnm_core.torch.tensors import is_sharded, local_mask, local_values
-
-__all__ = ["apply_masks_", "load_masks_", "masks", "remove_sparsity_"]
+from tnm_core.torch.layers.masked_weights import MaskedWeight, masked_weights, sparse_layers
+from tnm_core.torch.layers.parametrization import parametrizations_of_weight
+from tnm_core.torch.tensors import is_sharded
 
 
 def masks(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -74,7 +68,7 @@ def load_masks_(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.
     >>> report = sparsify_(model, "2:4")
     >>> load_masks_(model, {"0.weight": ~masks(model)["0"]})
     """
-    weights = {weight.name: weight for weight in masked_weights(model)}
+    weights = {weight.name: weight for weight in sparse_layers(model)}
     given = {_layer_name(name, weights): torch.as_tensor(mask) for name, mask in masks.items()}
     _check_same_names(set(given), set(weights))
     for name, mask in given.items():
@@ -102,8 +96,7 @@ def apply_masks_(model: nn.Module) -> None:
     32
     """
     for weight in masked_weights(model):
-        zero_pruned_(weight)
-        weight.after_step()
+        weight.zero_pruned_()
 
 
 def remove_sparsity_(model: nn.Module) -> list[str]:
@@ -136,29 +129,22 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
     >>> int((model[0].weight == 0).sum())
     32
     """
-    weights = [one for one in masked_weights(model) if isinstance(one, ParametrizedWeight)]
+    weights = [weight for weight in masked_weights(model) if weight.is_flexible]
     for weight in weights:
         if is_sharded(weight.parameter):
             raise ValueError(
                 f"layer {weight.name!r} has a sharded weight, expected a whole one; load the "
                 "checkpoint into a model that is not sharded and remove the masks there"
             )
-        if len(cast(nn.ModuleList, weight.module.parametrizations["weight"])) > 1:  # type: ignore[index]
+        if len(parametrizations_of_weight(weight.module) or ()) > 1:
             raise ValueError(
                 f"layer {weight.name!r} has another parametrisation on its masked weight, "
                 "expected the mask alone; remove that first"
             )
     for weight in weights:
-        zero_pruned_(weight)
+        weight.zero_pruned_()
         parametrize.remove_parametrizations(weight.module, "weight", leave_parametrized=False)
     return [weight.name for weight in weights]
-
-
-@torch.no_grad()
-def zero_pruned_(weight: MaskedWeight) -> None:
-    """Set the pruned entries of a dense weight, as far as they lie here, to zero."""
-    values = local_values(weight.parameter)
-    values.masked_fill_(~local_mask(weight.mask, weight.parameter), 0.0)
 
 
 def _layer_name(name: str, weights: Mapping[str, MaskedWeight]) -> str:
@@ -167,10 +153,6 @@ def _layer_name(name: str, weights: Mapping[str, MaskedWeight]) -> str:
 
 
 def _check_same_names(given: set[str], sparse: set[str]) -> None:
-    if not sparse:
-        raise ValueError(
-            "the model has no sparse layers, expected some; call sparsify_ on it first"
-        )
     unknown, missing = sorted(given - sparse), sorted(sparse - given)
     if unknown:
         raise ValueError(

@@ -12,8 +12,6 @@ from tnm_core.pattern import Pattern
 from tnm_core.torch.layers.weight_axes import WeightAxes
 from tnm_core.torch.tensors import is_sharded, local_mask, mask_like
 
-__all__ = ["MaskedParametrization", "Mode", "masked_parametrization"]
-
 # masked: gradients of pruned weights are zero. straight_through: they pass as if nothing were
 # pruned. fading: the same, and pruned weights still count by `leak`. dense: nothing is pruned.
 Mode = Literal["masked", "straight_through", "fading", "dense"]
@@ -115,10 +113,16 @@ def _decay_pruned(weight: torch.Tensor, mask: torch.Tensor, decay: float) -> tor
     return same
 
 
-def masked_parametrization(module: nn.Module) -> MaskedParametrization | None:
-    """Return the mask on the weight of a layer, if it has one."""
+def parametrizations_of_weight(module: nn.Module) -> parametrize.ParametrizationList | None:
+    """Return what computes the weight of a layer, if that is parametrised."""
     if not parametrize.is_parametrized(module, "weight"):
         return None
     chain = cast(nn.ModuleDict, module.parametrizations)["weight"]
-    first = cast(nn.ModuleList, chain)[0]
+    return cast(parametrize.ParametrizationList, chain)
+
+
+def masked_parametrization(module: nn.Module) -> MaskedParametrization | None:
+    """Return the mask on the weight of a layer, if it has one."""
+    chain = parametrizations_of_weight(module)
+    first = None if chain is None else chain[0]
     return first if isinstance(first, MaskedParametrization) else None

@@ -9,22 +9,19 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from tnm_core.pattern import Pattern
-from tnm_core.torch.layers.parametrization import MaskedParametrization
+from tnm_core.torch.layers.parametrization import MaskedParametrization, parametrizations_of_weight
 from tnm_core.torch.layers.weight_axes import WeightAxes
-
-__all__ = ["register_mask"]
 
 
 def register_mask(
     module: nn.Module, mask: torch.Tensor, pattern: Pattern, axes: WeightAxes
-) -> MaskedParametrization:
-    """Put a mask on the weight of a layer, which stays possible to pickle."""
-    masked = MaskedParametrization(mask, pattern, axes)
-    _parametrize(module, masked)
-    return masked
+) -> None:
+    """Put a mask on the weight of a layer, which can still be copied and pickled."""
+    parametrize_weight(module, MaskedParametrization(mask, pattern, axes))
 
 
-def _parametrize(module: nn.Module, masked: MaskedParametrization) -> None:
+def parametrize_weight(module: nn.Module, masked: MaskedParametrization) -> None:
+    """Let a parametrisation mask the weight of a layer."""
     training = module.training
     # Shape and dtype are the weight's by construction; the check would run the forward.
     parametrize.register_parametrization(module, "weight", masked, unsafe=True)
@@ -37,7 +34,9 @@ def _parametrize(module: nn.Module, masked: MaskedParametrization) -> None:
             replica.__class__ = _class_like(type(layer))
         return replica
 
-    module.__class__ = _class_like(type(module), __reduce_ex__=_reduce, __deepcopy__=deepcopy)
+    module.__class__ = _class_like(
+        type(module), __reduce_ex__=_reduce, __copy__=_copy, __deepcopy__=deepcopy
+    )
 
 
 def _class_like(made: type[nn.Module], **methods: Any) -> type[nn.Module]:
@@ -52,11 +51,19 @@ def _class_like(made: type[nn.Module], **methods: Any) -> type[nn.Module]:
     return made_alike
 
 
+def _copy(module: nn.Module) -> nn.Module:
+    """Make a layer that shares the dense weight and the mask, and nothing that holds them."""
+    new, arguments, state, *_ = _reduce(module, 2)
+    replica: nn.Module = new(*arguments)
+    _set_state(replica, state)
+    return replica
+
+
 def _reduce(module: nn.Module, protocol: object) -> tuple[Any, ...]:
     """Pickle a masked layer as its class, its attributes, its dense weight and its mask."""
-    parametrizations = cast(nn.ModuleDict, module.parametrizations)
-    chain = cast(nn.ModuleList, parametrizations["weight"])
-    if set(parametrizations) != {"weight"} or len(chain) != 1:
+    chain = parametrizations_of_weight(module)
+    others = set(cast(nn.ModuleDict, module.parametrizations)) - {"weight"}
+    if chain is None or len(chain) != 1 or others:
         raise RuntimeError(
             f"{type(module).__name__} has parametrisations beside the mask on its weight, which "
             "torch cannot pickle; save its state_dict()"
@@ -77,4 +84,4 @@ def _set_state(
     state, weight, masked = saved
     module.__dict__.update(state)
     module._parameters = {**module._parameters, "weight": weight}
-    _parametrize(module, masked)
+    parametrize_weight(module, masked)

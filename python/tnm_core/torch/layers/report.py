@@ -8,8 +8,6 @@ from typing import Any
 from tnm_core.skip import Skip
 from tnm_core.text_table import aligned
 
-__all__ = ["LayerReport", "SparsifyReport"]
-
 _COLUMNS = ("name", "kind", "shape", "pattern", "reason", "retained", "density")
 _HEADER = ("layer", "kind", "shape", "retained", "density", "left alone because")
 
@@ -41,10 +39,10 @@ class LayerReport:
     name: str
     kind: str
     shape: tuple[int, ...]
-    pattern: str | None
-    skip: Skip | None
-    retained: float | None
-    density: float | None
+    pattern: str | None = None
+    skip: Skip | None = None
+    retained: float | None = None
+    density: float | None = None
 
     @property
     def reason(self) -> str | None:

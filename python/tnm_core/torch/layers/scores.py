@@ -9,8 +9,6 @@ import torch
 from tnm_core.arguments import Score
 from tnm_core.torch.tensors import is_sharded, local_values, sum_over_shards
 
-__all__ = ["ScoreLike", "score_sums", "values_of"]
-
 # How kept entries are valued: by name, or by a function of a layer's name and weight.
 ScoreLike = Score | Callable[[str, torch.Tensor], torch.Tensor]
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import torch
 from torch import nn
 
 from tnm_core import arguments
 from tnm_core.arguments import Method
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.selection import Names, Selection
-from tnm_core.skip import counted
+from tnm_core.skip import Skip, counted
 from tnm_core.torch.layers.candidates import Candidate, select_layers
-from tnm_core.torch.layers.registration import register_mask
+from tnm_core.torch.layers.parametrization import MaskedParametrization
+from tnm_core.torch.layers.registration import parametrize_weight
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
 from tnm_core.torch.layers.scores import ScoreLike, score_sums, values_of
-from tnm_core.torch.layers.weight_axes import WeightAxes
-
-__all__ = ["DEFAULT_LAYERS", "sparsify_"]
 
 DEFAULT_LAYERS: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -92,44 +87,31 @@ def sparsify_(
     if not callable(score):
         score = arguments.as_score(score)
     found = select_layers(model, wanted, Selection(include, exclude), layers)
-    solved = {
-        one.name: _solve(one, one.verdict, wanted, score, method, threads)
-        for one in found
-        if isinstance(one.verdict, WeightAxes)
-    }
-    if not solved:
+    solved = [_solve(one, wanted, score, method, threads) for one in found]
+    if all(masked is None for masked, _ in solved):
         skips = (one.skip for one in found if one.skip is not None)
         told = counted(skips, none="the model has no layer with a weight matrix")
         raise ValueError(f"no layer is selected, expected one that {wanted} fits: {told}")
-    for one in solved.values():
-        register_mask(one.module, one.mask, wanted, one.axes)
+    for one, (masked, _) in zip(found, solved, strict=True):
+        if masked is not None:
+            parametrize_weight(one.module, masked)
     return SparsifyReport(
         str(wanted),
         score if isinstance(score, str) else getattr(score, "__name__", "a function"),
         method,
-        tuple(solved[one.name].report if one.skip is None else _left_alone(one) for one in found),
+        tuple(report for _, report in solved),
     )
 
 
-@dataclass(frozen=True)
-class _Solved:
-    module: nn.Module
-    axes: WeightAxes
-    mask: torch.Tensor
-    report: LayerReport
-
-
 def _solve(
-    one: Candidate,
-    axes: WeightAxes,
-    pattern: Pattern,
-    score: ScoreLike,
-    method: Method,
-    threads: int | None,
-) -> _Solved:
+    one: Candidate, pattern: Pattern, score: ScoreLike, method: Method, threads: int | None
+) -> tuple[MaskedParametrization | None, LayerReport]:
+    """Find the mask of a layer, unless that is left alone, and what there is to tell of it."""
+    if isinstance(one.verdict, Skip):
+        return None, LayerReport(one.name, one.kind, one.shape, skip=one.verdict)
     values, how = values_of(one.name, one.weight, score)
     try:
-        mask = axes.solve(values, pattern, score=how, method=method, threads=threads)
+        mask = one.verdict.solve(values, pattern, score=how, method=method, threads=threads)
     except ValueError as error:
         raise ValueError(f"layer {one.name!r}: {error}") from error
     kept, total = score_sums(values, how, mask).tolist()
@@ -138,12 +120,7 @@ def _solve(
         kind=one.kind,
         shape=one.shape,
         pattern=str(pattern),
-        skip=None,
         retained=kept / total if total else 1.0,
         density=float(mask.sum()) / max(mask.numel(), 1),
     )
-    return _Solved(one.module, axes, mask, report)
-
-
-def _left_alone(one: Candidate) -> LayerReport:
-    return LayerReport(one.name, one.kind, one.shape, None, one.skip, None, None)
+    return MaskedParametrization(mask, pattern, one.verdict), report

@@ -18,8 +18,6 @@ from tnm_core.torch.tensors import (
     transposable_mask,
 )
 
-__all__ = ["WeightAxes", "weight_axes_of"]
-
 _CONVOLUTIONS = (
     nn.Conv1d,
     nn.Conv2d,
@@ -78,10 +76,8 @@ class WeightAxes:
         """Tell where a mask breaks the pattern; its index is that of the weight's matrices."""
         matrices, rows = self._matrices(mask.detach().cpu(), pattern)
         flags = matrices.movedim((rows, rows + 1), (-2, -1)).numpy()
-        if pattern.transposable:
-            return check_mask(flags, pattern.n, pattern.m).violation
-        axis = self.input_axis - 2
-        return check_mask(flags, pattern.n, pattern.m, transposable=False, axis=axis).violation
+        axis = -1 if pattern.transposable else self.input_axis - 2
+        return check_mask(flags, pattern, axis=axis).violation
 
     def check_shards(self, weight: torch.Tensor, pattern: Pattern) -> None:
         """Refuse a weight whose shards cut tiles, or groups of m."""

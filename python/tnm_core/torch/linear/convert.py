@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -12,6 +11,7 @@ from torch.nn.utils import parametrize
 from tnm_core.pattern import Pattern, PatternLike, as_transposable
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, SkipCode
+from tnm_core.torch.layers import users_of_parameters
 from tnm_core.torch.linear.backends import BACKENDS, BackendName, as_backend_name
 from tnm_core.torch.linear.conversion_report import ConversionReport, ConvertedLayer
 from tnm_core.torch.linear.layer_benchmark import benchmark_layer
@@ -125,16 +125,12 @@ def _choose(
             f"include {glob!r} matches no linear layer, expected a glob over their names, "
             f"which are {', '.join(layers) or 'none'}"
         )
-    owners = Counter(
-        id(parameter)
-        for module in model.modules()
-        for parameter in module.parameters(recurse=False)
-    )
+    users = users_of_parameters(model)
     chosen: dict[str, nn.Linear] = {}
     skips: dict[str, Skip] = {}
     for name, layer in layers.items():
         skip = selection.skip(name, layer) or _skip_of_module(model, name, layer)
-        if skip is None and owners[id(layer.weight)] > 1:
+        if skip is None and len(users[id(layer.weight)]) > 1:
             skip = SkipCode.SHARED_UNMASKED()
         skip = skip or _skip_of_shape(layer, pattern, backend)
         if skip is None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
 from tnm_core.torch.linear.device_timing import seconds_in_cuda_graph, seconds_of_call
-from tnm_core.torch.linear.products import masked_product
 from tnm_core.torch.linear.speed_table import Speed, device_name
 from tnm_core.torch.linear.transposable_linear import TransposableLinear
 
@@ -103,16 +102,9 @@ class LayerBenchmark:
     def as_json(self) -> dict[str, Any]:
         """The figures, for machines."""
         return {
-            "device": self.device,
-            "dtype": self.dtype,
-            "pattern": self.pattern,
-            "backend": self.backend,
+            **asdict(self),
             "shape": list(self.shape),
-            "tokens": self.tokens,
-            "parts": [
-                {"part": part.part, "seconds": part.seconds, "graph_seconds": part.graph_seconds}
-                for part in self.parts
-            ],
+            "parts": [asdict(part) for part in self.parts],
             "speedup": self.speedup,
             "graph_speedup": self.graph_speedup,
             "worthwhile": self.worthwhile,
@@ -216,22 +208,10 @@ def _parts(
         return torch.randn(shape, generator=generator, device=weight.device).to(dtype)
 
     rows, gradient = random(layer.in_features), random(layer.out_features)
-    packed = (
-        layer.packed_values,
-        layer.packed_indices,
-        layer.packed_t_values,
-        layer.packed_t_indices,
-    )
-    pattern = (layer.n, layer.m, layer.active_backend)
-
-    def sparse(x: torch.Tensor, b: torch.Tensor | None, transposed: bool) -> object:
-        operands = (x, layer.weight, layer.mask, b, *packed)
-        return masked_product(*operands, *pattern, transposed, False)
-
     return {
         "dense forward": lambda: torch.nn.functional.linear(rows, dense, bias),
         "dense input gradient": lambda: gradient @ dense,
-        "sparse forward": lambda: sparse(rows, bias, False),
-        "sparse input gradient": lambda: sparse(gradient, None, True),
+        "sparse forward": lambda: layer._multiply(rows, bias),
+        "sparse input gradient": lambda: layer._multiply(gradient, None, transposed=True),
         "packing": layer.repack,
     }

@@ -12,25 +12,18 @@ from tnm_core.pattern import Pattern
 
 @dataclass(frozen=True)
 class LinearSpec:
-    """A masked weight and its products.
-
-    Attributes
-    ----------
-    out_features, in_features : int
-        Shape of the weight.
-    pattern : Pattern
-        What its mask obeys.
-    device : torch.device
-        Where the weight lies.
-    dtype : torch.dtype
-        In which dtype products are computed.
-    """
+    """A masked weight, and the dtype in which its products are computed."""
 
     out_features: int
     in_features: int
     pattern: Pattern
     device: torch.device
     dtype: torch.dtype
+
+    @property
+    def dtype_name(self) -> str:
+        """The dtype as tables of speeds name it, such as ``"bfloat16"``."""
+        return str(self.dtype).removeprefix("torch.")
 
     @classmethod
     def of(cls, linear: nn.Linear, pattern: Pattern, dtype: torch.dtype) -> LinearSpec:

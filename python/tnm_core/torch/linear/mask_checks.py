@@ -27,15 +27,7 @@ def check_tiles_fit(shape: tuple[int, int], m: int, owner: str) -> None:
 def check_layer_mask(
     mask: torch.Tensor, shape: tuple[int, ...], pattern: Pattern, owner: str
 ) -> None:
-    """Refuse what is not a transposable mask of the weight's shape.
-
-    Raises
-    ------
-    TypeError
-        If it is not a tensor of bool.
-    ValueError
-        If its shape is another or it breaks the pattern; the message says where.
-    """
+    """Refuse what is not a tensor of bool, or not a transposable mask of the weight's shape."""
     check_mask_shape(mask, shape, owner)
     on_device = mask.device.type != "cpu" and not any(size % pattern.m for size in shape)
     if mask.is_meta or (on_device and full_tiles_hold(mask, pattern)):

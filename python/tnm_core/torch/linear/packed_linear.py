@@ -18,11 +18,11 @@ from tnm_core.torch.linear.backends import (
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.outside_of_graphs import outside_of_graphs
 from tnm_core.torch.linear.packed_state import packed_from, remember
-from tnm_core.torch.linear.packing import nothing_packed
+from tnm_core.torch.linear.packing import Packed, nothing_packed
 from tnm_core.torch.linear.speed_table import SpeedTable
 from tnm_core.torch.tensors import is_sharded
 
-_PACKED = ("packed_values", "packed_indices", "packed_t_values", "packed_t_indices")
+PACKED = ("packed_values", "packed_indices", "packed_t_values", "packed_t_indices")
 
 
 class PackedLinear(nn.Linear):
@@ -68,7 +68,7 @@ class PackedLinear(nn.Linear):
                     f"{self._owner}: {backend} cannot multiply: {reason}; take another backend"
                 )
         self.register_buffer("mask", torch.zeros_like(self.weight, dtype=torch.bool))
-        for buffer in _PACKED:
+        for buffer in PACKED:
             self.register_buffer(buffer, None, persistent=False)
         self._unpack("not packed yet")
 
@@ -147,14 +147,13 @@ class PackedLinear(nn.Linear):
             return
         with torch.inference_mode(False):
             weight = self.weight.detach().to(dtype)
-            pair = BACKENDS[self._choice.backend].pack(weight, self.mask, spec)
-            self._store([*pair.forward, *pair.transposed])
+            self._store(*BACKENDS[self._choice.backend].pack(weight, self.mask, spec))
         self._packed_for = dtype
         remember(self.packed_values, self.weight, self.mask, self._owner)
 
-    def _store(self, tensors: list[torch.Tensor]) -> None:
+    def _store(self, packed: Packed, packed_t: Packed) -> None:
         """Write into the memory that earlier packed forms have, where they are alike."""
-        for buffer, tensor in zip(_PACKED, tensors, strict=True):
+        for buffer, tensor in zip(PACKED, (*packed, *packed_t), strict=True):
             present = getattr(self, buffer)
             alike = (
                 present.shape == tensor.shape
@@ -168,8 +167,8 @@ class PackedLinear(nn.Linear):
 
     def _unpack(self, reason: str) -> None:
         self._choice, self._packed_for = Choice(None, reason), None
-        empty = nothing_packed(self.mask, self.weight.dtype)
-        for buffer, tensor in zip(_PACKED, [*empty.forward, *empty.transposed], strict=True):
+        packed, packed_t = nothing_packed(self.mask, self.weight.dtype)
+        for buffer, tensor in zip(PACKED, (*packed, *packed_t), strict=True):
             setattr(self, buffer, tensor)
 
     def _pack_if_possible(self) -> None:
@@ -179,22 +178,24 @@ class PackedLinear(nn.Linear):
         except ValueError as error:
             self._unpack(str(error))
 
+    def _pack_anew(self) -> None:
+        self._unpack("not packed yet")
+        self._pack_if_possible()
+
     # ---- what moves and copies modules --------------------------------------
 
     def _apply(self, fn: Any, recurse: bool = True) -> PackedLinear:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        self._unpack("not packed yet")
-        self._pack_if_possible()
+        self._pack_anew()
         return self
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(self.__dict__)
         state["_buffers"] = {
-            name: None if name in _PACKED else buffer for name, buffer in self._buffers.items()
+            name: None if name in PACKED else buffer for name, buffer in self._buffers.items()
         }
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self._unpack("not packed yet")
-        self._pack_if_possible()
+        self._pack_anew()

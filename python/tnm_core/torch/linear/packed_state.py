@@ -18,17 +18,9 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from tnm_core.torch.tensors import is_sharded
 
-__all__ = ["PackedFrom", "packed_from", "remember"]
-
 
 class PackedFrom:
-    """The weight and the mask that a layer packed, as they were then.
-
-    Attributes
-    ----------
-    owner : str
-        What errors call the layer.
-    """
+    """The weight and the mask that a layer packed, as they were then; errors name the `owner`."""
 
     def __init__(self, weight: torch.Tensor, mask: torch.Tensor, owner: str) -> None:
         self.owner = owner

@@ -28,18 +28,15 @@ class Packed(NamedTuple):
     indices: torch.Tensor
 
 
-class PackedPair(NamedTuple):
-    """A weight packed for products with it and with its transpose."""
-
-    forward: Packed
-    transposed: Packed
+# A weight packed for products with it and with its transpose.
+PackedPair = tuple[Packed, Packed]
 
 
 def nothing_packed(like: torch.Tensor, dtype: torch.dtype) -> PackedPair:
     """Return empty tensors, for a back end that multiplies by the weight itself."""
     values = like.new_empty((0, 0), dtype=dtype)
     indices = like.new_empty((0, 0), dtype=torch.uint8)
-    return PackedPair(Packed(values, indices), Packed(values.clone(), indices.clone()))
+    return Packed(values, indices), Packed(values.clone(), indices.clone())
 
 
 def masked(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -50,21 +47,8 @@ def masked(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 def compress(weight: torch.Tensor, mask: torch.Tensor, pattern: Pattern, *, axis: int) -> Packed:
     """Gather values and positions along one axis, as `tnm_core.compress` defines them.
 
-    Parameters
-    ----------
-    weight : Tensor, shape (out_features, in_features)
-        The weight; work is done in host memory and the result lies on its device.
-    mask : Tensor of bool, shape of `weight`
-        At most n of each m kept along `axis`.
-    pattern : Pattern
-        What the mask obeys.
-    axis : {-1, -2}
-        -1 packs the weight, -2 its transpose.
-
-    Raises
-    ------
-    ValueError
-        If a group keeps more than n.
+    Axis -1 packs the weight, -2 its transpose. Work is done in host memory, and the result lies on
+    the weight's device. ``ValueError`` if a group keeps more than n.
     """
     # A copy: tensors that NumPy has seen cannot be resized, and FSDP resizes its weights.
     host = weight.detach().to("cpu", copy=True)

@@ -43,16 +43,15 @@ def masked_product(
     if rows.numel() == 0:
         return rows.new_empty(shape)
     packed = Packed(values_t, indices_t) if transposed else Packed(values, indices)
-    dense = None
     if backend == "dense":
         dense = masked(weight, mask).to(rows.dtype)
-        dense = dense.t() if transposed else dense
+        packed = Packed(dense.t() if transposed else dense, indices)
     elif not transposed:
         # Backward multiplies by what forward packed, whatever became of the weight since.
         _check_usable(rows, weight, mask, values)
     with torch.autocast(rows.device.type, enabled=False):
         flat = rows.reshape(-1, rows.shape[-1])
-        result = BACKENDS[backend].product(flat, packed, dense, bias, (n, m))
+        result = BACKENDS[backend].product(flat, packed, bias, n, m)
     # Not a view for autograd: what else refers to this memory is gone when this returns.
     return torch.ops.aten._unsafe_view(result, shape)  # type: ignore[no-any-return]
 
@@ -84,38 +83,18 @@ def _check_usable(
 
 
 @masked_product.register_fake
-def _(
-    rows: torch.Tensor,
-    weight: torch.Tensor,
-    mask: torch.Tensor,
-    bias: torch.Tensor | None,
-    values: torch.Tensor,
-    indices: torch.Tensor,
-    values_t: torch.Tensor,
-    indices_t: torch.Tensor,
-    n: int,
-    m: int,
-    backend: str,
-    transposed: bool,
-    masked_gradient: bool,
-) -> torch.Tensor:
+def _(rows: torch.Tensor, weight: torch.Tensor, *others: Any) -> torch.Tensor:
+    *_, transposed, _ = others
     return rows.new_empty(_result_shape(rows, weight, transposed))
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
-    rows, weight, mask, _, values, indices, values_t, indices_t, *options = inputs
+    rows, weight, mask, _, *others = inputs
     by_rows, by_weight = ctx.needs_input_grad[:2]
-    ctx.options = options
     # The other orientation gives the gradient by the rows, this one its own gradient in turn.
-    ctx.save_for_backward(
-        rows if by_weight else None,
-        weight if by_rows or by_weight else None,
-        mask,
-        values,
-        indices,
-        values_t,
-        indices_t,
-    )
+    packed, ctx.options = others[:4], others[4:]
+    needed = (rows if by_weight else None, weight if by_rows or by_weight else None)
+    ctx.save_for_backward(*needed, mask, *packed)
 
 
 def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

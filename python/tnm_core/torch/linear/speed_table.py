@@ -47,10 +47,9 @@ class Speed:
 
     def is_of(self, spec: LinearSpec, backend: str, device: str) -> bool:
         """Whether this was measured on such products, by a back end on a device of that name."""
-        mine = (self.out_features, self.in_features, self.pattern)
-        dtype = str(spec.dtype).removeprefix("torch.")
-        return mine == (spec.out_features, spec.in_features, str(spec.pattern)) and (
-            (self.device, self.dtype, self.backend) == (device, dtype, backend)
+        products = (spec.out_features, spec.in_features, str(spec.pattern), spec.dtype_name)
+        return (self.out_features, self.in_features, self.pattern, self.dtype) == products and (
+            (self.device, self.backend) == (device, backend)
         )
 
 

@@ -10,12 +10,10 @@ from torch import nn
 from tnm_core.pattern import Pattern, PatternLike, as_transposable
 from tnm_core.torch.linear.backends import BackendName
 from tnm_core.torch.linear.mask_checks import check_layer_mask, check_mask_shape, check_tiles_fit
-from tnm_core.torch.linear.packed_linear import PackedLinear
+from tnm_core.torch.linear.packed_linear import PACKED, PackedLinear
 from tnm_core.torch.linear.products import masked_product
 from tnm_core.torch.linear.speed_table import SpeedTable
 from tnm_core.torch.tensors import transposable_mask
-
-__all__ = ["TransposableLinear"]
 
 
 class TransposableLinear(PackedLinear):
@@ -219,22 +217,7 @@ class TransposableLinear(PackedLinear):
         self._check_input(input, dtype)
         if not torch.compiler.is_compiling():
             self._prepare(dtype)
-        result = masked_product(
-            input,
-            self.weight,
-            self.mask,
-            None if self.bias is None else self.bias.to(dtype),
-            self.packed_values,
-            self.packed_indices,
-            self.packed_t_values,
-            self.packed_t_indices,
-            self.n,
-            self.m,
-            self._choice.backend or self.backend,
-            False,
-            self.masked_gradient,
-        )
-        return cast(torch.Tensor, result)
+        return self._multiply(input, None if self.bias is None else self.bias.to(dtype))
 
     def extra_repr(self) -> str:
         """Say what multiplies, and why."""
@@ -242,6 +225,16 @@ class TransposableLinear(PackedLinear):
         shown = active if active == self.backend else f"{self.backend} -> {active}"
         reason = "" if active == self.backend else f" ({self._choice.reason})"
         return f"{super().extra_repr()}, pattern={self.pattern}, backend={shown}{reason}"
+
+    def _multiply(
+        self, rows: torch.Tensor, bias: torch.Tensor | None, *, transposed: bool = False
+    ) -> torch.Tensor:
+        """Multiply by what is packed, of the weight or of its transpose."""
+        packed = [getattr(self, buffer) for buffer in PACKED]
+        backend = self._choice.backend or self.backend
+        options = (self.n, self.m, backend, transposed, self.masked_gradient)
+        result = masked_product(rows, self.weight, self.mask, bias, *packed, *options)
+        return cast(torch.Tensor, result)
 
     @torch.no_grad()
     def _take_mask(self, mask: torch.Tensor) -> None:
@@ -260,33 +253,17 @@ class TransposableLinear(PackedLinear):
                 "convert it, run under torch.autocast, or give compute_dtype"
             )
 
-    def _load_from_state_dict(
-        self,
-        state_dict: dict[str, Any],
-        prefix: str,
-        local_metadata: Any,
-        strict: bool,
-        missing_keys: list[str],
-        unexpected_keys: list[str],
-        error_msgs: list[str],
-    ) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
         mask = state_dict.get(f"{prefix}mask")
         if mask is not None and tuple(mask.shape) == tuple(self.mask.shape):
             owner = self.layer_name or prefix.rstrip(".") or self._owner
             try:
                 check_layer_mask(mask, tuple(self.mask.shape), self.pattern, owner)
             except (TypeError, ValueError) as error:
-                error_msgs.append(str(error))
+                error_messages = others[-1]
+                error_messages.append(str(error))
                 return
-        super()._load_from_state_dict(
-            state_dict,
-            prefix,
-            local_metadata,
-            strict,
-            missing_keys,
-            unexpected_keys,
-            error_msgs,
-        )
+        super()._load_from_state_dict(state_dict, prefix, *others)
         self._pack_if_possible()
 
 

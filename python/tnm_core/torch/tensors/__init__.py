@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from tnm_core.torch.tensors.host import array_of
 from tnm_core.torch.tensors.shards import (
     check_cuts_between_tiles,
     gather_mask,
@@ -16,7 +15,6 @@ from tnm_core.torch.tensors.tensor_masks import nm_mask, transposable_mask
 from tnm_core.torch.tensors.unstructured import kept_of_m, least_disturbing_mask
 
 __all__ = [
-    "array_of",
     "check_cuts_between_tiles",
     "gather_mask",
     "is_sharded",

@@ -12,8 +12,6 @@ import tnm_core
 from tnm_core.arguments import Method, Score
 from tnm_core.pattern import Pattern
 
-__all__ = ["array_of", "check_scores", "solve_on_host"]
-
 _SHARED = frozenset(
     {
         torch.bool, torch.uint8, torch.uint16, torch.uint32, torch.uint64,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
-
-__all__ = ["Index", "pieces"]
+from itertools import product
 
 Index = tuple[int | slice, ...]
 
@@ -16,10 +14,6 @@ def pieces(shape: tuple[int, ...], m: int, entries: int) -> Iterator[Index]:
     if 0 in shape:
         return
     height = max(m, entries // columns // m * m)
-    for number in range(math.prod(batch)):
-        matrix: list[int] = []
-        for size in reversed(batch):
-            number, index = divmod(number, size)
-            matrix.insert(0, index)
+    for matrix in product(*map(range, batch)):
         for top in range(0, rows, height):
             yield (*matrix, slice(top, min(top + height, rows)))

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 import torch
 
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor
-
-__all__ = [
-    "check_cuts_between_tiles",
-    "gather_mask",
-    "is_sharded",
-    "local_mask",
-    "local_values",
-    "mask_like",
-    "sum_over_shards",
-]
 
 
 def is_sharded(tensor: torch.Tensor) -> TypeGuard[DTensor]:
@@ -59,7 +49,7 @@ def mask_like(local: torch.Tensor, like: DTensor) -> DTensor:
         like.placements,
         run_check=False,
         shape=like.shape,
-        stride=_contiguous_strides(like.shape),
+        stride=torch.empty(like.shape, device="meta").stride(),
     )
 
 
@@ -101,12 +91,3 @@ def check_cuts_between_tiles(tensor: DTensor, m: int, axes: Sequence[int]) -> No
                 f"pad that one to a multiple of {m * ranks}"
             )
         sizes[dim] = piece
-
-
-def _contiguous_strides(shape: torch.Size) -> tuple[int, ...]:
-    strides: list[Any] = []
-    step = 1
-    for size in reversed(shape):
-        strides.append(step)
-        step *= max(size, 1)
-    return tuple(reversed(strides))

@@ -18,8 +18,6 @@ from tnm_core.torch.tensors.shards import (
 )
 from tnm_core.torch.tensors.transfer import solve_on_device
 
-__all__ = ["nm_mask", "transposable_mask"]
-
 
 def transposable_mask(
     tensor: torch.Tensor,
@@ -131,12 +129,11 @@ def nm_mask(
     >>> nm_mask(torch.tensor([3.0, -4.0, 1.0, 2.0]), "2:4")
     tensor([ True,  True, False, False])
     """
-    wanted = as_pattern(n, m)
+    pattern = as_pattern(n, m, transposable=False)
     score = arguments.as_score(score)
     check_scores(tensor, least_axes=1, of_arrays="tnm_core.nm_mask")
-    pattern = Pattern(wanted.n, wanted.m, transposable=False)
-    axis = arguments.as_axis(axis, tensor.ndim)
-    return _mask(tensor, pattern, (axis,), "optimal", score, threads)
+    axes = (arguments.as_axis(axis, tensor.ndim),)
+    return _mask(tensor, pattern, axes, "optimal", score, threads)
 
 
 def _mask(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 
@@ -12,8 +11,6 @@ from tnm_core.pattern import Pattern
 from tnm_core.torch.tensors.host import solve_on_host
 from tnm_core.torch.tensors.pieces import Index, pieces
 from tnm_core.torch.tensors.two_of_four import two_of_four_mask
-
-__all__ = ["solve_on_device"]
 
 # Entries of a piece: two pieces of scores and of masks lie in pinned memory at a time.
 PIECE_ENTRIES = 1 << 23
@@ -95,15 +92,7 @@ class CudaLane:
         self._current.wait_stream(self._stream)
 
 
-class Lane(Protocol):
-    """What `solve_through_host` needs of `CudaLane`."""
-
-    def fetch(self, piece: torch.Tensor) -> tuple[torch.Tensor, Callable[[], None]]: ...
-    def deliver(self, host: torch.Tensor, target: torch.Tensor) -> None: ...
-    def close(self) -> None: ...
-
-
-def solve_through_host(tensor: torch.Tensor, m: int, solve: Solve, lane: Lane) -> torch.Tensor:
+def solve_through_host(tensor: torch.Tensor, m: int, solve: Solve, lane: CudaLane) -> torch.Tensor:
     """Send pieces to the host and back while others are solved.
 
     Two are under way at a time, so that pinned memory holds at most 2 * PIECE_ENTRIES scores, or

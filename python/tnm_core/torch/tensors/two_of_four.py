@@ -16,8 +16,6 @@ from tnm_core.pattern import Pattern
 from tnm_core.torch.tensors.host import solve_on_host
 from tnm_core.torch.tensors.pieces import pieces
 
-__all__ = ["two_of_four_mask"]
-
 # About a hundred float64 values per tile are alive at once: 2**16 tiles take some 64 MB.
 PIECE_ENTRIES = 16 << 16
 

@@ -11,8 +11,6 @@ from tnm_core import arguments
 from tnm_core.pattern import LARGEST_M, PatternLike, as_transposable
 from tnm_core.torch.tensors.tensor_masks import transposable_mask
 
-__all__ = ["kept_of_m", "least_disturbing_mask"]
-
 
 def kept_of_m(zero_rate: float, m: int, confidence: float = 0.9) -> int:
     """Return the n for which a group of m probably has m - n zeros already.

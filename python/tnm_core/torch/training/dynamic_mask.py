@@ -25,8 +25,6 @@ from tnm_core.torch.training.hooks import MaskOwner
 from tnm_core.torch.training.mask_statistics import MaskStatistics, compare_masks
 from tnm_core.torch.training.schedule import ScheduleLike, parse_schedule, pattern_at
 
-__all__ = ["DynamicMask"]
-
 
 class DynamicMask(MaskOwner):
     """Train with masks that are found anew every few steps, and gradients that pass straight on.

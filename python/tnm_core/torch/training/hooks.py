@@ -9,9 +9,7 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from tnm_core.torch.layers import MaskedWeight, masked_weights
-
-__all__ = ["MaskOwner", "OptimizerHook"]
+from tnm_core.torch.layers import MaskedWeight, sparse_layers
 
 Self = TypeVar("Self", bound="OptimizerHook")
 
@@ -59,10 +57,10 @@ class OptimizerHook:
             If this is attached already, the optimizer has no weight of a sparse layer, or a layer
             cannot be trained this way (the message names it).
         """
-        name = type(self).__name__
         if self.is_attached:
             raise ValueError(
-                f"this {name} is attached already, expected a new one; detach it first"
+                f"this {type(self).__name__} is attached already, expected a new one; detach it "
+                "first"
             )
         weights = _updated_by(optimizer, model)
         self._prepare(weights)
@@ -164,11 +162,7 @@ class MaskOwner(OptimizerHook):
 
 
 def _updated_by(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[MaskedWeight]:
-    sparse = list(masked_weights(model))
-    if not sparse:
-        raise ValueError(
-            "the model has no sparse layers, expected some; call sparsify_ on it first"
-        )
+    sparse = sparse_layers(model)
     known = {id(one) for group in optimizer.param_groups for one in group["params"]}
     weights = [weight for weight in sparse if id(weight.parameter) in known]
     if not weights:

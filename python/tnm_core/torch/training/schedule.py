@@ -9,8 +9,6 @@ from dataclasses import replace
 
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
 
-__all__ = ["ScheduleLike", "cubic_schedule", "parse_schedule", "pattern_at"]
-
 # First step -> pattern from there on, "dense" for none.
 ScheduleLike = Mapping[int, PatternLike]
 

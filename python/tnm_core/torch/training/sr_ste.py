@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
 import torch
@@ -11,8 +10,6 @@ import torch
 from tnm_core.torch.layers import MaskedWeight
 from tnm_core.torch.tensors import local_mask, local_values
 from tnm_core.torch.training.hooks import OptimizerHook
-
-__all__ = ["SRSTE", "DecayForm"]
 
 DecayForm = Literal["gradient", "decoupled", "backward"]
 
@@ -116,7 +113,9 @@ class SRSTE(OptimizerHook):
             local_values(gradient).add_(term if scale is None else term * scale)
 
     def _shrink(self, optimizer: torch.optim.Optimizer) -> None:
-        rates = {id(one): rate for one, rate in _learning_rates(optimizer)}
+        rates: dict[int, Any] = {
+            id(one): group["lr"] for group in optimizer.param_groups for one in group["params"]
+        }
         for weight in self._weights:
             if weight.parameter.grad is not None and weight.mode != "dense":
                 step = rates[id(weight.parameter)] * self.decay
@@ -127,9 +126,3 @@ class SRSTE(OptimizerHook):
         """Return the local part of the dense weight, with zeros where it is kept."""
         mask = local_mask(weight.mask, weight.parameter)
         return torch.where(mask, 0.0, local_values(weight.parameter))
-
-
-def _learning_rates(optimizer: torch.optim.Optimizer) -> Iterator[tuple[torch.Tensor, Any]]:
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            yield parameter, group["lr"]

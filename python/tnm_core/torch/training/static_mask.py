@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from tnm_core.torch.layers import MaskedWeight, zero_pruned_
 from tnm_core.torch.training.hooks import MaskOwner
-
-__all__ = ["StaticMask"]
 
 
 class StaticMask(MaskOwner):
@@ -42,13 +39,8 @@ class StaticMask(MaskOwner):
         super()._enter()
         for weight in self._weights:
             weight.set_mode("masked")
-            _settle(weight)
+            weight.zero_pruned_()
 
     def _after_step(self) -> None:
         for weight in self._weights:
-            _settle(weight)
-
-
-def _settle(weight: MaskedWeight) -> None:
-    zero_pruned_(weight)
-    weight.after_step()
+            weight.zero_pruned_()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import torch
 
@@ -10,7 +10,7 @@ from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.packing import Packed, PackedPair
 
 
-class Backend(Protocol):
+class Backend(ABC):
     """A way to multiply by a masked weight W and by its transpose."""
 
     name: str
@@ -20,22 +20,21 @@ class Backend(Protocol):
 
         Speaks of the pattern and the shape alone.
         """
+        return None
 
     def unavailable_reason(self, spec: LinearSpec) -> str | None:
         """Say what is in the way now, device or dtype, and what to do; None if nothing."""
+        return None
 
+    @abstractmethod
     def pack(self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec) -> PackedPair:
         """Pack the weight, already of the dtype of products, and its transpose."""
 
+    @abstractmethod
     def product(
-        self,
-        rows: torch.Tensor,
-        packed: Packed,
-        masked_weight: torch.Tensor | None,
-        bias: torch.Tensor | None,
-        pattern: tuple[int, int],
+        self, rows: torch.Tensor, packed: Packed, bias: torch.Tensor | None, n: int, m: int
     ) -> torch.Tensor:
         """Multiply ``rows`` (tokens, k) by the transpose of what is packed (f, k): (tokens, f).
 
-        ``masked_weight`` is that matrix itself, for the back end that packs nothing.
+        The back end that packs nothing finds that matrix itself in place of its values.
         """

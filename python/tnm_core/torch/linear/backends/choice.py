@@ -1,24 +1,35 @@
-"""Which back end multiplies for a layer, and why."""
+"""The back ends by name, and which one multiplies for a layer, and why."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-from tnm_core.torch.linear.backends.by_name import BACKENDS, BackendName
+from tnm_core.torch.linear.backends.base import Backend
+from tnm_core.torch.linear.backends.cusparselt import CusparseltBackend
+from tnm_core.torch.linear.backends.dense import DenseBackend
+from tnm_core.torch.linear.backends.emulate import EmulateBackend
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.speed_table import SpeedTable
 
+BackendName = Literal["auto", "cusparselt", "dense", "emulate"]
+
+BACKENDS: dict[str, Backend] = {
+    "cusparselt": CusparseltBackend(),
+    "dense": DenseBackend(),
+    "emulate": EmulateBackend(),
+}
+
+
+def as_backend_name(name: str) -> BackendName:
+    """Check the name of a back end, or ``"auto"``."""
+    names = get_args(BackendName)
+    if not isinstance(name, str) or name not in names:
+        raise ValueError(f"backend is {name!r}, expected one of {', '.join(map(repr, names))}")
+    return name  # type: ignore[return-value]
+
 
 class Choice(NamedTuple):
-    """A back end and the reason for it.
-
-    Attributes
-    ----------
-    backend : str or None
-        None if the one that was asked for cannot be used; `reason` then says what to do.
-    reason : str
-        Why.
-    """
+    """A back end, None if the one asked for cannot be used; and the reason, with what to do."""
 
     backend: str | None
     reason: str
@@ -29,15 +40,8 @@ def choose_backend(
 ) -> Choice:
     """Take the back end that was asked for, or pick one.
 
-    Parameters
-    ----------
-    requested : {"auto", "cusparselt", "dense", "emulate"}
-        ``"auto"`` takes cuSPARSELt where its rules hold and no measurement speaks against it, else
-        the dense product.
-    spec : LinearSpec
-        What is to be multiplied.
-    speeds : SpeedTable, optional
-        Measurements of `benchmark_layer`.
+    ``"auto"`` takes cuSPARSELt where its rules hold and no measurement of `benchmark_layer` speaks
+    against it, else the dense product.
     """
     if requested != "auto":
         reason = _why_not(requested, spec)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from tnm_core.pattern import Pattern
+from tnm_core.torch.linear.backends.base import Backend
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.packing import Packed, PackedPair, masked
 
@@ -16,7 +17,7 @@ _ALIGNMENT = 16  # bytes
 _LEAST_CAPABILITY = (8, 0)
 
 
-class CusparseltBackend:
+class CusparseltBackend(Backend):
     """Compress W and its transpose separately, and multiply by either.
 
     Operands are contiguous and the tokens are padded with zeros to a multiple of 8.
@@ -39,7 +40,7 @@ class CusparseltBackend:
         reason = _device_reason(spec.device)
         if reason is None and spec.dtype not in _DTYPES:
             return (
-                f"products are in {_name(spec.dtype)}, expected float16 or bfloat16: "
+                f"products are in {spec.dtype_name}, expected float16 or bfloat16: "
                 "convert the model with .to(torch.bfloat16), run it under torch.autocast, or give "
                 "compute_dtype=torch.bfloat16"
             )
@@ -49,18 +50,14 @@ class CusparseltBackend:
         """Compress both orientations; positions are part of the values."""
         kept = masked(weight, mask).contiguous()
         no_indices = torch.empty((0, 0), dtype=torch.uint8, device=weight.device)
-        return PackedPair(
+        transposed = torch._cslt_compress(kept.t().contiguous())
+        return (
             Packed(torch._cslt_compress(kept), no_indices),
-            Packed(torch._cslt_compress(kept.t().contiguous()), no_indices.clone()),
+            Packed(transposed, no_indices.clone()),
         )
 
     def product(
-        self,
-        rows: torch.Tensor,
-        packed: Packed,
-        masked_weight: torch.Tensor | None,
-        bias: torch.Tensor | None,
-        pattern: tuple[int, int],
+        self, rows: torch.Tensor, packed: Packed, bias: torch.Tensor | None, n: int, m: int
     ) -> torch.Tensor:
         """Multiply once, the result written transposed so that it is (tokens, f)."""
         tokens = rows.shape[0]
@@ -92,7 +89,3 @@ def _device_reason(device: torch.device) -> str | None:
 def _is_built_in() -> bool:
     found = getattr(torch.backends, "cusparselt", None)
     return found is not None and bool(found.is_available())
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import torch
 
+from tnm_core.torch.linear.backends.base import Backend
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.packing import Packed, PackedPair, compress
 
 _GATHERED_ENTRIES = 1 << 22  # at most 32 MiB of float64 gathered at a time
 
 
-class EmulateBackend:
+class EmulateBackend(Backend):
     """Multiply values by the inputs that their positions name; nothing is decompressed.
 
     Every output is a sum over the kept values of its row alone. Sums are in float32 for float16 and
@@ -19,33 +20,18 @@ class EmulateBackend:
 
     name = "emulate"
 
-    def unsupported_reason(self, spec: LinearSpec) -> str | None:
-        """Support any pattern and shape."""
-        return None
-
-    def unavailable_reason(self, spec: LinearSpec) -> str | None:
-        """Be available on any device, in any floating dtype."""
-        return None
-
     def pack(self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec) -> PackedPair:
         """Compress W along its rows, and separately along its columns."""
-        return PackedPair(
-            compress(weight, mask, spec.pattern, axis=-1),
-            compress(weight, mask, spec.pattern, axis=-2),
-        )
+        packed = compress(weight, mask, spec.pattern, axis=-1)
+        return packed, compress(weight, mask, spec.pattern, axis=-2)
 
     def product(
-        self,
-        rows: torch.Tensor,
-        packed: Packed,
-        masked_weight: torch.Tensor | None,
-        bias: torch.Tensor | None,
-        pattern: tuple[int, int],
+        self, rows: torch.Tensor, packed: Packed, bias: torch.Tensor | None, n: int, m: int
     ) -> torch.Tensor:
         """Gather inputs by position and contract them with the values, a few rows at a time."""
         exact = torch.float32 if rows.dtype in (torch.float16, torch.bfloat16) else rows.dtype
-        columns = _columns(packed.indices, *pattern)
-        inputs = _padded_columns(rows.to(exact), int(columns.shape[1]) // pattern[0] * pattern[1])
+        columns = _columns(packed.indices, n, m)
+        inputs = _padded_columns(rows.to(exact), int(columns.shape[1]) // n * m)
         values = packed.values.to(exact)
         result = inputs.new_empty((values.shape[0], rows.shape[0]))
         step = max(1, _GATHERED_ENTRIES // max(1, columns.shape[1] * rows.shape[0]))
