@@ -11,12 +11,7 @@ from tnm_core.arguments import Method, Score
 from tnm_core.check import Violation, check_mask
 from tnm_core.pattern import Pattern
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.tensors import (
-    check_cuts_between_tiles,
-    is_sharded,
-    nm_mask,
-    transposable_mask,
-)
+from tnm_core.torch.tensors import check_cuts_between_tiles, is_sharded, nm_mask, transposable_mask
 
 _CONVOLUTIONS = (
     nn.Conv1d,

@@ -169,9 +169,7 @@ def _skip_of_shape(layer: nn.Linear, pattern: Pattern, backend: BackendName) -> 
 
 
 def _check_masks_are_used(
-    masks: Mapping[str, torch.Tensor] | None,
-    chosen: dict[str, nn.Linear],
-    skips: dict[str, Skip],
+    masks: Mapping[str, torch.Tensor] | None, chosen: dict[str, nn.Linear], skips: dict[str, Skip]
 ) -> None:
     """Refuse masks for layers that are not converted: they would be dropped in silence."""
     for name in masks or {}:
