@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from tnm_core.torch.linear.device_timing import seconds_in_cuda_graph, seconds_of_call
-from tnm_core.torch.linear.speed_table import Speed, device_name
+from tnm_core.torch.linear.linear_spec import LinearSpec
+from tnm_core.torch.linear.speed_table import Speed
 from tnm_core.torch.linear.transposable_linear import TransposableLinear
 
 
@@ -171,6 +172,7 @@ def benchmark_layer(
     if not seconds > 0:
         raise ValueError(f"seconds is {seconds!r}, expected a number above 0")
     dtype = layer._packed_dtype()
+    spec = LinearSpec.of(layer, layer.pattern, dtype)
     here = torch.cuda.device_of(layer.weight)  # type: ignore[no-untyped-call]
     with torch.no_grad(), here:
         layer._prepare(dtype)
@@ -184,11 +186,11 @@ def benchmark_layer(
             for part, call in calls.items()
         )
     return LayerBenchmark(
-        device_name(layer.weight.device),
-        str(dtype).removeprefix("torch."),
-        str(layer.pattern),
+        spec.device_name,
+        spec.dtype_name,
+        str(spec.pattern),
         layer.active_backend or layer.backend,
-        (layer.out_features, layer.in_features),
+        (spec.out_features, spec.in_features),
         tokens,
         timings,
     )

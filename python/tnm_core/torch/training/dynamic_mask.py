@@ -252,9 +252,7 @@ class DynamicMask(MaskOwner):
         mask = gather_mask(solved)
         if self._records_statistics:
             sums = score_sums(values, score, solved)
-            self.statistics.append(
-                compare_masks(self.steps, weight.name, str(pattern), weight.mask, mask, sums)
-            )
+            self.statistics.append(compare_masks(self.steps, weight, mask, pattern, sums))
         weight.set_mask(mask, pattern)
 
 
