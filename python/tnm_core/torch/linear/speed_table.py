@@ -45,16 +45,9 @@ class Speed:
 
     def is_of(self, spec: LinearSpec, backend: str) -> bool:
         """Whether this was measured on such products, by that back end."""
-        return self.backend == backend and (
-            (self.device, self.dtype, self.out_features, self.in_features, self.pattern)
-            == (
-                spec.device_name,
-                spec.dtype_name,
-                spec.out_features,
-                spec.in_features,
-                str(spec.pattern),
-            )
-        )
+        shape = (self.out_features, self.in_features)
+        products = (self.device, self.dtype, *shape, self.pattern)
+        return self.backend == backend and products == spec.described
 
 
 class SpeedTable:

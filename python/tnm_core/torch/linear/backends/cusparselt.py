@@ -50,11 +50,8 @@ class CusparseltBackend(Backend):
         """Compress both orientations; positions are part of the values."""
         kept = masked(weight, mask).contiguous()
         no_indices = torch.empty((0, 0), dtype=torch.uint8, device=weight.device)
-        transposed = torch._cslt_compress(kept.t().contiguous())
-        return (
-            Packed(torch._cslt_compress(kept), no_indices),
-            Packed(transposed, no_indices.clone()),
-        )
+        packed = Packed(torch._cslt_compress(kept), no_indices)
+        return packed, Packed(torch._cslt_compress(kept.t().contiguous()), no_indices.clone())
 
     def product(
         self, rows: torch.Tensor, packed: Packed, bias: torch.Tensor | None, n: int, m: int
