@@ -44,8 +44,7 @@ def remember(values: torch.Tensor, weight: torch.Tensor, mask: torch.Tensor, own
 
 def packed_from(values: torch.Tensor) -> PackedFrom | None:
     """Return what the values were packed from; None if that is not known."""
-    found: PackedFrom | None = _packed_from.get(values)
-    return found
+    return _packed_from.get(values)  # type: ignore[no-any-return]
 
 
 class _Snapshot:

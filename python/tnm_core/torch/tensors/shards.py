@@ -53,11 +53,6 @@ def mask_like(local: torch.Tensor, like: DTensor) -> DTensor:
     )
 
 
-def gather_mask(mask: torch.Tensor) -> torch.Tensor:
-    """Return the whole mask, on every rank; a collective if the mask is sharded."""
-    return mask.full_tensor() if is_sharded(mask) else mask
-
-
 def sum_over_shards(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
     """Add up what each rank found for its shard of `like`; a collective if that is sharded."""
     if not is_sharded(like):

@@ -47,12 +47,11 @@ def all_finite(tensor: torch.Tensor, score: Score) -> bool:
     """Whether no score is NaN or infinite."""
     if not tensor.is_floating_point():
         return True
-    values = tensor.detach()
-    if values.dtype == torch.float64 and score == "square":
-        values = values.square()
-    elif values.itemsize == 1:
-        values = values.to(torch.float32)
-    return bool(values.isfinite().all())
+    if tensor.dtype == torch.float64 and score == "square":
+        tensor = tensor.square()
+    elif tensor.itemsize == 1:
+        tensor = tensor.to(torch.float32)
+    return bool(tensor.isfinite().all())
 
 
 class CudaLane:

@@ -20,7 +20,7 @@ from tnm_core.torch.layers import (
     values_of,
     weight_axes_of,
 )
-from tnm_core.torch.tensors import gather_mask
+from tnm_core.torch.tensors import is_sharded
 from tnm_core.torch.training.hooks import MaskOwner
 from tnm_core.torch.training.mask_statistics import MaskStatistics, compare_masks
 from tnm_core.torch.training.schedule import ScheduleLike, parse_schedule, pattern_at
@@ -249,7 +249,8 @@ class DynamicMask(MaskOwner):
             )
         except ValueError as error:
             raise ValueError(f"layer {weight.name!r} after {self.steps} steps: {error}") from error
-        mask = gather_mask(solved)
+        # On every rank; a collective if the mask is sharded.
+        mask = solved.full_tensor() if is_sharded(solved) else solved
         if self._records_statistics:
             sums = score_sums(values, score, solved)
             self.statistics.append(compare_masks(self.steps, weight, mask, pattern, sums))
