@@ -87,7 +87,7 @@ class WeightAxes:
         return weight, 0
 
     def _splits_tiles(self, weight: torch.Tensor, pattern: Pattern) -> bool:
-        """Whether groups end within tiles, or within groups of m."""
+        """Tell whether groups end within tiles, or within groups of m."""
         if self.groups == 1 or not (pattern.transposable or self.input_axis == 0):
             return False
         return weight.shape[0] // self.groups % pattern.m != 0

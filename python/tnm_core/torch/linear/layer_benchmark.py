@@ -89,7 +89,7 @@ class LayerBenchmark:
         return dense / (sparse + seconds["packing"])
 
     def as_speed(self) -> Speed:
-        """The entry of a `SpeedTable`."""
+        """Return the entry of a `SpeedTable`."""
         return Speed(
             self.device,
             self.dtype,
@@ -101,7 +101,7 @@ class LayerBenchmark:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The figures, for machines."""
+        """Return the figures, for machines."""
         return {
             **asdict(self),
             "shape": list(self.shape),
@@ -200,14 +200,13 @@ def _parts(
     layer: TransposableLinear, tokens: int, dtype: torch.dtype
 ) -> dict[str, Callable[[], object]]:
     """Return the calls to time, on operands of their own."""
-    weight = layer.weight.detach()
-    dense = weight.to(dtype)
+    dense = layer.weight.detach().to(dtype)
     bias = None if layer.bias is None else layer.bias.detach().to(dtype)
-    generator = torch.Generator(weight.device).manual_seed(0)
+    generator = torch.Generator(dense.device).manual_seed(0)
 
     def random(features: int) -> torch.Tensor:
         shape = (tokens, features)
-        return torch.randn(shape, generator=generator, device=weight.device).to(dtype)
+        return torch.randn(shape, generator=generator, device=dense.device).to(dtype)
 
     rows, gradient = random(layer.in_features), random(layer.out_features)
     return {

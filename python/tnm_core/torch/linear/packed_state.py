@@ -29,7 +29,7 @@ class PackedFrom:
         self._steps.count_for(weight)
 
     def is_current(self, weight: torch.Tensor, mask: torch.Tensor) -> bool:
-        """Whether these are the same weight and mask, and unchanged."""
+        """Tell whether these are the same weight and mask, and unchanged."""
         return self._weight.is_of(weight) and self._mask.is_of(mask)
 
 
@@ -65,7 +65,7 @@ class _Snapshot:
 
 
 def _version(tensor: torch.Tensor) -> int:
-    """How often a tensor was changed in place; inference tensors do not count."""
+    """Tell how often a tensor was changed in place; inference tensors do not count."""
     return -1 if tensor.is_inference() else tensor._version
 
 

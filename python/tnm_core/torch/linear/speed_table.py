@@ -44,7 +44,7 @@ class Speed:
         return self.speedup > 1.0
 
     def is_of(self, spec: LinearSpec, backend: str) -> bool:
-        """Whether this was measured on such products, by that back end."""
+        """Tell whether this was measured on such products, by that back end."""
         shape = (self.out_features, self.in_features)
         products = (self.device, self.dtype, *shape, self.pattern)
         return self.backend == backend and products == spec.described

@@ -84,7 +84,7 @@ class HostSolver:
     threads: int | None = None
 
     def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
-        """Find the mask of one."""
+        """Find the mask of such a tensor."""
         array, n, m = array_of(tensor), self.pattern.n, self.pattern.m
         options: dict[str, Any] = {"score": self.score, "threads": self.threads}
         if self.pattern.transposable:

@@ -44,7 +44,7 @@ def solve_two_of_four(tensor: torch.Tensor, solve: HostSolver) -> torch.Tensor:
 
 
 def all_finite(tensor: torch.Tensor, score: Score) -> bool:
-    """Whether no score is NaN or infinite."""
+    """Tell whether no score is NaN or infinite."""
     if not tensor.is_floating_point():
         return True
     if tensor.dtype == torch.float64 and score == "square":

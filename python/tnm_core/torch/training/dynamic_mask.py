@@ -201,7 +201,7 @@ class DynamicMask(MaskOwner):
             weight.set_mode(mode, leak)
 
     def _mode(self) -> tuple[Mode, float]:
-        """What layers see in the next step."""
+        """Tell what layers see in the next step."""
         if self._is_dense():
             return "dense", 1.0
         if self.fade_until is not None and self.steps < self.fade_until:
@@ -225,8 +225,7 @@ class DynamicMask(MaskOwner):
             return True
         if self.freeze_from is not None and self.steps > self.freeze_from:
             return False
-        changes = [step for step, _ in self.schedule or ()]
-        return self.steps % self.every == 0 or self.steps in changes
+        return self.steps % self.every == 0 or self.steps in dict(self.schedule or ())
 
     @property
     def _needs_flexible(self) -> bool:
@@ -277,6 +276,4 @@ def _at_least(name: str, value: int, least: int) -> int:
 
 
 def _after(name: str, value: int | None, before: int) -> int | None:
-    if value is None:
-        return None
-    return _at_least(name, value, before)
+    return None if value is None else _at_least(name, value, before)
