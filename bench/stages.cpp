@@ -4,9 +4,9 @@
 #include <chrono>
 #include <cstdint>
 
-#include "strip/load_strip.hpp"
-#include "strip/solve_strip.hpp"
-#include "strip/store_strip.hpp"
+#include "fast_path/kernels/dual/solve_strip-inl.hpp"
+#include "fast_path/kernels/strip/load_strip-inl.hpp"
+#include "fast_path/kernels/strip/store_strip-inl.hpp"
 
 namespace {
 
@@ -45,8 +45,9 @@ void run_strip(const float* weights, std::int64_t columns, std::uint8_t* mask, S
     static StripState state;
     static StripSolution solution;
     const auto* data = reinterpret_cast<const std::byte*>(weights);
-    const Upcoming upcoming({data + kStripColumns * 4, columns * 4, kStripColumns * 4, kW},
-                            {reinterpret_cast<const std::byte*>(mask), columns, kStripColumns, kW});
+    const Prefetcher prefetcher(
+        {data + kStripColumns * 4, columns * 4, kStripColumns * 4, kW},
+        {reinterpret_cast<const std::byte*>(mask), columns, kStripColumns, kW});
     watch.start();
     load_strip<0, Dtype::float32, Score::abs>(data, columns * 4, kW, scores);
     watch.lap(kLoad);
@@ -55,7 +56,7 @@ void run_strip(const float* weights, std::int64_t columns, std::uint8_t* mask, S
     watch.lap(kQuantize);
     transpose_tiles<kW>(state.quantized.by_row, state.quantized.by_column);
     watch.lap(kTranspose);
-    propose_prices<kW, kW / 2>(state.quantized, nullptr, kW / 2, upcoming, state.prices);
+    propose_prices<kW, kW / 2>(state.quantized, nullptr, kW / 2, prefetcher, state.prices);
     watch.lap(kPrices);
     const std::uint64_t tied =
         threshold<kW>(scores.values, state.quantized, state.prices, kW, state.thresholded);

@@ -17,7 +17,7 @@ import bert_encoder
 import torch
 from safetensors.torch import load_file, save_file
 
-from tnm_core.torch import prune_model, remove_sparsity_
+from tnm_core.torch import prune_model_, remove_sparsity_
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     before = bert_encoder.embed(model, options.model, lines[-held_out:])
 
     batches, _ = bert_encoder.sentence_batches(options.model, lines[:-held_out])
-    report = prune_model(model, batches, options.pattern, options.recipe, progress=True)
+    report = prune_model_(model, batches, options.pattern, options.recipe, progress=True)
     print(report)
 
     after = bert_encoder.embed(model, options.model, lines[-held_out:])

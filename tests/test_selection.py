@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tnm_core.selection import Selection
+from tnm_core.selection import Selection, as_selection
 from tnm_core.skip import Skip, SkipCode, counted
 
 NAMES = ("encoder.0.weight", "encoder.1.weight", "Embeddings.weight", "head.weight")
@@ -73,3 +73,11 @@ def test_skips_are_counted_by_sentence() -> None:
     skips = [SkipCode.EXCLUDED(), SkipCode.NO_DATA(), SkipCode.EXCLUDED()]
     assert counted(skips, "none").startswith("2 left alone because matched by exclude=; 1 left")
     assert counted([], "none") == "none"
+
+
+def test_a_selection_is_taken_as_it_is() -> None:
+    selection = Selection("encoder.*")
+    assert as_selection(selection, None) is selection
+    assert _left(as_selection("encoder.*", "*.1.*")) == [NAMES[0]]
+    with pytest.raises(TypeError, match="exclude is given beside a Selection"):
+        as_selection(selection, ())

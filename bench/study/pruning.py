@@ -14,9 +14,9 @@ from torch import nn
 from bench.study.runs import Result
 from bench.study.study_model import Batches, StudyModel
 from bench.study.variants import Variant
-from tnm_core.torch import prune_model
+from tnm_core.torch import prune_model_
 from tnm_core.torch.calibrate import RECIPES, collect_statistics, find_free_dimensions, permute_
-from tnm_core.torch.calibrate.allocate.allocation import Sensitivity, allocate, sensitivity_scan
+from tnm_core.torch.calibrate.allocate import Sensitivity, allocate, sensitivity_scan
 
 MIXED = ("12:32", "16:32", "20:32", "24:32")
 UNIFORM = "16:32"
@@ -59,7 +59,7 @@ def run(study_model: StudyModel, variant: Variant, seed: int) -> Result:
         if variant.recipe == "allocated":
             pattern, told["allocated"] = allocated(model, batches)
         clock = LayerClock()
-        report = prune_model(model, batches, pattern, recipe, progress=clock)
+        report = prune_model_(model, batches, pattern, recipe, progress=clock)
         return {
             **asdict(variant),
             "seed": seed,
@@ -81,7 +81,7 @@ def run(study_model: StudyModel, variant: Variant, seed: int) -> Result:
 
 
 def final_recipe(recipe: str) -> str:
-    """What `prune_model` is asked for at the end."""
+    """What `prune_model_` is asked for at the end."""
     last = recipe.removeprefix(PERMUTED).removeprefix(", ")
     return last if last in RECIPES else "best"
 

@@ -20,7 +20,7 @@ MIXED = "mixed"
 class Variant:
     """One way to prune.
 
-    The recipes are those of `prune_model`, and some that do more before: "permuted" reorders units
+    The recipes are those of `prune_model_`, and some that do more before: "permuted" reorders units
     and goes on as "best", "permuted, tuned" as "tuned"; "allocated" gives each layer its own
     pattern, within half of the parameters.
     """

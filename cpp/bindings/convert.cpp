@@ -7,15 +7,15 @@ namespace py = pybind11;
 
 namespace tnm::python {
 
-Layout layout_of(const py::array& array) {
+Strides strides_of(const py::array& array) {
     if (array.ndim() > kMaxRank) throw py::value_error("more axes than the compiled core can hold");
-    Layout layout;
-    layout.rank = static_cast<int>(array.ndim());
-    for (int axis = 0; axis < layout.rank; ++axis) {
-        layout.shape[axis] = array.shape(axis);
-        layout.strides[axis] = array.strides(axis);
+    Strides strides;
+    strides.rank = static_cast<int>(array.ndim());
+    for (int axis = 0; axis < strides.rank; ++axis) {
+        strides.shape[axis] = array.shape(axis);
+        strides.bytes[axis] = array.strides(axis);
     }
-    return layout;
+    return strides;
 }
 
 ArrayView array_view(const py::array& array, const std::string& dtype) {
@@ -36,16 +36,16 @@ ArrayView array_view(const py::array& array, const std::string& dtype) {
     }};
     for (const auto& [name, value] : kDtypes)
         if (dtype == name)
-            return {static_cast<const std::byte*>(array.data()), value, layout_of(array)};
+            return {static_cast<const std::byte*>(array.data()), value, strides_of(array)};
     throw py::value_error("unknown dtype " + dtype);
 }
 
 MaskView mask_view(py::array& mask) {
-    return {static_cast<std::uint8_t*>(mask.mutable_data()), layout_of(mask)};
+    return {static_cast<std::uint8_t*>(mask.mutable_data()), strides_of(mask)};
 }
 
 ConstMaskView const_mask_view(const py::array& mask) {
-    return {static_cast<const std::uint8_t*>(mask.data()), layout_of(mask)};
+    return {static_cast<const std::uint8_t*>(mask.data()), strides_of(mask)};
 }
 
 Score score_from_name(const std::string& name) {

@@ -14,7 +14,7 @@
 
 namespace tnm::python {
 
-Layout layout_of(const pybind11::array& array);
+Strides strides_of(const pybind11::array& array);
 
 // `dtype` names the element type as tnm::Dtype does; bfloat16 comes as a uint16 view.
 ArrayView array_view(const pybind11::array& array, const std::string& dtype);

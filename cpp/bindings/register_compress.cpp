@@ -14,7 +14,7 @@ using Indices = py::array_t<std::uint8_t, py::array::c_style>;
 std::optional<std::int64_t> compress(const py::array& array, const py::array& mask, int n, int m,
                                      py::array values, Indices indices, int threads) {
     const tnm::ElementsView elements{static_cast<const std::byte*>(array.data()),
-                                     static_cast<std::size_t>(array.itemsize()), layout_of(array)};
+                                     static_cast<std::size_t>(array.itemsize()), strides_of(array)};
     const tnm::ConstMaskView flags = const_mask_view(mask);
     auto* value_bytes = static_cast<std::byte*>(values.mutable_data());
     std::uint8_t* positions = indices.mutable_data();
@@ -29,7 +29,7 @@ bool decompress(const py::array& values, const Indices& indices, int n, int m, p
                 int threads) {
     const tnm::MutableElementsView elements{static_cast<std::byte*>(array.mutable_data()),
                                             static_cast<std::size_t>(array.itemsize()),
-                                            layout_of(array)};
+                                            strides_of(array)};
     const auto* value_bytes = static_cast<const std::byte*>(values.data());
     const std::uint8_t* positions = indices.data();
     bool valid_indices = false;

@@ -13,9 +13,9 @@ void require(tnm::Status status) {
         throw py::value_error("arguments that do not fit together reached the compiled core");
 }
 
-tnm::MaskEnumerator started(int n, int m) {
-    tnm::MaskEnumerator enumerator;
-    require(tnm::MaskEnumerator::start({n, m}, enumerator));
+std::unique_ptr<tnm::MaskEnumerator> created(int n, int m) {
+    std::unique_ptr<tnm::MaskEnumerator> enumerator;
+    require(tnm::MaskEnumerator::create({n, m}, enumerator));
     return enumerator;
 }
 
@@ -30,7 +30,7 @@ std::int64_t next(tnm::MaskEnumerator& enumerator, Codes codes) {
 
 void register_enumerate(py::module_& module) {
     py::class_<tnm::MaskEnumerator>(module, "MaskEnumerator")
-        .def(py::init(&started), py::arg("n"), py::arg("m"))
+        .def(py::init(&created), py::arg("n"), py::arg("m"))
         .def(
             "seek",
             [](tnm::MaskEnumerator& enumerator, std::uint64_t code) {

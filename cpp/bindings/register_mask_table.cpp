@@ -15,10 +15,10 @@ namespace {
 using Words = py::array_t<std::uint64_t, py::array::c_style>;
 using Masks = py::array_t<bool, py::array::c_style>;
 
-std::unique_ptr<tnm::MaskTable> built(int n, int m, std::uint64_t memory_cap, int threads) {
+std::unique_ptr<tnm::MaskTable> created(int n, int m, std::uint64_t memory_cap, int threads) {
     std::unique_ptr<tnm::MaskTable> table;
     run_within(memory_cap, threads, [&](tnm::TableMemory& memory, const tnm::Execution& execution) {
-        return tnm::MaskTable::build({n, m}, memory, table, execution);
+        return tnm::MaskTable::create({n, m}, memory, table, execution);
     });
     return table;
 }
@@ -68,7 +68,7 @@ void curveball_masks(int n, int m, std::int64_t trades, const Words& seeds, Mask
 
 void register_mask_table(py::module_& module) {
     py::class_<tnm::MaskTable>(module, "MaskTable")
-        .def(py::init(&built), py::arg("n"), py::arg("m"), py::arg("memory_cap"),
+        .def(py::init(&created), py::arg("n"), py::arg("m"), py::arg("memory_cap"),
              py::arg("threads"))
         .def_property_readonly(
             "total", [](const tnm::MaskTable& table) { return python_int(table.total()); })

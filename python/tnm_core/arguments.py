@@ -123,14 +123,23 @@ def available_cpus() -> int:
     return os.cpu_count() or 1
 
 
+def as_choice(name: str, value: Any, choices: tuple[str, ...]) -> Any:
+    """Return one of several names."""
+    if value in choices:
+        return value
+    expected = ", ".join(repr(choice) for choice in choices)
+    error = ValueError if isinstance(value, str) else TypeError
+    raise error(f"{name} is {value!r}, expected one of {expected}")
+
+
 def as_score(score: str) -> Score:
     """Return the name of a score by which entries are ranked."""
-    return _choice("score", score, get_args(Score))  # type: ignore[no-any-return]
+    return as_choice("score", score, get_args(Score))  # type: ignore[no-any-return]
 
 
 def as_method(method: str) -> Method:
     """Return the name of a way to find a transposable mask."""
-    return _choice("method", method, get_args(Method))  # type: ignore[no-any-return]
+    return as_choice("method", method, get_args(Method))  # type: ignore[no-any-return]
 
 
 def as_axis(axis: int, ndim: int) -> int:
@@ -186,11 +195,3 @@ def check_finite(array: ScoreArray, score: Score, threads: int) -> None:
 
 def _spell(index: tuple[int, ...]) -> str:
     return ", ".join(str(i) for i in index)
-
-
-def _choice(name: str, value: Any, choices: tuple[str, ...]) -> Any:
-    if value in choices:
-        return value
-    expected = ", ".join(repr(choice) for choice in choices)
-    error = ValueError if isinstance(value, str) else TypeError
-    raise error(f"{name} is {value!r}, expected one of {expected}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from tnm_core.skip import Skip, SkipCode
 
-__all__ = ["Names", "Selection", "matches_any"]
+__all__ = ["Names", "Selection", "as_selection", "matches_any"]
 
 # Shell patterns of names, or a function of a name and what bears it.
 Names = str | Sequence[str] | Callable[[str, Any], bool]
@@ -74,6 +74,15 @@ class Selection:
         known = list(names)
         globs = () if self._include is None else self._include.globs
         return tuple(one for one in globs if not any(fnmatchcase(name, one) for name in known))
+
+
+def as_selection(include: Names | Selection | None, exclude: Names | None) -> Selection:
+    """Make a selection of `include` and `exclude`, unless `include` is one already."""
+    if not isinstance(include, Selection):
+        return Selection(include, exclude)
+    if exclude is not None:
+        raise TypeError("exclude is given beside a Selection, expected it as a part of that")
+    return include
 
 
 class _Matcher:

@@ -49,7 +49,6 @@ class SkipCode(Enum):
     # by kind of layer
     OTHER_TYPE = "{kind} is not among layers="
     NOT_CALLED_WEIGHT = "a parameter of {kind} that is not called weight"
-    NOT_CALIBRATED = "{kind} cannot be calibrated, expected Linear or Conv2d"
     OWN_FORWARD = "is a {kind}, whose own code may read the weight without its mask"
     WHOLE_MODEL = "the model is itself a linear layer: use TransposableLinear.from_linear"
     HAS_HOOKS = "has hooks, which would be lost: remove them first"

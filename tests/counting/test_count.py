@@ -23,7 +23,8 @@ from tests.support.counting import (
 )
 from tnm_core import _core
 from tnm_core import counting as diversity
-from tnm_core.counting import margins as _margins
+from tnm_core.counting import factors as _factors
+from tnm_core.counting.arguments import Resources
 from tnm_core.counting.regular import count_regular
 
 CAP = 1 << 28
@@ -112,7 +113,7 @@ def test_any_number_of_roots_gives_the_same(rows: int, columns: int, row_sum: in
 
 @pytest.mark.parametrize(("n", "m", "rows"), [(2, 4, 4), (2, 5, 5), (3, 6, 4), (1, 6, 6)])
 def test_column_margins_add_up_to_the_row_patterns(n: int, m: int, rows: int) -> None:
-    """Over all column sums, each in all orders, there are C(m, n) patterns a row."""
+    """Over all column sums, each in all orders, there are C(m, n) patterns per row."""
     total = 0
     for columns in combinations_with_replacement(range(rows + 1), m):
         if sum(columns) == n * rows:
@@ -155,7 +156,7 @@ def test_larger_counts_against_the_dynamic_program() -> None:
 def test_at_most_against_trying_all(height: int, width: int) -> None:
     for n in range(1, 5):
         tried = count_by_trying(height, width, lambda rows, columns: max(rows + columns) <= n)  # noqa: B023
-        assert _margins.count_at_most(height, width, n, CAP, 1) == tried
+        assert _factors.count_at_most(n, height, width, Resources()) == tried
         assert count_at_most(height, width, n) == tried
 
 

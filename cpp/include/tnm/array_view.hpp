@@ -8,35 +8,22 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "tnm/dtype.hpp"
+
 namespace tnm {
 
 inline constexpr int kMaxRank = 64;
 
-enum class Dtype : std::uint8_t {
-    boolean,
-    int8,
-    int16,
-    int32,
-    int64,
-    uint8,
-    uint16,
-    uint32,
-    uint64,
-    float16,
-    bfloat16,
-    float32,
-    float64,
-};
-
-struct Layout {
+// The shape of an array, and how many bytes lie between neighbours along each axis.
+struct Strides {
     int rank = 0;
     std::array<std::int64_t, kMaxRank> shape{};
-    std::array<std::int64_t, kMaxRank> strides{};
+    std::array<std::int64_t, kMaxRank> bytes{};
 
     std::int64_t rows() const { return shape[rank - 2]; }
     std::int64_t columns() const { return shape[rank - 1]; }
-    std::int64_t row_stride() const { return strides[rank - 2]; }
-    std::int64_t column_stride() const { return strides[rank - 1]; }
+    std::int64_t row_stride() const { return bytes[rank - 2]; }
+    std::int64_t column_stride() const { return bytes[rank - 1]; }
 
     // Number of matrices in the batch.
     std::int64_t planes() const {
@@ -49,7 +36,7 @@ struct Layout {
     std::int64_t plane_offset(std::int64_t plane) const {
         std::int64_t offset = 0;
         for (int axis = rank - 3; axis >= 0; --axis) {
-            offset += (plane % shape[axis]) * strides[axis];
+            offset += (plane % shape[axis]) * bytes[axis];
             plane /= shape[axis];
         }
         return offset;
@@ -59,18 +46,18 @@ struct Layout {
 struct ArrayView {
     const std::byte* data = nullptr;
     Dtype dtype = Dtype::float32;
-    Layout layout;
+    Strides strides;
 };
 
-// One byte a flag, 0 or 1.
+// One byte per flag, 0 or 1.
 struct MaskView {
     std::uint8_t* data = nullptr;
-    Layout layout;
+    Strides strides;
 };
 
 struct ConstMaskView {
     const std::uint8_t* data = nullptr;
-    Layout layout;
+    Strides strides;
 };
 
 }  // namespace tnm

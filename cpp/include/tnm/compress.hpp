@@ -17,13 +17,13 @@ namespace tnm {
 struct ElementsView {
     const std::byte* data = nullptr;
     std::size_t item_size = 0;
-    Layout layout;
+    Strides strides;
 };
 
 struct MutableElementsView {
     std::byte* data = nullptr;
     std::size_t item_size = 0;
-    Layout layout;
+    Strides strides;
 };
 
 // Writes planes x rows x ceil(columns / m) * n values and indices, both C-contiguous. The indices

@@ -9,8 +9,8 @@
 
 namespace tnm {
 
-// Kept entries in each group of m along the last axis, and in each group of m along the axis before
-// it. Both outputs are C-contiguous:
+// Counts the kept entries of every group of m along the last axis, and of every group of m along
+// the axis before it. Both outputs are C-contiguous:
 //   row_counts     planes x rows x ceil(columns / m)
 //   column_counts  planes x ceil(rows / m) x columns
 Status count_kept(const ConstMaskView& mask, int m, std::uint8_t* row_counts,

@@ -17,8 +17,8 @@ inline constexpr int kCurveballSeedWords = 4;
 // totals", Nature Communications 5, 2014). The chain's stationary distribution is uniform; how
 // close to it a number of trades comes is not known.
 //
-// `seeds` holds kCurveballSeedWords words a mask, from which alone its random numbers come; `masks`
-// m x m bytes a mask, 0 or 1.
+// `seeds` holds kCurveballSeedWords words per mask, from which alone its random numbers come;
+// `masks` m x m bytes per mask, 0 or 1.
 Status curveball_masks(const Pattern& pattern, std::int64_t trades, const std::uint64_t* seeds,
                        std::int64_t count, std::uint8_t* masks, const Execution& execution);
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 
 #include "tnm/pattern.hpp"
 #include "tnm/status.hpp"
@@ -15,11 +16,11 @@ inline constexpr int kMaxEnumeratedM = 8;
 // row-major order, the first entry the most significant. Canonical order is ascending order of the
 // codes: the lexicographic order of the masks.
 //
-// An enumerator is a value of fixed size; it allocates nothing. It belongs to one thread at a time.
+// An enumerator belongs to one thread at a time.
 class MaskEnumerator {
   public:
     // Starts before the first mask.
-    static Status start(const Pattern& pattern, MaskEnumerator& enumerator);
+    static Status create(const Pattern& pattern, std::unique_ptr<MaskEnumerator>& enumerator);
 
     // Starts before this mask; invalid_argument, and no change, if it is not one of the pattern.
     Status seek(std::uint64_t code);
@@ -43,6 +44,7 @@ class MaskEnumerator {
         const std::uint8_t* end = nullptr;
     };
 
+    explicit MaskEnumerator(const Pattern& pattern);
     void open_row(int row);
     void choose(int row, std::uint8_t subset);
     bool to_next_choice();

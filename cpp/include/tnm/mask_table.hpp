@@ -12,11 +12,11 @@
 namespace tnm {
 
 // Canonical order is the lexicographic order of the masks read in row-major order, dropped before
-// kept. A table never changes once it is built, so that any number of threads may use it.
+// kept. A table never changes, so that any number of threads may use it.
 class MaskTable {
   public:
-    static Status build(const Pattern& pattern, TableMemory& memory,
-                        std::unique_ptr<MaskTable>& table, const Execution& execution);
+    static Status create(const Pattern& pattern, TableMemory& memory,
+                         std::unique_ptr<MaskTable>& table, const Execution& execution);
     ~MaskTable();
     MaskTable(const MaskTable&) = delete;
     MaskTable& operator=(const MaskTable&) = delete;

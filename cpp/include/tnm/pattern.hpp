@@ -1,7 +1,6 @@
 // The N:M pattern and the grid of tiles that it lays over a matrix.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
 
 namespace tnm {
@@ -28,12 +27,11 @@ struct TileGrid {
     std::int64_t tile_rows() const { return (rows + m - 1) / m; }
     std::int64_t tile_columns() const { return (columns + m - 1) / m; }
     std::int64_t tiles() const { return tile_rows() * tile_columns(); }
-    int height(std::int64_t tile_row) const {
-        return static_cast<int>(std::min<std::int64_t>(m, rows - tile_row * m));
-    }
-    int width(std::int64_t tile_column) const {
-        return static_cast<int>(std::min<std::int64_t>(m, columns - tile_column * m));
-    }
+    int height(std::int64_t tile_row) const { return at_most_m(rows - tile_row * m); }
+    int width(std::int64_t tile_column) const { return at_most_m(columns - tile_column * m); }
+
+  private:
+    int at_most_m(std::int64_t rest) const { return rest < m ? static_cast<int>(rest) : m; }
 };
 
 }  // namespace tnm

@@ -1,9 +1,9 @@
 // How many 0/1 matrices have all row sums r and all column sums c.
 //
 // The count is found modulo many primes, eight at a time, as a sum over multisets of roots of
-// unity. A counter is used in this order: prepare; for each pass start_pass and add_slices, as
-// often as it takes; digits. The caller keeps the sums, so that a long count can be stopped and
-// resumed.
+// unity. A counter says which passes that takes; the slices of each pass are added, as often as it
+// takes; then the counter turns the sums into digits. The caller keeps the sums, so that a long
+// count can be stopped and resumed.
 #pragma once
 
 #include <array>
@@ -40,28 +40,16 @@ struct RegularCountPlan {
     double bound_bits = 0;              // log2 of the proven bound of the quotient
 };
 
+struct CountProblem;
+class PassSums;
+
 class RegularCounter {
   public:
-    RegularCounter();
-    ~RegularCounter();
-    RegularCounter(const RegularCounter&) = delete;
-    RegularCounter& operator=(const RegularCounter&) = delete;
-
     // Invalid unless 0 < r < columns, 0 < c < rows, r * rows = c * columns, and both sides are at
     // most kLargestMargin. Cheap, however large the count.
-    Status prepare(const RegularMargins& margins);
+    static Status create(const RegularMargins& margins, std::unique_ptr<RegularCounter>& counter);
+
     const RegularCountPlan& plan() const;
-
-    // Pass p is of group p / classes. Each pass has slices of at most about a tenth of a second.
-    Status start_pass(int pass);
-    std::int64_t slices() const;
-    // Share of the evaluations of this pass that the slices before this one take, 0 to 1.
-    double share_before(std::int64_t slice) const;
-
-    // Adds the slices begin to end - 1 of the pass to the sums. Unless the status is ok, `sums` is
-    // unchanged.
-    Status add_slices(std::int64_t begin, std::int64_t end, GroupSums& sums,
-                      const Execution& execution) const;
 
     // From the sums of all groups, each over all of its passes, to the quotient of the count and
     // C(columns, r) C(rows - 1, c - 1), which divides it: sum of digits[k] * primes[0] * ... *
@@ -69,8 +57,36 @@ class RegularCounter {
     Status digits(const std::vector<GroupSums>& sums, std::vector<std::uint32_t>& digits) const;
 
   private:
-    struct State;
-    std::unique_ptr<State> state_;
+    friend class RegularPass;
+    explicit RegularCounter(std::shared_ptr<const CountProblem> problem);
+
+    std::shared_ptr<const CountProblem> problem_;
+};
+
+class RegularPass {
+  public:
+    // Pass `index` is of group index / classes. If `pass` is another one, that is given up first,
+    // and its memory used again.
+    static Status create(const RegularCounter& counter, int index,
+                         std::unique_ptr<RegularPass>& pass);
+    ~RegularPass();
+    RegularPass(const RegularPass&) = delete;
+    RegularPass& operator=(const RegularPass&) = delete;
+
+    // Each takes at most about a tenth of a second.
+    std::int64_t slices() const;
+    // Share of the evaluations of this pass that the slices before this one take, 0 to 1.
+    double share_before(std::int64_t slice) const;
+
+    // Adds the slices begin to end - 1 to the sums of the group. Unless the status is ok, `sums` is
+    // unchanged.
+    Status add_slices(std::int64_t begin, std::int64_t end, GroupSums& sums,
+                      const Execution& execution) const;
+
+  private:
+    explicit RegularPass(std::unique_ptr<PassSums> sums);
+
+    std::unique_ptr<PassSums> sums_;
 };
 
 }  // namespace tnm

@@ -25,14 +25,14 @@ struct TransposableOptions {
     bool complete = true;
 };
 
-// Where the proof of optimality goes; only for Method::optimal. C-contiguous doubles, one record a
-// tile, tiles in C order over (batch, tile row, tile column).
+// Where the proof of optimality goes; only for Method::optimal. C-contiguous doubles, one record
+// per tile, tiles in C order over (batch, tile row, tile column).
 //   dual(tile) = n * sum(u) + n * sum(v) + sum over entries of max(0, score - u - v)
 // bounds the score of every mask of that tile from above (with u, v >= 0 on edge tiles).
 // Next to overflow, primal and dual may be infinite; prices only if scores have both signs.
 struct CertificateView {
-    double* row_prices = nullptr;     // m a tile: u, zero beyond an edge tile's rows
-    double* column_prices = nullptr;  // m a tile: v, zero beyond an edge tile's columns
+    double* row_prices = nullptr;     // m per tile: u, zero beyond an edge tile's rows
+    double* column_prices = nullptr;  // m per tile: v, zero beyond an edge tile's columns
     double* primal = nullptr;         // total score of the kept entries
     double* dual = nullptr;
     double* gap = nullptr;  // (dual - primal) / sum of |score| over kept entries, never negative

@@ -54,7 +54,7 @@ struct TilePrices {
     int exponent = 0;
 };
 
-// Finds the mask of one tile after another; owns the scratch memory, so one object a thread.
+// Finds the mask of one tile after another; owns the scratch memory, so one object per thread.
 class TileSolver {
   public:
     virtual ~TileSolver() = default;

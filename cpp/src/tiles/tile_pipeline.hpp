@@ -2,11 +2,10 @@
 #pragma once
 
 #include <memory>
-#include <utility>
 #include <vector>
 
 #include "tiles/load_scores.hpp"
-#include "tiles/solve_tiles.hpp"
+#include "tiles/solve_request.hpp"
 #include "tiles/store_mask.hpp"
 #include "tiles/walk_tiles.hpp"
 
@@ -15,19 +14,18 @@ namespace tnm {
 // Owns the scratch memory of one thread.
 class TilePipeline {
   public:
-    TilePipeline(Dtype dtype, const MaskView& mask, const Pattern& pattern, Score score,
-                 std::unique_ptr<TileSolver> solver, const TileObserver& observer)
-        : mask_(mask),
-          pattern_(pattern),
-          observer_(observer),
-          grid_{mask.layout.rows(), mask.layout.columns(), pattern.m},
-          load_(score_loader<double>(dtype, score)),
-          solver_(std::move(solver)),
-          scores_(static_cast<std::size_t>(pattern.m) * pattern.m) {}
+    explicit TilePipeline(const SolveRequest& request)
+        : mask_(request.mask),
+          pattern_(request.pattern),
+          observer_(request.observer),
+          grid_(request.grid()),
+          load_(score_loader<double>(request.array.dtype, request.score)),
+          solver_(request.make_solver()),
+          scores_(static_cast<std::size_t>(pattern_.m) * pattern_.m) {}
 
     // `elements` are those of the run, wherever they lie.
     Status operator()(const TileRun& run, const ElementsInMemory& elements) {
-        std::uint8_t* target = mask_.data + mask_.layout.plane_offset(run.plane);
+        std::uint8_t* target = mask_.data + mask_.strides.plane_offset(run.plane);
         const std::int64_t end = run.first_tile_column + run.tile_columns;
         for (std::int64_t column = run.first_tile_column; column < end; ++column) {
             const ScoreTile tile = tile_at(run.tile_row, column);
@@ -52,8 +50,8 @@ class TilePipeline {
     }
     FlagBlock flags_of(const ScoreTile& tile, std::uint8_t* plane, std::int64_t tile_row,
                        std::int64_t tile_column) const {
-        const std::int64_t row_stride = mask_.layout.row_stride();
-        const std::int64_t column_stride = mask_.layout.column_stride();
+        const std::int64_t row_stride = mask_.strides.row_stride();
+        const std::int64_t column_stride = mask_.strides.column_stride();
         return {plane + tile_row * grid_.m * row_stride + tile_column * grid_.m * column_stride,
                 row_stride, column_stride, tile.rows, tile.columns};
     }

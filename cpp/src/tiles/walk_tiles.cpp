@@ -14,10 +14,10 @@ constexpr std::int64_t kEntriesPerRun = 16384;
 }  // namespace
 
 ElementsInMemory elements_of(const ArrayView& array, int m, const TileRun& run) {
-    const Layout& layout = array.layout;
-    return {array.data + layout.plane_offset(run.plane) + run.tile_row * m * layout.row_stride() +
-                run.first_tile_column * m * layout.column_stride(),
-            layout.row_stride(), layout.column_stride()};
+    const Strides& strides = array.strides;
+    return {array.data + strides.plane_offset(run.plane) + run.tile_row * m * strides.row_stride() +
+                run.first_tile_column * m * strides.column_stride(),
+            strides.row_stride(), strides.column_stride()};
 }
 
 Status walk_tiles(const TileGrid& grid, std::int64_t planes, const Execution& execution,

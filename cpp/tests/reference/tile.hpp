@@ -24,7 +24,7 @@ struct Tile {
     std::string description() const;
 };
 
-// Row-major, one flag an entry.
+// Row-major, one flag per entry.
 using Flags = std::vector<std::uint8_t>;
 
 // The score as the definition in words has it: |x|, x squared, or x, in double.

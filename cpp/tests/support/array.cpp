@@ -141,8 +141,8 @@ double decode_bfloat16(std::uint16_t bits) {
 
 Placement::Placement(const Shape& shape, std::size_t item, Memory memory) {
     const int rank = static_cast<int>(shape.size());
-    layout_.rank = rank;
-    std::copy(shape.begin(), shape.end(), layout_.shape.begin());
+    strides_.rank = rank;
+    std::copy(shape.begin(), shape.end(), strides_.shape.begin());
     const std::int64_t odd = memory == Memory::unaligned ? 1 : 0;
     std::int64_t extent = static_cast<std::int64_t>(item) + odd, span = 0;
     first_ = odd;
@@ -153,7 +153,7 @@ Placement::Placement(const Shape& shape, std::size_t item, Memory memory) {
         extent = stride * std::max<std::int64_t>(1, count);
         span += length;
         if (backwards(axis, rank, memory)) first_ += length;
-        layout_.strides[static_cast<std::size_t>(axis)] =
+        strides_.bytes[static_cast<std::size_t>(axis)] =
             backwards(axis, rank, memory) ? -stride : stride;
     }
     if (size_of(shape) == 0)
@@ -164,10 +164,10 @@ Placement::Placement(const Shape& shape, std::size_t item, Memory memory) {
 
 std::int64_t Placement::offset(std::int64_t flat) const {
     std::int64_t offset = first_;
-    for (int axis = layout_.rank - 1; axis >= 0; --axis) {
+    for (int axis = strides_.rank - 1; axis >= 0; --axis) {
         const auto a = static_cast<std::size_t>(axis);
-        offset += flat % layout_.shape[a] * layout_.strides[a];
-        flat /= layout_.shape[a];
+        offset += flat % strides_.shape[a] * strides_.bytes[a];
+        flat /= strides_.shape[a];
     }
     return offset;
 }
@@ -250,7 +250,7 @@ void Array::set_bits(std::int64_t flat, std::uint64_t bits) {
 }
 
 ArrayView Array::view() const {
-    return {buffer_.data() + placement_.first(), dtype_, placement_.layout()};
+    return {buffer_.data() + placement_.first(), dtype_, placement_.strides()};
 }
 
 std::string Array::description() const {
@@ -258,9 +258,9 @@ std::string Array::description() const {
 }
 
 ArrayView transposed(ArrayView view) {
-    const auto last = static_cast<std::size_t>(view.layout.rank - 1);
-    std::swap(view.layout.shape[last - 1], view.layout.shape[last]);
-    std::swap(view.layout.strides[last - 1], view.layout.strides[last]);
+    const auto last = static_cast<std::size_t>(view.strides.rank - 1);
+    std::swap(view.strides.shape[last - 1], view.strides.shape[last]);
+    std::swap(view.strides.bytes[last - 1], view.strides.bytes[last]);
     return view;
 }
 
@@ -283,11 +283,11 @@ bool MaskArray::well_formed() const {
 }
 
 MaskView MaskArray::view() {
-    return {buffer_.data() + placement_.first(), placement_.layout()};
+    return {buffer_.data() + placement_.first(), placement_.strides()};
 }
 
 ConstMaskView MaskArray::const_view() const {
-    return {buffer_.data() + placement_.first(), placement_.layout()};
+    return {buffer_.data() + placement_.first(), placement_.strides()};
 }
 
 std::vector<std::uint8_t> MaskArray::flags() const {

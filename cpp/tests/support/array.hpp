@@ -54,10 +54,10 @@ class Placement {
     std::int64_t offset(std::int64_t flat) const;
     std::int64_t first() const { return first_; }
     std::size_t bytes() const { return bytes_; }
-    const Layout& layout() const { return layout_; }
+    const Strides& strides() const { return strides_; }
 
   private:
-    Layout layout_;
+    Strides strides_;
     std::int64_t first_ = 0;
     std::size_t bytes_ = 0;
 };

@@ -118,7 +118,7 @@ void check_transposed(const Array& array, const Pattern& pattern, Score score,
     const ArrayView view = transposed(array.view());
     const MaskArray mask = solve(view, {pattern, Method::optimal, score});
     const std::vector<Flags> others = tiles_of(mask, pattern.m);
-    const TileGrid grid{view.layout.columns(), view.layout.rows(), pattern.m};
+    const TileGrid grid{view.strides.columns(), view.strides.rows(), pattern.m};
     const std::int64_t wide = grid.tile_columns(), high = grid.tile_rows();
     for (std::size_t t = 0; t < tiles.size(); ++t) {
         const auto number = static_cast<std::int64_t>(t);
@@ -151,8 +151,8 @@ CertificateView Certificate::view() {
 
 MaskArray solve(const ArrayView& array, const TransposableOptions& options, int threads,
                 CertificateView* certificate) {
-    const auto begin = array.layout.shape.begin();
-    MaskArray mask(Shape(begin, begin + array.layout.rank));
+    const auto begin = array.strides.shape.begin();
+    MaskArray mask(Shape(begin, begin + array.strides.rank));
     Execution execution;
     execution.threads = threads;
     const Status status = transposable_mask(array, mask.view(), options, certificate, execution);

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.records import PruneRecord
+from tnm_core.checkpoint.records import PruneRecord, parse_records
+from tnm_core.checkpoint.transaction import FileTransaction
 
 CHUNK_BYTES = 1 << 22
 _Self = TypeVar("_Self", bound="Checkpoint")  # typing.Self needs Python 3.11
@@ -35,7 +37,7 @@ class TensorInfo:
     @property
     def entries(self) -> int:
         """Number of entries."""
-        return int(np.prod(self.shape, dtype=object))
+        return math.prod(self.shape)
 
 
 Transform = Callable[[TensorInfo, NDArray[Any]], NDArray[Any]]
@@ -57,19 +59,27 @@ class Checkpoint(ABC):
         As stored in the file, where the format has a place for it.
     """
 
-    path: Path
     suffix: str
     tensors: dict[str, TensorInfo]
-    metadata: dict[str, str]
+    _files: ExitStack
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.metadata: dict[str, str] = {}
 
     @property
-    @abstractmethod
     def records(self) -> list[PruneRecord]:
         """Earlier runs of pruning that the file tells of, latest first."""
+        return parse_records(self.metadata, str(self.path))
 
-    @abstractmethod
     def read(self, name: str) -> NDArray[Any]:
         """Read one tensor into writable memory of its own."""
+        self._check_names([name])
+        return self._read(name)
+
+    @abstractmethod
+    def _read(self, name: str) -> NDArray[Any]:
+        """Read a tensor that is there."""
 
     @abstractmethod
     def targets(self, out: Path) -> list[Path]:
@@ -82,19 +92,22 @@ class Checkpoint(ABC):
         Every other tensor is copied byte for byte. Files appear at once, when all is written.
         """
 
-    @abstractmethod
     def close(self) -> None:
         """Close the files."""
+        self._files.close()
+
+    def _check_names(self, names: Collection[str]) -> None:
+        """Raise if a name is not that of a tensor."""
+        for name in names:
+            if name not in self.tensors:
+                raise CheckpointError(
+                    f"{self.path} holds no tensor {name!r}; see tnm inspect {self.path}"
+                )
 
     def __enter__(self: _Self) -> _Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -109,6 +122,27 @@ class SingleFile(Checkpoint):
                 f"one too: name it like {out.with_suffix(self.suffix).name}"
             )
         return [out]
+
+    def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
+        """Copy to ``out`` with ``transform`` applied to ``record.layers``."""
+        self._check_names(record.layers)
+        with FileTransaction() as transaction:
+            self.write_to(transaction.open(out), record, transform)
+
+    @abstractmethod
+    def write_to(self, out: BinaryIO, record: PruneRecord, transform: Transform) -> None:
+        """Write the changed file into an open one."""
+
+    def _transformed(self, name: str, transform: Transform) -> NDArray[Any]:
+        """Read and transform a tensor; the bytes of everything after it must not shift."""
+        info = self.tensors[name]
+        array = transform(info, self.read(name))
+        if array.shape != info.shape or array.dtype != info.array_dtype:
+            raise TypeError(
+                f"transform returned {array.dtype}{array.shape} for {info.name}, "
+                f"expected {info.array_dtype}{info.shape}"
+            )
+        return array
 
 
 def read_exactly(stream: BinaryIO, nbytes: int, label: str) -> NDArray[np.uint8]:
@@ -134,20 +168,3 @@ def copy_exactly(source: BinaryIO, target: BinaryIO, nbytes: int, label: str) ->
 def as_bytes(array: NDArray[Any]) -> memoryview:
     """View the bytes of an array in C order, without a copy where it lies so already."""
     return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
-
-
-def check_transformed(info: TensorInfo, array: NDArray[Any]) -> NDArray[Any]:
-    """Check that a transform does not shift the bytes of everything after it."""
-    if array.shape != info.shape or array.dtype != info.array_dtype:
-        raise TypeError(
-            f"transform returned {array.dtype}{array.shape} for {info.name}, "
-            f"expected {info.array_dtype}{info.shape}"
-        )
-    return array
-
-
-def check_names(names: Collection[str], tensors: Collection[str], label: str) -> None:
-    """Raise if a name is not that of a tensor."""
-    for name in names:
-        if name not in tensors:
-            raise CheckpointError(f"{label} holds no tensor {name!r}; see tnm inspect {label}")

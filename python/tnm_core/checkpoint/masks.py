@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tnm_core.checkpoint.base import Checkpoint
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.records import PruneRecord, parse_records, record_metadata
+from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
 from tnm_core.checkpoint.transaction import FileTransaction
 from tnm_core.pattern import PatternLike, as_pattern
@@ -30,15 +31,9 @@ FORMAT = "packed bits 1"
 class MaskFile:
     """A file of bit-packed masks, read one at a time."""
 
-    def __init__(self, file: SafetensorsFile) -> None:
+    def __init__(self, file: Checkpoint) -> None:
         self._file = file
-        self.path = file.path
         self.shapes = _read_shapes(file)
-
-    @property
-    def records(self) -> list[PruneRecord]:
-        """How the masks were found, as far as the file tells."""
-        return parse_records(self._file.metadata, str(self.path))
 
     def read(self, name: str) -> NDArray[np.bool_]:
         """Unpack one mask."""
@@ -48,13 +43,13 @@ class MaskFile:
         bits = np.unpackbits(packed, bitorder="little").view(np.bool_)
         if bits[entries:].any():
             raise CheckpointError(
-                f"{self.path}: mask {name!r} has bits set beyond its {entries} entries; "
+                f"{self._file.path}: mask {name!r} has bits set beyond its {entries} entries; "
                 "the file is damaged, write it again with save_masks"
             )
         return bits[:entries].reshape(shape)
 
 
-def is_mask_file(file: object) -> bool:
+def is_mask_file(file: Checkpoint) -> bool:
     """Tell whether an open checkpoint holds bit-packed masks."""
     return isinstance(file, SafetensorsFile) and FORMAT_KEY in file.metadata
 
@@ -156,7 +151,7 @@ def read_masks(path: str | PathLike[str]) -> dict[str, NDArray[np.bool_]]:
         return {name: masks.read(name) for name in masks.shapes}
 
 
-def _read_shapes(file: SafetensorsFile) -> dict[str, tuple[int, ...]]:
+def _read_shapes(file: Checkpoint) -> dict[str, tuple[int, ...]]:
     damaged = f"{file.path} is damaged: expected masks as save_masks writes them"
     if file.metadata.get(FORMAT_KEY) != FORMAT:
         raise CheckpointError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,18 +12,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from tnm_core.checkpoint.base import (
-    SingleFile,
-    TensorInfo,
-    Transform,
-    as_bytes,
-    check_names,
-    check_transformed,
-    read_exactly,
-)
+from tnm_core.checkpoint.base import SingleFile, TensorInfo, Transform, as_bytes, read_exactly
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.records import PruneRecord
-from tnm_core.checkpoint.transaction import FileTransaction
 
 
 @dataclass(frozen=True)
@@ -47,45 +39,25 @@ class NpyFile(SingleFile):
     suffix = ".npy"
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.metadata = {}
-        self._name = path.stem
-        self._file = path.open("rb")
-        try:
+        super().__init__(path)
+        with ExitStack() as files:
+            self._file = files.enter_context(path.open("rb"))
             size = os.fstat(self._file.fileno()).st_size
             self._header = read_npy_header(self._file, size, str(path))
-        except BaseException:
-            self._file.close()
-            raise
-        self.tensors = {self._name: self._header.info(self._name)}
+            self._files = files.pop_all()
+        self.tensors = {path.stem: self._header.info(path.stem)}
 
-    @property
-    def records(self) -> list[PruneRecord]:
-        """Always empty."""
-        return []
-
-    def read(self, name: str) -> NDArray[Any]:
-        """Read the array into memory of its own."""
-        check_names([name], self.tensors, str(self.path))
+    def _read(self, name: str) -> NDArray[Any]:
         self._file.seek(self._header.length)
         return read_npy_data(self._file, self._header, str(self.path))
 
-    def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
-        """Copy to ``out`` with ``transform`` applied, if ``record.layers`` names the array."""
-        check_names(record.layers, self.tensors, str(self.path))
-        array = self.read(self._name)
-        with FileTransaction() as transaction:
-            file = transaction.open(out)
-            if record.layers:
-                info = self.tensors[self._name]
-                array = check_transformed(info, transform(info, array))
-            self._file.seek(0)
-            file.write(read_exactly(self._file, self._header.length, str(self.path)).data)
-            file.write(as_bytes(array.T if self._header.fortran else array))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+    def write_to(self, out: BinaryIO, record: PruneRecord, transform: Transform) -> None:
+        """Write the changed file into an open one."""
+        name = self.path.stem
+        array = self._transformed(name, transform) if record.layers else self.read(name)
+        self._file.seek(0)
+        out.write(read_exactly(self._file, self._header.length, str(self.path)).data)
+        out.write(as_bytes(array.T if self._header.fortran else array))
 
 
 def read_npy_header(stream: BinaryIO, size: int, label: str) -> NpyHeader:

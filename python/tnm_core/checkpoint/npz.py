@@ -11,8 +11,8 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -22,15 +22,12 @@ from tnm_core.checkpoint.base import (
     SingleFile,
     Transform,
     as_bytes,
-    check_names,
-    check_transformed,
     copy_exactly,
     read_exactly,
 )
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.npy import NpyHeader, read_npy_data, read_npy_header
 from tnm_core.checkpoint.records import PruneRecord, parse_record
-from tnm_core.checkpoint.transaction import FileTransaction
 
 _COMMENT = b"tnm "
 _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
@@ -42,16 +39,13 @@ class NpzFile(SingleFile):
     suffix = ".npz"
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.metadata = {}
-        with _zip_errors(path):
-            self._zip = zipfile.ZipFile(path)
-        try:
+        super().__init__(path)
+        with ExitStack() as files:
+            with _zip_errors(path):
+                self._zip = files.enter_context(zipfile.ZipFile(path))
             self._members = self._list_members()
             self._headers = {name: self._read_header(name) for name in self._members}
-        except BaseException:
-            self._zip.close()
-            raise
+            self._files = files.pop_all()
         self.tensors = {name: header.info(name) for name, header in self._headers.items()}
 
     @property
@@ -62,37 +56,29 @@ class NpzFile(SingleFile):
             record = _record_in(member)
             if record is not None:
                 layers.setdefault(record, []).append(name)
-        return [
-            PruneRecord(**{**asdict(record), "layers": tuple(names)})
-            for record, names in layers.items()
-        ]
+        return [replace(record, layers=tuple(names)) for record, names in layers.items()]
 
-    def read(self, name: str) -> NDArray[Any]:
-        """Read one array into memory of its own."""
-        check_names([name], self.tensors, str(self.path))
+    def _read(self, name: str) -> NDArray[Any]:
         header, label = self._headers[name], self._label(name)
-        with _zip_errors(self.path), self._zip.open(self._members[name]) as member:
-            stream = cast(BinaryIO, member)
-            read_exactly(stream, header.length, label)
-            return read_npy_data(stream, header, label)
+        with self._open(self._members[name]) as member:
+            read_exactly(member, header.length, label)
+            return read_npy_data(member, header, label)
 
-    def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
-        """Copy to ``out`` with ``transform`` applied to ``record.layers``."""
-        check_names(record.layers, self.tensors, str(self.path))
+    def write_to(self, out: BinaryIO, record: PruneRecord, transform: Transform) -> None:
+        """Write the changed file into an open one."""
         pruned = {self._members[name].filename: name for name in record.layers}
-        with FileTransaction() as transaction:
-            file = transaction.open(out)
-            with zipfile.ZipFile(file, "w", allowZip64=True) as target:
-                target.comment = self._zip.comment
-                for member in self._zip.infolist():
-                    if member.filename in pruned:
-                        self._write_pruned(target, pruned[member.filename], record, transform)
-                    else:
-                        self._copy_member(target, member)
+        with zipfile.ZipFile(out, "w") as target:
+            target.comment = self._zip.comment
+            for member in self._zip.infolist():
+                if member.filename in pruned:
+                    self._write_pruned(target, pruned[member.filename], record, transform)
+                else:
+                    self._copy_member(target, member)
 
-    def close(self) -> None:
-        """Close the archive."""
-        self._zip.close()
+    @contextmanager
+    def _open(self, member: zipfile.ZipInfo) -> Iterator[BinaryIO]:
+        with _zip_errors(self.path), self._zip.open(member) as stream:
+            yield cast(BinaryIO, stream)
 
     def _list_members(self) -> dict[str, zipfile.ZipInfo]:
         counts = Counter(member.filename for member in self._zip.infolist())
@@ -107,31 +93,30 @@ class NpzFile(SingleFile):
 
     def _read_header(self, name: str) -> NpyHeader:
         member = self._members[name]
-        with _zip_errors(self.path), self._zip.open(member) as stream:
-            return read_npy_header(cast(BinaryIO, stream), member.file_size, self._label(name))
+        with self._open(member) as stream:
+            return read_npy_header(stream, member.file_size, self._label(name))
 
     def _write_pruned(
         self, target: zipfile.ZipFile, name: str, record: PruneRecord, transform: Transform
     ) -> None:
-        info, header, source = self.tensors[name], self._headers[name], self._members[name]
-        array = check_transformed(info, transform(info, self.read(name)))
+        header, source = self._headers[name], self._members[name]
+        array = self._transformed(name, transform)
         member = _fresh_member(source)
         member.comment = _comment_for(record)
         with target.open(member, "w", force_zip64=_needs_zip64(source)) as stream:
-            with _zip_errors(self.path), self._zip.open(source) as original:
-                head = read_exactly(cast(BinaryIO, original), header.length, self._label(name))
+            with self._open(source) as original:
+                head = read_exactly(original, header.length, self._label(name))
             stream.write(head.data)
             stream.write(as_bytes(array.T if header.fortran else array))
 
     def _copy_member(self, target: zipfile.ZipFile, source: zipfile.ZipInfo) -> None:
         member = _fresh_member(source)
         with (
-            _zip_errors(self.path),
-            self._zip.open(source) as original,
+            self._open(source) as original,
             target.open(member, "w", force_zip64=_needs_zip64(source)) as stream,
         ):
-            label = f"{self.path}:{source.filename}"
-            copy_exactly(cast(BinaryIO, original), cast(BinaryIO, stream), source.file_size, label)
+            label = self._label(source.filename)
+            copy_exactly(original, cast(BinaryIO, stream), source.file_size, label)
 
     def _label(self, name: str) -> str:
         return f"{self.path}:{name}"

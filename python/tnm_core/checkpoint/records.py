@@ -70,25 +70,18 @@ def record_metadata(record: PruneRecord, earlier: Iterable[PruneRecord]) -> dict
     return entries
 
 
-def foreign_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
-    """Pick the entries that are not ours."""
-    return {key: value for key, value in metadata.items() if not key.startswith(_PREFIX)}
+def renewed_metadata(
+    metadata: Mapping[str, str], record: PruneRecord, earlier: Iterable[PruneRecord]
+) -> dict[str, str]:
+    """Replace our entries in the metadata of a file by those of a run, and those before it."""
+    foreign = {key: value for key, value in metadata.items() if not key.startswith(_PREFIX)}
+    return {**foreign, **record_metadata(record, earlier)}
 
 
 def parse_records(metadata: Mapping[str, object], label: str) -> list[PruneRecord]:
     """Read the entries that `record_metadata` wrote, latest run first.
 
-    Parameters
-    ----------
-    metadata : mapping
-        Metadata of a checkpoint; entries of other tools are ignored.
-    label : str
-        Name of the file, for the error message.
-
-    Raises
-    ------
-    CheckpointError
-        If entries of ours are there, but damaged.
+    Entries of other tools are ignored; `CheckpointError`, with ``label``, if ours are damaged.
     """
     if _PREFIX + "pattern" not in metadata:
         return []

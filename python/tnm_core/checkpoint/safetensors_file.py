@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,20 +22,12 @@ from tnm_core.checkpoint.base import (
     TensorInfo,
     Transform,
     as_bytes,
-    check_names,
-    check_transformed,
     copy_exactly,
     read_exactly,
 )
 from tnm_core.checkpoint.dtypes import array_dtype, dtype_label
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.records import (
-    PruneRecord,
-    foreign_metadata,
-    parse_records,
-    record_metadata,
-)
-from tnm_core.checkpoint.transaction import FileTransaction
+from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
 
 MAX_HEADER_BYTES = 100_000_000  # the limit of the safetensors library
 METADATA_KEY = "__metadata__"
@@ -56,27 +49,18 @@ class SafetensorsFile(SingleFile):
     suffix = ".safetensors"
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = path.open("rb")
-        try:
+        super().__init__(path)
+        with ExitStack() as files:
+            self._file = files.enter_context(path.open("rb"))
             header, self._data_start = _read_header(path, self._file)
-        except BaseException:
-            self._file.close()
-            raise
-        self.metadata: dict[str, str] = header.pop(METADATA_KEY, None) or {}
+            self._files = files.pop_all()
+        self.metadata = header.pop(METADATA_KEY, None) or {}
         ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
         self._entries = {name: _entry(name, fields) for name, fields in ordered}
         self._starts = {name: fields["data_offsets"][0] for name, fields in ordered}
         self.tensors = {name: _info(entry) for name, entry in self._entries.items()}
 
-    @property
-    def records(self) -> list[PruneRecord]:
-        """Earlier runs of pruning, from the metadata."""
-        return parse_records(self.metadata, str(self.path))
-
-    def read(self, name: str) -> NDArray[Any]:
-        """Read one tensor into memory of its own."""
-        check_names([name], self.tensors, str(self.path))
+    def _read(self, name: str) -> NDArray[Any]:
         info = self.tensors[name]
         if info.array_dtype is None:
             raise CheckpointError(f"{self.path}: {name!r} has dtype {info.dtype}, unknown to NumPy")
@@ -84,35 +68,25 @@ class SafetensorsFile(SingleFile):
         data = read_exactly(self._file, info.nbytes, str(self.path))
         return data.view(info.array_dtype).reshape(info.shape)
 
-    def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
-        """Copy to ``out`` with ``transform`` applied to ``record.layers``."""
-        with FileTransaction() as transaction:
-            self.write_to(transaction.open(out), record, transform)
-
     def write_to(self, out: BinaryIO, record: PruneRecord, transform: Transform) -> None:
         """Write the changed file into an open one."""
-        check_names(record.layers, self.tensors, str(self.path))
-        metadata = foreign_metadata(self.metadata)
-        metadata.update(record_metadata(record, self.records))
-        layers = set(record.layers)
+        metadata = renewed_metadata(self.metadata, record, self.records)
+        self.copy_to(out, metadata, dict.fromkeys(record.layers, transform))
+
+    def copy_to(
+        self,
+        out: BinaryIO,
+        metadata: Mapping[str, str],
+        transforms: Mapping[str, Transform] | None = None,
+    ) -> None:
+        """Write the tensors, some of them transformed, under other metadata into an open file."""
         write_header(out, self._entries.values(), metadata)
         for name, info in self.tensors.items():
-            if name in layers:
-                out.write(as_bytes(check_transformed(info, transform(info, self.read(name)))))
+            if transforms is not None and name in transforms:
+                out.write(as_bytes(self._transformed(name, transforms[name])))
             else:
                 self._seek(name)
                 copy_exactly(self._file, out, info.nbytes, str(self.path))
-
-    def copy_to(self, out: BinaryIO, metadata: Mapping[str, str]) -> None:
-        """Write the same tensors under other metadata into an open file."""
-        write_header(out, self._entries.values(), metadata)
-        for name, info in self.tensors.items():
-            self._seek(name)
-            copy_exactly(self._file, out, info.nbytes, str(self.path))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
     def _seek(self, name: str) -> None:
         self._file.seek(self._data_start + self._starts[name])

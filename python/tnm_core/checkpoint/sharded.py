@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from tnm_core.checkpoint.base import Checkpoint, Transform, check_names
+from tnm_core.checkpoint.base import Checkpoint, Transform
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.records import (
-    PruneRecord,
-    foreign_metadata,
-    parse_records,
-    record_metadata,
-)
+from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
 from tnm_core.checkpoint.safetensors_file import MAX_HEADER_BYTES, SafetensorsFile
 from tnm_core.checkpoint.transaction import FileTransaction
 
@@ -30,28 +26,18 @@ class ShardedCheckpoint(Checkpoint):
     suffix = INDEX_SUFFIX
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        super().__init__(path)
         self._index = _read_index(path)
-        self._shards: dict[str, SafetensorsFile] = {}
-        try:
-            self._open_shards()
-        except BaseException:
-            self.close()
-            raise
+        with ExitStack() as files:
+            self._shards = self._open_shards(files)
+            self._files = files.pop_all()
         self._home = {name: shard for shard in self._shards.values() for name in shard.tensors}
         self.tensors = {name: shard.tensors[name] for name, shard in self._home.items()}
         self.metadata = {
             key: value for key, value in self._index["metadata"].items() if isinstance(value, str)
         }
 
-    @property
-    def records(self) -> list[PruneRecord]:
-        """Earlier runs of pruning, from the metadata of the index."""
-        return parse_records(self.metadata, str(self.path))
-
-    def read(self, name: str) -> NDArray[Any]:
-        """Read one tensor into memory of its own."""
-        check_names([name], self.tensors, str(self.path))
+    def _read(self, name: str) -> NDArray[Any]:
         return self._home[name].read(name)
 
     def targets(self, out: Path) -> list[Path]:
@@ -69,7 +55,7 @@ class ShardedCheckpoint(Checkpoint):
 
     def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
         """Write every shard and the index; they are renamed together, the index last."""
-        check_names(record.layers, self.tensors, str(self.path))
+        self._check_names(record.layers)
         *paths, index_path = self.targets(out)
         with FileTransaction() as transaction:
             transaction.make_folder(index_path.parent)
@@ -78,19 +64,14 @@ class ShardedCheckpoint(Checkpoint):
                 shard.write_to(transaction.open(path), replace(record, layers=layers), transform)
             transaction.open(index_path).write(self._index_text(record))
 
-    def close(self) -> None:
-        """Close the shards."""
-        for shard in self._shards.values():
-            shard.close()
-
     def _index_text(self, record: PruneRecord) -> bytes:
-        metadata = foreign_metadata(self._index["metadata"])
-        metadata.update(record_metadata(record, self.records))
+        metadata = renewed_metadata(self._index["metadata"], record, self.records)
         index = {**self._index, "metadata": metadata}
         return (json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode()
 
-    def _open_shards(self) -> None:
+    def _open_shards(self, files: ExitStack) -> dict[str, SafetensorsFile]:
         weight_map: dict[str, str] = self._index["weight_map"]
+        shards: dict[str, SafetensorsFile] = {}
         for shard_name in dict.fromkeys(weight_map.values()):
             path = self.path.with_name(shard_name)
             if not path.is_file():
@@ -98,8 +79,8 @@ class ShardedCheckpoint(Checkpoint):
                     f"{self.path} names the shard {shard_name}, which is not beside it: "
                     "fetch the missing file"
                 )
-            self._shards[shard_name] = SafetensorsFile(path)
-        found = [(name, key) for key, shard in self._shards.items() for name in shard.tensors]
+            shards[shard_name] = files.enter_context(SafetensorsFile(path))
+        found = [(name, key) for key, shard in shards.items() for name in shard.tensors]
         for name, shard_name in found:
             if weight_map.get(name) != shard_name:
                 raise CheckpointError(
@@ -108,11 +89,12 @@ class ShardedCheckpoint(Checkpoint):
                     "index and shards do not belong together"
                 )
         for name, shard_name in weight_map.items():
-            if name not in self._shards[shard_name].tensors:
+            if name not in shards[shard_name].tensors:
                 raise CheckpointError(
                     f"{self.path} places {name!r} in {shard_name}, which does not hold it: "
                     "index and shards do not belong together"
                 )
+        return shards
 
 
 def _read_index(path: Path) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 from tnm_core.checkpoint.errors import CheckpointError
@@ -61,12 +60,7 @@ class FileTransaction:
     def __enter__(self) -> FileTransaction:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
         try:
             if error is None:
                 self._commit()
@@ -108,13 +102,9 @@ def _cannot_write(target: Path, error: OSError) -> CheckpointError:
 
 def _sync_folder(folder: Path) -> None:
     # A rename survives a power cut only once its folder is on disk; not all systems allow that.
-    try:
+    with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        return
-    finally:
-        os.close(descriptor)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import Literal, get_args
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal, NamedTuple, get_args
 
-from tnm_core import arguments
-from tnm_core.arguments import as_integer
+from tnm_core.arguments import as_choice, as_integer, as_threads
 from tnm_core.counting.errors import CountTooCostlyError
 from tnm_core.pattern import Pattern
 
 Constraint = Literal["transposable", "transposable_at_most", "rowwise", "unstructured"]
 
+Progress = Callable[[float], None]
+CheckpointPath = str | os.PathLike[str]
+
 LARGEST_SIDE = 1024
+
+
+class Resources(NamedTuple):
+    """The time, threads and files that a call may use."""
+
+    max_seconds: float = math.inf
+    threads: int = 1
+    progress: Progress | None = None
+    checkpoint: CheckpointPath | None = None
 
 
 def as_constraint(constraint: str | None, pattern: Pattern) -> Constraint:
     """Return the name of a constraint whose masks can be counted, by default by the pattern."""
     if constraint is None:
         return "transposable" if pattern.transposable else "rowwise"
-    choices = get_args(Constraint)
-    if constraint in choices:
-        if not pattern.transposable and constraint != "rowwise":
-            raise ValueError(
-                f"constraint is {constraint!r} and the pattern '{pattern}', expected 'rowwise' or "
-                f"the pattern '{pattern.ratio}'"
-            )
-        return constraint  # type: ignore[return-value]
-    error = ValueError if isinstance(constraint, str) else TypeError
-    expected = ", ".join(repr(choice) for choice in choices)
-    raise error(f"constraint is {constraint!r}, expected one of {expected}")
+    name: Constraint = as_choice("constraint", constraint, get_args(Constraint))
+    if not pattern.transposable and name != "rowwise":
+        raise ValueError(
+            f"constraint is {name!r} and the pattern '{pattern}', expected 'rowwise' or the "
+            f"pattern '{pattern.ratio}'"
+        )
+    return name
 
 
 def as_shape(shape: Sequence[int] | None, m: int) -> tuple[int, ...]:
@@ -60,8 +69,18 @@ def as_margin(name: str, sums: Iterable[int], largest: int) -> list[int]:
     return checked
 
 
-def as_seconds(max_seconds: float) -> float:
-    """Return a time limit: a number of at least 0; infinity for none."""
+def as_resources(
+    max_seconds: float,
+    threads: int | None,
+    progress: Progress | None,
+    checkpoint: CheckpointPath | None,
+) -> Resources:
+    """Return what a call may use: all cores unless told otherwise, for counts are long."""
+    workers = as_threads(threads, sys.maxsize)
+    return Resources(_as_seconds(max_seconds), workers, progress, checkpoint)
+
+
+def _as_seconds(max_seconds: float) -> float:
     if isinstance(max_seconds, bool):
         raise TypeError(f"max_seconds is {max_seconds} (bool), expected a number of seconds")
     try:
@@ -78,26 +97,18 @@ def check_cost(what: str, seconds: float, limit: float) -> None:
     if seconds <= limit:
         return
     raise CountTooCostlyError(
-        f"counting {what} is predicted to take {spell_seconds(seconds)}, expected at most "
+        f"counting {what} is predicted to take {_spell_seconds(seconds)}, expected at most "
         f"max_seconds = {limit:g}; allow it with max_seconds={_round_up(seconds):g}, or use "
         "tnm_core.counting.estimate",
         seconds,
     )
 
 
-def spell_seconds(seconds: float) -> str:
-    """Spell a duration in the unit that fits."""
+def _spell_seconds(seconds: float) -> str:
     for unit, length in (("years", 31557600.0), ("days", 86400.0), ("hours", 3600.0)):
         if seconds >= length:
             return f"{seconds / length:.3g} {unit}"
     return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-
-
-def as_threads(threads: int | None) -> int:
-    """Use as many as asked for; all cores if none is given, for counts are long."""
-    if threads is None:
-        return arguments.available_cpus()
-    return arguments.as_threads(threads, 0)
 
 
 def _round_up(seconds: float) -> float:

@@ -75,7 +75,7 @@ def predicted_cost(n: PatternLike | int, m: int | None = None) -> PredictedCost:
         return PredictedCost(0.0, 0.0, 0, 0.0, "nothing: there is one mask")
     counter = _core.RegularCounter(m, m, n, n)
     primes = len(counter.primes)
-    seconds = _OVERHEAD + _seconds_of_operation() * counter.operations * primes / _GROUP
+    seconds = regular_seconds(counter, 0.0)
     limit = (
         f"time: {counter.evaluations:.3g} multisets of roots of unity modulo each of {primes} "
         "primes"

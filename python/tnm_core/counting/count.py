@@ -5,19 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from tnm_core import _core
 from tnm_core.arguments import as_integer
-from tnm_core.counting import arguments, formulas, margins
-from tnm_core.counting.arguments import Constraint
-from tnm_core.counting.factors import (
-    MEMORY_CAP,
-    Factor,
-    Resources,
-    count_factors,
-    count_regular_within,
-    multiply_out,
-)
-from tnm_core.counting.regular import CheckpointPath, Progress
+from tnm_core.counting import arguments, formulas
+from tnm_core.counting.arguments import CheckpointPath, Constraint, Progress
+from tnm_core.counting.factors import MEMORY_CAP, Factor, count_factors, multiply_out
+from tnm_core.counting.regular import count_regular
 from tnm_core.pattern import PatternLike, as_pattern
+
+_LARGEST_IRREGULAR_SIDE = 128
 
 
 def mask_diversity(
@@ -175,7 +171,7 @@ def diversity_factors(
     [(90, 4)]
     """
     pattern = as_pattern(n, m)
-    resources = _resources(max_seconds, threads, progress, checkpoint)
+    resources = arguments.as_resources(max_seconds, threads, progress, checkpoint)
     name = arguments.as_constraint(constraint, pattern)
     return count_factors(pattern, name, arguments.as_shape(shape, pattern.m), resources)
 
@@ -232,23 +228,18 @@ def count_margins(
     cap = as_integer("memory_cap", memory_cap)
     if cap < 0:
         raise ValueError(f"memory_cap is {cap}, expected a number of bytes of at least 0")
-    resources = _resources(max_seconds, threads, progress, checkpoint)
+    resources = arguments.as_resources(max_seconds, threads, progress, checkpoint)
     if not rows or not columns:
         return 1
     if len(set(rows)) == len(set(columns)) == 1:
-        return count_regular_within(len(rows), len(columns), rows[0], columns[0], resources)
-    return margins.count_any_margins(rows, columns, cap, resources.threads)
-
-
-def _resources(
-    max_seconds: float,
-    threads: int | None,
-    progress: Progress | None,
-    checkpoint: CheckpointPath | None,
-) -> Resources:
-    return Resources(
-        arguments.as_seconds(max_seconds), arguments.as_threads(threads), progress, checkpoint
-    )
+        return count_regular(len(rows), len(columns), rows[0], columns[0], resources)
+    longest = max(len(rows), len(columns))
+    if longest > _LARGEST_IRREGULAR_SIDE:
+        raise ValueError(
+            f"there are {longest} sums, expected at most {_LARGEST_IRREGULAR_SIDE} on each side, "
+            "unless all row sums are alike and all column sums are alike"
+        )
+    return _core.count_margins_dp(rows, columns, cap, resources.threads)
 
 
 def _log10_binomial(n: int, k: int) -> float:

@@ -6,26 +6,17 @@ from math import comb, prod
 from typing import NamedTuple
 
 from tnm_core import _core
-from tnm_core.counting import cost, formulas, margins
-from tnm_core.counting.arguments import Constraint, check_cost
+from tnm_core.counting import formulas
+from tnm_core.counting.arguments import Constraint, Resources, check_cost
 from tnm_core.counting.errors import CountTooCostlyError
-from tnm_core.counting.regular import CheckpointPath, Progress, count_regular
+from tnm_core.counting.regular import count_regular
 from tnm_core.counting.tiles import groups, tiles
 from tnm_core.pattern import Pattern
 
 MEMORY_CAP = 1 << 30
 # Longer than this, a number is of no use as digits, and takes long to multiply out.
 LARGEST_BITS = 1 << 26
-_SECONDS_PER_FILLING = 6e-9  # about, of the dynamic program
-
-
-class Resources(NamedTuple):
-    """The time, threads and files that a call may use."""
-
-    max_seconds: float
-    threads: int
-    progress: Progress | None = None
-    checkpoint: CheckpointPath | None = None
+_SECONDS_PER_FILLING = 6e-9  # of the dynamic program, to an order of magnitude
 
 
 class Factor(NamedTuple):
@@ -52,9 +43,11 @@ def count_factors(
         ]
     found: list[Factor] = []
     for (height, width), times in tiles(shape, m).items():
-        exact = constraint == "transposable" and height == width == m
-        count = _count_exactly if exact else _count_at_most
-        found.append(Factor(count(n, height, width, resources), times))
+        if constraint == "transposable" and height == width == m:
+            ways = count_regular(m, m, n, n, resources)
+        else:
+            ways = count_at_most(n, height, width, resources)
+        found.append(Factor(ways, times))
     return found
 
 
@@ -64,45 +57,14 @@ def multiply_out(factors: list[Factor]) -> int:
     return prod(ways**times for ways, times in factors)
 
 
-def _count_exactly(n: int, height: int, width: int, resources: Resources) -> int:
-    """Count matrices with n in each row; and in each column what that makes."""
-    return count_regular_within(height, width, n, height * n // width, resources)
-
-
-def count_regular_within(
-    rows: int, columns: int, row_sum: int, column_sum: int, resources: Resources
-) -> int:
-    """Count matrices of regular margins, or say that it takes too long."""
-    if 0 < row_sum < columns:
-        counter = _core.RegularCounter(rows, columns, row_sum, column_sum)
-        seconds = cost.regular_seconds(counter, resources.max_seconds)
-        what = (
-            f"{rows} x {columns} matrices with {row_sum} in each row, {column_sum} in each column"
-        )
-        check_cost(what, seconds, resources.max_seconds)
-    return count_regular(
-        rows,
-        columns,
-        row_sum,
-        column_sum,
-        resources.threads,
-        resources.progress,
-        resources.checkpoint,
-    )
-
-
-def _count_at_most(n: int, height: int, width: int, resources: Resources) -> int:
-    if n < max(height, width):
-        seconds = _at_most_seconds(n, height, width)
-        what = f"{height} x {width} matrices with at most {n} in each row and column"
-        check_cost(what, seconds, resources.max_seconds)
-    return margins.count_at_most(height, width, n, MEMORY_CAP, resources.threads)
-
-
-def _at_most_seconds(n: int, height: int, width: int) -> float:
-    """Predict the dynamic program, to an order of magnitude."""
+def count_at_most(n: int, height: int, width: int, resources: Resources) -> int:
+    """Count matrices that keep at most n in each row and column, or say that it takes too long."""
+    if n >= max(height, width):
+        return 1 << height * width
     least = min(_row_fillings(n, height, width), _row_fillings(n, width, height))
-    return _SECONDS_PER_FILLING * least
+    what = f"{height} x {width} matrices with at most {n} in each row and column"
+    check_cost(what, _SECONDS_PER_FILLING * least, resources.max_seconds)
+    return _core.count_at_most_dp(height, width, n, MEMORY_CAP, resources.threads)
 
 
 def _row_fillings(n: int, rows: int, columns: int) -> float:

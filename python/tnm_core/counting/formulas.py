@@ -96,7 +96,7 @@ def estimate(n: PatternLike | int, m: int | None = None) -> Estimate:
     if n == m:
         return Estimate(0.0, 0.0)
     spread = m * m / (n * (m - n))
-    leading = 2 * m * _log(comb(m, n)) - _log(comb(m * m, m * n)) - 0.5
+    leading = 2 * m * math.log(comb(m, n)) - math.log(comb(m * m, m * n)) - 0.5
     correction = 1 / (2 * m) - (spread / 6 - 7 / 12) / m**2
     rounding = 4e-16 * m * m
     return Estimate(
@@ -107,11 +107,7 @@ def estimate(n: PatternLike | int, m: int | None = None) -> Estimate:
 
 def log10_of(count: int) -> float:
     """Compute the decimal logarithm of a positive integer of any size."""
-    return _log(count) / math.log(10)
-
-
-def _log(count: int) -> float:
-    return math.log(count)
+    return math.log(count) / math.log(10)
 
 
 def rowwise_group(n: int, width: int, m: int) -> int:

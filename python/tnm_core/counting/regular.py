@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import replace
 from math import comb
 from time import perf_counter
-from typing import Union
 
 from tnm_core import _core
 from tnm_core.counting import interrupted_count
+from tnm_core.counting.arguments import Resources, check_cost
+from tnm_core.counting.cost import regular_seconds
 from tnm_core.counting.errors import CheckpointMismatchError, CountCheckError
 from tnm_core.counting.interrupted_count import CountState
-
-Progress = Callable[[float], None]
-CheckpointPath = Union[str, "os.PathLike[str]"]
 
 _STEP_SECONDS = 0.4
 _SAVE_SECONDS = 10.0
 _GROUP = 8
-
-
-def is_trivial(rows: int, columns: int, row_sum: int, column_sum: int) -> bool:
-    """Tell whether all entries are zero, or all are one, or there are none."""
-    return rows == 0 or columns == 0 or row_sum in (0, columns)
+_UNLIMITED = Resources()
 
 
 def count_regular(
@@ -32,42 +24,39 @@ def count_regular(
     columns: int,
     row_sum: int,
     column_sum: int,
-    threads: int = 1,
-    progress: Progress | None = None,
-    checkpoint: CheckpointPath | None = None,
+    resources: Resources = _UNLIMITED,
 ) -> int:
-    """Count by roots of unity; `rows * row_sum == columns * column_sum`."""
-    if is_trivial(rows, columns, row_sum, column_sum):
+    """Count by roots of unity, or say that it takes too long.
+
+    The margins are not empty, and `rows * row_sum == columns * column_sum`.
+    """
+    if row_sum in (0, columns):
         return 1
     margins = [rows, columns, row_sum, column_sum]
     counter = _core.RegularCounter(*margins)
+    what = f"{rows} x {columns} matrices with {row_sum} in each row, {column_sum} in each column"
+    check_cost(what, regular_seconds(counter, resources.max_seconds), resources.max_seconds)
     groups = len(counter.primes) // _GROUP
     state = CountState(margins, counter.primes, [[0] * _GROUP for _ in range(groups)])
-    if checkpoint is not None:
-        state = interrupted_count.load(checkpoint, state)
+    if resources.checkpoint is not None:
+        state = interrupted_count.load(resources.checkpoint, state)
         # What cannot be written shows now, not in an hour.
-        interrupted_count.save(checkpoint, state)
-    state = _Run(counter, state, threads, progress, checkpoint).finish()
-    return _assemble(counter, state)
+        interrupted_count.save(resources.checkpoint, state)
+    return _assemble(counter, _Run(counter, state, resources).finish())
 
 
 class _Run:
     """Passes and slices in order, with progress and checkpoints."""
 
     def __init__(
-        self,
-        counter: _core.RegularCounter,
-        state: CountState,
-        threads: int,
-        progress: Progress | None,
-        checkpoint: CheckpointPath | None,
+        self, counter: _core.RegularCounter, state: CountState, resources: Resources
     ) -> None:
         self._counter = counter
         # Replaced as a whole, so that Ctrl-C finds either the old one or the new one.
         self._state = state
-        self._threads = threads
-        self._progress = progress
-        self._checkpoint = checkpoint
+        self._threads = resources.threads
+        self._progress = resources.progress
+        self._checkpoint = resources.checkpoint
         self._passes = len(state.sums) * counter.classes
         self._step = 8
         self._saved = perf_counter()

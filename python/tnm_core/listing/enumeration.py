@@ -13,8 +13,6 @@ from tnm_core.listing.ranking import unrank_mask
 from tnm_core.listing.tables import DEFAULT_MEMORY_CAP, mask_table
 from tnm_core.pattern import PatternLike, as_transposable
 
-__all__ = ["decode_masks", "encode_masks", "enumerate_masks"]
-
 LARGEST_M = 8
 _MASKS_PER_CHUNK = 65536
 _DECODED_AT_ONCE = 1024

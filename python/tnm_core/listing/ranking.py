@@ -10,8 +10,6 @@ from tnm_core.check import check_mask
 from tnm_core.listing.tables import DEFAULT_MEMORY_CAP, mask_table, number_of, words_of
 from tnm_core.pattern import PatternLike, as_transposable
 
-__all__ = ["rank_mask", "unrank_mask"]
-
 
 def rank_mask(
     mask: ArrayLike,

@@ -13,8 +13,6 @@ from tnm_core import _core, arguments
 from tnm_core.listing.tables import DEFAULT_MEMORY_CAP, mask_table, words_of
 from tnm_core.pattern import PatternLike, as_transposable
 
-__all__ = ["sample_masks"]
-
 # Draws at a time: what is drawn for a seed depends on it.
 _DRAWS_AT_ONCE = 65536
 _SEED_WORDS = 4

@@ -32,6 +32,7 @@ class _Cache:
         self._entries: OrderedDict[tuple[int, int], _Entry] = OrderedDict()
 
     def get(self, n: int, m: int, memory_cap: int) -> _core.MaskTable:
+        """Return the table of n:m, built if need be; `ValueError` if it takes more than the cap."""
         with self._lock:
             entry = self._entries.setdefault((n, m), _Entry())
             self._entries.move_to_end((n, m))
@@ -55,12 +56,7 @@ class _Cache:
                     del self._entries[key]
 
 
-_cache = _Cache()
-
-
-def mask_table(n: int, m: int, memory_cap: int) -> _core.MaskTable:
-    """Return the table of n:m, built if need be; a ValueError if it takes more than the cap."""
-    return _cache.get(n, m, memory_cap)
+mask_table = _Cache().get
 
 
 def words_of(number: int, words: int) -> NDArray[np.uint64]:

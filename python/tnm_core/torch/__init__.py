@@ -14,7 +14,7 @@ except ModuleNotFoundError as error:
         "tnm_core.torch needs torch, which is not installed: pip install 'tnm_core[torch]'"
     ) from error
 
-from tnm_core.torch.calibrate import prune_model
+from tnm_core.torch.calibrate import prune_model_
 from tnm_core.torch.layers import (
     LayerReport,
     SparsifyReport,
@@ -62,7 +62,7 @@ __all__ = [
     "load_masks_",
     "masks",
     "nm_mask",
-    "prune_model",
+    "prune_model_",
     "remove_sparsity_",
     "repack_",
     "repack_after_step",

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from tests.cli.calibration.user_file import write_user_file
 from tests.cli.conftest import Tnm, keeps_exactly, snapshot
 from tnm_core.cli.commands.calibrate import RecipeName
-from tnm_core.torch import prune_model, remove_sparsity_
+from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import RECIPES
 
 
@@ -47,7 +47,7 @@ def _pruned(code: Path, pattern: Any, recipe: str = "best") -> dict[str, Any]:
     """What the API makes of the same model."""
     functions = _functions(code)
     model = functions["model"]()
-    prune_model(model, functions["batches"](), pattern, recipe)
+    prune_model_(model, functions["batches"](), pattern, recipe)
     remove_sparsity_(model)
     return dict(model.state_dict())
 
@@ -115,7 +115,10 @@ def test_report(tnm: Tnm, code: Path, tmp_path: Path) -> None:
         assert 0 < layer["error"] < 1
         assert 0.5 < layer["retained"] < 1
         assert layer["density"] == 0.5
-    assert told["skipped"] == [{"name": "4", "shape": [3, 16], "reason": "out_features 3 < m = 4"}]
+    (skipped,) = told["skipped"]
+    assert skipped == {
+        "name": "4", "shape": [3, 16], "reason": "out_features 3 < m = 4", "code": "few_features"
+    }  # fmt: skip
     assert told["permutation"] is None
     assert told["allocation"] is None
 
@@ -187,7 +190,7 @@ def test_budget_goes_by_the_outputs_of_the_model(
 ) -> None:
     """By the layers' own errors, it would be the other layer."""
     from tnm_core.torch.calibrate import collect_statistics
-    from tnm_core.torch.calibrate.allocate.allocation import output_change, sensitivity_scan
+    from tnm_core.torch.calibrate.allocate import output_change, sensitivity_scan
 
     functions = _functions(code)
     model, batches = functions["gated"](), functions["many"]()

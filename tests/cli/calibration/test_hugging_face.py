@@ -18,7 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from tests.cli.conftest import Tnm, keeps_exactly, snapshot
-from tnm_core.torch import prune_model, remove_sparsity_
+from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import collect_statistics
 
 WORDS = [f"w{index}" for index in range(60)]
@@ -104,7 +104,7 @@ def test_the_result_is_that_of_the_api(tnm: Tnm, folder: Path, text: Path, tmp_p
     assert snapshot(folder) == before
     dense = transformers.AutoModel.from_pretrained(folder)
     batches = _batches(folder, text)
-    report = prune_model(dense, batches, "2:4", exclude="*embed*")
+    report = prune_model_(dense, batches, "2:4", exclude="*embed*")
     remove_sparsity_(dense)
     told = json.loads(result.out)["layers"]
     assert [layer["name"] for layer in told] == [layer.name for layer in report.pruned]
@@ -118,7 +118,7 @@ def test_the_result_is_that_of_the_api(tnm: Tnm, folder: Path, text: Path, tmp_p
 
 def test_budget(tnm: Tnm, folder: Path, text: Path, tmp_path: Path) -> None:
     """All outputs of the model count, without padding, for four of the six batches."""
-    from tnm_core.torch.calibrate.allocate.allocation import (
+    from tnm_core.torch.calibrate.allocate import (
         allocate,
         output_change,
         sensitivity_scan,
@@ -247,7 +247,7 @@ def test_in_place_and_force(tnm: Tnm, folder: Path, text: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda f, t: t.write_text("\n \n"), ("holds no sentence", "one a line")),
+        (lambda f, t: t.write_text("\n \n"), ("holds no sentence", "one per line")),
         (lambda f, t: t.write_bytes(b"\xff\xfe\xfa"), ("is not a UTF-8 text",)),
         (lambda f, t: (f / "config.json").unlink(), ("has no config.json",)),
         (lambda f, t: (f / "config.json").write_text("{"), ("cannot load a model from",)),

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from tnm_core.cli.calibration.job import Outcome, prune
-from tnm_core.cli.calibration.plan import Wish, wanted_patterns
-from tnm_core.cli.calibration.source import Task, open_source
+from tnm_core.cli.calibration.job import prune_
+from tnm_core.cli.calibration.pattern_spec import pattern_spec
+from tnm_core.cli.calibration.plan import CalibrationPlan
+from tnm_core.cli.calibration.result import CalibrationResult
+from tnm_core.cli.calibration.source import CalibrateArguments, open_source
 
 __all__ = [
-    "Outcome",
-    "Task",
-    "Wish",
+    "CalibrateArguments",
+    "CalibrationPlan",
+    "CalibrationResult",
     "open_source",
-    "prune",
-    "wanted_patterns",
+    "pattern_spec",
+    "prune_",
 ]

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from tnm_core.checkpoint import FileTransaction, SafetensorsFile
-from tnm_core.cli.calibration.job import Outcome
+from tnm_core.cli.calibration.result import CalibrationResult
 from tnm_core.cli.calibration.state_dict import metadata_of
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.references import foreign_errors
@@ -98,7 +98,7 @@ def sentence_batches(
         raise CommandError(f"{path} is not a UTF-8 text: {error}") from None
     lines = [line for line in lines if line]
     if not lines:
-        raise CommandError(f"{path} holds no sentence; expected one a line")
+        raise CommandError(f"{path} holds no sentence; expected one per line")
     tokenizer = _tokenizer(loaded.folder)
     if tokenizer.pad_token is None and size > 1:
         raise CommandError(
@@ -149,7 +149,9 @@ def check_target(source: Path, target: Path, force: bool) -> None:
         )
 
 
-def write(loaded: Loaded, transaction: FileTransaction, target: Path, outcome: Outcome) -> None:
+def write(
+    loaded: Loaded, transaction: FileTransaction, target: Path, result: CalibrationResult
+) -> None:
     """Write the model in its own dtypes to one safetensors file, and copy what else there is."""
     model = loaded.model
     for name, tensor in _tensors(model):
@@ -164,7 +166,7 @@ def write(loaded: Loaded, transaction: FileTransaction, target: Path, outcome: O
         with foreign_errors("cannot save the model"):
             model.save_pretrained(staging, state_dict=state, max_shard_size="1000000GB")
         with SafetensorsFile(Path(staging) / WEIGHTS) as saved:
-            metadata = {**saved.metadata, **metadata_of(outcome.records(saved.tensors))}
+            metadata = {**saved.metadata, **metadata_of(result.records(saved.tensors))}
             saved.copy_to(transaction.open(target / WEIGHTS), metadata)
     _copy_others(loaded.folder, transaction, target)
 

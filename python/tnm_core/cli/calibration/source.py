@@ -9,7 +9,8 @@ from typing import Any
 
 from tnm_core.checkpoint import FileTransaction
 from tnm_core.cli.calibration import hugging_face
-from tnm_core.cli.calibration.job import Outcome, Trained
+from tnm_core.cli.calibration.job import LoadedModel
+from tnm_core.cli.calibration.result import CalibrationResult
 from tnm_core.cli.calibration.state_dict import batches_of, model_of, write_state_dict
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.references import EXPECTED, is_reference
@@ -17,8 +18,8 @@ from tnm_core.cli.targets import check_unused
 
 
 @dataclass(frozen=True)
-class Task:
-    """What was asked for, as it was written."""
+class CalibrateArguments:
+    """Arguments of the command, as they were written."""
 
     model: str
     data: str
@@ -33,67 +34,70 @@ class Task:
 class Source:
     """A model, its batches, what users should know of them, and what writes the model back."""
 
-    trained: Trained
+    loaded: LoadedModel
     notes: tuple[str, ...]
-    write: Callable[[Outcome], None]
+    write: Callable[[CalibrationResult], None]
 
 
-def open_source(task: Task, transaction: FileTransaction) -> Source:
+def open_source(arguments: CalibrateArguments, transaction: FileTransaction) -> Source:
     """Load model and data, after a look at whether the result can be written."""
-    is_text = Path(task.data).is_file() and not task.data.endswith(".py")
+    is_text = Path(arguments.data).is_file() and not arguments.data.endswith(".py")
     if not is_text:
-        _require_reference("DATA", task.data, "a text file")
-        if task.batch_size is not None or task.max_tokens is not None:
+        _check_reference("DATA", arguments.data, "a text file")
+        if arguments.batch_size is not None or arguments.max_tokens is not None:
             raise CommandError(
                 "--batch-size and --max-tokens are for a text file of sentences; "
-                f"{task.data} makes its batches itself"
+                f"{arguments.data} makes its batches itself"
             )
-    if Path(task.model).is_dir():
-        return _from_folder(task, is_text, transaction)
-    _require_reference("MODEL", task.model, "a directory")
+    if Path(arguments.model).is_dir():
+        return _from_folder(arguments, is_text, transaction)
+    _check_reference("MODEL", arguments.model, "a directory")
     if is_text:
         raise CommandError(
-            f"{task.data} is a file, but {task.model} brings no tokenizer; expected {EXPECTED}, "
-            "which returns batches"
+            f"{arguments.data} is a file, but {arguments.model} brings no tokenizer; expected "
+            f"{EXPECTED}, which returns batches"
         )
-    return _from_reference(task, transaction)
+    return _from_reference(arguments, transaction)
 
 
-def _from_folder(task: Task, is_text: bool, transaction: FileTransaction) -> Source:
-    folder = Path(task.model)
-    hugging_face.check_target(folder, task.output, task.force)
+def _from_folder(
+    arguments: CalibrateArguments, is_text: bool, transaction: FileTransaction
+) -> Source:
+    folder = Path(arguments.model)
+    hugging_face.check_target(folder, arguments.output, arguments.force)
     loaded = hugging_face.load(folder)
     batches: Iterable[Any]
     if is_text:
-        size, most = task.batch_size or 32, task.max_tokens or 512
-        batches = hugging_face.sentence_batches(loaded, Path(task.data), size, most)
+        size, most = arguments.batch_size or 32, arguments.max_tokens or 512
+        batches = hugging_face.sentence_batches(loaded, Path(arguments.data), size, most)
     else:
-        batches = batches_of(task.data)
-    transaction.make_folder(task.output)
+        batches = batches_of(arguments.data)
+    transaction.make_folder(arguments.output)
 
-    def write(outcome: Outcome) -> None:
-        hugging_face.write(loaded, transaction, task.output, outcome)
+    def write(result: CalibrationResult) -> None:
+        hugging_face.write(loaded, transaction, arguments.output, result)
 
-    head_size = task.head_size or loaded.head_size
-    trained = Trained(loaded.model, batches, head_size, loaded.layers_without_weights)
+    head_size = arguments.head_size or loaded.head_size
+    trained = LoadedModel(loaded.model, batches, head_size, loaded.layers_without_weights)
     return Source(trained, loaded.notes, write)
 
 
-def _from_reference(task: Task, transaction: FileTransaction) -> Source:
-    if task.output.suffix.lower() != ".safetensors":
+def _from_reference(arguments: CalibrateArguments, transaction: FileTransaction) -> Source:
+    if arguments.output.suffix.lower() != ".safetensors":
         raise CommandError(
-            f"cannot write a state dict to {task.output}: it is a .safetensors file, name it so"
+            f"cannot write a state dict to {arguments.output}: it is a .safetensors file, name it "
+            "so"
         )
-    check_unused([task.output], task.force)
-    file = transaction.open(task.output)
-    model = model_of(task.model)
+    check_unused([arguments.output], arguments.force)
+    file = transaction.open(arguments.output)
+    model = model_of(arguments.model)
 
-    def write(outcome: Outcome) -> None:
-        write_state_dict(file, model, outcome.records(model.state_dict()))
+    def write(result: CalibrationResult) -> None:
+        write_state_dict(file, model, result.records(model.state_dict()))
 
-    return Source(Trained(model, batches_of(task.data), task.head_size), (), write)
+    return Source(LoadedModel(model, batches_of(arguments.data), arguments.head_size), (), write)
 
 
-def _require_reference(argument: str, text: str, other: str) -> None:
+def _check_reference(argument: str, text: str, other: str) -> None:
     if not is_reference(text):
         raise CommandError(f"{argument} is {text!r}; expected {EXPECTED}, or {other} that exists")

@@ -68,7 +68,7 @@ def write_state_dict(out: BinaryIO, model: nn.Module, records: Iterable[PruneRec
 
 
 def metadata_of(records: Iterable[PruneRecord]) -> dict[str, str]:
-    """Several records as metadata of one file."""
+    """Put several records together as metadata of one file."""
     first, *others = [*records, None]
     return {} if first is None else record_metadata(first, filter(None, others))
 

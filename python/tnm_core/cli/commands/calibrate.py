@@ -20,11 +20,12 @@ from tnm_core.cli.console import json_text, layer_bar, print_json, stdout_consol
 from tnm_core.cli.errors import CommandError, one_line, printable
 from tnm_core.cli.packages import is_installed
 from tnm_core.cli.references import foreign_errors
+from tnm_core.cli.skips import names_by_reason
 from tnm_core.cli.tables import new_table, print_skipped, shape_text
 from tnm_core.cli.targets import check_report
 
 if TYPE_CHECKING:
-    from tnm_core.cli.calibration import Outcome, Task
+    from tnm_core.cli.calibration import CalibrateArguments, CalibrationResult
 
 
 class RecipeName(str, Enum):
@@ -54,8 +55,8 @@ def calibrate(
         str,
         typer.Argument(
             metavar="DATA",
-            help="A text file with a sentence a line (for a directory that has a tokenizer), or "
-            "such a function, which returns batches.",
+            help="A text file with one sentence per line (for a directory that has a tokenizer), "
+            "or such a function, which returns batches.",
             show_default=False,
         ),
     ],
@@ -157,35 +158,46 @@ def calibrate(
     called without arguments. Nothing is fetched from the network.
     """
     began = time.perf_counter()
-    _require_torch(permute or budget is not None)
-    from tnm_core.cli.calibration import Task, Wish, open_source, prune, wanted_patterns
+    _check_packages(permute or budget is not None)
+    from tnm_core.cli.calibration import (
+        CalibrateArguments,
+        CalibrationPlan,
+        open_source,
+        pattern_spec,
+        prune_,
+    )
 
-    globs = (tuple(include or ()), tuple(exclude or ()))
-    wanted = wanted_patterns(pattern, budget, patterns)
-    wish = Wish.of(wanted, recipe.value, permute, head_size, *globs)
-    task = Task(model, data, output, force, head_size, batch_size, max_tokens)
+    plan = CalibrationPlan(
+        pattern_spec(pattern, budget, patterns),
+        recipe.value,
+        permute,
+        head_size,
+        tuple(include or ()),
+        tuple(exclude or ()),
+    )
+    arguments = CalibrateArguments(model, data, output, force, head_size, batch_size, max_tokens)
     if report_path is not None:
         check_report(report_path, force)
     with FileTransaction() as transaction:
         with _user_code(), layer_bar() as progress:
             progress.phase("loading")
-            source = open_source(task, transaction)
+            source = open_source(arguments, transaction)
             for note in source.notes:
                 _warn(note)
             with foreign_errors("calibration failed"):
-                outcome = prune(source.trained, wish, progress)
+                result = prune_(source.loaded, plan, progress)
             progress.phase("writing")
-            source.write(outcome)
-        report = _as_json(task, outcome, time.perf_counter() - began)
+            source.write(result)
+        report = _as_json(arguments, result, time.perf_counter() - began)
         if report_path is not None:
             transaction.open(report_path).write(f"{json_text(report)}\n".encode())
     if json_output:
         print_json(report)
     else:
-        _print(task, outcome)
+        _print(arguments, result)
 
 
-def _require_torch(scipy: bool) -> None:
+def _check_packages(scipy: bool) -> None:
     for package in ("torch", "scipy") if scipy else ("torch",):
         if not is_installed(package):
             raise CommandError(
@@ -211,24 +223,26 @@ def _warn(message: str) -> None:
     print(f"tnm: warning: {one_line(message)}", file=sys.stderr)
 
 
-def _as_json(task: Task, outcome: Outcome, seconds: float) -> dict[str, Any]:
+def _as_json(
+    arguments: CalibrateArguments, result: CalibrationResult, seconds: float
+) -> dict[str, Any]:
     return {
         "tool": "tnm",
         "version": tnm.__version__,
         "command": "calibrate",
-        "model": task.model,
-        "data": task.data,
-        "output": str(task.output),
+        "model": arguments.model,
+        "data": arguments.data,
+        "output": str(arguments.output),
         "seconds": seconds,
-        **outcome.as_json(),
+        **result.as_json(),
     }
 
 
-def _print(task: Task, outcome: Outcome) -> None:
+def _print(arguments: CalibrateArguments, result: CalibrationResult) -> None:
     console = stdout_console()
     headers = ("layer", "pattern", "shape", "error", "retained", "density", "seconds")
-    table = new_table(f"Recipe {outcome.recipe}: relative error of outputs", *headers, left=2)
-    for layer in outcome.pruned:
+    table = new_table(f"Recipe {result.recipe}: relative error of outputs", *headers, left=2)
+    for layer in result.pruned:
         figures = (layer.error, layer.retained, layer.density)
         table.add_row(
             printable(layer.name) or "(the model)",
@@ -238,9 +252,6 @@ def _print(task: Task, outcome: Outcome) -> None:
             f"{layer.seconds or 0.0:.1f}",
         )
     console.print(table)
-    reasons: dict[str, list[str]] = {}
-    for name, reason in outcome.skipped.items():
-        reasons.setdefault(reason, []).append(name)
-    print_skipped(console, reasons)
-    for line in (*outcome.notes, f"written: {task.output}"):
+    print_skipped(console, names_by_reason(result.skipped))
+    for line in (*result.notes, f"written: {arguments.output}"):
         console.print(line, markup=False, soft_wrap=True)

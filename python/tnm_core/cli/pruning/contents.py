@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tnm_core.checkpoint import (
-    Checkpoint,
-    MaskFile,
-    PruneRecord,
-    SafetensorsFile,
-    TensorInfo,
-    is_mask_file,
-)
+from tnm_core.checkpoint import Checkpoint, MaskFile, PruneRecord, TensorInfo, is_mask_file
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.options import parse_pattern
 from tnm_core.pattern import Pattern
@@ -70,10 +63,10 @@ def contents_of(checkpoint: Checkpoint) -> Contents:
             checkpoint.records,
             checkpoint.read,
         )
-    masks = MaskFile(cast(SafetensorsFile, checkpoint))
+    masks = MaskFile(checkpoint)
     flag = np.dtype(np.bool_)
     tensors = {
         name: TensorInfo(name, shape, "mask", checkpoint.tensors[name].nbytes, flag)
         for name, shape in masks.shapes.items()
     }
-    return Contents(True, False, tensors, masks.records, masks.read)
+    return Contents(True, False, tensors, checkpoint.records, masks.read)

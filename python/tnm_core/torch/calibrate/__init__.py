@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tnm_core.torch.calibrate.data import LayerPattern, Moments, Statistics, collect_statistics
-from tnm_core.torch.calibrate.model import PrunedLayer, PruneReport, TunedBlock, prune_model
+from tnm_core.torch.calibrate.data import Moments, Statistics, collect_statistics
+from tnm_core.torch.calibrate.model import PrunedLayer, PruneReport, TunedBlock, prune_model_
 from tnm_core.torch.calibrate.permute import (
     FreeDimension,
     Permutation,
@@ -15,7 +15,6 @@ from tnm_core.torch.calibrate.solvers import RECIPES, RankDeficientWarning, Reci
 __all__ = [
     "RECIPES",
     "FreeDimension",
-    "LayerPattern",
     "Moments",
     "Permutation",
     "PruneReport",
@@ -27,5 +26,5 @@ __all__ = [
     "collect_statistics",
     "find_free_dimensions",
     "permute_",
-    "prune_model",
+    "prune_model_",
 ]

@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import nn
 
-from tnm_core.torch import kept_of_m, least_disturbing_mask, prune_model
+from tnm_core.torch import kept_of_m, least_disturbing_mask, prune_model_
 from tnm_core.torch.calibrate import collect_statistics
-from tnm_core.torch.calibrate.allocate.allocation import (
+from tnm_core.torch.calibrate.allocate import (
     ScannedLayer,
     Sensitivity,
     allocate,
@@ -96,7 +96,7 @@ def test_scan_by_reconstruction_and_by_loss() -> None:
     scan = sensitivity_scan(model, statistics, patterns)
     assert scan.layers == ("0", "2", "4")
     assert scan.patterns == ("dense", *patterns)
-    report = prune_model(_network(), data, "2:4", "least_squares")
+    report = prune_model_(_network(), data, "2:4", "least_squares")
     errors = [layer.error for layer in report.pruned]
     np.testing.assert_allclose(scan.loss[:, 1], errors, rtol=1e-9)
     assert (scan.loss[:, 2] < scan.loss[:, 1]).all()
@@ -114,7 +114,7 @@ def test_scan_by_reconstruction_and_by_loss() -> None:
     measured = sensitivity_scan(model, statistics, patterns[:3], evaluate=evaluate)
     for row, name in enumerate(scan.layers):
         alone = _network()
-        prune_model(alone, data, {name: "2:4"}, "least_squares")
+        prune_model_(alone, data, {name: "2:4"}, "least_squares")
         assert measured.loss[row, 1] == pytest.approx(evaluate(alone))
     for name, value in model.state_dict().items():
         assert torch.equal(before[name], value)

@@ -9,13 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from tnm_core.torch import prune_model
-from tnm_core.torch.calibrate import Moments, Statistics, collect_statistics
-from tnm_core.torch.calibrate.data.layer_matrices import (
-    geometry_of,
-    input_rows,
-    output_rows,
-)
+from tests.torch.calibrate.problems import moments_of
+from tnm_core.torch import prune_model_
+from tnm_core.torch.calibrate import Statistics, collect_statistics
+from tnm_core.torch.calibrate.data.layer_rows import input_rows, output_rows
 
 
 class Absolute(nn.Linear):
@@ -61,10 +58,8 @@ def test_statistics_are_those_of_what_layers_get_and_return() -> None:
         layer, calls = model.get_submodule(name), []
         with layer.register_forward_hook(lambda _, x, y, calls=calls: calls.append((x[0], y))):
             model(torch.cat(data))
-        geometry = geometry_of(layer)
-        expected = Moments(geometry.groups, geometry.columns, geometry.outputs)
         given, output = (one.detach() for one in calls[0])
-        expected.add(input_rows(layer, given, geometry), output_rows(layer, output, geometry))
+        expected = moments_of(input_rows(layer, given), output_rows(layer, output))
         for key, value in expected.state_dict().items():
             torch.testing.assert_close(moments.state_dict()[key], value, rtol=1e-5, atol=1e-4)
 
@@ -91,9 +86,8 @@ def test_layers_that_shared_an_input_may_part_ways() -> None:
                {"x": data[3], "only_query": True}]  # fmt: skip
     statistics = collect_statistics(model, batches).layers
     for name, got in (("query", (0, 1, 3)), ("key", (0, 2)), ("value", (0, 2))):
-        expected = Moments(1, 8, 8)
-        for x in (data[index] for index in got):
-            expected.add(x[None], model.get_submodule(name)(x).detach()[None])
+        x = torch.cat([data[index] for index in got])
+        expected = moments_of(x[None], model.get_submodule(name)(x).detach()[None])
         for key, value in expected.state_dict().items():
             torch.testing.assert_close(
                 statistics[name].state_dict()[key], value, rtol=1e-5, atol=1e-4
@@ -101,7 +95,7 @@ def test_layers_that_shared_an_input_may_part_ways() -> None:
     before = {name: value.clone() for name, value in model.state_dict().items()}
     for recipe in ("least_squares", "sequential"):
         with pytest.raises(ValueError, match=r"'query' and 'key' get the same input for one batch"):
-            prune_model(model, batches, "2:4", recipe)
+            prune_model_(model, batches, "2:4", recipe)
         assert all(torch.equal(before[name], one) for name, one in model.state_dict().items())
 
 
@@ -111,7 +105,7 @@ def test_recipes_on_dense_inputs_see_what_layers_return() -> None:
     x = torch.cat(data)
     wanted = model[0](x).detach()
     linear = nn.functional.linear(x, model[0].weight, model[0].bias).detach()
-    prune_model(model, data, "2:4", "least_squares", include="0")
+    prune_model_(model, data, "2:4", "least_squares", include="0")
     got = nn.functional.linear(x, model[0].weight, model[0].bias).detach()
     # Least squares aims at the absolute values, not at what the weights alone would give.
     assert float((got - wanted).square().sum()) < float((got - linear).square().sum())

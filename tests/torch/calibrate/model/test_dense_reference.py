@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from tests.torch.networks import token_stack
-from tnm_core.torch import prune_model
+from tnm_core.torch import prune_model_
 from tnm_core.torch.calibrate import Recipe
-from tnm_core.torch.calibrate.model import prune as pruning
+from tnm_core.torch.calibrate.model import prune_layers as pruning
 from tnm_core.torch.calibrate.model.reference import dense_reference
 
 
@@ -47,7 +47,7 @@ def test_pruning_copies_the_weights_of_selected_layers_alone(monkeypatch: Any) -
     for recipe, norms in (("sequential", False), (Recipe(search="one_shot", tune_epochs=1), True)):
         model = token_stack()
         own = dict(model.named_parameters())
-        prune_model(model, [torch.arange(50).view(5, 10)] * 2, "2:4", recipe, include="blocks.1.*")
+        prune_model_(model, [torch.arange(50).view(5, 10)] * 2, "2:4", recipe, include="blocks.1.*")
         copied = {n for n, one in seen[-1].named_parameters() if one is not own[n]}
         expected = {f"blocks.1.{n}.{k}" for n in ("up", "down") for k in ("weight", "bias")}
         if norms:

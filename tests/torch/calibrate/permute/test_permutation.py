@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import tnm_core as tnm
-from tnm_core.torch import prune_model, remove_sparsity_
+from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import (
     FreeDimension,
     collect_statistics,
@@ -121,7 +121,7 @@ def test_function_stays_and_masks_keep_more() -> None:
     for batch in data:
         torch.testing.assert_close(model(batch), dense(batch))
     again = copy.deepcopy(model)
-    prune_model(model, data, "2:4")
+    prune_model_(model, data, "2:4")
     with pytest.raises(ValueError, match="layer 'gate' is masked"):
         more.undo_(model)
     remove_sparsity_(model)

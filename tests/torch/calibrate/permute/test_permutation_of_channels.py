@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import tnm_core as tnm
-from tnm_core.torch import prune_model
+from tnm_core.torch import prune_model_
 from tnm_core.torch.calibrate import (
     FreeDimension,
     collect_statistics,
@@ -130,7 +130,7 @@ def test_function_stays_and_masks_keep_more(with_statistics: bool) -> None:
         before = copy.deepcopy(model)
         statistics = collect_statistics(model, images) if with_statistics else None
         seen = images if with_statistics else None
-        done = permute_(model, [dimension], statistics=statistics, calibration_loader=images)
+        done = permute_(model, [dimension], statistics=statistics, batches=images)
         assert done.before == pytest.approx(_retained(before, [dimension], seen))
         assert done.after == pytest.approx(_retained(model, [dimension], seen))
         assert done.after > done.before
@@ -148,7 +148,7 @@ def test_prune_model_keeps_more_of_permuted_layers() -> None:
     permute_(permuted, EXPECTED)
     kept = []
     for model in (dense, permuted):
-        report = prune_model(model, images, "2:4", "magnitude", exclude="tail")
+        report = prune_model_(model, images, "2:4", "magnitude", exclude="tail")
         by_name = {layer.name: layer.retained for layer in report.pruned}
         kept.append(sum(by_name[name] for name in ("first", "second", "expand", "grouped", "last")))
     assert kept[1] > kept[0]
@@ -193,7 +193,7 @@ def test_what_the_first_output_does_not_show_is_not_found() -> None:
     model, data = TwoHeads(), [torch.randn(5, 8)]
     assert find_free_dimensions(model, data) == []
     with pytest.raises(ValueError, match="cannot be verified"):
-        permute_(model, [FreeDimension(("first",), ("second",))], calibration_loader=data)
+        permute_(model, [FreeDimension(("first",), ("second",))], batches=data)
     swapped = find_free_dimensions(model, data, forward=lambda m, x: m(x)[1])
     assert swapped == []
 
@@ -207,12 +207,12 @@ def test_unsound_dimensions_are_refused_by_trying() -> None:
         FreeDimension(("project",), ("grouped",), 32 // 2, ("norm5",)),
     ):
         with pytest.raises(ValueError, match=r"is not free|has 48 channels|has 3 groups"):
-            permute_(model, [EXPECTED[0], dimension], calibration_loader=images)
+            permute_(model, [EXPECTED[0], dimension], batches=images)
     for name, value in before.items():
         assert torch.equal(model.state_dict()[name], value)
     stream = FreeDimension(("stem", "second"), ("first", "expand"), None, ("norm2",))
     dense = copy.deepcopy(model)
-    done = permute_(model, [stream], calibration_loader=images)
+    done = permute_(model, [stream], batches=images)
     assert done.after > done.before
     torch.testing.assert_close(model(images[0]), dense(images[0]))
 

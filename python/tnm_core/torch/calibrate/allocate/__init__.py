@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from tnm_core.torch.calibrate.allocate.allocation import (
     Assignment,
-    ScannedLayer,
     allocate,
-    output_change,
+    check_additivity,
+    pareto_front,
+)
+from tnm_core.torch.calibrate.allocate.output_loss import output_change
+from tnm_core.torch.calibrate.allocate.sensitivity import (
+    DENSE,
+    ScannedLayer,
+    Sensitivity,
     sensitivity_scan,
 )
 
 __all__ = [
+    "DENSE",
     "Assignment",
     "ScannedLayer",
+    "Sensitivity",
     "allocate",
+    "check_additivity",
     "output_change",
+    "pareto_front",
     "sensitivity_scan",
 ]

@@ -10,25 +10,19 @@ from typing import Any, Literal
 import numpy as np
 from torch import nn
 
-from tnm_core.torch.calibrate.allocate.model_outputs import output_change
-from tnm_core.torch.calibrate.allocate.sensitivity import (
-    DENSE,
-    ScannedLayer,
-    Sensitivity,
-    sensitivity_scan,
-)
-from tnm_core.torch.calibrate.model import prune_model
+from tnm_core.torch.calibrate.allocate.sensitivity import DENSE, Sensitivity
+from tnm_core.torch.calibrate.model import prune_model_
 from tnm_core.torch.calibrate.solvers import Recipe
 
-__all__ = ["Assignment", "ScannedLayer", "Sensitivity", "allocate", "check_additivity",
-           "output_change", "pareto_front", "sensitivity_scan"]  # fmt: skip
+__all__ = ["Assignment", "allocate", "check_additivity", "pareto_front"]
 
 Cost = Literal["parameters", "multiply_adds"]
+_Figures = np.ndarray[Any, np.dtype[np.float64]]  # shape (layers, patterns)
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """One pattern a layer.
+    """One pattern per layer.
 
     Attributes
     ----------
@@ -46,12 +40,12 @@ class Assignment:
 
     @property
     def sparse(self) -> dict[str, str]:
-        """The layers that are not dense, as `prune_model` takes them."""
+        """The layers that are not dense, as `prune_model_` takes them."""
         return {name: one for name, one in self.patterns.items() if one != DENSE}
 
 
 def allocate(sensitivity: Sensitivity, budget: float, *, cost: Cost = "parameters") -> Assignment:
-    """Choose one pattern a layer: least total loss within a budget, exactly.
+    """Choose one pattern per layer: least total loss within a budget, exactly.
 
     A multiple-choice knapsack, as in CalibTIP (Hubara et al., arXiv 2006.10518), solved by scipy's
     HiGHS. That losses add up is an assumption: see `check_additivity`.
@@ -70,25 +64,36 @@ def allocate(sensitivity: Sensitivity, budget: float, *, cost: Cost = "parameter
     ValueError
         If no assignment meets the budget; the message says the least that can be had.
     """
-    from scipy.optimize import Bounds, LinearConstraint, milp  # type: ignore[import-untyped]
-
     if cost not in ("parameters", "multiply_adds"):
         raise ValueError(f"cost is {cost!r}, expected 'parameters' or 'multiply_adds'")
-    prices: np.ndarray[Any, np.dtype[np.float64]] = getattr(sensitivity, cost)
-    total = prices[:, 0].sum()
-    share = prices / total
-    fits = np.isfinite(sensitivity.loss)
-    least = float(np.where(fits, share, np.inf).min(1).sum())
+    prices: _Figures = getattr(sensitivity, cost)
+    share = prices / prices[:, 0].sum()
+    least = float(np.where(np.isfinite(sensitivity.loss), share, np.inf).min(1).sum())
     if not budget >= least - 1e-12:
         raise ValueError(
             f"budget is {budget:g} of the dense {cost}, but no assignment needs less than "
             f"{least:g}; allow that much, or add sparser patterns"
         )
-    layers, patterns = sensitivity.loss.shape
+    chosen = _least_loss(sensitivity.loss, share, budget)
+    every = np.arange(len(chosen))
+    names = (sensitivity.patterns[index] for index in chosen)
+    return Assignment(
+        dict(zip(sensitivity.layers, names, strict=True)),
+        float(sensitivity.loss[every, chosen].sum()),
+        float(share[every, chosen].sum()),
+    )
+
+
+def _least_loss(loss: _Figures, share: _Figures, budget: float) -> np.ndarray[Any, np.dtype[Any]]:
+    """Solve the knapsack: which pattern each layer gets; infinite losses are none to choose."""
+    from scipy.optimize import Bounds, LinearConstraint, milp  # type: ignore[import-untyped]
+
+    layers, patterns = loss.shape
+    fits = np.isfinite(loss)
     one_each = np.kron(np.eye(layers), np.ones(patterns))
-    scale = max(float(np.abs(sensitivity.loss[fits]).max()), 1e-300)
+    scale = max(float(np.abs(loss[fits]).max()), 1e-300)
     solved = milp(
-        np.where(fits, sensitivity.loss, 0.0).ravel() / scale,
+        np.where(fits, loss, 0.0).ravel() / scale,
         constraints=[
             LinearConstraint(one_each, 1, 1),
             LinearConstraint(share.ravel()[None], -np.inf, budget + 1e-12),
@@ -99,22 +104,14 @@ def allocate(sensitivity: Sensitivity, budget: float, *, cost: Cost = "parameter
     )
     if solved.x is None:
         raise ValueError(f"no assignment found for budget {budget:g}: {solved.message}")
-    chosen = solved.x.reshape(layers, patterns).argmax(1)
-    every = np.arange(layers)
-    return Assignment(
-        {
-            name: sensitivity.patterns[index]
-            for name, index in zip(sensitivity.layers, chosen, strict=True)
-        },
-        float(sensitivity.loss[every, chosen].sum()),
-        float(share[every, chosen].sum()),
-    )
+    chosen: np.ndarray[Any, np.dtype[Any]] = solved.x.reshape(layers, patterns).argmax(1)
+    return chosen
 
 
 def pareto_front(
     sensitivity: Sensitivity, budgets: Iterable[float], *, cost: Cost = "parameters"
 ) -> list[Assignment]:
-    """Assignments of several budgets, without those that another betters, by rising cost."""
+    """Return assignments of several budgets by rising cost, without those that another betters."""
     found = [allocate(sensitivity, budget, cost=cost) for budget in sorted(budgets)]
     front: list[Assignment] = []
     for one in sorted(found, key=lambda assignment: (assignment.cost, assignment.loss)):
@@ -126,7 +123,7 @@ def pareto_front(
 def check_additivity(
     model: nn.Module,
     assignments: Sequence[Assignment],
-    calibration_loader: Iterable[Any],
+    batches: Iterable[Any],
     evaluate: Callable[[nn.Module], float],
     *,
     recipe: str | Recipe = "best",
@@ -136,8 +133,8 @@ def check_additivity(
 
     Parameters
     ----------
-    model, calibration_loader, recipe, **options
-        As `prune_model` takes them.
+    model, batches, recipe, **options
+        As `prune_model_` takes them.
     assignments : sequence of Assignment
         Which to check.
     evaluate : function of model
@@ -154,6 +151,6 @@ def check_additivity(
         pruned = copy.deepcopy(model)
         patterns: Mapping[str, Any] = assignment.sparse
         if patterns:
-            prune_model(pruned, calibration_loader, patterns, recipe, **options)
+            prune_model_(pruned, batches, patterns, recipe, **options)
         measured.append((assignment.loss, evaluate(pruned) - before))
     return measured

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +12,20 @@ import numpy as np
 import torch
 from torch import nn
 
+from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.torch.calibrate.data import (
-    Geometry,
-    LayerPattern,
+    CalibratedLayer,
     Statistics,
-    geometry_of,
-    parse_layer_pattern,
+    layer_matrices_of,
+    layer_of,
 )
 from tnm_core.torch.calibrate.model import announcer_of
-from tnm_core.torch.calibrate.solvers import Recipe, prune_matrices, quadratic_of, recipe_of
+from tnm_core.torch.calibrate.solvers import (
+    Recipe,
+    layer_least_squares_of,
+    prune_matrices,
+    recipe_of,
+)
 from tnm_core.torch.layers import WeightAxes, unwrap, weight_axes_of
 
 __all__ = ["DENSE", "ScannedLayer", "Sensitivity", "sensitivity_scan"]
@@ -70,7 +76,7 @@ class ScannedLayer:
 def sensitivity_scan(
     model: nn.Module,
     statistics: Statistics,
-    patterns: Sequence[str],
+    patterns: Sequence[PatternLike],
     *,
     recipe: str | Recipe = "least_squares",
     evaluate: Callable[[nn.Module], float] | None = None,
@@ -84,7 +90,7 @@ def sensitivity_scan(
         Dense; as before afterwards.
     statistics : Statistics
         Of its layers; those in it are scanned.
-    patterns : sequence of str
+    patterns : sequence of str, pairs of int, or Pattern
         Such as ``["2:4", "4:8", "row 2:4"]``; ``"dense"`` is added.
     recipe : str or Recipe
         One that needs no data but the statistics.
@@ -93,8 +99,8 @@ def sensitivity_scan(
         held-out data. A layer's loss is how much it rises. By default the squared error of the
         layer's outputs over their variance: quicker, but for the whole model often a poor guide.
     progress : bool or function
-        True prints a line a layer on standard error; a function gets each `ScannedLayer`, how many
-        layers are done, and how many there are.
+        True prints a line per layer on standard error; a function gets each `ScannedLayer`, how
+        many layers are done, and how many there are.
 
     Returns
     -------
@@ -113,7 +119,7 @@ def sensitivity_scan(
     if chosen.reconstruction == "adam":
         raise ValueError("recipe reconstructs by Adam, expected one that statistics suffice for")
     announce = announcer_of(progress, _line)
-    wanted = [parse_layer_pattern(one) for one in patterns if one != DENSE]
+    wanted = [as_pattern(one) for one in patterns if one != DENSE]
     if not wanted or not statistics.layers:
         raise ValueError(
             f"there are {len(wanted)} patterns and {len(statistics.layers)} layers, expected some"
@@ -132,7 +138,7 @@ def sensitivity_scan(
         losses = dict(zip(map(str, wanted), loss[row, 1:].tolist(), strict=True))
         announce(ScannedLayer(name, losses, time.perf_counter() - start), row + 1, len(names))
     share = np.array([1.0, *(one.density for one in wanted)])
-    sizes = [model.get_submodule(name).weight.numel() for name in names]  # type: ignore[operator]
+    sizes = [layer_of(model, name).weight.numel() for name in names]
     parameters = np.array(sizes, float)[:, None] * share
     rows = np.array([float(one.count) for one in statistics.layers.values()])
     return Sensitivity(
@@ -144,30 +150,29 @@ def _losses(
     model: nn.Module,
     name: str,
     statistics: Statistics,
-    patterns: Sequence[LayerPattern],
+    patterns: Sequence[Pattern],
     recipe: Recipe,
     evaluate: Callable[[nn.Module], float] | None,
 ) -> list[float]:
-    """By pattern, the loss with one layer pruned; infinite where the pattern does not fit."""
-    module = model.get_submodule(name)
-    geometry = geometry_of(module)
-    assert isinstance(geometry, Geometry)
-    dense, given = geometry.parameters(module)
-    problem = quadratic_of(
+    """Measure the loss with one layer pruned, by pattern; infinite where that does not fit."""
+    layer = layer_of(model, name)
+    matrices = layer_matrices_of(layer)
+    dense, given = matrices.parameters(layer)
+    problem = layer_least_squares_of(
         statistics.layers[name], dense, name=name, damping=recipe.damping, bias=given,
         centre=given is not None and recipe.bias,
     )  # fmt: skip
     losses = []
     for pattern in patterns:
-        if not isinstance(weight_axes_of(module, _parameters(module)[0], pattern.m), WeightAxes):
+        if not isinstance(weight_axes_of(layer, layer.weight, pattern.m), WeightAxes):
             losses.append(np.inf)
             continue
-        pruned = prune_matrices(problem, geometry, pattern, recipe, bias=given)
+        pruned = prune_matrices(problem, matrices, pattern, recipe, bias=given)
         if evaluate is None:
             losses.append(problem.relative_error(pruned.weight.double()))
             continue
-        new = None if pruned.bias is None else pruned.bias.reshape(-1)
-        losses.append(_loss_with(model, module, (geometry.weight(pruned.weight), new), evaluate))
+        with torch.no_grad(), _replaced(layer, matrices.to_weight(pruned.weight), pruned.bias):
+            losses.append(evaluate(model))
     return losses
 
 
@@ -176,28 +181,19 @@ def _line(one: ScannedLayer) -> str:
     return f"{one.name or '(the model)'}: loss by pattern {told}, {one.seconds:.1f} s"
 
 
-def _parameters(module: nn.Module) -> tuple[torch.Tensor, torch.Tensor | None]:
-    weight, bias = module.weight, getattr(module, "bias", None)
-    assert isinstance(weight, torch.Tensor)
-    return weight.detach(), None if bias is None else bias.detach()
-
-
-@torch.no_grad()
-def _loss_with(
-    model: nn.Module,
-    module: nn.Module,
-    replaced: tuple[torch.Tensor, torch.Tensor | None],
-    evaluate: Callable[[nn.Module], float],
-) -> float:
-    """The loss of the model while a layer has other weights."""
-    own = _parameters(module)
-    saved = [None if one is None else one.clone() for one in own]
+@contextmanager
+def _replaced(
+    layer: CalibratedLayer, weight: torch.Tensor, bias: torch.Tensor | None
+) -> Iterator[None]:
+    """Give a layer other values within, and its own again afterwards."""
+    new = [(layer.weight.detach(), weight)]
+    if bias is not None and layer.bias is not None:
+        new.append((layer.bias.detach(), bias.reshape(-1)))
+    saved = [own.clone() for own, _ in new]
     try:
-        for one, new in zip(own, replaced, strict=True):
-            if one is not None and new is not None:
-                one.copy_(new)
-        return evaluate(model)
+        for own, value in new:
+            own.copy_(value)
+        yield
     finally:
-        for one, old in zip(own, saved, strict=True):
-            if one is not None and old is not None:
-                one.copy_(old)
+        for (own, _), old in zip(new, saved, strict=True):
+            own.copy_(old)

@@ -2,38 +2,44 @@
 
 from __future__ import annotations
 
-from tnm_core.torch.calibrate.data.chain import Chain, Run, find_chain
-from tnm_core.torch.calibrate.data.collect import Collector, Sample, attended
+from tnm_core.torch.calibrate.data.batches import Calibration, drop_padding
+from tnm_core.torch.calibrate.data.block_chain import BlockChain, find_chain
+from tnm_core.torch.calibrate.data.collector import Collector, Sample
+from tnm_core.torch.calibrate.data.execution_order import Group, execution_groups
 from tnm_core.torch.calibrate.data.layer_matrices import (
-    Geometry,
-    LayerPattern,
-    geometry_of,
-    parse_layer_pattern,
+    CALIBRATED_LAYERS,
+    CalibratedLayer,
+    LayerMatrices,
+    layer_matrices_of,
+    layer_of,
 )
 from tnm_core.torch.calibrate.data.layer_statistics import Statistics, collect_statistics
 from tnm_core.torch.calibrate.data.moments import Moments
-from tnm_core.torch.calibrate.data.order import Group, execution_groups, find_residuals
-from tnm_core.torch.calibrate.data.recording import Calibration, evaluating, first_tensor, record
+from tnm_core.torch.calibrate.data.paired_runs import PairedRuns, Run
+from tnm_core.torch.calibrate.data.recording import evaluating, first_tensor, record
+from tnm_core.torch.calibrate.data.residuals import find_residuals
 
 __all__ = [
+    "CALIBRATED_LAYERS",
+    "BlockChain",
+    "CalibratedLayer",
     "Calibration",
-    "Chain",
     "Collector",
-    "Geometry",
     "Group",
-    "LayerPattern",
+    "LayerMatrices",
     "Moments",
+    "PairedRuns",
     "Run",
     "Sample",
     "Statistics",
-    "attended",
     "collect_statistics",
+    "drop_padding",
     "evaluating",
     "execution_groups",
     "find_chain",
     "find_residuals",
     "first_tensor",
-    "geometry_of",
-    "parse_layer_pattern",
+    "layer_matrices_of",
+    "layer_of",
     "record",
 ]

@@ -14,24 +14,19 @@ import torch
 from torch import nn
 
 from tnm_core.pattern import Pattern
-from tnm_core.selection import Names, Selection
-from tnm_core.torch.calibrate.data.collect import attended
+from tnm_core.selection import Names, Selection, as_selection
+from tnm_core.torch.calibrate.data.batches import Calibration
+from tnm_core.torch.calibrate.data.execution_order import Group, execution_groups
 from tnm_core.torch.calibrate.data.layer_matrices import (
-    Geometry,
-    geometry_of,
-    input_rows,
-    is_linear_map,
-    output_rows,
+    CALIBRATED_LAYERS,
+    CalibratedLayer,
+    layer_matrices_of,
+    layer_of,
 )
+from tnm_core.torch.calibrate.data.layer_rows import input_rows, is_linear_map, output_rows
+from tnm_core.torch.calibrate.data.moment_sums import MomentSums
 from tnm_core.torch.calibrate.data.moments import Moments
-from tnm_core.torch.calibrate.data.order import Group, execution_groups
-from tnm_core.torch.calibrate.data.recording import (
-    Calibration,
-    Call,
-    evaluating,
-    record,
-    same_inputs,
-)
+from tnm_core.torch.calibrate.data.recording import Call, evaluating, record, same_inputs
 from tnm_core.torch.layers import select_layers, unwrap
 
 __all__ = ["Statistics", "collect_statistics"]
@@ -46,8 +41,8 @@ class Statistics:
     Attributes
     ----------
     layers : dict of str to Moments
-        One for every Linear and Conv2d. Layers that get the same input may share the sums of that:
-        to add rows, use ``collect_statistics(..., into=)``.
+        One for every Linear and Conv2d. Layers that get the same input may share the sums of that.
+        To add rows, use ``collect_statistics(..., into=)``.
     """
 
     layers: dict[str, Moments]
@@ -82,10 +77,10 @@ class Statistics:
 
 def collect_statistics(
     model: nn.Module,
-    calibration_loader: Iterable[Any],
+    batches: Iterable[Any],
     *,
-    include: Names | None = None,
-    exclude: Names = (),
+    include: Names | Selection | None = None,
+    exclude: Names | None = None,
     forward: Callable[[nn.Module, Any], Any] | None = None,
     rows: Callable[[Any], torch.Tensor | None] | None = None,
     into: Statistics | None = None,
@@ -97,8 +92,8 @@ def collect_statistics(
 
     Parameters
     ----------
-    model, calibration_loader, include, exclude, forward, rows
-        As in `prune_model`. The model is not changed.
+    model, batches, include, exclude, forward, rows
+        As in `prune_model_`. The model is not changed.
     into : Statistics, optional
         Statistics of the same layers. Their moments are replaced by sums over the old data and the
         new, which layers do not share any more.
@@ -122,12 +117,14 @@ def collect_statistics(
     >>> {name: int(moments.count) for name, moments in statistics.layers.items()}
     {'0': 128, '1': 128}
     """
-    calibration = Calibration(calibration_loader, forward, rows)
-    found = select_layers(model, Pattern(1, 1), Selection(include, exclude), (nn.Linear, nn.Conv2d))
-    layers = {one.name: one.module for one in found if one.skip is None}
-    if not layers:
+    calibration = Calibration(batches, forward, rows)
+    selection = as_selection(include, exclude)
+    found = select_layers(model, Pattern(1, 1), selection, CALIBRATED_LAYERS)
+    names = [one.name for one in found if one.skip is None]
+    if not names:
         raise ValueError("no layer is selected, expected a Linear or Conv2d with a weight")
     model = unwrap(model)
+    layers = {name: layer_of(model, name) for name in names}
     with evaluating(model):
         groups, _ = execution_groups(model, calibration, layers)
         if into is not None:
@@ -140,12 +137,12 @@ def collect_statistics(
     return into
 
 
-def _check_same_layers(into: Statistics, layers: Mapping[str, nn.Module]) -> None:
+def _check_same_layers(into: Statistics, layers: Mapping[str, CalibratedLayer]) -> None:
     if set(into.layers) != set(layers):
         raise ValueError("into holds statistics of other layers, expected those selected")
-    for name, module in layers.items():
-        geometry = _geometry(module)
-        expected = (geometry.groups, geometry.outputs, geometry.columns)
+    for name, layer in layers.items():
+        matrices = layer_matrices_of(layer)
+        expected = (matrices.groups, matrices.outputs, matrices.columns)
         found = tuple(into.layers[name].yx.shape)
         if found != expected:
             raise ValueError(
@@ -158,56 +155,61 @@ def _collect(
     model: nn.Module,
     calibration: Calibration,
     groups: Sequence[Group],
-    layers: Mapping[str, nn.Module],
+    layers: Mapping[str, CalibratedLayer],
 ) -> dict[str, Moments]:
-    """Moments by layer; the outputs of linear maps need not be looked at, only their inputs."""
-    sums_of = {name: part[0] for group in groups for part in _parts(group, layers) for name in part}
-    geometries = {name: _geometry(module) for name, module in layers.items()}
-    looked_at = {name for name in sums_of if not is_linear_map(layers[name])}
-    sums: dict[str, Moments] = {}
+    """Sum up by layer; the outputs of linear maps need not be looked at, only their inputs."""
+    first_of = {
+        name: part[0] for group in groups for part in _parts(group, layers) for name in part
+    }
+    looked_at = {name for name in layers if not is_linear_map(layers[name])}
+    sums: dict[str, MomentSums] = {}
     for batch in calibration.batches:
         calls = record(partial(calibration.forward, model, batch), layers, outputs=bool(looked_at))
-        _part_ways(sums_of, sums, calls)
+        split_shared_sums(first_of, sums, calls)
         mask = calibration.rows(batch)
-        for name in dict.fromkeys(sums_of.values()):
-            module, geometry = layers[name], geometries[name]
+        for name in dict.fromkeys(first_of.values()):
+            layer = layers[name]
             for call in calls.get(name, ()):
-                x = input_rows(module, attended(call.input, mask), geometry)
-                y = None
-                if name in looked_at:
-                    y = output_rows(module, attended(call.output, mask), geometry)
+                x = input_rows(layer, call.input, mask)
+                y = output_rows(layer, call.output, mask) if name in looked_at else None
                 if name not in sums:
-                    outputs = 0 if y is None else geometry.outputs
-                    sums[name] = Moments(geometry.groups, geometry.columns, outputs, x.device)
+                    outputs = 0 if y is None else y.shape[2]
+                    sums[name] = MomentSums(x.shape[0], x.shape[2], outputs, x.device)
                 sums[name].add(x, y)
+    # One after the other, so that no more than one matrix is there twice.
+    moments = {name: sums.pop(name).moments() for name in list(sums)}
     return {
-        name: sums[first]
+        name: moments[first]
         if first in looked_at
-        else sums[first].with_outputs(*geometries[name].parameters(layers[name]))
-        for name, first in sums_of.items()
+        else moments[first].with_outputs(*layer_matrices_of(layers[name]).parameters(layers[name]))
+        for name, first in first_of.items()
     }
 
 
-def _parts(group: Group, layers: Mapping[str, nn.Module]) -> Iterator[list[str]]:
-    """Those that share sums: linear maps do, others have outputs of their own."""
+def _parts(group: Group, layers: Mapping[str, CalibratedLayer]) -> Iterator[list[str]]:
+    """Yield layers that share sums: linear maps do, others have outputs of their own."""
     plain = [name for name in group.names if is_linear_map(layers[name])]
     if plain:
         yield plain
     yield from ([name] for name in group.names if name not in plain)
 
 
-def _part_ways(
-    sums_of: dict[str, str], sums: dict[str, Moments], calls: Mapping[str, Sequence[Call]]
+def split_shared_sums(
+    first_of: dict[str, str], sums: dict[str, MomentSums], calls: Mapping[str, Sequence[Call]]
 ) -> None:
-    """Give sums of their own to layers that shared an input in the batches before, not in this."""
-    for name, first in sums_of.items():
+    """Give sums of their own to layers that shared an input in the batches before, not in this.
+
+    Parameters
+    ----------
+    first_of : dict of str to str
+        By layer, the one whose sums it shares; changed.
+    sums : dict of str to MomentSums
+        By first layer, the sums so far; changed.
+    calls : dict of str to sequence of Call
+        What the layers got for this batch.
+    """
+    for name, first in first_of.items():
         if name != first and not same_inputs(calls.get(name, ()), calls.get(first, ())):
-            sums_of[name] = name
+            first_of[name] = name
             if first in sums:
                 sums[name] = sums[first].copy()
-
-
-def _geometry(module: nn.Module) -> Geometry:
-    geometry = geometry_of(module)
-    assert isinstance(geometry, Geometry)
-    return geometry

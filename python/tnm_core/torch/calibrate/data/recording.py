@@ -10,7 +10,15 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["Calibration", "Call", "evaluating", "first_tensor", "record", "same_inputs"]
+__all__ = [
+    "Arguments",
+    "Call",
+    "evaluating",
+    "first_tensor",
+    "record",
+    "record_arguments",
+    "same_inputs",
+]
 
 
 @dataclass(frozen=True)
@@ -21,59 +29,20 @@ class Call:
     output: torch.Tensor | None
 
 
+@dataclass(frozen=True)
+class Arguments:
+    """All arguments of a call."""
+
+    positional: tuple[Any, ...]
+    named: dict[str, Any]
+
+
 class _Enough(Exception):  # noqa: N818 - it ends a run and is no error
     """Raised by a hook to end a run early."""
 
 
-class Calibration:
-    """Batches, and how a model is run on one.
-
-    Parameters
-    ----------
-    batches : iterable
-        Read several times: a list, a DataLoader.
-    forward : function of model and batch, optional
-        Runs the model; by default with a mapping as keyword arguments, a tuple or list as
-        positional arguments, anything else as the only argument.
-    rows : function of batch, optional
-        A bool tensor of shape (batch, tokens), False for tokens to ignore, or None. By default the
-        entry ``"attention_mask"`` of batches that are mappings.
-    """
-
-    def __init__(
-        self,
-        batches: Iterable[Any],
-        forward: Callable[[nn.Module, Any], Any] | None = None,
-        rows: Callable[[Any], torch.Tensor | None] | None = None,
-    ) -> None:
-        if not isinstance(batches, Iterable):
-            raise TypeError(
-                f"calibration_loader is a {type(batches).__name__}, expected a list of batches or "
-                "a DataLoader"
-            )
-        if isinstance(batches, Iterator):
-            raise TypeError(
-                f"calibration_loader is a {type(batches).__name__}, which can be read once only; "
-                "expected a list of batches or a DataLoader"
-            )
-        self.batches = batches
-        self.forward = forward or _forward
-        self.rows = rows or _attended
-
-
-def _forward(model: nn.Module, batch: Any) -> Any:
-    if isinstance(batch, Mapping):
-        return model(**batch)
-    return model(*batch) if isinstance(batch, (tuple, list)) else model(batch)
-
-
-def _attended(batch: Any) -> torch.Tensor | None:
-    mask = batch.get("attention_mask") if isinstance(batch, Mapping) else None
-    return mask.bool() if isinstance(mask, torch.Tensor) and mask.ndim == 2 else None
-
-
 def first_tensor(given: Any) -> torch.Tensor | None:
-    """The tensor among what a module got or returned that counts as its input or output."""
+    """Return the tensor that counts as the input or output, of all that a module got or gave."""
     if isinstance(given, torch.Tensor):
         return given
     if isinstance(given, Mapping):
@@ -140,6 +109,34 @@ def record(
     return calls
 
 
+def record_arguments(
+    run: Callable[[], Any], modules: Mapping[str, nn.Module], *, stop: str | None = None
+) -> list[Arguments]:
+    """Run, and return the arguments of the modules' calls, in the order of the calls.
+
+    Parameters
+    ----------
+    run, modules
+        As in `record`.
+    stop : str, optional
+        The run ends when this module is about to be called.
+    """
+    kept: list[Arguments] = []
+
+    def keep(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        kept.append(Arguments(args, kwargs))
+
+    handles = [
+        module.register_forward_pre_hook(keep, with_kwargs=True) for module in modules.values()
+    ]
+    try:
+        record(run, modules, stop=stop, outputs=False)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return kept
+
+
 def same_inputs(calls: Sequence[Call], others: Sequence[Call]) -> bool:
     """Whether two modules got the same tensors in a run."""
     pairs = zip(calls, others, strict=False)
@@ -148,7 +145,7 @@ def same_inputs(calls: Sequence[Call], others: Sequence[Call]) -> bool:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode within, and every module's own mode again afterwards."""
+    """Set evaluation mode within, and every module's own mode again afterwards."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

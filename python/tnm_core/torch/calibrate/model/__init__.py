@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tnm_core.torch.calibrate.model.progress import announcer_of
-from tnm_core.torch.calibrate.model.prune import prune_model
+from tnm_core.torch.calibrate.model.prune import prune_model_
 from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, PruneReport, TunedBlock
 
 __all__ = [
@@ -11,5 +11,5 @@ __all__ = [
     "PrunedLayer",
     "TunedBlock",
     "announcer_of",
-    "prune_model",
+    "prune_model_",
 ]

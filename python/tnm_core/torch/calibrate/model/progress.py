@@ -8,16 +8,16 @@ from typing import TypeVar
 
 from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, TunedBlock
 
-__all__ = ["Progress", "announcer", "announcer_of"]
+__all__ = ["PruneProgress", "announcer", "announcer_of"]
 
 _One = TypeVar("_One")
 
 # Gets a layer that is pruned, or a block that is tuned, how many layers are done, and how many
 # there are.
-Progress = Callable[[PrunedLayer | TunedBlock, int, int], None]
+PruneProgress = Callable[[PrunedLayer | TunedBlock, int, int], None]
 
 
-def announcer(progress: bool | Progress) -> Progress:
+def announcer(progress: bool | PruneProgress) -> PruneProgress:
     """Return what to call after each layer, and after each block that is tuned."""
     return announcer_of(progress, _line)
 

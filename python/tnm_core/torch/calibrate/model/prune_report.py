@@ -1,14 +1,18 @@
-"""What `prune_model` did to every layer."""
+"""What `prune_model_` did to every layer."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from tnm_core.skip import Skip
 from tnm_core.text_table import aligned
 
 __all__ = ["PruneReport", "PrunedLayer", "TunedBlock"]
 
+_COLUMNS = (
+    "name", "kind", "shape", "pattern", "reason", "error", "retained", "density", "seconds",
+)  # fmt: skip
 _HEADER = ("layer", "shape", "pattern", "error", "retained", "density", "seconds", "left alone")
 
 _BLOCK_HEADER = ("tuned block", "error before", "after", "epoch", "seconds")
@@ -26,8 +30,10 @@ class PrunedLayer:
         Of its weight.
     pattern : str or None
         Such as "2:4" or "row 2:4"; None if the layer was left alone.
+    skip : Skip or None
+        Why it was left alone, as a code with its values; None if it was pruned.
     reason : str or None
-        Why it was left alone; None if it was pruned.
+        The same as a sentence.
     error : float or None
         Squared error of its outputs on the calibration data over the variance of the wanted ones
         (over their mean square, if no bias is corrected), before its block is tuned; None for
@@ -44,16 +50,25 @@ class PrunedLayer:
     kind: str
     shape: tuple[int, ...]
     pattern: str | None
-    reason: str | None
+    skip: Skip | None
     error: float | None
     retained: float | None
     density: float | None
     seconds: float | None
 
+    @property
+    def reason(self) -> str | None:
+        """Why the layer was left alone; None if it was pruned."""
+        return None if self.skip is None else str(self.skip)
+
     @classmethod
-    def left_alone(cls, name: str, kind: str, shape: tuple[int, ...], reason: str) -> PrunedLayer:
-        """A layer to which nothing was done."""
-        return cls(name, kind, shape, None, reason, None, None, None, None)
+    def left_alone(cls, name: str, kind: str, shape: tuple[int, ...], skip: Skip) -> PrunedLayer:
+        """Report a layer to which nothing was done."""
+        return cls(name, kind, shape, None, skip, None, None, None, None)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what there is to say as a dict of plain values."""
+        return {name: getattr(self, name) for name in _COLUMNS}
 
 
 @dataclass(frozen=True)
@@ -82,7 +97,7 @@ class TunedBlock:
 
 @dataclass(frozen=True)
 class PruneReport:
-    """What `prune_model` did; ``str()`` gives a table.
+    """What `prune_model_` did; ``str()`` gives a table.
 
     Attributes
     ----------
@@ -101,12 +116,12 @@ class PruneReport:
     @property
     def pruned(self) -> tuple[PrunedLayer, ...]:
         """The layers that were pruned."""
-        return tuple(layer for layer in self.layers if layer.reason is None)
+        return tuple(layer for layer in self.layers if layer.skip is None)
 
     @property
     def skipped(self) -> tuple[PrunedLayer, ...]:
         """The layers that were left alone."""
-        return tuple(layer for layer in self.layers if layer.reason is not None)
+        return tuple(layer for layer in self.layers if layer.skip is not None)
 
     @property
     def seconds(self) -> float:
@@ -115,8 +130,8 @@ class PruneReport:
         return layers + sum(block.seconds for block in self.blocks)
 
     def to_records(self) -> list[dict[str, Any]]:
-        """Return one dict a layer, as ``pandas.DataFrame`` takes them."""
-        return [asdict(layer) for layer in self.layers]
+        """Return one dict per layer, as ``pandas.DataFrame`` takes them."""
+        return [layer.to_record() for layer in self.layers]
 
     def __str__(self) -> str:
         head = (

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import torch
 from torch import nn
 
-from tnm_core.torch.calibrate.data import Calibration, evaluating, first_tensor, record
-from tnm_core.torch.calibrate.permute.dimensions import (
-    FreeDimension,
-    block_needed,
-    channels_of,
-    is_depthwise,
-    misfit,
-    reorder_,
-    units_of,
-)
+from tnm_core.torch.calibrate.data import Calibration
+from tnm_core.torch.calibrate.permute.call_order import CallOrder, call_order
+from tnm_core.torch.calibrate.permute.dimensions import FreeDimension, block_needed
+from tnm_core.torch.calibrate.permute.probe import PermutationProbe
+from tnm_core.torch.calibrate.permute.validity import why_invalid
 from tnm_core.torch.layers import unwrap
 
-__all__ = ["Trial", "find_free_dimensions"]
+__all__ = ["find_free_dimensions"]
 
-_SAMPLES = 4
 _LEAST_BLOCK = 4  # two tiles of the smallest pattern
 
 
 def find_free_dimensions(
     model: nn.Module,
-    calibration_loader: Iterable[Any],
+    batches: Iterable[Any],
     *,
     head_size: int | None = None,
     forward: Callable[[nn.Module, Any], Any] | None = None,
@@ -49,12 +40,12 @@ def find_free_dimensions(
     model : torch.nn.Module
         Linear and Conv2d layers are looked at. A copy of it runs once or twice for each attempt, in
         float64 and on a few samples of the first batch if it can, else as it is.
-    calibration_loader : iterable of batches
+    batches : iterable of batches
         Only the first batch is used.
     head_size : int, optional
         Also try to move the units of Linear layers within blocks of so many.
     forward : function of model and batch, optional
-        As in `prune_model`.
+        As in `prune_model_`.
     seed : int
         Of the shuffling.
 
@@ -74,132 +65,20 @@ def find_free_dimensions(
     >>> find_free_dimensions(model, [torch.randn(2, 3, 8, 8)])
     [FreeDimension(outputs=('0',), inputs=('3',), block=None, through=('1',))]
     """
-    trial = Trial(unwrap(model), Calibration(calibration_loader, forward), seed)
-    calls = _calls(trial)
+    probe = PermutationProbe(unwrap(model), Calibration(batches, forward), seed)
+    calls = call_order(probe)
     found: list[FreeDimension] = []
     for together in calls.groups:
-        for tried in _candidates(trial.model, calls, together, head_size):
-            if _taken(found, tried) or misfit(trial.model, tried) is not None:
+        for tried in _candidates(probe.model, calls, together, head_size):
+            if _taken(found, tried) or why_invalid(probe.model, tried) is not None:
                 continue
-            if trial.is_free(tried) and trial.matters(tried):
+            if probe.is_free(tried) and probe.matters(tried):
                 found.append(tried)
     return found
 
 
-class Trial:
-    """A copy of a model in which units can be moved, and what the model computes without."""
-
-    def __init__(self, model: nn.Module, calibration: Calibration, seed: int = 0) -> None:
-        batch = next(iter(calibration.batches), None)
-        if batch is None:
-            raise ValueError("calibration_loader holds no batch, expected at least one")
-        self.calibration = calibration
-        self.seed = seed
-        self.model = copy.deepcopy(model).double()
-        expected = self._try(_first_rows(_doubled(batch))) or self._try(_doubled(batch))
-        if expected is None:
-            self.model, self.batch = copy.deepcopy(model), batch
-            expected = (self._output(),)
-        (self.expected,) = expected
-        precision = min(1e3 * torch.finfo(self.expected.dtype).eps, 1e-3)
-        self.tolerance = precision * float(self.expected.abs().max().clamp_min(1e-30))
-
-    def is_free(self, dimension: FreeDimension) -> bool:
-        """Whether the output stays the same when a dimension is shuffled."""
-        return self.change(dimension) <= self.tolerance
-
-    def matters(self, dimension: FreeDimension) -> bool:
-        """Whether the output changes when only the first layer's units are shuffled."""
-        first = FreeDimension(dimension.outputs[:1], (), dimension.block)
-        return self.change(first) > 10 * self.tolerance
-
-    def change(self, dimension: FreeDimension) -> float:
-        """The largest change of the output when a dimension is shuffled."""
-        units = units_of(self.model, dimension)
-        block = dimension.block or units
-        generator = torch.Generator().manual_seed(self.seed)
-        order = torch.cat([
-            start + torch.randperm(block, generator=generator) for start in range(0, units, block)
-        ])  # fmt: skip
-        reorder_(self.model, dimension, order)
-        try:
-            change = (self._output() - self.expected).abs().max()
-        finally:
-            reorder_(self.model, dimension, order.argsort())
-        return float(change)
-
-    def run(self) -> Any:
-        """Run the copy on the batch."""
-        with torch.no_grad(), evaluating(self.model):
-            return self.calibration.forward(self.model, self.batch)
-
-    def _try(self, batch: Any) -> tuple[torch.Tensor] | None:
-        """The output in float64, if the model can be run so."""
-        self.batch = batch
-        try:
-            output = self._output()
-        except Exception:  # it is run as it is then, and fails again if it must
-            return None
-        return (output,) if output.dtype == torch.float64 else None
-
-    def _output(self) -> torch.Tensor:
-        output = first_tensor(self.run())
-        if output is None or not output.is_floating_point():
-            raise TypeError(
-                "the model returns no floating-point tensor to compare, expected one; give forward="
-            )
-        return output
-
-
-@dataclass(frozen=True)
-class _Calls:
-    """In which order modules were called, and which layers had the same input."""
-
-    position: dict[str, int]
-    groups: list[tuple[str, ...]]
-    between: tuple[str, ...]
-
-    def following(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The layers that get the next tensor after the outputs of some layers."""
-        last = max(self.position[name] for name in names)
-        return next((one for one in self.groups if self.position[one[0]] > last), ())
-
-    def through(self, outputs: tuple[str, ...], inputs: tuple[str, ...]) -> tuple[str, ...]:
-        """What was called between layers."""
-        first = min(self.position[name] for name in outputs)
-        last = min((self.position[name] for name in inputs), default=first)
-        return tuple(name for name in self.between if first < self.position[name] < last)
-
-
-def _calls(trial: Trial) -> _Calls:
-    modules = dict(trial.model.named_modules())
-    layers = {
-        name for name, module in modules.items()
-        if type(module) in (nn.Linear, nn.Conv2d) and not is_depthwise(module)
-    }  # fmt: skip
-    between = {name for name, module in modules.items() if channels_of(module) is not None}
-    watched = {name: module for name, module in modules.items() if name in layers | between}
-    made = record(trial.run, watched, outputs=False)
-    groups: list[list[str]] = []
-    shared: dict[int, list[str]] = {}
-    for name, calls in made.items():
-        if name not in layers:
-            continue
-        # The records keep the tensors alive, so that no two of them have the same identity.
-        key = id(calls[0].input) if len(calls) == 1 else id(calls)
-        if key not in shared:
-            shared[key] = []
-            groups.append(shared[key])
-        shared[key].append(name)
-    return _Calls(
-        {name: position for position, name in enumerate(made)},
-        [tuple(group) for group in groups],
-        tuple(name for name in made if name in between),
-    )
-
-
 def _candidates(
-    model: nn.Module, calls: _Calls, together: tuple[str, ...], head_size: int | None
+    model: nn.Module, calls: CallOrder, together: tuple[str, ...], head_size: int | None
 ) -> list[FreeDimension]:
     tried = [one for name in together for one in _with_next(model, calls, (name,), head_size)]
     linear = all(isinstance(model.get_submodule(name), nn.Linear) for name in together)
@@ -212,9 +91,9 @@ def _candidates(
 
 
 def _with_next(
-    model: nn.Module, calls: _Calls, outputs: tuple[str, ...], head_size: int | None
+    model: nn.Module, calls: CallOrder, outputs: tuple[str, ...], head_size: int | None
 ) -> list[FreeDimension]:
-    """These outputs with the inputs of what follows, with and without what is between."""
+    """Join outputs with the inputs of what follows, with and without what is between."""
     inputs = calls.following(outputs)
     between = calls.through(outputs, inputs)
     tried = []
@@ -232,23 +111,3 @@ def _taken(found: Sequence[FreeDimension], tried: FreeDimension) -> bool:
         set(one.outputs) & set(tried.outputs) or set(one.inputs) & set(tried.inputs)
         for one in found
     )
-
-
-def _doubled(batch: Any) -> Any:
-    """The same batch with its floating-point tensors in float64."""
-    return _mapped(batch, lambda one: one.double() if one.is_floating_point() else one)
-
-
-def _first_rows(batch: Any) -> Any:
-    """The first samples of a batch, which are enough to see a difference."""
-    return _mapped(batch, lambda one: one[:_SAMPLES] if one.ndim else one)
-
-
-def _mapped(batch: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    if isinstance(batch, torch.Tensor):
-        return change(batch)
-    if isinstance(batch, Mapping):
-        return {key: _mapped(value, change) for key, value in batch.items()}
-    if type(batch) in (tuple, list):
-        return type(batch)(_mapped(one, change) for one in batch)
-    return batch

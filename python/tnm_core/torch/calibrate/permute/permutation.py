@@ -9,23 +9,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from tnm_core.torch.calibrate.data import (
-    Calibration,
-    Geometry,
-    Statistics,
-    geometry_of,
-    parse_layer_pattern,
-)
-from tnm_core.torch.calibrate.permute.dimensions import (
-    FreeDimension,
-    entries,
-    misfit,
-    reorder_,
-    units_of,
-)
-from tnm_core.torch.calibrate.permute.free_dimensions import Trial
+from tnm_core.pattern import PatternLike, as_pattern
+from tnm_core.torch.calibrate.data import Calibration, Statistics
+from tnm_core.torch.calibrate.permute.dimensions import FreeDimension, units_of
+from tnm_core.torch.calibrate.permute.probe import PermutationProbe
 from tnm_core.torch.calibrate.permute.regrouping import regroup, retained_score
-from tnm_core.torch.layers import WeightAxes, masked_parametrization, unwrap, weight_axes_of
+from tnm_core.torch.calibrate.permute.reorder import entries, reorder_
+from tnm_core.torch.calibrate.permute.unit_scores import UnitScores
+from tnm_core.torch.calibrate.permute.validity import why_invalid
+from tnm_core.torch.layers import masked_parametrization, unwrap
 
 __all__ = ["Permutation", "permute_"]
 
@@ -70,17 +62,17 @@ class Permutation:
 def permute_(
     model: nn.Module,
     dimensions: Sequence[FreeDimension],
-    pattern: str | tuple[int, int] = "2:4",
+    pattern: PatternLike = "2:4",
     *,
     statistics: Statistics | None = None,
-    calibration_loader: Iterable[Any] | None = None,
+    batches: Iterable[Any] | None = None,
     forward: Callable[[nn.Module, Any], Any] | None = None,
     rounds: int = 12,
     seed: int = 0,
 ) -> Permutation:
     """Reorder free dimensions so that optimal transposable masks keep more, in place.
 
-    Call it on the dense model, before `prune_model`.
+    Call it on the dense model, before `prune_model_`.
 
     Parameters
     ----------
@@ -88,16 +80,16 @@ def permute_(
         What it computes stays the same, up to rounding, if the dimensions are free.
     dimensions : sequence of FreeDimension
         Such as those of `find_free_dimensions`, or others that you know to be free.
-    pattern : str or pair of int
+    pattern : str, pair of int, or Pattern
         The transposable pattern that the model is going to have.
     statistics : Statistics, optional
         Of the model's layers, before the reordering: entries are then worth w² times the mean
         square of their input, else w². Each layer that is large enough for the pattern counts the
         same.
-    calibration_loader : iterable of batches, optional
+    batches : iterable of batches, optional
         With its first batch a copy of the model verifies that the dimensions are free.
     forward : function of model and batch, optional
-        As in `prune_model`.
+        As in `prune_model_`.
     rounds : int
         Reassignments of one unit of every tile.
     seed : int
@@ -112,7 +104,7 @@ def permute_(
     ------
     ValueError
         If a dimension names something else than dense Linear and Conv2d layers of the same size,
-        lets channels leave their groups, or is not free, as far as `calibration_loader` shows. The
+        lets channels leave their groups, or is not free, as far as `batches` shows. The
         model is unchanged then.
 
     Examples
@@ -125,114 +117,87 @@ def permute_(
     >>> done.after > done.before
     True
     """
-    wanted = parse_layer_pattern(pattern)
+    wanted = as_pattern(pattern)
     if not wanted.transposable:
         raise ValueError(f"pattern is {wanted}, expected a transposable one")
     model = unwrap(model)
     for dimension in dimensions:
-        _require_fit(model, dimension, wanted.m)
-    if calibration_loader is not None:
-        trial = Trial(model, Calibration(calibration_loader, forward), seed)
-        _require_free(dimensions, trial)
-    worth = _Worth(model, statistics, wanted.n, wanted.m)
-    orders: dict[FreeDimension, torch.Tensor] = {}
-    kept = torch.zeros(3, dtype=torch.float64)
-    for dimension in dimensions:
-        orders[dimension], shares = _order(model, dimension, worth, rounds, seed)
-        kept += shares
-    for dimension, order in orders.items():
-        reorder_(model, dimension, order)
-    before, after, total = kept.tolist()
-    return Permutation(orders, before / max(total, 1e-300), after / max(total, 1e-300))
+        _check_fits(model, dimension, wanted.m)
+    if batches is not None:
+        _check_free(dimensions, PermutationProbe(model, Calibration(batches, forward), seed))
+    scores = UnitScores(model, statistics, wanted)
+    found = {one: _best_order(model, one, scores, rounds, seed) for one in dimensions}
+    for dimension, best in found.items():
+        reorder_(model, dimension, best.order)
+    total = max(sum(best.total for best in found.values()), 1e-300)
+    return Permutation(
+        {dimension: best.order for dimension, best in found.items()},
+        sum(best.before for best in found.values()) / total,
+        sum(best.after for best in found.values()) / total,
+    )
 
 
-def _order(
-    model: nn.Module, dimension: FreeDimension, worth: _Worth, rounds: int, seed: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+@dataclass(frozen=True)
+class _Best:
     """The best order found, and what masks keep before and after, of how much."""
+
+    order: torch.Tensor
+    before: float
+    after: float
+    total: float
+
+
+def _best_order(
+    model: nn.Module, dimension: FreeDimension, worth: UnitScores, rounds: int, seed: int
+) -> _Best:
     units = units_of(model, dimension)
+    n, m = worth.pattern.n, worth.pattern.m
     parts = [
-        worth.of_units(name, side)
+        worth.of_layer(name, side)
         for side, names in enumerate((dimension.outputs, dimension.inputs))
         for name in names
         if worth.counts(name)
     ]
     scores = torch.cat([part for part in parts if len(part) == units] or [torch.zeros(units, 0)], 1)
     runs = [part for part in parts if len(part) != units]
+
+    def kept(order: torch.Tensor) -> float:
+        flattened = (one[entries(order, len(one))] for one in runs)
+        return sum(retained_score(x, n, m) for x in (scores[order], *flattened))
+
     stay = torch.arange(units)
     order = stay
     if scores.numel():
         block = dimension.block or units
         order = torch.cat([
-            start + regroup(scores[start : start + block], worth.n, worth.m, rounds, seed)
+            start + regroup(scores[start : start + block], n, m, rounds, seed)
             for start in range(0, units, block)
         ])  # fmt: skip
-
-    def kept(order: torch.Tensor) -> float:
-        flattened = (one[entries(order, len(one))] for one in runs)
-        return sum(retained_score(x, worth.n, worth.m) for x in (scores[order], *flattened))
-
     before, after = kept(stay), kept(order)
     if after < before:  # a flattened layer, whose tiles the search does not see, lost more
         order, after = stay, before
-    total = sum(float(x.sum()) for x in (scores, *runs))
-    return order, torch.tensor([before, after, total], dtype=torch.float64)
+    return _Best(order, before, after, sum(float(x.sum()) for x in (scores, *runs)))
 
 
-@dataclass(frozen=True)
-class _Worth:
-    """What the weights of layers are worth, as the tiles of their masks see them."""
-
-    model: nn.Module
-    statistics: Statistics | None
-    n: int
-    m: int
-
-    def counts(self, name: str) -> bool:
-        """Whether a layer is going to have a mask."""
-        layer = self.model.get_submodule(name)
-        weight = layer.weight
-        assert isinstance(weight, torch.Tensor)
-        return isinstance(weight_axes_of(layer, weight, self.m), WeightAxes)
-
-    def of_units(self, name: str, side: int) -> torch.Tensor:
-        """Output (side 0) or input units times what each meets, columns filled up to tiles."""
-        layer = self.model.get_submodule(name)
-        geometry = geometry_of(layer)
-        assert isinstance(geometry, Geometry)
-        assert isinstance(layer.weight, torch.Tensor)
-        scores = geometry.matrices(layer.weight.detach().double().cpu().square())
-        if self.statistics is not None:
-            moments = self.statistics.layers[name]
-            scores = scores * (moments.xx.diagonal(0, -2, -1) / moments.count).cpu()[:, None]
-        scores = scores / scores.sum().clamp_min(1e-300)
-        # Groups, outputs, kernel positions, channels: a tile lies in the first and last of a layer.
-        scores = scores.view(geometry.groups, geometry.outputs, geometry.positions, -1)
-        if side:
-            scores = scores.transpose(1, 3)
-        scores = nn.functional.pad(scores, (0, -scores.shape[3] % self.m))
-        return scores.flatten(0, 1).flatten(1).contiguous()
-
-
-def _require_fit(model: nn.Module, dimension: FreeDimension, m: int) -> None:
-    reason = misfit(model, dimension)
+def _check_fits(model: nn.Module, dimension: FreeDimension, m: int) -> None:
+    reason = why_invalid(model, dimension)
     if reason is None and dimension.block is not None and dimension.block % m:
         reason = f"block is {dimension.block}, expected a multiple of m = {m}"
     if reason is not None:
         raise ValueError(f"{dimension}: {reason}")
 
 
-def _require_free(dimensions: Sequence[FreeDimension], trial: Trial) -> None:
+def _check_free(dimensions: Sequence[FreeDimension], probe: PermutationProbe) -> None:
     for dimension in dimensions:
-        change = trial.change(dimension)
-        if not change <= trial.tolerance:
+        change = probe.change(dimension)
+        if not change <= probe.tolerance:
             raise ValueError(
                 f"{dimension} is not free: another order changes the model's output by "
-                f"{change:.2g}, expected at most {trial.tolerance:.2g}; see that all layers and "
+                f"{change:.2g}, expected at most {probe.tolerance:.2g}; see that all layers and "
                 "normalisations that meet these units are named"
             )
-        if not trial.matters(dimension):
+        if not probe.matters(dimension):
             raise ValueError(
                 f"{dimension} cannot be verified: the model's output does not depend on it; give "
-                "forward= that returns what does, or no calibration_loader"
+                "forward= that returns what does, or no batches"
             )

@@ -16,7 +16,7 @@ _PIECE = 1 << 19
 
 
 def retained_score(scores: torch.Tensor, n: int, m: int) -> float:
-    """Total score of the optimal transposable mask."""
+    """Return the total score of the optimal transposable mask."""
     mask = transposable_mask(scores, n, m, score="identity")
     return float(torch.where(mask, scores, 0.0).sum(dtype=torch.float64))
 
@@ -70,7 +70,7 @@ def regroup(scores: torch.Tensor, n: int, m: int, rounds: int, seed: int = 0) ->
 def _worth(
     scores: torch.Tensor, staying: torch.Tensor, moving: torch.Tensor, n: int, m: int
 ) -> torch.Tensor:
-    """What moving unit u and group g are worth together, shape (u, g)."""
+    """Return what moving unit u and group g are worth together, shape (u, g)."""
     return _worth_of_four(scores, staying, moving, n) if m == 4 else _worth_by_solver(
         scores, staying, moving, n, m
     )  # fmt: skip
@@ -78,7 +78,7 @@ def _worth(
 
 @lru_cache
 def _choices(n: int) -> tuple[list[list[float]], list[tuple[int, ...]]]:
-    """The rows of n in 4, as indicators, and which row completes which three."""
+    """List the rows of n in 4, as indicators, and which row completes which three."""
     rows = [[float(i in kept) for i in range(4)] for kept in itertools.combinations(range(4), n)]
     completed: list[tuple[int, ...]] = []
     for three in itertools.product(range(len(rows)), repeat=3):
@@ -91,7 +91,7 @@ def _choices(n: int) -> tuple[list[list[float]], list[tuple[int, ...]]]:
 def _worth_of_four(
     scores: torch.Tensor, staying: torch.Tensor, moving: torch.Tensor, n: int
 ) -> torch.Tensor:
-    """For m = 4: what three rows are worth beside each choice of the fourth, then a maximum."""
+    """Sum for m = 4 three rows beside each choice of the fourth, and take the maximum."""
     rows, completed = _choices(n)
     indicator = torch.tensor(rows, dtype=scores.dtype)
     # Shape (choices, units, tiles), in float32: a tie more or less does not matter here.
@@ -116,7 +116,7 @@ def _worth_of_four(
 def _worth_by_solver(
     scores: torch.Tensor, staying: torch.Tensor, moving: torch.Tensor, n: int, m: int
 ) -> torch.Tensor:
-    """For any m: solve the tiles of every pair."""
+    """Solve the tiles of every pair, for any m."""
     columns = scores.shape[1]
     worth = scores.new_empty(len(moving), len(staying))
     step = max(_PIECE // (m * columns), 1)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from tnm_core.torch.calibrate.solvers.layer_least_squares import Quadratic
+from tnm_core.torch.calibrate.solvers.problem import LayerLeastSquares
 
 __all__ = ["Project", "admm_mask"]
 
@@ -15,7 +15,7 @@ Project = Callable[[torch.Tensor], torch.Tensor]
 
 
 def admm_mask(
-    problem: Quadratic,
+    problem: LayerLeastSquares,
     project: Project,
     *,
     steps: int = 30,
@@ -29,7 +29,7 @@ def admm_mask(
 
     Parameters
     ----------
-    problem : Quadratic
+    problem : LayerLeastSquares
         The layer's problem.
     project : function
         Finds the mask of highest score.
@@ -43,9 +43,9 @@ def admm_mask(
     torch.Tensor of bool, shape (groups, outputs, columns)
         The mask.
     """
-    scale = problem.diagonal.sqrt()[:, None, :]
+    scale = problem.hessian.diagonal.sqrt()[:, None, :]
     # The steps only rank entries, so float32 does; the reconstruction is in float64.
-    values, vectors = problem.spectrum
+    values, vectors = problem.hessian.spectrum
     linear = (problem.linear / scale).float()
     split = (problem.dense * scale).float()
     multiplier = torch.zeros_like(split)

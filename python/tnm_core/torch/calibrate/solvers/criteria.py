@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import torch
 
-from tnm_core.torch.calibrate.solvers.layer_least_squares import Quadratic
+from tnm_core.torch.calibrate.solvers.problem import LayerLeastSquares
 
 __all__ = ["CRITERIA", "Criterion", "scores_of"]
 
@@ -15,7 +15,7 @@ Criterion = Literal["magnitude", "square", "wanda", "wanda_square", "obs"]
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 
 
-def scores_of(problem: Quadratic, criterion: Criterion) -> torch.Tensor:
+def scores_of(problem: LayerLeastSquares, criterion: Criterion) -> torch.Tensor:
     """Return the scores of a layer's entries, shape (groups, outputs, columns), float64.
 
     With h = diag(XᵀX / rows), damped: ``"magnitude"`` abs(w), ``"square"`` w², ``"wanda"``
@@ -27,12 +27,12 @@ def scores_of(problem: Quadratic, criterion: Criterion) -> torch.Tensor:
         return weight.abs()
     if criterion == "square":
         return weight.square()
-    diagonal = problem.diagonal[:, None, :]
+    diagonal = problem.hessian.diagonal[:, None, :]
     if criterion == "wanda":
         return weight.abs() * diagonal.sqrt()
     if criterion == "wanda_square":
         return weight.square() * diagonal
     if criterion == "obs":
-        inverse = torch.cholesky_inverse(torch.linalg.cholesky(problem.hessian))
+        inverse = torch.cholesky_inverse(torch.linalg.cholesky(problem.hessian.matrix))
         return weight.square() / inverse.diagonal(dim1=1, dim2=2)[:, None, :]
     raise ValueError(f"criterion is {criterion!r}, expected one of {', '.join(CRITERIA)}")

@@ -6,7 +6,7 @@ from typing import Literal
 
 import torch
 
-from tnm_core.torch.calibrate.solvers.layer_least_squares import Quadratic
+from tnm_core.torch.calibrate.solvers.problem import LayerLeastSquares
 
 __all__ = ["Solver", "conjugate_gradient", "least_squares"]
 
@@ -23,7 +23,7 @@ _REFINEMENTS = 8
 
 
 def least_squares(
-    problem: Quadratic,
+    problem: LayerLeastSquares,
     mask: torch.Tensor,
     *,
     solver: Solver = "auto",
@@ -36,7 +36,7 @@ def least_squares(
 
     Parameters
     ----------
-    problem : Quadratic
+    problem : LayerLeastSquares
         The layer's problem.
     mask : torch.Tensor of bool, shape (groups, outputs, columns)
         What may differ from zero.
@@ -57,19 +57,19 @@ def least_squares(
         weight = _by_dropped(problem, mask)
         if weight is not None:
             return weight
-    return _by_rows(problem.hessian, problem.linear, mask)
+    return _by_rows(problem.hessian.matrix, problem.linear, mask)
 
 
-def _by_dropped(problem: Quadratic, mask: torch.Tensor) -> torch.Tensor | None:
-    """None where H is too close to singular for its inverse to be of use."""
-    inverse = problem.inverse
+def _by_dropped(problem: LayerLeastSquares, mask: torch.Tensor) -> torch.Tensor | None:
+    """Solve by the dropped entries; None where H is too close to singular for its inverse."""
+    inverse = problem.hessian.inverse
     if inverse is None:
         return None
     free = problem.linear @ inverse
     multiplier = _by_rows(inverse, free, ~mask)
     weight = torch.where(mask, free - multiplier @ inverse, 0.0)
     right = torch.where(mask, problem.linear, 0.0)
-    residual = torch.where(mask, problem.linear - weight @ problem.hessian, 0.0)
+    residual = torch.where(mask, problem.linear - weight @ problem.hessian.matrix, 0.0)
     enough = _ACCURACY * right.abs().amax(2)
     return weight if bool((residual.abs().amax(2) <= enough).all()) else None
 
@@ -144,17 +144,21 @@ def _submatrices(hessian: torch.Tensor, columns: torch.Tensor, real: torch.Tenso
 
 
 def conjugate_gradient(
-    problem: Quadratic, mask: torch.Tensor, *, tolerance: float = 1e-8, iterations: int = 500
+    problem: LayerLeastSquares,
+    mask: torch.Tensor,
+    *,
+    tolerance: float = 1e-8,
+    iterations: int = 500,
 ) -> torch.Tensor:
     """Solve all rows at once by conjugate gradients on the kept entries, scaled by the diagonal.
 
     Stops when every row's residual, in the norm that the diagonal scales, is `tolerance` of its
     right side.
     """
-    inverse = 1.0 / problem.diagonal[:, None, :]
+    inverse = 1.0 / problem.hessian.diagonal[:, None, :]
     kept = mask.to(problem.linear.dtype)
     weight = problem.dense * kept
-    residual = (problem.linear - weight @ problem.hessian) * kept
+    residual = (problem.linear - weight @ problem.hessian.matrix) * kept
     scaled = residual * inverse
     direction = scaled.clone()
     energy = (residual * scaled).sum(-1, keepdim=True)
@@ -163,7 +167,7 @@ def conjugate_gradient(
     for _ in range(iterations):
         if bool((energy <= enough).all()):
             break
-        image = (direction @ problem.hessian) * kept
+        image = (direction @ problem.hessian.matrix) * kept
         curvature = (direction * image).sum(-1, keepdim=True)
         step = torch.where(energy > enough, energy / curvature.clamp_min(1e-300), 0.0)
         weight += step * direction

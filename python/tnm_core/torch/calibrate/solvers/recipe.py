@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from tnm_core import arguments as arguments
-from tnm_core.arguments import Method
+from tnm_core.arguments import Method, as_method
 from tnm_core.torch.calibrate.solvers.criteria import CRITERIA, Criterion
 
 __all__ = ["RECIPES", "Recipe", "Reconstruction", "Search", "recipe_of"]
@@ -24,7 +23,7 @@ def _choice(argument: str, given: object, choices: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How `prune_model` treats each layer.
+    """How `prune_model_` treats each layer.
 
     Attributes
     ----------
@@ -85,7 +84,7 @@ class Recipe:
         _choice("search", self.search, get_args(Search))
         _choice("criterion", self.criterion, CRITERIA)
         _choice("reconstruction", self.reconstruction, get_args(Reconstruction))
-        arguments.as_method(self.method)
+        as_method(self.method)
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"alpha is {self.alpha}, expected a number from 0 to 1")
         if not 0 <= self.damping < float("inf"):

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from tnm_core.torch.calibrate.solvers.layer_least_squares import Quadratic
+from tnm_core.torch.calibrate.solvers.problem import LayerLeastSquares
 
 __all__ = ["sparsegpt_mask"]
 
 
 def sparsegpt_mask(
-    problem: Quadratic,
+    problem: LayerLeastSquares,
     project: Callable[[torch.Tensor], torch.Tensor],
     blocks: Sequence[slice],
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -23,7 +23,7 @@ def sparsegpt_mask(
 
     Parameters
     ----------
-    problem : Quadratic
+    problem : LayerLeastSquares
         The layer's problem.
     project : function
         Finds the mask of highest score of a block of columns.
@@ -37,7 +37,7 @@ def sparsegpt_mask(
     weight : torch.Tensor of float64, same shape
         The weights with the errors propagated, zero where pruned.
     """
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(problem.hessian))
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(problem.hessian.matrix))
     upper = torch.linalg.cholesky(inverse).transpose(1, 2)
     # Start from the dense solution, which is the dense weight if outputs are its own.
     weight = problem.linear @ inverse

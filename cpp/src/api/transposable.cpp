@@ -1,0 +1,48 @@
+#include "tnm/transposable.hpp"
+
+#include "fast_path/solve.hpp"
+#include "parallel/guarded.hpp"
+#include "proof/write_proof.hpp"
+#include "solvers/approximate/approximate_solvers.hpp"
+#include "solvers/exact/optimal_solver.hpp"
+
+namespace tnm {
+namespace {
+
+std::unique_ptr<TileSolver> make_solver(const TransposableOptions& options) {
+    switch (options.method) {
+        case Method::two_approximation:
+            return std::make_unique<TwoApproximationSolver>(options.complete);
+        case Method::greedy:
+            return std::make_unique<GreedySolver>(options.complete);
+        case Method::optimal:
+            break;
+    }
+    return std::make_unique<OptimalSolver>();
+}
+
+}  // namespace
+
+Status transposable_mask(const ArrayView& scores, const MaskView& mask,
+                         const TransposableOptions& options, const CertificateView* certificate,
+                         const Execution& execution) {
+    const bool exact = options.method == Method::optimal;
+    if (certificate != nullptr && !exact) return Status::invalid_argument;
+    return guarded([&] {
+        SolveRequest request{exact ? SolveMethod::exact : SolveMethod::approximate,
+                             scores,
+                             mask,
+                             options.pattern,
+                             options.score,
+                             [&] { return make_solver(options); },
+                             {}};
+        if (certificate != nullptr)
+            request.observer = [certificate](std::int64_t index, const ScoreTile& tile,
+                                             const TileMask& kept, const TilePrices& prices) {
+                write_proof(*certificate, index, tile, kept, prices);
+            };
+        return solve(request, execution);
+    });
+}
+
+}  // namespace tnm

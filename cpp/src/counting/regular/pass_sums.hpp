@@ -1,0 +1,47 @@
+// The sum over the multisets of one class, modulo the primes of one group.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "counting/regular/count_plan.hpp"
+#include "counting/regular/count_slices.hpp"
+#include "counting/regular/pass_tables.hpp"
+#include "tnm/regular_count.hpp"
+
+namespace tnm {
+
+// Handed from pass to pass, because fresh memory costs more than filling it.
+struct PassMemory {
+    std::vector<double> polynomials, weights;
+};
+
+class PassSums {
+  public:
+    PassSums(std::shared_ptr<const CountProblem> problem, int group, int class_index,
+             PassMemory memory);
+    PassSums(const PassSums&) = delete;
+    PassSums& operator=(const PassSums&) = delete;
+
+    const CountSlices& slices() const { return slices_; }
+    PassMemory give_memory() { return std::move(memory_); }
+
+    // Adds the slices begin to end - 1. Unless the status is ok, `sums` is unchanged.
+    Status add(std::int64_t begin, std::int64_t end, GroupSums& sums, const Execution& execution);
+
+  private:
+    RightTable table_of(int vector, int lanes);
+    void fill_table();
+    std::uint32_t factor_of_class(std::uint32_t prime) const;
+
+    std::shared_ptr<const CountProblem> problem_;
+    const ResidueClass& part_;
+    const std::uint32_t* primes_;
+    CountSlices slices_;
+    PassTables tables_;
+    PassMemory memory_;
+};
+
+}  // namespace tnm

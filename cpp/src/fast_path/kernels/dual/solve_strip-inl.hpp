@@ -1,0 +1,154 @@
+// One strip, from scores to mask.
+#pragma once
+
+#include "fast_path/kernels/dual/augment-inl.hpp"
+#include "fast_path/kernels/dual/price_sweeps-inl.hpp"
+#include "fast_path/kernels/dual/quantize-inl.hpp"
+#include "fast_path/kernels/dual/threshold-inl.hpp"
+#include "fast_path/kernels/dual/ties-inl.hpp"
+#include "fast_path/kernels/dual/transpose-inl.hpp"
+
+namespace tnm::TNM_ISA {
+
+// What the stages of one strip hand to each other.
+struct StripState {
+    QuantizedStrip quantized;
+    StripPrices prices;
+    ThresholdedStrip thresholded;
+    alignas(64) std::int16_t real_lanes[kStripColumns];
+};
+
+// Whether many units may go over the same entries.
+enum class Ties { few, many };
+
+template <int kW, Ties kTies, class T>
+inline bool balance_tile(const T* scores, int tile, Pattern pattern, const StripState& state,
+                         int limit, StripSolution& solution) {
+    const int first = tile * kW, m = pattern.m;
+    TileAugmenter<kW, T> augmenter(scores, first, pattern, state.thresholded, state.prices,
+                                   state.quantized.unit[first]);
+    const bool balanced =
+        kTies == Ties::many ? augmenter.balance_ties(limit) : augmenter.balance(limit);
+    if (!balanced) return false;
+    for (int k = 0; k < m; ++k) {
+        solution.kept[k] = (solution.kept[k] & ~(kFieldMask<kW> << first)) | augmenter.kept(k)
+                                                                                 << first;
+    }
+    if (!solution.wants_prices) return true;
+    for (int k = 0; k < m; ++k) {
+        solution.row_prices[first + k] = augmenter.row_price(k);
+        solution.column_prices[first + k] = augmenter.column_price(k);
+    }
+    return true;
+}
+
+// Leaves tiles to the general solver from which more than `limit` units are missing.
+template <int kW, Ties kTies, class T>
+inline void balance_tiles(const T* scores, std::uint64_t tiles, Pattern pattern,
+                          const StripState& state, int limit, StripSolution& solution) {
+    for (; tiles != 0; tiles &= tiles - 1) {
+        const int tile = __builtin_ctzll(tiles);
+        if (!balance_tile<kW, kTies>(scores, tile, pattern, state, limit, solution))
+            solution.unsolved |= std::uint64_t{1} << tile;
+    }
+}
+
+// Copies mask and prices of the given tiles from the threshold's result.
+template <int kW>
+inline void accept(const StripState& state, std::uint64_t lanes, StripSolution& solution) {
+    for (int i = 0; i < kW; ++i)
+        solution.kept[i] = (solution.kept[i] & ~lanes) | (state.thresholded.kept[i] & lanes);
+    if (!solution.wants_prices) return;
+    for (int c = 0; c < kStripColumns; ++c) {
+        if ((lanes >> c & 1) == 0) continue;
+        solution.row_prices[c] = state.prices.rows[c] * state.quantized.unit[c];
+        solution.column_prices[c] = state.prices.columns[c] * state.quantized.unit[c];
+    }
+}
+
+template <int kW>
+inline void fill_tight(int tile, Pattern pattern, ThresholdedStrip& strip) {
+    const int first = tile * kW, m = pattern.m, n = pattern.n;
+    TightFill<kW> fill;
+    for (int i = 0; i < m; ++i) {
+        const std::uint64_t kept = strip.kept[i] >> first & kFieldMask<kW>;
+        fill.set_row(i, kept, strip.undecided[i] >> first & kFieldMask<kW>, n - popcount(kept));
+    }
+    for (int j = 0; j < m; ++j) fill.set_column_need(j, n - strip.column_counts[first + j]);
+    fill.run(m);
+    for (int i = 0; i < m; ++i)
+        strip.kept[i] = (strip.kept[i] & ~(kFieldMask<kW> << first)) | fill.kept(i) << first;
+    for (int j = 0; j < m; ++j)
+        if (strip.column_counts[first + j] < n)
+            strip.column_counts[first + j] = static_cast<std::int16_t>(n - fill.column_need(j));
+}
+
+// A second attempt at the tiles in `tiles`, which have many ties or miss too many units.
+template <int kW, bool kPadded, class T>
+__attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t tiles,
+                                                Pattern pattern, StripState& state,
+                                                StripSolution& solution) {
+    std::uint64_t exact[kW];
+    alignas(64) std::int16_t price_bits[kStripColumns];
+    const std::int16_t* real_lanes = kPadded ? state.real_lanes : nullptr;
+    QuantizedStrip& strip = state.quantized;
+    StripPrices& prices = state.prices;
+    find_exact_entries<kW>(scores, strip, exact);
+    find_lattices<kW>(strip, exact, pattern.m, price_bits);
+    for (int c = 0; c < kStripColumns; ++c)
+        prices.columns[c] = static_cast<std::int16_t>(prices.columns[c] & price_bits[c]);
+    sweep_side_to_nth<kW>(strip.by_column, prices.columns, real_lanes, price_bits, pattern.n,
+                          prices.rows);
+    sweep_side_to_nth<kW>(strip.by_row, prices.rows, real_lanes, price_bits, pattern.n,
+                          prices.columns);
+    threshold_with_ties<kW>(scores, strip, prices, exact, state.thresholded);
+
+    std::uint64_t lanes = 0;
+    for (std::uint64_t rest = tiles; rest != 0; rest &= rest - 1) {
+        const int tile = __builtin_ctzll(rest);
+        fill_tight<kW>(tile, pattern, state.thresholded);
+        lanes |= kFieldMask<kW> << (tile * kW);
+    }
+    accept<kW>(state, lanes, solution);
+    solution.unsolved &= ~tiles;
+    const std::uint64_t unbalanced = unbalanced_tiles<kW>(state.thresholded, pattern) & tiles;
+    const std::uint64_t on_lattice = tiles_on_lattice<kW>(price_bits);
+    // On a lattice many units go with every search; elsewhere few do, and the general solver, which
+    // starts from better prices, is quicker when many are missing.
+    balance_tiles<kW, Ties::many>(scores, unbalanced & on_lattice, pattern, state,
+                                  pattern.m * pattern.m, solution);
+    balance_tiles<kW, Ties::many>(scores, unbalanced & ~on_lattice, pattern, state, 2 * pattern.m,
+                                  solution);
+}
+
+// kPadded: m is smaller than the field. kN: n if known at compile time, else 0.
+template <int kW, bool kPadded, int kN, class T>
+void solve_strip(const StripScores<T>& scores, Pattern pattern, Prefetcher prefetcher,
+                 StripSolution& solution) {
+    StripState state;
+    QuantizedStrip& strip = state.quantized;
+    quantize<kW>(scores, pattern, strip);
+    start_from_column_means<kW>(strip.by_row, state.prices.columns);
+    if constexpr (kPadded) {
+        mark_real_lanes<kW>(pattern.m, state.real_lanes);
+        exclude_padding<kW>(pattern.m, state.real_lanes, strip.by_row);
+    }
+    transpose_tiles<kW>(strip.by_row, strip.by_column);
+    propose_prices<kW, kN>(strip, kPadded ? state.real_lanes : nullptr, pattern.n, prefetcher,
+                           state.prices);
+    solution.unsolved =
+        threshold<kW>(scores.values, strip, state.prices, pattern.m, state.thresholded);
+
+    accept<kW>(state, ~std::uint64_t{0}, solution);
+    solution.out_of_range = any_in_field<kW>(strip.out_of_range);
+    const std::uint64_t unbalanced =
+        unbalanced_tiles<kW>(state.thresholded, pattern) & ~solution.out_of_range;
+    solution.unsolved &= ~solution.out_of_range;
+    balance_tiles<kW, Ties::few>(scores.values, unbalanced & ~solution.unsolved, pattern, state,
+                                 pattern.m / 2, solution);
+    if (solution.unsolved != 0)
+        solve_tied_tiles<kW, kPadded>(scores.values, solution.unsolved, pattern, state, solution);
+    solution.unsolved |= solution.out_of_range;
+}
+
+}  // namespace tnm::TNM_ISA

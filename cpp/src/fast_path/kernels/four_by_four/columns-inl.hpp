@@ -1,0 +1,141 @@
+// 4 x 4 tiles with a lane each: their columns out of rows of memory, and their masks back.
+//
+// Splitting only moves elements within 128 bits, which leaves the tiles of a vector in an order of
+// its own.
+#pragma once
+
+#include "fast_path/kernels/four_by_four/closed_form-inl.hpp"
+#include "simd/vectors-inl.hpp"
+#include "tnm/pattern.hpp"
+
+namespace tnm::TNM_ISA {
+
+// Which tile lane 4 * q + r holds.
+enum class TileOrder {
+    from_words,  // (lanes / 4) * r + q
+    from_halves  // 2 * q + r for the lower two r, (lanes / 2) + 2 * q + r - 2 for the upper two
+};
+
+constexpr int lane_of_tile(TileOrder order, int tile, int lanes) {
+    if (order == TileOrder::from_words) return 4 * (tile % (lanes / 4)) + tile / (lanes / 4);
+    const int within = tile % (lanes / 2), upper = tile / (lanes / 2);
+    return 4 * (within / 2) + within % 2 + 2 * upper;
+}
+
+// Within 128 bits: elements kFirst and kFirst + 1 of x and y, alternating.
+template <int kFirst>
+inline __attribute__((always_inline)) Floats interleave(Floats x, Floats y) {
+    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
+        return __builtin_shufflevector(
+            x, y, (l / 4 * 4 + kFirst + l % 4 / 2 + (l % 2 ? kLanes<Floats> : 0))...);
+    }(std::make_index_sequence<kLanes<Floats>>{});
+}
+
+// Within 128 bits: two elements of x, then two of y, from kFirst on.
+template <int kFirst>
+inline __attribute__((always_inline)) Floats join_pairs(Floats x, Floats y) {
+    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
+        return __builtin_shufflevector(
+            x, y, (l / 4 * 4 + kFirst + l % 2 + (l % 4 < 2 ? 0 : kLanes<Floats>))...);
+    }(std::make_index_sequence<kLanes<Floats>>{});
+}
+
+// Within 128 bits: elements kFirst and kFirst + 2 of x, then of y.
+template <int kFirst>
+inline __attribute__((always_inline)) Floats join_alternate(Floats x, Floats y) {
+    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
+        return __builtin_shufflevector(
+            x, y, (l / 4 * 4 + kFirst + l % 2 * 2 + (l % 4 < 2 ? 0 : kLanes<Floats>))...);
+    }(std::make_index_sequence<kLanes<Floats>>{});
+}
+
+// Columns 0 to 3 of as many tiles as a vector has lanes; v0 to v3 are neighbours in memory. Leaves
+// the tiles in TileOrder::from_words.
+inline __attribute__((always_inline)) void split_columns(Floats v0, Floats v1, Floats v2, Floats v3,
+                                                         Floats* column) {
+    const Floats low01 = interleave<0>(v0, v1), high01 = interleave<2>(v0, v1);
+    const Floats low23 = interleave<0>(v2, v3), high23 = interleave<2>(v2, v3);
+    column[0] = join_pairs<0>(low01, low23);
+    column[1] = join_pairs<2>(low01, low23);
+    column[2] = join_pairs<0>(high01, high23);
+    column[3] = join_pairs<2>(high01, high23);
+}
+
+// Lane t becomes tile t.
+template <TileOrder kOrder>
+inline __attribute__((always_inline)) Int32s in_tile_order(Int32s rows) {
+    return [&]<std::size_t... t>(std::index_sequence<t...>) __attribute__((always_inline)) {
+        return __builtin_shufflevector(rows, rows, lane_of_tile(kOrder, t, kLanes<Int32s>)...);
+    }(std::make_index_sequence<kLanes<Int32s>>{});
+}
+
+// A bound on the sum of all magnitudes.
+template <Score kScore>
+inline __attribute__((always_inline)) Floats total_magnitude(const Floats (*entry)[4]) {
+    Floats total{};
+    for (int i = 0; i < 4; ++i) {
+        if constexpr (kScore == Score::abs)
+            total += (entry[i][0] + entry[i][1]) + (entry[i][2] + entry[i][3]);
+        else
+            total += (magnitude(entry[i][0]) + magnitude(entry[i][1])) +
+                     (magnitude(entry[i][2]) + magnitude(entry[i][3]));
+    }
+    return total;
+}
+
+// 2:4 from floats. A lane of `uncertain` is set where rounding might have decided, and where the
+// sum of all magnitudes reaches `limit`, up to which it tells that every score is finite. With
+// Score::abs no score is negative.
+template <Score kScore>
+inline __attribute__((always_inline)) FourRows<Floats> two_of_four_floats(const Floats (*entry)[4],
+                                                                          float limit,
+                                                                          Int32s* uncertain) {
+    // Every comparison is between sums of at most 16 scores with at most 6 roundings each.
+    constexpr float kRelativeError = 0x1p-20F;
+    Floats lead;
+    const FourRows<Floats> rows = two_of_four(entry, &lead);
+    const Floats total = total_magnitude<kScore>(entry);
+    // Negated, so that it holds for NaN, too.
+    *uncertain = ~((lead > total * kRelativeError) & (total < limit));
+    return rows;
+}
+
+// The same tiles from doubles, for when some lane is uncertain. Returns false, and leaves `rows`
+// alone, where that is not enough: some score is not finite, or with Score::identity may be too
+// large or too small for doubles.
+template <Score kScore>
+__attribute__((noinline)) bool decide_in_doubles(const Floats (*entry)[4], float limit,
+                                                 FourRows<Floats>& rows) {
+    constexpr int kCount = kLanes<Floats>;
+    if (kScore != Score::abs || bits_of(~(total_magnitude<kScore>(entry) < limit)) != 0)
+        return false;
+    alignas(kVectorBytes) float score[4][4][kCount];
+    alignas(kVectorBytes) std::int32_t flags[4][kCount];
+    for (int i = 0; i < 4; ++i)
+        for (int j = 0; j < 4; ++j) store(score[i][j], entry[i][j]);
+    for (int first = 0; first < kCount; first += kLanes<Doubles>) {
+        Doubles wide[4][4], lead;
+        for (int i = 0; i < 4; ++i)
+            for (int j = 0; j < 4; ++j) wide[i][j] = load_doubles(score[i][j] + first);
+        const FourRows<Doubles> decided = two_of_four(wide, &lead);
+        for (int i = 0; i < 4; ++i)
+            for (int lane = 0; lane < kLanes<Doubles>; ++lane)
+                flags[i][first + lane] = static_cast<std::int32_t>(decided.row[i][lane]);
+    }
+    for (int i = 0; i < 4; ++i) rows.row[i] = load<Int32s>(flags[i]);
+    return true;
+}
+
+// 2:4 from floats, and from doubles where needed. Returns the lanes that need another road.
+template <Score kScore>
+inline __attribute__((always_inline)) std::uint64_t decide_two_of_four(const Floats (*entry)[4],
+                                                                       float limit,
+                                                                       FourRows<Floats>& rows) {
+    Int32s uncertain;
+    rows = two_of_four_floats<kScore>(entry, limit, &uncertain);
+    const std::uint64_t lanes = bits_of(uncertain);
+    if (lanes == 0 || decide_in_doubles<kScore>(entry, limit, rows)) return 0;
+    return lanes;
+}
+
+}  // namespace tnm::TNM_ISA

@@ -1,0 +1,73 @@
+#include "fast_path/pipelines/strip_loader.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+
+#include "tiles/element.hpp"
+
+namespace tnm {
+namespace {
+
+// The kernels only read whole strips of elements that lie side by side.
+template <class T>
+LoadStrip<T> find_kernel(const SolveRequest& request, std::int64_t column_stride) {
+    const Dtype dtype = request.array.dtype;
+    if (column_stride != item_bytes(dtype)) return nullptr;
+    return strip_kernels().of<T>().loader(dtype, request.score, request.pattern.m);
+}
+
+}  // namespace
+
+template <class T>
+StripLoader<T>::StripLoader(const SolveRequest& request, std::int64_t column_stride)
+    : grid_(request.grid()),
+      field_(field_width(grid_.m)),
+      load_rows_(find_kernel<T>(request, column_stride)),
+      load_any_(score_loader<T>(request.array.dtype, request.score)) {
+    std::fill(std::begin(scores_.values), std::end(scores_.values), T{0});
+}
+
+template <class T>
+bool StripLoader<T>::load(const StripPlace& place) {
+    const ElementsInMemory& elements = place.elements;
+    const int m = grid_.m, tiles_per_strip = kStripColumns / field_;
+    const bool full = place.tiles == tiles_per_strip;
+    // With padding, the kernels read into the next full tile.
+    const std::int64_t next_tile = place.tile_column + place.tiles;
+    const bool readable = field_ == m || next_tile < grid_.columns / m;
+    if (full && readable && load_rows_ != nullptr)
+        return load_rows_(elements.data, elements.row_stride, m, scores_);
+    if (!full) std::fill(scores_.values, scores_.values + field_ * kStripColumns, T{0});
+    const bool finite = load_anyhow(place);
+    find_largest();
+    return finite;
+}
+
+template <class T>
+bool StripLoader<T>::load_anyhow(const StripPlace& place) {
+    const auto& [data, row_stride, column_stride] = place.elements;
+    const int m = grid_.m;
+    const ElementBlock strip{data, row_stride, column_stride, m, place.tiles * m};
+    if (field_ == m) return load_any_(strip, scores_.values, kStripColumns);
+    bool finite = true;
+    for (int tile = 0; tile < place.tiles; ++tile) {
+        const ElementBlock block{data + tile * m * column_stride, row_stride, column_stride, m, m};
+        finite &= load_any_(block, scores_.values + tile * field_, kStripColumns);
+    }
+    return finite;
+}
+
+template <class T>
+void StripLoader<T>::find_largest() {
+    std::fill(std::begin(scores_.largest), std::end(scores_.largest), T{0});
+    for (int i = 0; i < field_; ++i)
+        for (int c = 0; c < kStripColumns; ++c)
+            scores_.largest[c] =
+                std::max(scores_.largest[c], std::fabs(scores_.values[i * kStripColumns + c]));
+}
+
+template class StripLoader<float>;
+template class StripLoader<double>;
+
+}  // namespace tnm

@@ -1,0 +1,34 @@
+// From elements to the scores of a strip.
+#pragma once
+
+#include "fast_path/pipelines/strip_place.hpp"
+#include "fast_path/strip_kernels.hpp"
+#include "tiles/solve_request.hpp"
+
+namespace tnm {
+
+// T is float where that holds every score exactly, else double.
+template <class T>
+class StripLoader {
+  public:
+    // `column_stride`: that of all elements that it will be given.
+    StripLoader(const SolveRequest& request, std::int64_t column_stride);
+
+    // Returns whether all scores are finite.
+    bool load(const StripPlace& place);
+    const StripScores<T>& scores() const { return scores_; }
+    // Whether whole strips are read row by row, by a kernel.
+    bool reads_rows() const { return load_rows_ != nullptr; }
+
+  private:
+    bool load_anyhow(const StripPlace& place);
+    void find_largest();
+
+    const TileGrid grid_;
+    const int field_;  // lanes of a tile
+    const LoadStrip<T> load_rows_;
+    const LoadScores<T> load_any_;
+    StripScores<T> scores_;
+};
+
+}  // namespace tnm

@@ -1,0 +1,33 @@
+// From the mask of a strip, in bits, to its flags.
+#pragma once
+
+#include "fast_path/pipelines/strip_place.hpp"
+#include "fast_path/prefetcher.hpp"
+#include "fast_path/strip_kernels.hpp"
+#include "tiles/solve_request.hpp"
+
+namespace tnm {
+
+class StripWriter {
+  public:
+    explicit StripWriter(const SolveRequest& request);
+
+    // `kept`: as in StripSolution; is overwritten.
+    void write(const StripPlace& place, std::uint64_t* kept) const;
+    // Where the flags will be; nothing unless those of a row are neighbours.
+    RowsInMemory rows(const StripPlace& place) const;
+
+  private:
+    void close_gaps(std::uint64_t* kept, int tiles) const;
+    void write_row(std::uint64_t bits, int columns, std::uint8_t* data) const;
+
+    const MaskView& mask_;
+    const int m_, field_;  // lanes of a tile
+    const StoreStrip store_;
+};
+
+// The first flag of a tile.
+std::uint8_t* flags_of_tile(const MaskView& mask, int m, std::int64_t plane, std::int64_t tile_row,
+                            std::int64_t tile_column);
+
+}  // namespace tnm

@@ -1,0 +1,89 @@
+// The kernels of the fast path: what is compiled once for each instruction set.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "fast_path/prefetcher.hpp"
+#include "fast_path/strip.hpp"
+#include "tnm/dtype.hpp"
+#include "tnm/pattern.hpp"
+
+namespace tnm {
+
+template <class T>
+using SolveStrip = void (*)(const StripScores<T>& scores, Pattern pattern, Prefetcher prefetcher,
+                            StripSolution& solution);
+
+// A mask without prices.
+template <class T>
+using MaskStrip = void (*)(const T* scores, Pattern pattern, std::uint64_t* kept);
+
+// Masks for `strips` whole strips of neighbouring elements, straight to memory. Stops before the
+// first strip that needs another road, and returns how many are done.
+using MaskRun = int (*)(const std::byte* data, std::int64_t row_stride, int strips,
+                        std::uint8_t* mask, std::int64_t mask_row_stride);
+
+// Elements of which those of a column are neighbours in memory.
+struct ColumnBlock {
+    const std::byte* data = nullptr;
+    std::int64_t column_stride = 0;
+    int rows = 0, columns = 0;
+};
+
+// Masks for 64 contiguous columns of full tiles, straight to memory; rows are a multiple of
+// kRowsOfMaskColumnMajor. Sets uncertain[k] to 1 where the tiles of tile row k need another road.
+// `space`: kStripColumns bytes for every row.
+using MaskColumnMajor = void (*)(const ColumnBlock& block, std::uint8_t* mask,
+                                 std::int64_t mask_row_stride, std::int32_t* space,
+                                 std::uint8_t* uncertain);
+inline constexpr int kRowsOfMaskColumnMajor = 32;
+
+// Reads m rows of a strip of full tiles, whose elements are neighbours, into the fields' first m
+// lanes; returns whether all scores are finite. May read elements that belong to the next tile.
+template <class T>
+using LoadStrip = bool (*)(const std::byte* data, std::int64_t row_stride, int m,
+                           StripScores<T>& scores);
+
+// Writes `rows` rows of 64 neighbouring flags.
+using StoreStrip = void (*)(const std::uint64_t* kept, int rows, std::uint8_t* data,
+                            std::int64_t row_stride);
+
+// Copies a block so that the elements of a row are neighbours.
+using CopyTransposed = void (*)(const ColumnBlock& block, std::byte* target,
+                                std::int64_t target_row_stride);
+
+// The kernels that read scores of type T.
+template <class T>
+struct ScoreKernels {
+    SolveStrip<T> (*solver)(Pattern pattern);
+    // Optimal masks in closed form; null unless m = 4. Floats come first unless `exactly`.
+    MaskStrip<T> (*four_by_four)(Pattern pattern, bool exactly);
+    MaskStrip<T> (*rowwise)(Pattern pattern);
+    // Null where the general loader is to be used.
+    LoadStrip<T> (*loader)(Dtype dtype, Score score, int m);
+};
+
+// For m up to kLargestStripM and n < m.
+struct StripKernels {
+    ScoreKernels<float> floats;
+    ScoreKernels<double> doubles;
+    // Null where there are no such shortcuts.
+    MaskRun (*four_by_four_run)(Pattern pattern, Dtype dtype, Score score);
+    MaskColumnMajor (*four_by_four_column_major)(Pattern pattern, Dtype dtype, Score score);
+    StoreStrip store;
+    CopyTransposed (*transposing_copy)(int item_bytes);
+
+    template <class T>
+    const ScoreKernels<T>& of() const {
+        if constexpr (sizeof(T) == sizeof(float))
+            return floats;
+        else
+            return doubles;
+    }
+};
+
+// Those of the instruction set in use.
+const StripKernels& strip_kernels();
+
+}  // namespace tnm

@@ -1,0 +1,40 @@
+// The two fast methods of the literature, for comparison and for teaching.
+//
+// Both order the entries of a tile by score, highest first, equal scores by row-major position.
+#pragma once
+
+#include <vector>
+
+#include "solvers/exact/optimal_solver.hpp"
+#include "tiles/tile.hpp"
+
+namespace tnm {
+
+// Hubara et al. 2021: prunes from the lightest entry upwards while its row or column still has too
+// few pruned ones. That prunes exactly the m - n lightest of every row and column, so what is kept
+// is "among the top n of its row AND of its column". Prunes at most twice the optimal score.
+class TwoApproximationSolver final : public TileSolver {
+  public:
+    explicit TwoApproximationSolver(bool complete) : complete_(complete) {}
+    void solve(const ScoreTile& scores, TileMask& mask, TilePrices* prices) override;
+
+  private:
+    bool complete_;
+    std::vector<int> order_;
+    OptimalSolver optimal_;
+};
+
+// Keeps from the heaviest entry downwards while row and column have room. Keeps at least half of
+// the optimal score.
+class GreedySolver final : public TileSolver {
+  public:
+    explicit GreedySolver(bool complete) : complete_(complete) {}
+    void solve(const ScoreTile& scores, TileMask& mask, TilePrices* prices) override;
+
+  private:
+    bool complete_;
+    std::vector<int> order_;
+    OptimalSolver optimal_;
+};
+
+}  // namespace tnm

@@ -1,0 +1,60 @@
+#include <algorithm>
+#include <array>
+
+#include "solvers/approximate/approximate_solvers.hpp"
+#include "solvers/approximate/completion.hpp"
+
+namespace tnm {
+namespace {
+
+// Walking all entries from high to low, the first n met in a row are its top n; likewise columns.
+void keep_top_of_row_and_column(const ScoreTile& scores, const std::vector<int>& order,
+                                TileMask& mask) {
+    std::array<int, kMaxM> met_in_row{}, met_in_column{};
+    mask.reset(scores.rows);
+    for (const int position : order) {
+        const int i = position / scores.columns, j = position % scores.columns;
+        if (!scores.full() && scores(i, j) <= 0.0) break;
+        const bool row_top = met_in_row[i]++ < scores.pattern.n;
+        const bool column_top = met_in_column[j]++ < scores.pattern.n;
+        if (row_top && column_top) mask.set(i, j);
+    }
+}
+
+double pruned_score(const ScoreTile& scores, const TileMask& mask) {
+    double sum = 0.0;
+    for (int i = 0; i < scores.rows; ++i)
+        for (int j = 0; j < scores.columns; ++j)
+            if (!mask.test(i, j)) sum += scores(i, j);
+    return sum;
+}
+
+// What the rows alone, or the columns alone, force any mask to prune.
+double least_pruned_score(const ScoreTile& scores, const std::vector<int>& order) {
+    const int m = scores.pattern.m, b = m - scores.pattern.n;
+    std::array<int, kMaxM> from_row{}, from_column{};
+    double by_rows = 0.0, by_columns = 0.0;
+    for (auto position = order.rbegin(); position != order.rend(); ++position) {
+        const int i = *position / scores.columns, j = *position % scores.columns;
+        if (from_row[i]++ < b) by_rows += scores(i, j);
+        if (from_column[j]++ < b) by_columns += scores(i, j);
+    }
+    return std::max(by_rows, by_columns);
+}
+
+}  // namespace
+
+void TwoApproximationSolver::solve(const ScoreTile& scores, TileMask& mask, TilePrices* prices) {
+    order_by_score(scores, order_);
+    keep_top_of_row_and_column(scores, order_, mask);
+    if (!complete_) return;
+    fill_greedily(scores, order_, mask);
+    if (!scores.full()) return;
+    complete_by_exchange(scores, mask);
+    // An exchange may give up more than it gains. The bound is provable from the row and column
+    // minima nearly always; where it is not, only the optimum is sure to keep it.
+    if (pruned_score(scores, mask) > 2.0 * least_pruned_score(scores, order_))
+        optimal_.solve(scores, mask, prices);
+}
+
+}  // namespace tnm

@@ -1,0 +1,69 @@
+#include "solvers/exact/optimal_solver.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "solvers/exact/refine_prices.hpp"
+
+namespace tnm {
+namespace {
+
+int missing_units(const ResidualNetwork& network) {
+    int units = 0;
+    for (int node = 0; node < network.nodes(); ++node) units += std::max(0, network.excess(node));
+    return units;
+}
+
+}  // namespace
+
+// n = m on a full tile: prices low enough that every entry is worth keeping.
+void OptimalSolver::keep_everything(TileMask& mask, TilePrices* prices) const {
+    mask.reset(tile_.rows());
+    for (int i = 0; i < tile_.rows(); ++i)
+        for (int j = 0; j < tile_.columns(); ++j) mask.set(i, j);
+    if (prices == nullptr) return;
+    prices->exponent = tile_.exponent();
+    prices->column.fill(0.0);
+    for (int i = 0; i < tile_.rows(); ++i)
+        prices->row[i] = *std::min_element(tile_.row(i), tile_.row(i) + tile_.columns());
+}
+
+void OptimalSolver::start() {
+    double* rows = proposed_.row.data();
+    double* columns = proposed_.column.data();
+    warm_start_.propose(tile_, rows, columns);
+    network_.build(tile_, rows, columns);
+    paths_.fill_tight_arcs(network_);
+    if (missing_units(network_) <= std::max(tile_.rows(), tile_.columns()) / 2) return;
+    if (!refine_prices(tile_, rows, columns)) return;
+    network_.build(tile_, rows, columns);
+    paths_.fill_tight_arcs(network_);
+}
+
+// Sums |score| over the kept entries, row by row until it is `enough`.
+double OptimalSolver::kept_magnitude(const TileMask& mask, double enough) const {
+    double magnitude = 0.0;
+    for (int i = 0; i < tile_.rows() && magnitude < enough; ++i)
+        for (int j = 0; j < tile_.columns(); ++j)
+            if (mask.test(i, j)) magnitude += std::fabs(tile_.row(i)[j]);
+    return magnitude;
+}
+
+void OptimalSolver::solve(const ScoreTile& scores, TileMask& mask, TilePrices* prices) {
+    tile_.assign(scores);
+    if (tile_.exact() && tile_.n() == tile_.rows()) return keep_everything(mask, prices);
+    start();
+    paths_.balance(network_);
+    network_.read_mask(mask);
+    // The largest magnitude of a scaled tile is at least 1/2, unless all are zero. Of scores that
+    // are not negative, more than that is always kept.
+    if (needs_cycle_canceling(kept_magnitude(mask, 0.5), tile_.largest())) {
+        cycle_canceling_.run(network_);
+        network_.read_mask(mask);
+    }
+    if (prices == nullptr) return;
+    prices->exponent = tile_.exponent();
+    network_.read_prices(prices->row.data(), prices->column.data());
+}
+
+}  // namespace tnm

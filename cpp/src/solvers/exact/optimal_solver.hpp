@@ -1,0 +1,30 @@
+// The optimal mask of a tile of any shape: warm start, threshold, shortest augmenting paths,
+// and cycle canceling where the kept scores are tiny.
+#pragma once
+
+#include "solvers/exact/cycle_canceling.hpp"
+#include "solvers/exact/residual_network.hpp"
+#include "solvers/exact/scaled_tile.hpp"
+#include "solvers/exact/shortest_paths.hpp"
+#include "solvers/exact/warm_start.hpp"
+
+namespace tnm {
+
+class OptimalSolver final : public TileSolver {
+  public:
+    void solve(const ScoreTile& scores, TileMask& mask, TilePrices* prices) override;
+
+  private:
+    void keep_everything(TileMask& mask, TilePrices* prices) const;
+    void start();
+    double kept_magnitude(const TileMask& mask, double enough) const;
+
+    ScaledTile tile_;
+    WarmStart warm_start_;
+    ResidualNetwork network_;
+    ShortestPaths paths_;
+    CycleCanceling cycle_canceling_;
+    TilePrices proposed_;
+};
+
+}  // namespace tnm

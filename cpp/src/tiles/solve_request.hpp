@@ -1,0 +1,41 @@
+// What a call asks for: the one thing that all roads from an array to a mask are handed.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <memory>
+
+#include "tiles/tile.hpp"
+#include "tnm/array_view.hpp"
+#include "tnm/pattern.hpp"
+
+namespace tnm {
+
+// Told of every solved tile; `index` counts tiles in C order over (plane, tile row, tile column).
+// Called from several threads at once, never twice for the same index.
+using TileObserver = std::function<void(std::int64_t index, const ScoreTile& scores,
+                                        const TileMask& mask, const TilePrices& prices)>;
+
+enum class SolveMethod { exact, approximate, rowwise };
+
+struct SolveRequest {
+    SolveMethod method = SolveMethod::exact;
+    ArrayView array;
+    MaskView mask;
+    Pattern pattern;
+    Score score = Score::abs;
+    // Makes the solver of the method for tiles of any shape; called for every thread.
+    std::function<std::unique_ptr<TileSolver>()> make_solver;
+    // May be empty.
+    TileObserver observer;
+
+    TileGrid grid() const { return {array.strides.rows(), array.strides.columns(), pattern.m}; }
+    // Whether array, mask and pattern go together.
+    bool consistent() const {
+        const Strides &from = array.strides, &to = mask.strides;
+        return pattern.valid() && from.rank >= 2 && from.rank == to.rank &&
+               std::equal(from.shape.begin(), from.shape.begin() + from.rank, to.shape.begin());
+    }
+};
+
+}  // namespace tnm

@@ -1,0 +1,61 @@
+// Matrices of 4 x 4 tiles in memory, and what the closed form that reads and writes memory may
+// refuse.
+#pragma once
+
+#include "fast_path/kernels/strips.hpp"
+#include "reference/fast_path/four_by_four.hpp"
+#include "support/array.hpp"
+
+namespace tnm::test {
+
+inline constexpr std::array kClosedFormDtypes = {Dtype::float16, Dtype::bfloat16, Dtype::float32};
+
+// The sum of a tile's magnitudes beyond which not every score is known to be finite.
+inline double total_of_infinity(Dtype dtype) {
+    return std::ldexp(1.0, dtype == Dtype::float16 ? 16 : 128);
+}
+
+// Whether a tile may be left to another road: it is huge or not finite, or, if scores have signs,
+// two choices for it or for a pair of its rows are as good up to the rounding of floats.
+inline bool may_be_refused(const Tile& tile, Dtype dtype, Score score) {
+    long double sum = 0.0L;
+    for (const double entry : tile.scores) sum += std::fabs(static_cast<long double>(entry));
+    if (!(sum < total_of_infinity(dtype) * (1 - 0x1p-20L))) return true;
+    return score == Score::identity && naive::four_by_four(tile).closest <= sum * 0x1p-18L;
+}
+
+// Mask bytes with others between the rows.
+struct MaskBytes {
+    std::int64_t row_stride;
+    std::vector<std::uint8_t> bytes;
+
+    MaskBytes(int rows, int columns)
+        : row_stride(columns + 5), bytes(static_cast<std::size_t>(rows * row_stride), 7) {}
+
+    Flags tile(int row, int column) const {
+        Flags flags;
+        for (int i = 0; i < 4; ++i)
+            for (int j = 0; j < 4; ++j)
+                flags.push_back(
+                    bytes[static_cast<std::size_t>((row + i) * row_stride + column + j)]);
+        return flags;
+    }
+    bool gaps_are_untouched(int columns) const {
+        for (std::size_t k = 0; k < bytes.size(); ++k)
+            if (static_cast<std::int64_t>(k) % row_stride >= columns && bytes[k] != 7) return false;
+        return true;
+    }
+};
+
+inline void check_tile(const Tile& tile, const Flags& kept) {
+    const Given given([&] { return tile.description(); });
+    const naive::BestOfFour best = naive::four_by_four(tile);
+    TNM_CHECK(obeys_pattern(tile, kept));
+    // Sums are exact in a double unless scores are many decades apart.
+    if (as_integers(tile))
+        TNM_CHECK(kept == best.kept);
+    else
+        TNM_CHECK(total(tile, kept) >= total(tile, best.kept) * (1 - 0x1p-40L));
+}
+
+}  // namespace tnm::test

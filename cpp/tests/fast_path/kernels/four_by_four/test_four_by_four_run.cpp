@@ -1,0 +1,109 @@
+// 2:4 masks from memory to memory, a run of strips at a time.
+#include "fast_path/kernels/four_by_four/run-inl.hpp"
+
+#include <limits>
+
+#include "fast_path/kernels/four_by_four/matrices.hpp"
+
+namespace tnm::test {
+namespace {
+
+namespace isa = tnm::TNM_ISA;
+
+constexpr Pattern kPattern = {2, 4};
+constexpr int kStrips = 6;
+constexpr int kColumns = kStrips * kStripColumns;
+
+// Runs, and after every strip that is refused runs on behind it. Returns which were refused.
+std::vector<bool> run(const Array& matrix, Score score, MaskBytes& mask) {
+    const MaskRun kernel = isa::four_by_four_run(kPattern, matrix.dtype(), score);
+    const auto strip_bytes = static_cast<std::int64_t>(kStripColumns * item_size(matrix.dtype()));
+    std::vector<bool> refused(kStrips);
+    for (int strip = 0; strip < kStrips; ++strip) {
+        const int done =
+            kernel(matrix.bytes().data() + strip * strip_bytes, kStrips * strip_bytes,
+                   kStrips - strip, mask.bytes.data() + strip * kStripColumns, mask.row_stride);
+        TNM_CHECK(0 <= done && done <= kStrips - strip);
+        strip += done;
+        if (strip < kStrips) refused[static_cast<std::size_t>(strip)] = true;
+    }
+    return refused;
+}
+
+int check(const Array& matrix, Score score) {
+    MaskBytes mask(4, kColumns);
+    const std::vector<bool> refused = run(matrix, score, mask);
+    TNM_CHECK(mask.gaps_are_untouched(kColumns));
+    const std::vector<Tile> tiles = tiles_of(matrix, kPattern, score);
+    for (int strip = 0; strip < kStrips; ++strip) {
+        bool may_be = false;
+        for (int column = strip * kStripColumns; column < (strip + 1) * kStripColumns;
+             column += 4) {
+            const Tile& tile = tiles[static_cast<std::size_t>(column / 4)];
+            may_be = may_be || may_be_refused(tile, matrix.dtype(), score);
+            if (!refused[static_cast<std::size_t>(strip)]) check_tile(tile, mask.tile(0, column));
+        }
+        TNM_CHECK(may_be || !refused[static_cast<std::size_t>(strip)]);
+    }
+    return static_cast<int>(std::count(refused.begin(), refused.end(), true));
+}
+
+void test_every_distribution() {
+    Random random(13);
+    int refused = 0, strips = 0;
+    for (const Dtype dtype : kClosedFormDtypes)
+        for (const Score score : {Score::abs, Score::identity})
+            for (const Distribution distribution : kDistributions) {
+                const Given given(
+                    [&] { return join(name_of(dtype), ", ", name_of(distribution)); });
+                Array matrix(dtype, {4, kColumns});
+                fill(matrix, distribution, random);
+                refused += check(matrix, score);
+                strips += kStrips;
+            }
+    TNM_CHECK(0 < refused && refused < strips / 2);
+}
+
+void test_stops_at_what_is_not_finite() {
+    Random random(14);
+    for (const Dtype dtype : kClosedFormDtypes)
+        for (const Score score : {Score::abs, Score::identity})
+            for (const double special :
+                 {std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
+                  std::numeric_limits<double>::quiet_NaN()})
+                for (int repeat = 0; repeat < 8; ++repeat) {
+                    Array matrix(dtype, {4, kColumns});
+                    fill(matrix, Distribution::normal, random);
+                    const int strip = random.between(0, kStrips - 1);
+                    matrix.set(random.between(0, 3) * kColumns + strip * kStripColumns +
+                                   random.between(0, kStripColumns - 1),
+                               special);
+                    MaskBytes mask(4, kColumns);
+                    TNM_CHECK(run(matrix, score, mask)[static_cast<std::size_t>(strip)]);
+                }
+}
+
+void test_only_what_it_is_made_for() {
+    for (const Dtype dtype : kDtypes)
+        for (const Score score : {Score::abs, Score::identity, Score::square}) {
+            const bool made = score != Score::square &&
+                              std::find(kClosedFormDtypes.begin(), kClosedFormDtypes.end(),
+                                        dtype) != kClosedFormDtypes.end();
+            TNM_CHECK_EQUAL(isa::four_by_four_run(kPattern, dtype, score) != nullptr, made);
+            for (const Pattern other : {Pattern{1, 4}, Pattern{3, 4}, Pattern{4, 8}, Pattern{2, 3}})
+                TNM_CHECK(isa::four_by_four_run(other, dtype, score) == nullptr);
+        }
+}
+
+}  // namespace
+
+int test_stage(int argc, char** argv) {
+    return run_tests(argc, argv,
+                     {
+                         {"every_distribution", test_every_distribution},
+                         {"stops_at_what_is_not_finite", test_stops_at_what_is_not_finite},
+                         {"only_what_it_is_made_for", test_only_what_it_is_made_for},
+                     });
+}
+
+}  // namespace tnm::test

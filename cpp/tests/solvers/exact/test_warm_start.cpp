@@ -1,0 +1,105 @@
+// The prices that the optimal solver starts from.
+#include "solvers/exact/warm_start.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "reference/tile.hpp"
+#include "support/check.hpp"
+#include "support/values.hpp"
+
+namespace tnm::test {
+namespace {
+
+struct Proposal {
+    std::vector<double> row, column;
+};
+
+ScaledTile scaled(const Tile& tile) {
+    ScaledTile result;
+    result.assign({tile.scores.data(), tile.columns, tile.rows, tile.columns, tile.pattern});
+    return result;
+}
+
+Proposal propose(WarmStart& warm_start, const Tile& tile) {
+    Proposal proposal{std::vector<double>(static_cast<std::size_t>(tile.rows), std::nan("")),
+                      std::vector<double>(static_cast<std::size_t>(tile.columns), std::nan(""))};
+    warm_start.propose(scaled(tile), proposal.row.data(), proposal.column.data());
+    return proposal;
+}
+
+template <class Check>
+void for_each_case(Check&& check) {
+    WarmStart warm_start;  // reused, as the solver does
+    std::uint64_t seed = 1;
+    for (const auto& [rows, columns, n, m] :
+         {std::array{4, 4, 2, 4}, std::array{8, 8, 1, 8}, std::array{8, 8, 7, 8},
+          std::array{16, 16, 8, 16}, std::array{33, 33, 5, 33}, std::array{128, 128, 64, 128},
+          std::array{3, 8, 2, 8}, std::array{8, 1, 4, 8}, std::array{1, 1, 1, 2},
+          std::array{100, 128, 7, 128}})
+        for (const Distribution distribution : kDistributions) {
+            Random random(seed++);
+            Array array(Dtype::float64, {rows, columns});
+            fill(array, distribution, random);
+            const Tile tile = tiles_of(array, {n, m}, Score::identity).front();
+            const Given given(
+                [&] { return join(name_of(distribution), " values, ", tile.description()); });
+            check(tile, propose(warm_start, tile), distribution);
+        }
+}
+
+// Whatever the data, the search that follows starts from numbers of the scores' own magnitude.
+void test_prices_are_moderate() {
+    for_each_case([](const Tile&, const Proposal& proposal, Distribution) {
+        for (const auto* prices : {&proposal.row, &proposal.column})
+            for (const double price : *prices) TNM_CHECK(std::fabs(price) <= 2.0);
+    });
+}
+
+void test_edge_tiles_have_no_negative_prices() {
+    for_each_case([](const Tile& tile, const Proposal& proposal, Distribution) {
+        if (tile.full()) return;
+        for (const auto* prices : {&proposal.row, &proposal.column})
+            for (const double price : *prices) TNM_CHECK(price >= 0.0);
+    });
+}
+
+// Scores on a coarse lattice get prices on it, so that ties stay exact.
+void test_prices_stay_on_the_lattice() {
+    for_each_case([](const Tile& tile, const Proposal& proposal, Distribution distribution) {
+        if (distribution != Distribution::small_integers && distribution != Distribution::binary)
+            return;
+        const double unit = std::ldexp(1.0, -scaled(tile).exponent());
+        for (const auto* prices : {&proposal.row, &proposal.column})
+            for (const double price : *prices) TNM_CHECK_EQUAL(std::fmod(price, unit), 0.0);
+    });
+}
+
+// Deterministic, and no memory of the tile before.
+void test_state_does_not_leak() {
+    WarmStart used;
+    Random random(3);
+    Array large(Dtype::float64, {64, 64}), small(Dtype::float64, {7, 7});
+    fill(large, Distribution::normal, random);
+    fill(small, Distribution::heavy_tails, random);
+    propose(used, tiles_of(large, {32, 64}, Score::abs).front());
+    const Tile tile = tiles_of(small, {3, 7}, Score::abs).front();
+    WarmStart fresh;
+    const Proposal a = propose(used, tile), b = propose(fresh, tile);
+    TNM_CHECK(a.row == b.row && a.column == b.column);
+}
+
+}  // namespace
+}  // namespace tnm::test
+
+int main(int argc, char** argv) {
+    using namespace tnm::test;
+    return run_tests(
+        argc, argv,
+        {
+            {"prices_are_moderate", test_prices_are_moderate},
+            {"edge_tiles_have_no_negative_prices", test_edge_tiles_have_no_negative_prices},
+            {"prices_stay_on_the_lattice", test_prices_stay_on_the_lattice},
+            {"state_does_not_leak", test_state_does_not_leak},
+        });
+}

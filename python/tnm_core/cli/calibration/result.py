@@ -1,0 +1,133 @@
+"""What was done to a model, as text, as JSON, and as metadata of the file that is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import tnm_core as tnm
+from tnm_core.checkpoint import PruneRecord
+from tnm_core.cli.skips import skip_json
+from tnm_core.pattern import Pattern, as_pattern
+from tnm_core.skip import Skip, SkipCode
+from tnm_core.torch.calibrate import Permutation, PrunedLayer, TunedBlock
+from tnm_core.torch.calibrate.allocate import Assignment
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """The patterns that meet a budget, and on how many batches their losses were measured."""
+
+    assignment: Assignment
+    batches: int
+
+
+@dataclass(frozen=True)
+class CalibrationResult:
+    """What was done to a model.
+
+    Attributes
+    ----------
+    uneven : frozenset of str
+        Layers with tiles that do not lie in the grid of the whole tensor, where `tnm check` would
+        look for them: those of grouped convolutions start anew with each group.
+    tuned : tuple of TunedBlock
+        Blocks that were tuned after their layers had been pruned.
+    """
+
+    recipe: str
+    layers: tuple[PrunedLayer, ...]
+    permutation: Permutation | None
+    allocation: Allocation | None
+    uneven: frozenset[str]
+    tuned: tuple[TunedBlock, ...] = ()
+
+    @property
+    def pruned(self) -> list[PrunedLayer]:
+        """Layers that were pruned."""
+        return [layer for layer in self.layers if layer.skip is None]
+
+    @property
+    def skipped(self) -> dict[str, Skip]:
+        """Why the others were left alone: where a layer has no pattern, perhaps for the budget."""
+        allocated = {} if self.allocation is None else self.allocation.assignment.patterns
+        return {
+            layer.name: SkipCode.DENSE_WITHIN_BUDGET()
+            if layer.skip.code is SkipCode.NO_PATTERN and layer.name in allocated
+            else layer.skip
+            for layer in self.layers
+            if layer.skip is not None
+        }
+
+    @property
+    def notes(self) -> list[str]:
+        """What else there is to say to people."""
+        lines = []
+        if self.permutation is not None:
+            before, after = self.permutation.before, self.permutation.after
+            count = len(self.permutation.orders)
+            lines.append(
+                f"{count} dimensions reordered: optimal masks keep {after:.4f} of their layers' "
+                f"scores, {before:.4f} before"
+            )
+        if self.allocation is not None:
+            lines.append(
+                f"kept parameters of the layers allocated: {self.allocation.assignment.cost:.4f}, "
+                "by how far each layer alone moves the outputs of the model "
+                f"({self.allocation.batches} batches)"
+            )
+        lines += (
+            f"{block.name or 'the model'} tuned: squared error of its outputs {block.error:.4f}, "
+            f"{block.error_before:.4f} before"
+            for block in self.tuned
+        )
+        return lines
+
+    def records(self, tensors: Mapping[str, Any]) -> list[PruneRecord]:
+        """Return metadata for `tnm check`, one record per pattern, of tensors that a file holds."""
+        names: dict[Pattern, list[str]] = {}
+        for layer in self.pruned:
+            name = f"{layer.name}.weight" if layer.name else "weight"
+            if name in tensors and layer.name not in self.uneven:
+                names.setdefault(as_pattern(layer.pattern or ""), []).append(name)
+        return [
+            PruneRecord(
+                f"{pattern.n}:{pattern.m}",
+                "optimal" if pattern.transposable else "rowwise",
+                f"calibrated by {self.recipe}",
+                tnm.__version__,
+                tuple(layers),
+            )
+            for pattern, layers in names.items()
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return figures by layer, for machines."""
+        permutation, allocation = self.permutation, self.allocation
+        skipped = self.skipped
+        return {
+            "recipe": self.recipe,
+            "layers": [{**one.to_record(), "shape": list(one.shape)} for one in self.pruned],
+            "tuned_blocks": [asdict(block) for block in self.tuned],
+            "skipped": [
+                {
+                    "name": layer.name,
+                    "shape": list(layer.shape),
+                    **skip_json(skipped[layer.name]),
+                }
+                for layer in self.layers
+                if layer.skip is not None
+            ],
+            "permutation": None if permutation is None else {
+                "dimensions": [asdict(one) for one in permutation.orders],
+                "retained_before": permutation.before,
+                "retained_after": permutation.after,
+            },
+            "allocation": None if allocation is None else {
+                "kept_parameters": allocation.assignment.cost,
+                "predicted_loss": allocation.assignment.loss,
+                "loss": "relative squared change of the model's outputs",
+                "scanned_batches": allocation.batches,
+            },
+        }  # fmt: skip

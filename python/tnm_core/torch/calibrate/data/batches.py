@@ -1,0 +1,63 @@
+"""The calibration data: batches, how a model runs on one, and which tokens count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+__all__ = ["Calibration", "drop_padding"]
+
+
+class Calibration:
+    """Batches, and how a model is run on one.
+
+    Parameters
+    ----------
+    batches : iterable
+        Read several times: a list, a DataLoader.
+    forward : function of model and batch, optional
+        Runs the model; by default with a mapping as keyword arguments, a tuple or list as
+        positional arguments, anything else as the only argument.
+    rows : function of batch, optional
+        A bool tensor of shape (batch, tokens), False for tokens to ignore, or None. By default the
+        entry ``"attention_mask"`` of batches that are mappings.
+    """
+
+    def __init__(
+        self,
+        batches: Iterable[Any],
+        forward: Callable[[nn.Module, Any], Any] | None = None,
+        rows: Callable[[Any], torch.Tensor | None] | None = None,
+    ) -> None:
+        kind = type(batches).__name__
+        if not isinstance(batches, Iterable):
+            raise TypeError(f"batches is a {kind}, expected a list of batches or a DataLoader")
+        if isinstance(batches, Iterator):
+            raise TypeError(
+                f"batches is a {kind}, which can be read once only; expected a list of batches or "
+                "a DataLoader"
+            )
+        self.batches = batches
+        self.forward = forward or _forward
+        self.rows = rows or _attention_mask
+
+
+def _forward(model: nn.Module, batch: Any) -> Any:
+    if isinstance(batch, Mapping):
+        return model(**batch)
+    return model(*batch) if isinstance(batch, (tuple, list)) else model(batch)
+
+
+def _attention_mask(batch: Any) -> torch.Tensor | None:
+    mask = batch.get("attention_mask") if isinstance(batch, Mapping) else None
+    return mask.bool() if isinstance(mask, torch.Tensor) and mask.ndim == 2 else None
+
+
+def drop_padding(tensor: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
+    """Leave out the tokens of a tensor (batch, tokens, units) that are padding."""
+    if rows is not None and tensor.ndim == 3 and tensor.shape[:2] == rows.shape:
+        return tensor[rows.to(tensor.device)]
+    return tensor

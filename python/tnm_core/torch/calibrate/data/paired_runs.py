@@ -1,0 +1,134 @@
+"""Running the dense and the pruned model side by side, whole or one block at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from tnm_core.torch.calibrate.data.batches import Calibration
+from tnm_core.torch.calibrate.data.block_chain import BlockChain
+from tnm_core.torch.calibrate.data.recording import Arguments, record_arguments
+
+__all__ = ["PairedRuns", "Run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One batch, ready to be run on the dense and on the pruned model."""
+
+    dense: Callable[[], Any]
+    pruned: Callable[[], Any]
+    rows: torch.Tensor | None
+
+
+@dataclass
+class _Activations:
+    """What the next block of both models gets for one batch."""
+
+    dense: torch.Tensor
+    pruned: torch.Tensor
+    others: Arguments
+    rows: torch.Tensor | None
+
+    def run(self, block: nn.Module, given: torch.Tensor) -> Any:
+        return block(given, *self.others.positional, **self.others.named)
+
+
+class PairedRuns:
+    """Runs the dense and the pruned model on the same batches, whole or one block at a time.
+
+    Between two blocks of a chain, what the next block gets is kept for every batch.
+
+    Parameters
+    ----------
+    dense, pruned : torch.nn.Module
+        The model as it came, and as far as it is pruned.
+    calibration : Calibration
+        The data.
+    chain : BlockChain, optional
+        The blocks that can be run alone.
+    one_stream : bool
+        Whether blocks of both models get what the dense model gives.
+    """
+
+    def __init__(
+        self,
+        dense: nn.Module,
+        pruned: nn.Module,
+        calibration: Calibration,
+        chain: BlockChain | None = None,
+        *,
+        one_stream: bool = False,
+    ) -> None:
+        self.dense = dense
+        self.pruned = pruned
+        self.chain = chain
+        self._calibration = calibration
+        self._one_stream = one_stream
+        self._next: int | None = None
+        self._kept: list[_Activations] = []
+
+    def of_layer(self, name: str) -> Iterator[Run]:
+        """Run the block that a layer lies in, or the whole model, on every batch."""
+        block = None if self.chain is None else self.chain.block_of(name)
+        return self.of_whole_model() if block is None else self.of_block(block)
+
+    def of_whole_model(self) -> Iterator[Run]:
+        """Run the whole model on every batch."""
+        for batch in self._calibration.batches:
+            yield Run(
+                partial(self._calibration.forward, self.dense, batch),
+                partial(self._calibration.forward, self.pruned, batch),
+                self._calibration.rows(batch),
+            )
+
+    def of_block(self, block: str) -> Iterator[Run]:
+        """Run a block of the chain on every batch; blocks before it must not change any more."""
+        self._reach(block)
+        dense, pruned = self.dense.get_submodule(block), self.pruned.get_submodule(block)
+        for one in self._kept:
+            yield Run(
+                partial(one.run, dense, one.dense), partial(one.run, pruned, one.pruned), one.rows
+            )
+
+    def _reach(self, block: str) -> None:
+        """Run the models until what a block gets is known."""
+        blocks = () if self.chain is None else self.chain.blocks
+        index = blocks.index(block)
+        if self._next is None or self._next > index:
+            self._kept = [self._activations(block, one) for one in self._calibration.batches]
+        else:
+            for name in blocks[self._next : index]:
+                self._advance(name)
+        self._next = index
+
+    def _activations(self, block: str, batch: Any) -> _Activations:
+        given = self._arguments(self.dense, block, batch)
+        dense, *others = given.positional
+        pruned = dense
+        if not self._one_stream:
+            pruned = self._arguments(self.pruned, block, batch).positional[0]
+        rows = self._calibration.rows(batch)
+        return _Activations(dense, pruned, Arguments(tuple(others), given.named), rows)
+
+    def _arguments(self, model: nn.Module, block: str, batch: Any) -> Arguments:
+        run = partial(self._calibration.forward, model, batch)
+        return record_arguments(run, {block: model.get_submodule(block)}, stop=block)[0]
+
+    @torch.no_grad()
+    def _advance(self, block: str) -> None:
+        """Replace what a block gets by what it returns."""
+        dense, pruned = self.dense.get_submodule(block), self.pruned.get_submodule(block)
+        for one in self._kept:
+            one.dense = _first(one.run(dense, one.dense))
+            one.pruned = one.dense if self._one_stream else _first(one.run(pruned, one.pruned))
+
+
+def _first(output: Any) -> torch.Tensor:
+    first: torch.Tensor = output if isinstance(output, torch.Tensor) else output[0]
+    return first

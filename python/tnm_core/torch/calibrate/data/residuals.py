@@ -1,0 +1,100 @@
+"""Which layers write to a residual stream; found by running the model once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from tnm_core.torch.calibrate.data.batches import Calibration
+
+__all__ = ["find_residuals"]
+
+# So many entries of two tensors are compared.
+_POSITIONS = 64
+
+
+def find_residuals(
+    model: nn.Module, calibration: Calibration, batch: Any, names: Sequence[str]
+) -> dict[str, str]:
+    """Find the layers whose output is added to an earlier tensor, and a module that gets that.
+
+    An output y is on a residual stream if some later module gets y + r, where r is what an earlier
+    module got. Compared at 64 positions.
+
+    Returns
+    -------
+    dict of str to str
+        By layer, the name of the module whose input is r.
+    """
+    trace = _Trace()
+    modules = {name: module for name, module in model.named_modules() if name}
+    handles = [
+        module.register_forward_pre_hook(trace.input_hook(name), with_kwargs=True)
+        for name, module in modules.items()
+    ]
+    handles += [modules[name].register_forward_hook(trace.output_hook(name)) for name in names]
+    try:
+        with torch.no_grad():
+            calibration.forward(model, batch)
+    finally:
+        for handle in handles:
+            handle.remove()
+    sources = {name: trace.source(name) for name in trace.outputs}
+    return {name: source for name, source in sources.items() if source is not None}
+
+
+@dataclass(frozen=True)
+class _Fingerprint:
+    """Shape and values at some positions, which tell the tensors of a run apart."""
+
+    shape: tuple[int, ...]
+    values: torch.Tensor
+
+    @classmethod
+    def of(cls, tensor: torch.Tensor) -> _Fingerprint:
+        flat = tensor.detach().reshape(-1)
+        if not flat.numel():
+            return cls(tuple(tensor.shape), torch.zeros(_POSITIONS, dtype=torch.float64))
+        picked = torch.linspace(0, flat.numel() - 1, _POSITIONS).long().to(flat.device)
+        return cls(tuple(tensor.shape), flat[picked].double().cpu())
+
+
+@dataclass
+class _Trace:
+    """What modules got in a run, in order, and what layers returned after how many of those."""
+
+    inputs: list[tuple[str, _Fingerprint]] = field(default_factory=list)
+    outputs: dict[str, tuple[int, _Fingerprint]] = field(default_factory=dict)
+
+    def input_hook(self, name: str) -> Callable[..., None]:
+        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            tensors = (a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor))
+            given = next(tensors, None)
+            if given is not None and given.is_floating_point():
+                self.inputs.append((name, _Fingerprint.of(given)))
+
+        return hook
+
+    def output_hook(self, name: str) -> Callable[..., None]:
+        def hook(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            if isinstance(output, torch.Tensor):
+                self.outputs[name] = (len(self.inputs), _Fingerprint.of(output))
+
+        return hook
+
+    def source(self, name: str) -> str | None:
+        """Find the latest module whose input, plus the output of a layer, a later module gets."""
+        when, output = self.outputs[name]
+        sums = [one.values for _, one in self.inputs[when:] if one.shape == output.shape]
+        for source, given in reversed(self.inputs[:when]):
+            if given.shape != output.shape or not bool(given.values.any()):
+                continue
+            total = output.values + given.values
+            near = 1e-5 * float(output.values.abs().max() + given.values.abs().max())
+            if any(float((total - one).abs().max()) <= near for one in sums):
+                return source
+        return None

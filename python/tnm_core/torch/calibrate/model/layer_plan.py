@@ -1,0 +1,77 @@
+"""Which layers of a model get which pattern, and why the others are left alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+from tnm_core.pattern import Pattern, PatternLike, as_pattern
+from tnm_core.selection import Selection
+from tnm_core.skip import Skip, SkipCode, counted
+from tnm_core.torch.calibrate.data import CALIBRATED_LAYERS
+from tnm_core.torch.layers import Candidate, WeightAxes, select_layers, weight_axes_of
+
+__all__ = ["PlannedLayer", "plan_layers"]
+
+
+@dataclass(frozen=True)
+class PlannedLayer:
+    """A layer that is going to be pruned."""
+
+    pattern: Pattern
+    axes: WeightAxes
+
+
+def plan_layers(
+    model: nn.Module, pattern: PatternLike | Mapping[str, PatternLike], selection: Selection
+) -> list[tuple[Candidate, PlannedLayer | Skip]]:
+    """Decide on every layer that has a weight matrix.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The model.
+    pattern : PatternLike, or mapping of str to PatternLike
+        For all layers, or by layer.
+    selection : Selection
+        Which layers are meant.
+
+    Raises
+    ------
+    ValueError
+        If a layer that is named does not exist, or no layer is left to prune.
+    """
+    found = select_layers(model, Pattern(1, 1), selection, CALIBRATED_LAYERS)
+    if isinstance(pattern, Mapping):
+        by_name = {name: as_pattern(one) for name, one in pattern.items()}
+        _check_names(by_name, found)
+        decided = [(one, _decide(one, by_name.get(one.name))) for one in found]
+    else:
+        everywhere = as_pattern(pattern)
+        decided = [(one, _decide(one, everywhere)) for one in found]
+    if not any(isinstance(decision, PlannedLayer) for _, decision in decided):
+        skips = (decision for _, decision in decided if isinstance(decision, Skip))
+        told = counted(skips, none="the model has no layer with a weight matrix")
+        raise ValueError(
+            f"no layer is selected, expected a Linear or Conv2d that the pattern fits: {told}"
+        )
+    return decided
+
+
+def _check_names(patterns: Mapping[str, Pattern], found: list[Candidate]) -> None:
+    unknown = set(patterns) - {one.name for one in found}
+    if unknown:
+        raise ValueError(
+            f"pattern names {min(unknown)!r}, expected names of layers with a weight matrix"
+        )
+
+
+def _decide(one: Candidate, pattern: Pattern | None) -> PlannedLayer | Skip:
+    if one.skip is not None:
+        return one.skip
+    if pattern is None:
+        return SkipCode.NO_PATTERN()
+    axes = weight_axes_of(one.module, one.weight, pattern.m)
+    return axes if isinstance(axes, Skip) else PlannedLayer(pattern, axes)

@@ -1,0 +1,134 @@
+"""Pruning the layers of a model in the order of their calls, and tuning blocks in between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from tnm_core.pattern import Pattern
+from tnm_core.torch.calibrate.data import (
+    BlockChain,
+    Calibration,
+    Collector,
+    Group,
+    PairedRuns,
+    Run,
+    execution_groups,
+    find_chain,
+    find_residuals,
+)
+from tnm_core.torch.calibrate.model.batch_norm import has_batch_norm, reestimate_batch_norm_
+from tnm_core.torch.calibrate.model.progress import PruneProgress
+from tnm_core.torch.calibrate.model.prune_group import prune_group_
+from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, TunedBlock
+from tnm_core.torch.calibrate.model.reference import dense_reference
+from tnm_core.torch.calibrate.model.tunable import tunable_parameters
+from tnm_core.torch.calibrate.model.tuning import check_tunable, tune_block_
+from tnm_core.torch.calibrate.solvers import Recipe
+
+__all__ = ["PrunedLayers", "prune_layers_"]
+
+
+@dataclass(frozen=True)
+class PrunedLayers:
+    """What was done so far: layers and their masks by name, and the blocks that were tuned."""
+
+    layers: dict[str, PrunedLayer] = field(default_factory=dict)
+    masks: dict[str, torch.Tensor] = field(default_factory=dict)
+    blocks: list[TunedBlock] = field(default_factory=list)
+
+
+def prune_layers_(
+    model: nn.Module,
+    calibration: Calibration,
+    patterns: Mapping[str, Pattern],
+    recipe: Recipe,
+    residuals: Mapping[str, str] | None,
+    announce: PruneProgress,
+) -> PrunedLayers:
+    """Prune layers in the order of their calls; after an exception the model is as before."""
+    layers = {name: model.get_submodule(name) for name in patterns}
+    groups, batch = execution_groups(model, calibration, layers)
+    if residuals is None:
+        wanted = recipe.sequential and recipe.residual
+        residuals = find_residuals(model, calibration, batch, list(layers)) if wanted else {}
+    chain = find_chain(model, calibration, batch, list(layers))
+    ends = _ends_of_blocks(groups, chain) if recipe.tune_epochs else {}
+    if "" in ends.values():
+        _check_whole_model(model, calibration, batch, layers, recipe)
+    dense = dense_reference(model, _changing(model, layers, ends.values(), recipe))
+    one_stream = not (recipe.sequential or recipe.tune_epochs)
+    runs = PairedRuns(dense, model, calibration, chain, one_stream=one_stream)
+    collector = Collector(runs, residuals, recipe.sequential)
+    done = PrunedLayers()
+    try:
+        for index, group in enumerate(groups):
+            for layer, mask in prune_group_(collector, group, patterns, recipe):
+                done.layers[layer.name] = layer
+                done.masks[layer.name] = mask
+                announce(layer, len(done.layers), len(patterns))
+            if index in ends:
+                done.blocks.append(_tune_(runs, ends[index], done.masks, recipe))
+                announce(done.blocks[-1], len(done.layers), len(patterns))
+        if recipe.batch_norm and has_batch_norm(model):
+            reestimate_batch_norm_(model, calibration)
+    except BaseException:
+        model.load_state_dict(dense.state_dict())
+        raise
+    return done
+
+
+def _ends_of_blocks(groups: Sequence[Group], chain: BlockChain | None) -> dict[int, str]:
+    """Return, by index of the last group of layers in a block, the block.
+
+    The whole model is one, if it is no chain or one of bare layers, in each of which least squares
+    leaves nothing to tune.
+    """
+    inside = [None if chain is None else chain.block_of(group.names[0]) for group in groups]
+    pairs = zip(inside, groups, strict=True)
+    if all(block is None or block == group.names[0] for block, group in pairs):
+        return {len(groups) - 1: ""}
+    return {
+        index: block
+        for index, block in enumerate(inside)
+        if block is not None and block not in inside[index + 1 :]
+    }
+
+
+def _check_whole_model(
+    model: nn.Module, calibration: Calibration, batch: Any, layers: Iterable[str], recipe: Recipe
+) -> None:
+    """See that a model which is tuned at the end can be, before hours are spent."""
+    run = partial(calibration.forward, model, batch)
+    check_tunable(model, layers, Run(run, run, calibration.rows(batch)), recipe.tune_norms)
+
+
+def _changing(
+    model: nn.Module, layers: Mapping[str, nn.Module], blocks: Iterable[str], recipe: Recipe
+) -> list[torch.Tensor]:
+    """Return the parameters that pruning and tuning change."""
+    found: list[torch.Tensor] = []
+    for layer in layers.values():
+        found += layer.parameters(recurse=False)
+    for block in blocks:
+        found += tunable_parameters(model, block, layers, recipe.tune_norms).values()
+    return found
+
+
+def _tune_(
+    runs: PairedRuns, block: str, masks: Mapping[str, torch.Tensor], recipe: Recipe
+) -> TunedBlock:
+    return tune_block_(
+        runs.pruned,
+        block,
+        runs.of_block(block) if block else runs.of_whole_model(),
+        masks,
+        epochs=recipe.tune_epochs,
+        rate=recipe.tune_rate,
+        norms=recipe.tune_norms,
+    )

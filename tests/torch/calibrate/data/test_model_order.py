@@ -1,0 +1,46 @@
+"""What a run of a model shows: the order of its layers, their groups, residuals, the chain."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from tests.torch.calibrate.networks import WIDTH, Detour, make_batches, make_network
+from tnm_core.torch import prune_model_
+from tnm_core.torch.calibrate.data import (
+    Calibration,
+    execution_groups,
+    find_chain,
+    find_residuals,
+)
+
+
+def test_order_groups_residuals_and_chain_are_found() -> None:
+    model, calibration = make_network().eval(), Calibration(make_batches())
+    layers = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+    groups, batch = execution_groups(model, calibration, layers)
+    assert [group.names for group in groups] == [
+        ("stem",),
+        ("blocks.0.gate", "blocks.0.up"),
+        ("blocks.0.down",),
+        ("blocks.1.gate", "blocks.1.up"),
+        ("blocks.1.down",),
+        ("head",),
+    ]
+    found = find_residuals(model, calibration, batch, list(layers))
+    # The input of the block and that of its norm are the same stream.
+    assert found == {f"blocks.{i}.down": f"blocks.{i}.norm" for i in (0, 1)}
+    chain = find_chain(model, calibration, batch, list(layers))
+    assert chain is not None
+    assert chain.blocks == ("blocks.0", "blocks.1")
+    assert chain.block_of("blocks.1.up") == "blocks.1"
+    assert chain.block_of("head") is None
+
+
+def test_what_is_no_chain_is_not_taken_for_one() -> None:
+    model = Detour()
+    data = [torch.randn(8, 10, WIDTH) for _ in range(2)]
+    names = [n for n, m in model.named_modules() if isinstance(m, nn.Linear)]
+    assert find_chain(model, Calibration(data), data[0], names) is None
+    report = prune_model_(model, data, "2:4")
+    assert len(report.pruned) == 6
