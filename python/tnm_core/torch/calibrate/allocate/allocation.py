@@ -14,8 +14,6 @@ from tnm_core.torch.calibrate.allocate.sensitivity import DENSE, Sensitivity
 from tnm_core.torch.calibrate.model import prune_model_
 from tnm_core.torch.calibrate.solvers import Recipe
 
-__all__ = ["Assignment", "allocate", "check_additivity", "pareto_front"]
-
 Cost = Literal["parameters", "multiply_adds"]
 _Figures = np.ndarray[Any, np.dtype[np.float64]]  # shape (layers, patterns)
 

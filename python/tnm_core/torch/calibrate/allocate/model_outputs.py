@@ -11,8 +11,6 @@ from torch import nn
 
 from tnm_core.torch.calibrate.data import Calibration
 
-__all__ = ["Path", "model_outputs", "named"]
-
 # Where a tensor is in what a model returns: keys of mappings, positions, names of fields.
 Path = tuple[Hashable, ...]
 

@@ -15,8 +15,6 @@ from tnm_core.torch.calibrate.allocate.model_outputs import Path, model_outputs,
 from tnm_core.torch.calibrate.data import Calibration, evaluating
 from tnm_core.torch.layers import unwrap
 
-__all__ = ["output_change"]
-
 # Entries that are in float64 at a time.
 _CHUNK = 1 << 20
 

@@ -28,8 +28,6 @@ from tnm_core.torch.calibrate.solvers import (
 )
 from tnm_core.torch.layers import WeightAxes, unwrap, weight_axes_of
 
-__all__ = ["DENSE", "ScannedLayer", "Sensitivity", "sensitivity_scan"]
-
 DENSE = "dense"
 
 

@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["Calibration", "drop_padding"]
-
 
 class Calibration:
     """Batches, and how a model is run on one.

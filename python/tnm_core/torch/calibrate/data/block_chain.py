@@ -12,8 +12,6 @@ from torch import nn
 from tnm_core.torch.calibrate.data.batches import Calibration
 from tnm_core.torch.calibrate.data.recording import Arguments, record, record_arguments
 
-__all__ = ["BlockChain", "find_chain"]
-
 
 @dataclass(frozen=True)
 class BlockChain:

@@ -19,8 +19,6 @@ from tnm_core.torch.calibrate.data.moments import Moments
 from tnm_core.torch.calibrate.data.paired_runs import PairedRuns, Run
 from tnm_core.torch.calibrate.data.recording import Call, record, same_inputs
 
-__all__ = ["Collector", "Sample"]
-
 # Rows that reconstruction by Adam draws its batches from.
 SAMPLE_ROWS = 16384
 

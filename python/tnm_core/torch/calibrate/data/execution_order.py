@@ -13,8 +13,6 @@ from torch import nn
 from tnm_core.torch.calibrate.data.batches import Calibration
 from tnm_core.torch.calibrate.data.recording import Call, record
 
-__all__ = ["Group", "execution_groups"]
-
 
 @dataclass(frozen=True)
 class Group:

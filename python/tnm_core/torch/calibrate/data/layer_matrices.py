@@ -15,8 +15,6 @@ from tnm_core.arguments import Method
 from tnm_core.pattern import Pattern
 from tnm_core.torch.tensors import nm_mask, transposable_mask
 
-__all__ = ["CALIBRATED_LAYERS", "CalibratedLayer", "LayerMatrices", "layer_matrices_of", "layer_of"]
-
 # Layers that are pruned with calibration data.
 CalibratedLayer = nn.Linear | nn.Conv2d
 CALIBRATED_LAYERS: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv2d)

@@ -9,8 +9,6 @@ from torch.nn import functional
 from tnm_core.torch.calibrate.data.batches import drop_padding
 from tnm_core.torch.calibrate.data.layer_matrices import CalibratedLayer, layer_matrices_of
 
-__all__ = ["input_rows", "is_linear_map", "output_rows"]
-
 
 def is_linear_map(layer: CalibratedLayer) -> bool:
     """Whether a layer returns nothing but its weight times its input, plus its bias."""

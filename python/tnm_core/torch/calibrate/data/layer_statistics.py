@@ -29,8 +29,6 @@ from tnm_core.torch.calibrate.data.moments import Moments
 from tnm_core.torch.calibrate.data.recording import Call, evaluating, record, same_inputs
 from tnm_core.torch.layers import select_layers, unwrap
 
-__all__ = ["Statistics", "collect_statistics"]
-
 _FORMAT = "tnm_core calibration statistics 1"
 
 

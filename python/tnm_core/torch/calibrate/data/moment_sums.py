@@ -8,8 +8,6 @@ import torch
 
 from tnm_core.torch.calibrate.data.moments import Moments
 
-__all__ = ["MomentSums"]
-
 # Rows are turned to float64 and multiplied so many at a time.
 CHUNK_ROWS = 2048
 # Of XᵀX, so many columns at a time are multiplied with themselves and those to their right.

@@ -7,8 +7,6 @@ from dataclasses import dataclass, fields
 
 import torch
 
-__all__ = ["Moments"]
-
 
 @dataclass(frozen=True, eq=False)
 class Moments:

@@ -14,8 +14,6 @@ from tnm_core.torch.calibrate.data.batches import Calibration
 from tnm_core.torch.calibrate.data.block_chain import BlockChain
 from tnm_core.torch.calibrate.data.recording import Arguments, record_arguments
 
-__all__ = ["PairedRuns", "Run"]
-
 
 @dataclass(frozen=True)
 class Run:

@@ -10,16 +10,6 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = [
-    "Arguments",
-    "Call",
-    "evaluating",
-    "first_tensor",
-    "record",
-    "record_arguments",
-    "same_inputs",
-]
-
 
 @dataclass(frozen=True)
 class Call:

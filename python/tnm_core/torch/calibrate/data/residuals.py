@@ -11,8 +11,6 @@ from torch import nn
 
 from tnm_core.torch.calibrate.data.batches import Calibration
 
-__all__ = ["find_residuals"]
-
 # So many entries of two tensors are compared.
 _POSITIONS = 64
 

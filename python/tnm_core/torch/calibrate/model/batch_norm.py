@@ -8,8 +8,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from tnm_core.torch.calibrate.data import Calibration
 
-__all__ = ["has_batch_norm", "reestimate_batch_norm_"]
-
 
 def has_batch_norm(model: nn.Module) -> bool:
     """Whether some module keeps running statistics."""

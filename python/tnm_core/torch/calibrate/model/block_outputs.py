@@ -13,8 +13,6 @@ from torch.func import functional_call
 
 from tnm_core.torch.calibrate.data import Run, drop_padding, first_tensor
 
-__all__ = ["BlockOutputs", "WantedBatch"]
-
 
 @dataclass(frozen=True)
 class WantedBatch:

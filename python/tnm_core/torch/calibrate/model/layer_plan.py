@@ -13,8 +13,6 @@ from tnm_core.skip import Skip, SkipCode, counted
 from tnm_core.torch.calibrate.data import CALIBRATED_LAYERS
 from tnm_core.torch.layers import Candidate, WeightAxes, select_layers, weight_axes_of
 
-__all__ = ["PlannedLayer", "plan_layers"]
-
 
 @dataclass(frozen=True)
 class PlannedLayer:

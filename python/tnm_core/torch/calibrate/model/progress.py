@@ -8,8 +8,6 @@ from typing import TypeVar
 
 from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, TunedBlock
 
-__all__ = ["PruneProgress", "announcer", "announcer_of"]
-
 _One = TypeVar("_One")
 
 # Gets a layer that is pruned, or a block that is tuned, how many layers are done, and how many

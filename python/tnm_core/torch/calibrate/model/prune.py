@@ -19,8 +19,6 @@ from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, PruneReport
 from tnm_core.torch.calibrate.solvers import Recipe, recipe_of
 from tnm_core.torch.layers import register_mask, unwrap
 
-__all__ = ["prune_model_"]
-
 
 def prune_model_(
     model: nn.Module,

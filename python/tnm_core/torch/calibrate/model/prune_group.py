@@ -28,8 +28,6 @@ from tnm_core.torch.calibrate.solvers import (
     prune_matrices,
 )
 
-__all__ = ["prune_group_"]
-
 
 @torch.no_grad()
 def prune_group_(

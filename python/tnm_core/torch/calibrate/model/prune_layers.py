@@ -31,8 +31,6 @@ from tnm_core.torch.calibrate.model.tunable import tunable_parameters
 from tnm_core.torch.calibrate.model.tuning import check_tunable, tune_block_
 from tnm_core.torch.calibrate.solvers import Recipe
 
-__all__ = ["PrunedLayers", "prune_layers_"]
-
 
 @dataclass(frozen=True)
 class PrunedLayers:

@@ -8,8 +8,6 @@ from typing import Any
 from tnm_core.skip import Skip
 from tnm_core.text_table import aligned
 
-__all__ = ["PruneReport", "PrunedLayer", "TunedBlock"]
-
 _COLUMNS = (
     "name", "kind", "shape", "pattern", "reason", "error", "retained", "density", "seconds",
 )  # fmt: skip

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 import torch
 from torch import nn
 
-__all__ = ["dense_reference"]
-
 
 def dense_reference(model: nn.Module, changing: Iterable[torch.Tensor]) -> nn.Module:
     """Copy a model, all but the parameters that stay as they are, which both models share.

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import nn
 
-__all__ = ["TunedTensor", "tunable_parameters", "tuned_tensors"]
-
 
 def tunable_parameters(
     model: nn.Module, block: str, layers: Iterable[str], norms: bool

@@ -14,8 +14,6 @@ from tnm_core.torch.calibrate.model.block_outputs import BlockOutputs
 from tnm_core.torch.calibrate.model.prune_report import TunedBlock
 from tnm_core.torch.calibrate.model.tunable import TunedTensor, tunable_parameters, tuned_tensors
 
-__all__ = ["check_tunable", "tune_block_"]
-
 # Share of the steps in which the rate rises; it falls to zero in the others.
 _WARM_UP = 0.1
 

@@ -10,8 +10,6 @@ from tnm_core.torch.calibrate.data import record
 from tnm_core.torch.calibrate.permute.dimensions import channels_of, is_depthwise
 from tnm_core.torch.calibrate.permute.probe import PermutationProbe
 
-__all__ = ["CallOrder", "call_order"]
-
 
 @dataclass(frozen=True)
 class CallOrder:

@@ -8,16 +8,6 @@ from dataclasses import dataclass
 
 from torch import nn
 
-__all__ = [
-    "FreeDimension",
-    "block_needed",
-    "channels_of",
-    "groups_of",
-    "is_depthwise",
-    "sizes_of",
-    "units_of",
-]
-
 
 @dataclass(frozen=True)
 class FreeDimension:

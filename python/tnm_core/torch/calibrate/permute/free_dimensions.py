@@ -14,8 +14,6 @@ from tnm_core.torch.calibrate.permute.probe import PermutationProbe
 from tnm_core.torch.calibrate.permute.validity import why_invalid
 from tnm_core.torch.layers import unwrap
 
-__all__ = ["find_free_dimensions"]
-
 _LEAST_BLOCK = 4  # two tiles of the smallest pattern
 
 

@@ -19,8 +19,6 @@ from tnm_core.torch.calibrate.permute.unit_scores import UnitScores
 from tnm_core.torch.calibrate.permute.validity import why_invalid
 from tnm_core.torch.layers import masked_parametrization, unwrap
 
-__all__ = ["Permutation", "permute_"]
-
 
 @dataclass(frozen=True)
 class Permutation:

@@ -13,8 +13,6 @@ from tnm_core.torch.calibrate.data import Calibration, evaluating, first_tensor
 from tnm_core.torch.calibrate.permute.dimensions import FreeDimension, units_of
 from tnm_core.torch.calibrate.permute.reorder import reorder_
 
-__all__ = ["PermutationProbe"]
-
 _SAMPLES = 4
 
 

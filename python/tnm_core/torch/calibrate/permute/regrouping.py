@@ -9,8 +9,6 @@ import torch
 
 from tnm_core.torch.tensors import transposable_mask
 
-__all__ = ["regroup", "retained_score"]
-
 # Entries of the tiles that are compared at once.
 _PIECE = 1 << 19
 

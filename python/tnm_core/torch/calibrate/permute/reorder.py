@@ -8,8 +8,6 @@ from torch import nn
 from tnm_core.torch.calibrate.data import layer_of
 from tnm_core.torch.calibrate.permute.dimensions import FreeDimension, sizes_of
 
-__all__ = ["entries", "reorder_"]
-
 
 @torch.no_grad()
 def reorder_(model: nn.Module, dimension: FreeDimension, order: torch.Tensor) -> None:

@@ -11,8 +11,6 @@ from tnm_core.pattern import Pattern
 from tnm_core.torch.calibrate.data import Statistics, layer_matrices_of, layer_of
 from tnm_core.torch.layers import WeightAxes, weight_axes_of
 
-__all__ = ["UnitScores"]
-
 
 @dataclass(frozen=True)
 class UnitScores:

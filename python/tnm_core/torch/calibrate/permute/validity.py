@@ -14,8 +14,6 @@ from tnm_core.torch.calibrate.permute.dimensions import (
     sizes_of,
 )
 
-__all__ = ["why_invalid"]
-
 
 def why_invalid(model: nn.Module, dimension: FreeDimension) -> str | None:
     """Say why the units of a dimension cannot be moved; None if they can."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import torch
 
-__all__ = ["absorb_mean", "adam_reconstruction"]
-
 
 def adam_reconstruction(
     x: torch.Tensor,

@@ -8,8 +8,6 @@ import torch
 
 from tnm_core.torch.calibrate.solvers.problem import LayerLeastSquares
 
-__all__ = ["Project", "admm_mask"]
-
 # Scores of shape (groups, outputs, columns) to the mask of highest score.
 Project = Callable[[torch.Tensor], torch.Tensor]
 

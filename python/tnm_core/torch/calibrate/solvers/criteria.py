@@ -8,8 +8,6 @@ import torch
 
 from tnm_core.torch.calibrate.solvers.problem import LayerLeastSquares
 
-__all__ = ["CRITERIA", "Criterion", "scores_of"]
-
 Criterion = Literal["magnitude", "square", "wanda", "wanda_square", "obs"]
 
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)

@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import torch
 
-__all__ = ["Hessian", "Spectrum"]
-
 
 class Spectrum(NamedTuple):
     """Eigenvalues, shape (groups, columns), and eigenvectors, the columns of a matrix each."""

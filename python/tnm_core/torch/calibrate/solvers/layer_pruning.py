@@ -16,8 +16,6 @@ from tnm_core.torch.calibrate.solvers.problem import LayerLeastSquares
 from tnm_core.torch.calibrate.solvers.recipe import Recipe
 from tnm_core.torch.calibrate.solvers.sparsegpt import sparsegpt_mask
 
-__all__ = ["PrunedMatrices", "prune_matrices"]
-
 
 @dataclass(frozen=True)
 class PrunedMatrices:

@@ -8,8 +8,6 @@ import torch
 
 from tnm_core.torch.calibrate.solvers.problem import LayerLeastSquares
 
-__all__ = ["Solver", "conjugate_gradient", "least_squares"]
-
 Solver = Literal["auto", "cholesky", "dropped", "conjugate_gradient"]
 
 # Entries of the submatrices that are factorised at once.

@@ -8,8 +8,6 @@ import torch
 
 from tnm_core.torch.calibrate.solvers.hessian import Hessian
 
-__all__ = ["LayerLeastSquares", "problem_without_data"]
-
 
 @dataclass(frozen=True, eq=False)
 class LayerLeastSquares:

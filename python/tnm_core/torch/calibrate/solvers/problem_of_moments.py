@@ -11,8 +11,6 @@ from tnm_core.torch.calibrate.data import Moments
 from tnm_core.torch.calibrate.solvers.hessian import Hessian
 from tnm_core.torch.calibrate.solvers.problem import LayerLeastSquares
 
-__all__ = ["RankDeficientWarning", "layer_least_squares_of"]
-
 # A variance that is a smaller share of the mean square may be nothing but rounding.
 _ROUNDING = 1e-13
 

@@ -8,8 +8,6 @@ from typing import Literal, get_args
 from tnm_core.arguments import Method, as_method
 from tnm_core.torch.calibrate.solvers.criteria import CRITERIA, Criterion
 
-__all__ = ["RECIPES", "Recipe", "Reconstruction", "Search", "recipe_of"]
-
 Search = Literal["one_shot", "sparsegpt", "admm"]
 Reconstruction = Literal["none", "absorb_mean", "adam", "least_squares"]
 

@@ -8,8 +8,6 @@ import torch
 
 from tnm_core.torch.calibrate.solvers.problem import LayerLeastSquares
 
-__all__ = ["sparsegpt_mask"]
-
 
 def sparsegpt_mask(
     problem: LayerLeastSquares,
