@@ -173,7 +173,9 @@ void propose_naively(const naive::Lines& by_row, const naive::Lines& by_column, 
 void test_schedule() {
     for_each_strip(3, []<int kW, class T>(const StripScores<T>& scores, Pattern pattern) {
         const auto start = quantized_strip<kW>(scores, pattern);
-        const auto proposed = priced_strip<kW>(scores, pattern);
+        auto proposed = quantized_strip<kW>(scores, pattern);
+        isa::propose_prices<kW, 0>(proposed->quantized, proposed->real(), pattern.n, {},
+                                   proposed->prices);
         const isa::QuantizedStrip& strip = start->quantized;
         for (int first = 0; first < kStripColumns; first += kW) {
             std::vector<int> rows = field_of(start->prices.rows, kW, first);
