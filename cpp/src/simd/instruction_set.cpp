@@ -4,27 +4,19 @@
 
 namespace tnm {
 
-#if defined(TNM_BUILD_X86_KERNELS)
 // What the compiler's options for the kernels (cpp/CMakeLists.txt) let them use.
-bool is_supported(InstructionSet set) {
-    switch (set) {
-        case InstructionSet::avx512:
-            return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                   __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-                   __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2");
-        case InstructionSet::avx2:
-            return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                   __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
-        case InstructionSet::baseline:
-            break;
-    }
-    return true;
-}
-#else
-bool is_supported(InstructionSet) {
-    return true;
-}
+bool is_supported([[maybe_unused]] InstructionSet set) {
+#if defined(TNM_BUILD_X86_KERNELS)
+    if (set == InstructionSet::avx512)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+               __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2");
+    if (set == InstructionSet::avx2)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+               __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
 #endif
+    return true;
+}
 
 namespace {
 
@@ -51,15 +43,8 @@ InstructionSetChoice choose() {
 }  // namespace
 
 const char* name_of(InstructionSet set) {
-    switch (set) {
-        case InstructionSet::avx512:
-            return "avx512";
-        case InstructionSet::avx2:
-            return "avx2";
-        case InstructionSet::baseline:
-            break;
-    }
-    return "baseline";
+    constexpr const char* kNames[] = {"baseline", "avx2", "avx512"};
+    return kNames[static_cast<int>(set)];
 }
 
 std::vector<InstructionSet> built_instruction_sets() {

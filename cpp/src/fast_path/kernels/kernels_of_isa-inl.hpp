@@ -1,6 +1,7 @@
 // The table of one instruction set; see simd/vectors-inl.hpp for what the including file defines.
 #pragma once
 
+#include "fast_path/kernels/dispatch-inl.hpp"
 #include "fast_path/kernels/dual/solve_strip-inl.hpp"
 #include "fast_path/kernels/four_by_four/column_major-inl.hpp"
 #include "fast_path/kernels/four_by_four/run-inl.hpp"
@@ -13,26 +14,13 @@
 
 namespace tnm::TNM_ISA {
 
-template <int kW, class T>
-SolveStrip<T> solver_of(Pattern pattern) {
-    if (pattern.m < kW) return solve_strip<kW, true, 0, T>;
-    return pattern.n == kW / 2 ? solve_strip<kW, false, kW / 2, T> : solve_strip<kW, false, 0, T>;
-}
-
 template <class T>
 SolveStrip<T> solver(Pattern pattern) {
-    switch (field_width(pattern.m)) {
-        case 4:
-            return solver_of<4, T>(pattern);
-        case 8:
-            return solver_of<8, T>(pattern);
-        case 16:
-            return solver_of<16, T>(pattern);
-        case 32:
-            return solver_of<32, T>(pattern);
-        default:
-            return solver_of<64, T>(pattern);
-    }
+    return by_field_width(pattern.m, [&]<int kW>() -> SolveStrip<T> {
+        if (pattern.m < kW) return solve_strip<kW, true, 0, T>;
+        if (pattern.n == kW / 2) return solve_strip<kW, false, kW / 2, T>;
+        return solve_strip<kW, false, 0, T>;
+    });
 }
 
 extern const StripKernels kStripKernels;

@@ -1,6 +1,7 @@
 // Reading rows of 64 neighbouring floating-point elements as scores.
 #pragma once
 
+#include "fast_path/kernels/dispatch-inl.hpp"
 #include "fast_path/kernels/score_traits-inl.hpp"
 #include "fast_path/strip.hpp"
 #include "fast_path/strip_kernels.hpp"
@@ -127,52 +128,23 @@ bool load_strip(const std::byte* data, std::int64_t row_stride, int rows, StripS
     return all_finite<T>(most);
 }
 
-template <int kW, Dtype kDtype, class T>
-LoadStrip<T> loader_of_score(Score score) {
-    switch (score) {
-        case Score::abs:
-            return load_strip<kW, kDtype, Score::abs, T>;
-        case Score::identity:
-            return load_strip<kW, kDtype, Score::identity, T>;
-        case Score::square:
-            break;
-    }
-    return nullptr;
-}
-
-template <Dtype kDtype, class T>
-LoadStrip<T> loader_of(Score score, int m) {
-    const int width = field_width(m);
-    if (width == m) return loader_of_score<0, kDtype, T>(score);
-    switch (width) {
-        case 4:
-            return loader_of_score<4, kDtype, T>(score);
-        case 8:
-            return loader_of_score<8, kDtype, T>(score);
-        case 16:
-            return loader_of_score<16, kDtype, T>(score);
-        case 32:
-            return loader_of_score<32, kDtype, T>(score);
-        default:
-            return loader_of_score<64, kDtype, T>(score);
-    }
+template <Dtype kDtype, Score kScore, class T>
+LoadStrip<T> loader_of(int m) {
+    if (field_width(m) == m) return load_strip<0, kDtype, kScore, T>;
+    return by_field_width(
+        m, []<int kW>() -> LoadStrip<T> { return load_strip<kW, kDtype, kScore, T>; });
 }
 
 inline LoadStrip<float> float_loader(Dtype dtype, Score score, int m) {
-    switch (dtype) {
-        case Dtype::float16:
-            return loader_of<Dtype::float16, float>(score, m);
-        case Dtype::bfloat16:
-            return loader_of<Dtype::bfloat16, float>(score, m);
-        case Dtype::float32:
-            return loader_of<Dtype::float32, float>(score, m);
-        default:
-            return nullptr;
-    }
+    return by_float_type<LoadStrip<float>>(dtype, score, [m]<Dtype kDtype, Score kScore>() {
+        return loader_of<kDtype, kScore, float>(m);
+    });
 }
 
 inline LoadStrip<double> double_loader(Dtype dtype, Score score, int m) {
-    return dtype == Dtype::float64 ? loader_of<Dtype::float64, double>(score, m) : nullptr;
+    if (dtype != Dtype::float64 || score == Score::square) return nullptr;
+    return score == Score::abs ? loader_of<Dtype::float64, Score::abs, double>(m)
+                               : loader_of<Dtype::float64, Score::identity, double>(m);
 }
 
 }  // namespace tnm::TNM_ISA

@@ -5,6 +5,7 @@
 // on.
 #pragma once
 
+#include "fast_path/kernels/dispatch-inl.hpp"
 #include "fast_path/kernels/dual/quantize-inl.hpp"
 #include "fast_path/strip.hpp"
 #include "fast_path/strip_kernels.hpp"
@@ -59,18 +60,7 @@ void mask_rowwise(const T* scores, Pattern pattern, std::uint64_t* kept) {
 
 template <class T>
 inline MaskStrip<T> rowwise(Pattern pattern) {
-    switch (field_width(pattern.m)) {
-        case 4:
-            return mask_rowwise<4, T>;
-        case 8:
-            return mask_rowwise<8, T>;
-        case 16:
-            return mask_rowwise<16, T>;
-        case 32:
-            return mask_rowwise<32, T>;
-        default:
-            return mask_rowwise<64, T>;
-    }
+    return by_field_width(pattern.m, []<int kW>() -> MaskStrip<T> { return mask_rowwise<kW, T>; });
 }
 
 }  // namespace tnm::TNM_ISA

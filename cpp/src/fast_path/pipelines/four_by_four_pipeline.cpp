@@ -1,7 +1,7 @@
 // Optimal masks of 4 x 4 tiles, in closed form.
 #include <type_traits>
 
-#include "fast_path/pipelines/dual_solver.hpp"
+#include "fast_path/pipelines/exact_strip.hpp"
 #include "fast_path/pipelines/masker_pipeline.hpp"
 
 namespace tnm {
@@ -13,31 +13,21 @@ class FourByFourMasker {
     FourByFourMasker(const SolveRequest& request, bool exactly)
         : pattern_(request.pattern),
           mask_(strip_kernels().of<T>().four_by_four(pattern_, exactly)),
-          solve_(pattern_),
-          may_be_extreme_(request.score == Score::identity || std::is_same_v<T, double>),
-          singly_(request) {
-        solution_.wants_prices = singly_.is_observed();
-    }
+          strip_(request, request.score == Score::identity || std::is_same_v<T, double>) {}
 
     template <class Next>
     std::uint64_t* operator()(const StripPlace& place, const StripScores<T>& scores,
                               const Next& next) {
         // Any optimal prices prove any optimal mask, so that they are needed only for a proof.
-        const bool observed = singly_.is_observed();
-        if (observed) solve_(scores, place.tiles, next(), singly_, solution_);
-        mask_(scores.values, pattern_, solution_.kept);
-        if (may_be_extreme_) singly_.solve_extreme(scores, place.tiles, solution_);
-        if (observed) singly_.observe(place, scores, solution_);
-        return solution_.kept;
+        if (strip_.is_observed()) strip_.solve(place, scores, next());
+        mask_(scores.values, pattern_, strip_.kept());
+        return strip_.finish(place, scores);
     }
 
   private:
     const Pattern pattern_;
     const MaskStrip<T> mask_;
-    const DualSolver<T> solve_;
-    const bool may_be_extreme_;
-    SingleTiles<T> singly_;
-    StripSolution solution_;
+    ExactStrip<T> strip_;
 };
 
 }  // namespace

@@ -148,25 +148,11 @@ void mask_column_major_two_of_four(const ColumnBlock& block, std::uint8_t* mask,
                            mask_row_stride);
 }
 
-template <Dtype kDtype>
-inline MaskColumnMajor column_major_of(Score score) {
-    if (score == Score::abs) return mask_column_major_two_of_four<kDtype, Score::abs>;
-    if (score == Score::identity) return mask_column_major_two_of_four<kDtype, Score::identity>;
-    return nullptr;
-}
-
 inline MaskColumnMajor four_by_four_column_major(Pattern pattern, Dtype dtype, Score score) {
     if (pattern.n != 2 || pattern.m != 4) return nullptr;
-    switch (dtype) {
-        case Dtype::float16:
-            return column_major_of<Dtype::float16>(score);
-        case Dtype::bfloat16:
-            return column_major_of<Dtype::bfloat16>(score);
-        case Dtype::float32:
-            return column_major_of<Dtype::float32>(score);
-        default:
-            return nullptr;
-    }
+    return by_float_type<MaskColumnMajor>(dtype, score, []<Dtype kDtype, Score kScore>() {
+        return mask_column_major_two_of_four<kDtype, kScore>;
+    });
 }
 
 }  // namespace tnm::TNM_ISA

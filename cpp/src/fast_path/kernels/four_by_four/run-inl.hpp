@@ -4,6 +4,7 @@
 // decide. Where doubles do not help, the run stops, and the road over loaded strips takes over.
 #pragma once
 
+#include "fast_path/kernels/dispatch-inl.hpp"
 #include "fast_path/kernels/four_by_four/columns-inl.hpp"
 #include "fast_path/strip.hpp"
 #include "fast_path/strip_kernels.hpp"
@@ -131,25 +132,11 @@ int mask_run_two_of_four(const std::byte* data, std::int64_t row_stride, int str
     }
 }
 
-template <Dtype kDtype>
-inline MaskRun run_of(Score score) {
-    if (score == Score::abs) return mask_run_two_of_four<kDtype, Score::abs>;
-    if (score == Score::identity) return mask_run_two_of_four<kDtype, Score::identity>;
-    return nullptr;
-}
-
 inline MaskRun four_by_four_run(Pattern pattern, Dtype dtype, Score score) {
     if (pattern.n != 2 || pattern.m != 4) return nullptr;
-    switch (dtype) {
-        case Dtype::float16:
-            return run_of<Dtype::float16>(score);
-        case Dtype::bfloat16:
-            return run_of<Dtype::bfloat16>(score);
-        case Dtype::float32:
-            return run_of<Dtype::float32>(score);
-        default:
-            return nullptr;
-    }
+    return by_float_type<MaskRun>(dtype, score, []<Dtype kDtype, Score kScore>() {
+        return mask_run_two_of_four<kDtype, kScore>;
+    });
 }
 
 }  // namespace tnm::TNM_ISA
