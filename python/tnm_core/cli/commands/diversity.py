@@ -37,10 +37,6 @@ class _Answer:
     closed_form: int | None
 
     @property
-    def digits(self) -> int:
-        return math.floor(self.log10) + 1 if self.count is None else len(str(self.count))
-
-    @property
     def log10_ratio(self) -> float | None:
         return None if self.closed_log10 is None else self.closed_log10 - self.log10
 
@@ -173,7 +169,7 @@ def _print(answer: _Answer) -> None:
     if answer.count is not None:
         lines.append(f"  masks        {answer.count}")
     else:
-        lines.append(f"  masks        a number of about {answer.digits:,} digits")
+        lines.append(f"  masks        a number of about {math.floor(answer.log10) + 1:,} digits")
     lines.append(f"  log10        {answer.log10:.10g}")
     if entries:
         lines.append(f"  bits/weight  {answer.log10 / math.log10(2) / entries:.4f}")

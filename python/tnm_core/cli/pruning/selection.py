@@ -25,21 +25,10 @@ class SelectedTensors:
 
 @dataclass(frozen=True)
 class TensorRules:
-    """What makes a tensor one to work on: its name, dtype, rank and size.
+    """What makes a tensor one to work on: its name, dtype, rank, and at least m rows and columns.
 
-    Attributes
-    ----------
-    include, exclude : list of str, optional
-        Shell patterns of names that the user gave.
-    m : int
-        The least number of rows and columns.
-    three_d : ThreeD
-        How 3-D tensors are read.
-    default_exclude : sequence of str
-        Shell patterns of names to leave alone unless the user includes something. They are asked
-        last: a bias of a norm is better called 1-D.
-    any_dtype : bool
-        Whether dtypes other than floating point will do.
+    Names in ``default_exclude`` are left alone unless the user includes something. They are asked
+    last: a bias of a norm is better called 1-D.
     """
 
     include: Sequence[str] | None
@@ -47,7 +36,7 @@ class TensorRules:
     m: int
     three_d: ThreeD = ThreeD.SKIP
     default_exclude: Sequence[str] = DEFAULT_EXCLUDE
-    any_dtype: bool = False
+    any_dtype: bool = False  # also other ones than floating point
 
     @property
     def names(self) -> Selection:
