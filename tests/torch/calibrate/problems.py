@@ -10,7 +10,7 @@ from torch import nn
 from tnm_core import Pattern
 from tnm_core.torch.calibrate import Moments
 from tnm_core.torch.calibrate.data import LayerMatrices, layer_matrices_of
-from tnm_core.torch.calibrate.data.moment_sums import MomentSums
+from tnm_core.torch.calibrate.data.moments import MomentSums
 from tnm_core.torch.calibrate.solvers import LayerLeastSquares, layer_least_squares_of
 
 ROWS, COLUMNS, OUTPUTS = 300, 24, 16

@@ -12,7 +12,7 @@ from torch import nn
 import tnm_core as tnm
 from tnm_core.pattern import as_pattern
 from tnm_core.torch.calibrate.data import drop_padding, layer_matrices_of, layer_of
-from tnm_core.torch.calibrate.data.layer_rows import input_rows, output_rows
+from tnm_core.torch.calibrate.data.layer_matrices import input_rows, output_rows
 
 LAYERS = [
     nn.Linear(6, 10),

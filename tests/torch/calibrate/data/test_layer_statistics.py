@@ -12,7 +12,7 @@ from torch import nn
 from tests.torch.calibrate.problems import moments_of
 from tnm_core.torch import prune_model_
 from tnm_core.torch.calibrate import Statistics, collect_statistics
-from tnm_core.torch.calibrate.data.layer_rows import input_rows, output_rows
+from tnm_core.torch.calibrate.data.layer_matrices import input_rows, output_rows
 
 
 class Absolute(nn.Linear):

@@ -10,7 +10,7 @@ import torch
 
 from tests.torch.calibrate.problems import COLUMNS, OUTPUTS, ROWS, make_data, moments_of
 from tnm_core.torch.calibrate import Moments
-from tnm_core.torch.calibrate.data.moment_sums import MomentSums
+from tnm_core.torch.calibrate.data.moments import MomentSums
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])

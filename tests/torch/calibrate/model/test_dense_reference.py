@@ -11,7 +11,7 @@ from tests.torch.networks import token_stack
 from tnm_core.torch import prune_model_
 from tnm_core.torch.calibrate import Recipe
 from tnm_core.torch.calibrate.model import prune_layers as pruning
-from tnm_core.torch.calibrate.model.reference import dense_reference
+from tnm_core.torch.calibrate.model.prune_layers import dense_reference
 
 
 def test_the_reference_copies_only_what_changes() -> None:

@@ -11,9 +11,8 @@ import tnm_core as tnm
 from tests.torch.calibrate.problems import make_problem, make_projection
 from tnm_core import Pattern
 from tnm_core.torch.calibrate.solvers import LayerLeastSquares
-from tnm_core.torch.calibrate.solvers.admm import admm_mask
-from tnm_core.torch.calibrate.solvers.criteria import scores_of
 from tnm_core.torch.calibrate.solvers.least_squares import least_squares
+from tnm_core.torch.calibrate.solvers.mask_search import admm_mask, scores_of
 
 
 def _naive_admm(problem: LayerLeastSquares, n: int, m: int, steps: int) -> Any:

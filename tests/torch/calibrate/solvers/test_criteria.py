@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.torch.calibrate.problems import make_problem
-from tnm_core.torch.calibrate.solvers.criteria import CRITERIA, scores_of
+from tnm_core.torch.calibrate.solvers.mask_search import scores_of
+from tnm_core.torch.calibrate.solvers.recipe import CRITERIA
 
 
 def test_criteria() -> None:

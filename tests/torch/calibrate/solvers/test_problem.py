@@ -16,7 +16,7 @@ from tests.torch.calibrate.problems import (
     moments_of,
 )
 from tnm_core.torch.calibrate import RankDeficientWarning
-from tnm_core.torch.calibrate.data.moment_sums import MomentSums
+from tnm_core.torch.calibrate.data.moments import MomentSums
 from tnm_core.torch.calibrate.solvers import layer_least_squares_of
 from tnm_core.torch.calibrate.solvers.least_squares import least_squares
 

@@ -10,7 +10,7 @@ import tnm_core as tnm
 from tests.torch.calibrate.problems import make_problem, make_projection
 from tnm_core import Pattern
 from tnm_core.torch.calibrate.solvers import LayerLeastSquares
-from tnm_core.torch.calibrate.solvers.sparsegpt import sparsegpt_mask
+from tnm_core.torch.calibrate.solvers.mask_search import sparsegpt_mask
 
 
 def _naive_sparsegpt(problem: LayerLeastSquares, n: int, m: int) -> tuple[Any, Any]:

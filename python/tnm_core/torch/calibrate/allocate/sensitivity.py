@@ -18,8 +18,10 @@ from tnm_core.torch.calibrate.data import (
     Statistics,
     layer_matrices_of,
     layer_of,
+    parameters_of,
+    write_parameters_,
 )
-from tnm_core.torch.calibrate.model import announcer_of
+from tnm_core.torch.calibrate.model import announcer
 from tnm_core.torch.calibrate.solvers import (
     Recipe,
     layer_least_squares_of,
@@ -116,7 +118,7 @@ def sensitivity_scan(
     chosen = recipe_of(recipe)
     if chosen.reconstruction == "adam":
         raise ValueError("recipe reconstructs by Adam, expected one that statistics suffice for")
-    announce = announcer_of(progress, _line)
+    announce = announcer(progress, _line)
     wanted = [as_pattern(one) for one in patterns if one != DENSE]
     if not wanted or not statistics.layers:
         raise ValueError(
@@ -155,7 +157,7 @@ def _losses(
     """Measure the loss with one layer pruned, by pattern; infinite where that does not fit."""
     layer = layer_of(model, name)
     matrices = layer_matrices_of(layer)
-    dense, given = matrices.parameters(layer)
+    dense, given = parameters_of(layer)
     problem = layer_least_squares_of(
         statistics.layers[name], dense, name=name, damping=recipe.damping, bias=given,
         centre=given is not None and recipe.bias,
@@ -169,7 +171,7 @@ def _losses(
         if evaluate is None:
             losses.append(problem.relative_error(pruned.weight.double()))
             continue
-        with torch.no_grad(), _replaced(layer, matrices.to_weight(pruned.weight), pruned.bias):
+        with torch.no_grad(), _replaced(layer, pruned.weight, pruned.bias):
             losses.append(evaluate(model))
     return losses
 
@@ -184,14 +186,9 @@ def _replaced(
     layer: CalibratedLayer, weight: torch.Tensor, bias: torch.Tensor | None
 ) -> Iterator[None]:
     """Give a layer other values within, and its own again afterwards."""
-    new = [(layer.weight.detach(), weight)]
-    if bias is not None and layer.bias is not None:
-        new.append((layer.bias.detach(), bias.reshape(-1)))
-    saved = [own.clone() for own, _ in new]
+    saved = parameters_of(layer)
     try:
-        for own, value in new:
-            own.copy_(value)
+        write_parameters_(layer, weight, bias)
         yield
     finally:
-        for (own, _), old in zip(new, saved, strict=True):
-            own.copy_(old)
+        write_parameters_(layer, *saved)

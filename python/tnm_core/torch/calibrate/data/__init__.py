@@ -12,6 +12,8 @@ from tnm_core.torch.calibrate.data.layer_matrices import (
     LayerMatrices,
     layer_matrices_of,
     layer_of,
+    parameters_of,
+    write_parameters_,
 )
 from tnm_core.torch.calibrate.data.layer_statistics import Statistics, collect_statistics
 from tnm_core.torch.calibrate.data.moments import Moments
@@ -41,5 +43,7 @@ __all__ = [
     "first_tensor",
     "layer_matrices_of",
     "layer_of",
+    "parameters_of",
     "record",
+    "write_parameters_",
 ]

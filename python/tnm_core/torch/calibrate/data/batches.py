@@ -10,19 +10,7 @@ from torch import nn
 
 
 class Calibration:
-    """Batches, and how a model is run on one.
-
-    Parameters
-    ----------
-    batches : iterable
-        Read several times: a list, a DataLoader.
-    forward : function of model and batch, optional
-        Runs the model; by default with a mapping as keyword arguments, a tuple or list as
-        positional arguments, anything else as the only argument.
-    rows : function of batch, optional
-        A bool tensor of shape (batch, tokens), False for tokens to ignore, or None. By default the
-        entry ``"attention_mask"`` of batches that are mappings.
-    """
+    """Batches, how a model is run on one, and which of its tokens count, as in `prune_model_`."""
 
     def __init__(
         self,

@@ -10,18 +10,12 @@ import torch
 from torch import nn
 
 from tnm_core.torch.calibrate.data.batches import Calibration
-from tnm_core.torch.calibrate.data.recording import Arguments, record, record_arguments
+from tnm_core.torch.calibrate.data.recording import Call, record
 
 
 @dataclass(frozen=True)
 class BlockChain:
-    """Blocks each of which gets what the one before returned, and else the same arguments.
-
-    Attributes
-    ----------
-    blocks : tuple of str
-        Names of the blocks, in the order of their calls.
-    """
+    """Names of blocks each of which gets what the one before returned, and else the same."""
 
     blocks: tuple[str, ...]
 
@@ -38,13 +32,11 @@ def find_chain(
     if not blocks:
         return None
     modules = {name: model.get_submodule(name) for name in blocks}
-    calls = record_arguments(lambda: calibration.forward(model, batch), modules)
     recorded = record(lambda: calibration.forward(model, batch), modules)
-    once = len(calls) == len(blocks) == len(recorded) and list(recorded) == blocks
-    if not once or any(len(made) != 1 for made in recorded.values()):
+    if list(recorded) != blocks or any(len(calls) != 1 for calls in recorded.values()):
         return None
-    outputs = [recorded[name][0].output for name in blocks]
-    return BlockChain(tuple(blocks)) if _is_chain(calls, outputs) else None
+    calls = [call for (call,) in recorded.values()]
+    return BlockChain(tuple(blocks)) if _is_chain(calls) else None
 
 
 def _most_likely_blocks(model: nn.Module, names: Sequence[str]) -> list[str]:
@@ -65,18 +57,17 @@ def _lies_in(name: str, block: str) -> bool:
     return name == block or name.startswith(f"{block}.")
 
 
-def _is_chain(calls: Sequence[Arguments], outputs: Sequence[torch.Tensor | None]) -> bool:
+def _is_chain(calls: Sequence[Call]) -> bool:
     """Whether each call got what the one before returned, and else what the first call got."""
     for index, one in enumerate(calls):
         given = one.positional[0] if one.positional else None
         if not isinstance(given, torch.Tensor):
             return False
-        previous = outputs[index - 1]
+        previous = calls[index - 1].output
         if index and (previous is None or not torch.equal(given, previous)):
             return False
-        if not _same(one.positional[1:], calls[0].positional[1:]):
-            return False
-        if not _same(one.named, calls[0].named):
+        others = (one.positional[1:], one.named)
+        if not _same(others, (calls[0].positional[1:], calls[0].named)):
             return False
     return True
 

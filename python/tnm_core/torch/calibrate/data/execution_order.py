@@ -16,30 +16,16 @@ from tnm_core.torch.calibrate.data.recording import Call, record
 
 @dataclass(frozen=True)
 class Group:
-    """Layers that get the same tensor, such as query, key and value.
-
-    Attributes
-    ----------
-    names : tuple of str
-        In the order of their calls.
-    calls : int
-        How often each is called in a run.
-    """
+    """Layers that get the same tensor, such as query, key and value, in order."""
 
     names: tuple[str, ...]
-    calls: int
+    calls: int  # of each, in a run
 
 
 def execution_groups(
     model: nn.Module, calibration: Calibration, layers: Mapping[str, nn.Module]
 ) -> tuple[list[Group], Any]:
-    """Return the layers in the order in which the model calls them, and the first batch.
-
-    Raises
-    ------
-    ValueError
-        If there is no batch, or one of the layers is never called.
-    """
+    """Return the layers in the order in which the model calls them, and the first batch."""
     found: dict[str, list[Call]] = {}
     first: Any = None
     seen = 0

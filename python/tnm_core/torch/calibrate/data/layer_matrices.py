@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from tnm_core.arguments import Method
 from tnm_core.pattern import Pattern
+from tnm_core.torch.calibrate.data.batches import drop_padding
 from tnm_core.torch.tensors import nm_mask, transposable_mask
 
 # Layers that are pruned with calibration data.
@@ -30,23 +32,13 @@ def layer_of(model: nn.Module, name: str) -> CalibratedLayer:
 
 @dataclass(frozen=True)
 class LayerMatrices:
-    """How the weight of a layer becomes the matrices of its problems, and back.
-
-    Attributes
-    ----------
-    groups, outputs : int
-        Number of problems, and rows of the weight in each.
-    positions, channels : int
-        Kernel positions and input channels of a group; a problem has positions * channels columns.
-    shape : tuple of int
-        Of the weight.
-    """
+    """How the weight of a layer becomes the matrices of its problems, one a group, and back."""
 
     groups: int
-    outputs: int
-    positions: int
-    channels: int
-    shape: tuple[int, ...]
+    outputs: int  # of a group
+    positions: int  # of the kernel
+    channels: int  # that a group gets
+    shape: tuple[int, ...]  # of the weight
 
     @property
     def columns(self) -> int:
@@ -62,12 +54,6 @@ class LayerMatrices:
         """Undo `of_weight`."""
         by_position = matrices.reshape(self.groups, self.outputs, self.positions, self.channels)
         return by_position.transpose(2, 3).reshape(self.shape)
-
-    def parameters(self, layer: CalibratedLayer) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """Return the weight as matrices, and the bias, shape (groups, outputs), if there is one."""
-        bias = layer.bias
-        shift = None if bias is None else bias.detach().reshape(self.groups, self.outputs)
-        return self.of_weight(layer.weight.detach()), shift
 
     def project(
         self, scores: torch.Tensor, pattern: Pattern, method: Method = "optimal"
@@ -97,3 +83,75 @@ def layer_matrices_of(layer: CalibratedLayer) -> LayerMatrices:
         return LayerMatrices(1, shape[0], 1, shape[1], shape)
     groups = layer.groups
     return LayerMatrices(groups, shape[0] // groups, shape[2] * shape[3], shape[1], shape)
+
+
+def parameters_of(*layers: CalibratedLayer) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Copy the weights as matrices, outputs of layers beside each other, and the biases, if any.
+
+    Biases have the shape (groups, outputs).
+    """
+    weights = [layer_matrices_of(layer).of_weight(layer.weight.detach()) for layer in layers]
+    biases = [
+        layer.bias.detach().reshape(weight.shape[:2])
+        for layer, weight in zip(layers, weights, strict=True)
+        if layer.bias is not None
+    ]
+    return torch.cat(weights, 1), torch.cat(biases, 1) if biases else None
+
+
+def write_parameters_(
+    layer: CalibratedLayer, weight: torch.Tensor, bias: torch.Tensor | None
+) -> None:
+    """Give a layer another weight, as matrices, and another bias."""
+    layer.weight.detach().copy_(layer_matrices_of(layer).to_weight(weight))
+    if bias is not None and layer.bias is not None:
+        layer.bias.detach().copy_(bias.reshape(-1))
+
+
+def is_linear_map(layer: CalibratedLayer) -> bool:
+    """Whether a layer returns nothing but its weight times its input, plus its bias."""
+    if "forward" in vars(layer) or layer._forward_hooks:
+        return False
+    if isinstance(layer, nn.Conv2d):
+        own = (type(layer).forward, type(layer)._conv_forward)
+        return own == (nn.Conv2d.forward, nn.Conv2d._conv_forward)
+    return type(layer).forward is nn.Linear.forward
+
+
+def input_rows(
+    layer: CalibratedLayer, given: torch.Tensor | None, rows: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return what a layer's weights meet in an input without padding: (groups, rows, columns)."""
+    given = _without_padding(given, rows)
+    matrices = layer_matrices_of(layer)
+    if isinstance(layer, nn.Linear):
+        return given.reshape(1, -1, matrices.channels)
+    images = given[None] if given.ndim == 3 else given
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    padded = functional.pad(images, layer._reversed_padding_repeated_twice, mode=mode)
+    patches = functional.unfold(
+        padded, layer.kernel_size, dilation=layer.dilation, stride=layer.stride
+    )
+    by_group = patches.reshape(
+        images.shape[0], matrices.groups, matrices.channels, matrices.positions, -1
+    )
+    return by_group.permute(1, 0, 4, 3, 2).reshape(matrices.groups, -1, matrices.columns)
+
+
+def output_rows(
+    layer: CalibratedLayer, returned: torch.Tensor | None, rows: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Return what a layer returned, without padding: (groups, rows, outputs)."""
+    returned = _without_padding(returned, rows)
+    matrices = layer_matrices_of(layer)
+    if isinstance(layer, nn.Linear):
+        return returned.reshape(1, -1, matrices.outputs)
+    images = returned[None] if returned.ndim == 3 else returned
+    by_group = images.reshape(images.shape[0], matrices.groups, matrices.outputs, -1)
+    return by_group.permute(1, 0, 3, 2).reshape(matrices.groups, -1, matrices.outputs)
+
+
+def _without_padding(tensor: torch.Tensor | None, rows: torch.Tensor | None) -> torch.Tensor:
+    if tensor is None:
+        raise TypeError("a layer gets or returns no tensor, expected one")
+    return drop_padding(tensor, rows)

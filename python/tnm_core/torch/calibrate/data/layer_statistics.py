@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,14 @@ from tnm_core.torch.calibrate.data.execution_order import Group, execution_group
 from tnm_core.torch.calibrate.data.layer_matrices import (
     CALIBRATED_LAYERS,
     CalibratedLayer,
+    input_rows,
+    is_linear_map,
     layer_matrices_of,
     layer_of,
+    output_rows,
+    parameters_of,
 )
-from tnm_core.torch.calibrate.data.layer_rows import input_rows, is_linear_map, output_rows
-from tnm_core.torch.calibrate.data.moment_sums import MomentSums
-from tnm_core.torch.calibrate.data.moments import Moments
+from tnm_core.torch.calibrate.data.moments import Moments, MomentSums
 from tnm_core.torch.calibrate.data.recording import Call, evaluating, record, same_inputs
 from tnm_core.torch.layers import select_layers, unwrap
 
@@ -156,9 +158,10 @@ def _collect(
     layers: Mapping[str, CalibratedLayer],
 ) -> dict[str, Moments]:
     """Sum up by layer; the outputs of linear maps need not be looked at, only their inputs."""
-    first_of = {
-        name: part[0] for group in groups for part in _parts(group, layers) for name in part
-    }
+    first_of: dict[str, str] = {}
+    for group in groups:
+        linear = [name for name in group.names if is_linear_map(layers[name])]
+        first_of |= {name: linear[0] if name in linear else name for name in group.names}
     looked_at = {name for name in layers if not is_linear_map(layers[name])}
     sums: dict[str, MomentSums] = {}
     for batch in calibration.batches:
@@ -179,17 +182,9 @@ def _collect(
     return {
         name: moments[first]
         if first in looked_at
-        else moments[first].with_outputs(*layer_matrices_of(layers[name]).parameters(layers[name]))
+        else moments[first].with_outputs(*parameters_of(layers[name]))
         for name, first in first_of.items()
     }
-
-
-def _parts(group: Group, layers: Mapping[str, CalibratedLayer]) -> Iterator[list[str]]:
-    """Yield layers that share sums: linear maps do, others have outputs of their own."""
-    plain = [name for name in group.names if is_linear_map(layers[name])]
-    if plain:
-        yield plain
-    yield from ([name] for name in group.names if name not in plain)
 
 
 def split_shared_sums(
@@ -197,14 +192,7 @@ def split_shared_sums(
 ) -> None:
     """Give sums of their own to layers that shared an input in the batches before, not in this.
 
-    Parameters
-    ----------
-    first_of : dict of str to str
-        By layer, the one whose sums it shares; changed.
-    sums : dict of str to MomentSums
-        By first layer, the sums so far; changed.
-    calls : dict of str to sequence of Call
-        What the layers got for this batch.
+    Changed are `first_of`, by layer the one whose sums it shares, and `sums`, by first layer.
     """
     for name, first in first_of.items():
         if name != first and not same_inputs(calls.get(name, ()), calls.get(first, ())):

@@ -12,7 +12,7 @@ from torch import nn
 
 from tnm_core.torch.calibrate.data.batches import Calibration
 from tnm_core.torch.calibrate.data.block_chain import BlockChain
-from tnm_core.torch.calibrate.data.recording import Arguments, record_arguments
+from tnm_core.torch.calibrate.data.recording import Call, first_tensor, record
 
 
 @dataclass(frozen=True)
@@ -28,30 +28,21 @@ class Run:
 class _Activations:
     """What the next block of both models gets for one batch."""
 
-    dense: torch.Tensor
-    pruned: torch.Tensor
-    others: Arguments
+    dense: torch.Tensor | None
+    pruned: torch.Tensor | None
+    others: tuple[Any, ...]
+    named: dict[str, Any]
     rows: torch.Tensor | None
 
-    def run(self, block: nn.Module, given: torch.Tensor) -> Any:
-        return block(given, *self.others.positional, **self.others.named)
+    def run(self, block: nn.Module, given: torch.Tensor | None) -> Any:
+        return block(given, *self.others, **self.named)
 
 
 class PairedRuns:
     """Runs the dense and the pruned model on the same batches, whole or one block at a time.
 
-    Between two blocks of a chain, what the next block gets is kept for every batch.
-
-    Parameters
-    ----------
-    dense, pruned : torch.nn.Module
-        The model as it came, and as far as it is pruned.
-    calibration : Calibration
-        The data.
-    chain : BlockChain, optional
-        The blocks that can be run alone.
-    one_stream : bool
-        Whether blocks of both models get what the dense model gives.
+    Between two blocks of a chain, what the next block gets is kept for every batch; blocks of both
+    models get what the dense model gives if there is but `one_stream`.
     """
 
     def __init__(
@@ -106,27 +97,25 @@ class PairedRuns:
         self._next = index
 
     def _activations(self, block: str, batch: Any) -> _Activations:
-        given = self._arguments(self.dense, block, batch)
-        dense, *others = given.positional
+        call = self._call(self.dense, block, batch)
+        dense, *others = call.positional
         pruned = dense
         if not self._one_stream:
-            pruned = self._arguments(self.pruned, block, batch).positional[0]
+            pruned = self._call(self.pruned, block, batch).positional[0]
         rows = self._calibration.rows(batch)
-        return _Activations(dense, pruned, Arguments(tuple(others), given.named), rows)
+        return _Activations(dense, pruned, tuple(others), call.named, rows)
 
-    def _arguments(self, model: nn.Module, block: str, batch: Any) -> Arguments:
+    def _call(self, model: nn.Module, block: str, batch: Any) -> Call:
         run = partial(self._calibration.forward, model, batch)
-        return record_arguments(run, {block: model.get_submodule(block)}, stop=block)[0]
+        blocks = {block: model.get_submodule(block)}
+        return record(run, blocks, stop=block, outputs=False)[block][0]
 
     @torch.no_grad()
     def _advance(self, block: str) -> None:
         """Replace what a block gets by what it returns."""
         dense, pruned = self.dense.get_submodule(block), self.pruned.get_submodule(block)
         for one in self._kept:
-            one.dense = _first(one.run(dense, one.dense))
-            one.pruned = one.dense if self._one_stream else _first(one.run(pruned, one.pruned))
-
-
-def _first(output: Any) -> torch.Tensor:
-    first: torch.Tensor = output if isinstance(output, torch.Tensor) else output[0]
-    return first
+            one.dense = first_tensor(one.run(dense, one.dense))
+            one.pruned = (
+                one.dense if self._one_stream else first_tensor(one.run(pruned, one.pruned))
+            )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,16 +16,15 @@ from torch import nn
 class Call:
     """What a module got and returned; `output` is None if the run ended before."""
 
-    input: torch.Tensor | None
-    output: torch.Tensor | None
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """All arguments of a call."""
-
     positional: tuple[Any, ...]
     named: dict[str, Any]
+    output: torch.Tensor | None = None
+
+    @property
+    def input(self) -> torch.Tensor | None:
+        """The first tensor that the module got."""
+        given = first_tensor(self.positional)
+        return first_tensor(self.named) if given is None else given
 
 
 class _Enough(Exception):  # noqa: N818 - it ends a run and is no error
@@ -50,81 +50,32 @@ def record(
     stop: str | None = None,
     outputs: bool = True,
 ) -> dict[str, list[Call]]:
-    """Run, and return the calls of each module, in the order of first calls.
+    """Run a model, and return the calls of each module, in the order of first calls.
 
-    Parameters
-    ----------
-    run : function
-        Runs the model.
-    modules : mapping of str to torch.nn.Module
-        What to record.
-    stop : str, optional
-        The run ends when this module has been called (or is about to, without `outputs`).
-    outputs : bool
-        Whether outputs are wanted, too.
+    The run ends when the module `stop` has been called, or is about to be if no `outputs` are
+    wanted.
     """
     calls: dict[str, list[Call]] = {}
-    handles = []
 
-    def before(name: str) -> Callable[..., None]:
-        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            given = first_tensor(args)
-            calls.setdefault(name, []).append(
-                Call(given if given is not None else first_tensor(kwargs), None)
-            )
-            if not outputs and name == stop:
-                raise _Enough
+    def before(name: str, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        calls.setdefault(name, []).append(Call(args, kwargs))
+        if not outputs and name == stop:
+            raise _Enough
 
-        return hook
+    def after(name: str, _: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        calls[name][-1] = replace(calls[name][-1], output=first_tensor(output))
+        if name == stop:
+            raise _Enough
 
-    def after(name: str) -> Callable[..., None]:
-        def hook(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-            calls[name][-1] = Call(calls[name][-1].input, first_tensor(output))
-            if name == stop:
-                raise _Enough
-
-        return hook
-
-    try:
+    with ExitStack() as hooks, suppress(_Enough):
         for name, module in modules.items():
-            handles.append(module.register_forward_pre_hook(before(name), with_kwargs=True))
+            hooks.enter_context(
+                module.register_forward_pre_hook(partial(before, name), with_kwargs=True)
+            )
             if outputs:
-                handles.append(module.register_forward_hook(after(name)))
+                hooks.enter_context(module.register_forward_hook(partial(after, name)))
         run()
-    except _Enough:
-        pass
-    finally:
-        for handle in handles:
-            handle.remove()
     return calls
-
-
-def record_arguments(
-    run: Callable[[], Any], modules: Mapping[str, nn.Module], *, stop: str | None = None
-) -> list[Arguments]:
-    """Run, and return the arguments of the modules' calls, in the order of the calls.
-
-    Parameters
-    ----------
-    run, modules
-        As in `record`.
-    stop : str, optional
-        The run ends when this module is about to be called.
-    """
-    kept: list[Arguments] = []
-
-    def keep(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        kept.append(Arguments(args, kwargs))
-
-    handles = [
-        module.register_forward_pre_hook(keep, with_kwargs=True) for module in modules.values()
-    ]
-    try:
-        record(run, modules, stop=stop, outputs=False)
-    finally:
-        for handle in handles:
-            handle.remove()
-    return kept
 
 
 def same_inputs(calls: Sequence[Call], others: Sequence[Call]) -> bool:

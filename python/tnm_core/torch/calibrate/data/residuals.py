@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from tnm_core.torch.calibrate.data.batches import Calibration
+from tnm_core.torch.calibrate.data.recording import first_tensor
 
 # So many entries of two tensors are compared.
 _POSITIONS = 64
@@ -21,26 +24,18 @@ def find_residuals(
     """Find the layers whose output is added to an earlier tensor, and a module that gets that.
 
     An output y is on a residual stream if some later module gets y + r, where r is what an earlier
-    module got. Compared at 64 positions.
-
-    Returns
-    -------
-    dict of str to str
-        By layer, the name of the module whose input is r.
+    module got. Compared at 64 positions. Returned is, by layer, the name of that earlier module.
     """
     trace = _Trace()
     modules = {name: module for name, module in model.named_modules() if name}
-    handles = [
-        module.register_forward_pre_hook(trace.input_hook(name), with_kwargs=True)
-        for name, module in modules.items()
-    ]
-    handles += [modules[name].register_forward_hook(trace.output_hook(name)) for name in names]
-    try:
-        with torch.no_grad():
-            calibration.forward(model, batch)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with ExitStack() as hooks, torch.no_grad():
+        for name, module in modules.items():
+            hook = partial(trace.add_input, name)
+            hooks.enter_context(module.register_forward_pre_hook(hook, with_kwargs=True))
+        for name in names:
+            hook = partial(trace.add_output, name)
+            hooks.enter_context(modules[name].register_forward_hook(hook))
+        calibration.forward(model, batch)
     sources = {name: trace.source(name) for name in trace.outputs}
     return {name: source for name, source in sources.items() if source is not None}
 
@@ -68,21 +63,16 @@ class _Trace:
     inputs: list[tuple[str, _Fingerprint]] = field(default_factory=list)
     outputs: dict[str, tuple[int, _Fingerprint]] = field(default_factory=dict)
 
-    def input_hook(self, name: str) -> Callable[..., None]:
-        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            tensors = (a for a in (*args, *kwargs.values()) if isinstance(a, torch.Tensor))
-            given = next(tensors, None)
-            if given is not None and given.is_floating_point():
-                self.inputs.append((name, _Fingerprint.of(given)))
+    def add_input(
+        self, name: str, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        given = first_tensor((*args, *kwargs.values()))
+        if given is not None and given.is_floating_point():
+            self.inputs.append((name, _Fingerprint.of(given)))
 
-        return hook
-
-    def output_hook(self, name: str) -> Callable[..., None]:
-        def hook(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-            if isinstance(output, torch.Tensor):
-                self.outputs[name] = (len(self.inputs), _Fingerprint.of(output))
-
-        return hook
+    def add_output(self, name: str, _: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if isinstance(output, torch.Tensor):
+            self.outputs[name] = (len(self.inputs), _Fingerprint.of(output))
 
     def source(self, name: str) -> str | None:
         """Find the latest module whose input, plus the output of a layer, a later module gets."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from tnm_core.torch.calibrate.model.progress import announcer_of
 from tnm_core.torch.calibrate.model.prune import prune_model_
-from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, PruneReport, TunedBlock
+from tnm_core.torch.calibrate.model.prune_report import (
+    PrunedLayer,
+    PruneReport,
+    TunedBlock,
+    announcer,
+)
 
 __all__ = [
     "PruneReport",
     "PrunedLayer",
     "TunedBlock",
-    "announcer_of",
+    "announcer",
     "prune_model_",
 ]

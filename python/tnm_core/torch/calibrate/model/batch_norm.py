@@ -9,18 +9,19 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tnm_core.torch.calibrate.data import Calibration
 
 
-def has_batch_norm(model: nn.Module) -> bool:
-    """Whether some module keeps running statistics."""
-    return bool(_tracked(model))
-
-
 @torch.no_grad()
 def reestimate_batch_norm_(model: nn.Module, calibration: Calibration) -> None:
-    """Set running means and variances to the averages over the calibration batches.
+    """Set running means and variances, if there are some, to averages over the calibration batches.
 
     Weights stay as they are; other modules run in the mode that they are in.
     """
-    tracked = _tracked(model)
+    tracked = [
+        module
+        for module in model.modules()
+        if isinstance(module, _BatchNorm) and module.track_running_stats
+    ]
+    if not tracked:
+        return
     modes = {norm: (norm.training, norm.momentum) for norm in tracked}
     try:
         for norm in tracked:
@@ -32,11 +33,3 @@ def reestimate_batch_norm_(model: nn.Module, calibration: Calibration) -> None:
     finally:
         for norm, (training, momentum) in modes.items():
             norm.training, norm.momentum = training, momentum
-
-
-def _tracked(model: nn.Module) -> list[_BatchNorm]:
-    return [
-        module
-        for module in model.modules()
-        if isinstance(module, _BatchNorm) and module.track_running_stats
-    ]

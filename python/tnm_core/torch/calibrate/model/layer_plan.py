@@ -25,22 +25,7 @@ class PlannedLayer:
 def plan_layers(
     model: nn.Module, pattern: PatternLike | Mapping[str, PatternLike], selection: Selection
 ) -> list[tuple[Candidate, PlannedLayer | Skip]]:
-    """Decide on every layer that has a weight matrix.
-
-    Parameters
-    ----------
-    model : torch.nn.Module
-        The model.
-    pattern : PatternLike, or mapping of str to PatternLike
-        For all layers, or by layer.
-    selection : Selection
-        Which layers are meant.
-
-    Raises
-    ------
-    ValueError
-        If a layer that is named does not exist, or no layer is left to prune.
-    """
+    """Decide on every layer that has a weight matrix; the pattern is for all, or by layer."""
     found = select_layers(model, Pattern(1, 1), selection, CALIBRATED_LAYERS)
     if isinstance(pattern, Mapping):
         by_name = {name: as_pattern(one) for name, one in pattern.items()}

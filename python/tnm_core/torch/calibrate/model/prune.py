@@ -13,9 +13,14 @@ from tnm_core.selection import Names, Selection, as_selection
 from tnm_core.skip import Skip
 from tnm_core.torch.calibrate.data import Calibration, evaluating
 from tnm_core.torch.calibrate.model.layer_plan import PlannedLayer, plan_layers
-from tnm_core.torch.calibrate.model.progress import PruneProgress, announcer
 from tnm_core.torch.calibrate.model.prune_layers import prune_layers_
-from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, PruneReport
+from tnm_core.torch.calibrate.model.prune_report import (
+    PrunedLayer,
+    PruneReport,
+    TunedBlock,
+    announcer,
+    progress_line,
+)
 from tnm_core.torch.calibrate.solvers import Recipe, recipe_of
 from tnm_core.torch.layers import register_mask, unwrap
 
@@ -31,7 +36,7 @@ def prune_model_(
     forward: Callable[[nn.Module, Any], Any] | None = None,
     rows: Callable[[Any], torch.Tensor | None] | None = None,
     residuals: Mapping[str, str] | None = None,
-    progress: bool | PruneProgress = False,
+    progress: bool | Callable[[PrunedLayer | TunedBlock, int, int], None] = False,
 ) -> PruneReport:
     """Prune a trained model with calibration data, in place: masks, and the best weights on them.
 
@@ -112,7 +117,7 @@ def prune_model_(
     """
     chosen = recipe_of(recipe)
     calibration = Calibration(batches, forward, rows)
-    announce = announcer(progress)
+    announce = announcer(progress, progress_line)
     decided = plan_layers(model, pattern, as_selection(include, exclude))
     planned = {
         one.name: decision for one, decision in decided if isinstance(decision, PlannedLayer)
@@ -121,24 +126,17 @@ def prune_model_(
     model = unwrap(model)
     with evaluating(model):
         done = prune_layers_(model, calibration, patterns, chosen, residuals, announce)
-    _register_masks_(model, done.masks, planned)
+    for name, mask in done.masks.items():
+        pattern, axes = planned[name].pattern, planned[name].axes
+        if pattern.transposable:
+            register_mask(model.get_submodule(name), mask, pattern, axes)
     return PruneReport(
         recipe if isinstance(recipe, str) else "a Recipe",
         tuple(
-            PrunedLayer.left_alone(one.name, one.kind, one.shape, decision)
+            PrunedLayer(one.name, one.kind, one.shape, skip=decision)
             if isinstance(decision, Skip)
             else done.layers[one.name]
             for one, decision in decided
         ),
         tuple(done.blocks),
     )
-
-
-def _register_masks_(
-    model: nn.Module, masks: Mapping[str, torch.Tensor], planned: Mapping[str, PlannedLayer]
-) -> None:
-    """Mask the transposable layers as `sparsify_` does."""
-    for name, mask in masks.items():
-        pattern = planned[name].pattern
-        if pattern.transposable:
-            register_mask(model.get_submodule(name), mask, pattern, planned[name].axes)

@@ -13,15 +13,15 @@ from tnm_core.torch.calibrate.data import (
     CalibratedLayer,
     Collector,
     Group,
-    LayerMatrices,
     Sample,
     layer_matrices_of,
     layer_of,
+    parameters_of,
+    write_parameters_,
 )
 from tnm_core.torch.calibrate.model.prune_report import PrunedLayer
 from tnm_core.torch.calibrate.solvers import (
     LayerLeastSquares,
-    PrunedMatrices,
     Recipe,
     layer_least_squares_of,
     problem_without_data,
@@ -65,11 +65,11 @@ def _prune_layer_(
 ) -> tuple[PrunedLayer, torch.Tensor]:
     """Prune a layer; return it with its mask."""
     matrices = layer_matrices_of(layer)
-    dense, bias = matrices.parameters(layer)
+    dense, bias = parameters_of(layer)
     pruned = prune_matrices(problem, matrices, pattern, recipe, bias=bias, sample=sample)
     magnitude = dense.abs()
     retained = (magnitude * pruned.mask).sum() / magnitude.sum().clamp_min(1e-300)
-    _write_(layer, matrices, pruned)
+    write_parameters_(layer, pruned.weight, pruned.bias)
     told = PrunedLayer(
         name=name,
         kind=type(layer).__name__,
@@ -88,23 +88,15 @@ def _problem(
     collector: Collector, group: Group, layers: Sequence[CalibratedLayer], recipe: Recipe
 ) -> LayerLeastSquares:
     """Pose the problem of the layers of a group, their outputs beside each other."""
-    each = [layer_matrices_of(layer).parameters(layer) for layer in layers]
-    dense = torch.cat([weight for weight, _ in each], 1)
+    dense, bias = parameters_of(*layers)
     if not recipe.needs_data:
         return problem_without_data(dense)
-    biases = [bias for _, bias in each if bias is not None]
     return layer_least_squares_of(
         collector.moments(group),
         dense,
         name=group.names[0],
         damping=recipe.damping,
         alpha=recipe.alpha if recipe.sequential else 1.0,
-        bias=torch.cat(biases, 1) if biases else None,
-        centre=bool(biases) and recipe.bias,
+        bias=bias,
+        centre=bias is not None and recipe.bias,
     )
-
-
-def _write_(layer: CalibratedLayer, matrices: LayerMatrices, pruned: PrunedMatrices) -> None:
-    layer.weight.detach().copy_(matrices.to_weight(pruned.weight))
-    if pruned.bias is not None and layer.bias is not None:
-        layer.bias.detach().copy_(pruned.bias.reshape(-1))

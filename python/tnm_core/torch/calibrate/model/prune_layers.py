@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -22,11 +23,9 @@ from tnm_core.torch.calibrate.data import (
     find_chain,
     find_residuals,
 )
-from tnm_core.torch.calibrate.model.batch_norm import has_batch_norm, reestimate_batch_norm_
-from tnm_core.torch.calibrate.model.progress import PruneProgress
+from tnm_core.torch.calibrate.model.batch_norm import reestimate_batch_norm_
 from tnm_core.torch.calibrate.model.prune_group import prune_group_
 from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, TunedBlock
-from tnm_core.torch.calibrate.model.reference import dense_reference
 from tnm_core.torch.calibrate.model.tunable import tunable_parameters
 from tnm_core.torch.calibrate.model.tuning import check_tunable, tune_block_
 from tnm_core.torch.calibrate.solvers import Recipe
@@ -47,7 +46,7 @@ def prune_layers_(
     patterns: Mapping[str, Pattern],
     recipe: Recipe,
     residuals: Mapping[str, str] | None,
-    announce: PruneProgress,
+    announce: Callable[[PrunedLayer | TunedBlock, int, int], None],
 ) -> PrunedLayers:
     """Prune layers in the order of their calls; after an exception the model is as before."""
     layers = {name: model.get_submodule(name) for name in patterns}
@@ -73,7 +72,7 @@ def prune_layers_(
             if index in ends:
                 done.blocks.append(_tune_(runs, ends[index], done.masks, recipe))
                 announce(done.blocks[-1], len(done.layers), len(patterns))
-        if recipe.batch_norm and has_batch_norm(model):
+        if recipe.batch_norm:
             reestimate_batch_norm_(model, calibration)
     except BaseException:
         model.load_state_dict(dense.state_dict())
@@ -130,3 +129,25 @@ def _tune_(
         rate=recipe.tune_rate,
         norms=recipe.tune_norms,
     )
+
+
+def dense_reference(model: nn.Module, changing: Iterable[torch.Tensor]) -> nn.Module:
+    """Copy a model, all but the parameters that stay as they are, which both models share.
+
+    Whatever has memory in common with parameters that are changing is copied, too.
+    """
+    copied = {_memory(one) for one in changing}
+    shared = {
+        id(one): one for one in model.parameters() if _is_plain(one) and _memory(one) not in copied
+    }
+    # What deepcopy finds here it takes for copied already.
+    return copy.deepcopy(model, dict(shared))
+
+
+def _is_plain(parameter: nn.Parameter) -> bool:
+    """Whether its memory can be told: not of sharded or quantised ones, and such without shape."""
+    return type(parameter) is nn.Parameter and type(parameter.data) is torch.Tensor
+
+
+def _memory(tensor: torch.Tensor) -> tuple[torch.device, int]:
+    return tensor.device, tensor.untyped_storage().data_ptr()

@@ -1,9 +1,11 @@
-"""What `prune_model_` did to every layer."""
+"""What `prune_model_` did to every layer, and telling it meanwhile."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from tnm_core.skip import Skip
 from tnm_core.text_table import aligned
@@ -14,6 +16,8 @@ _COLUMNS = (
 _HEADER = ("layer", "shape", "pattern", "error", "retained", "density", "seconds", "left alone")
 
 _BLOCK_HEADER = ("tuned block", "error before", "after", "epoch", "seconds")
+
+_One = TypeVar("_One")
 
 
 @dataclass(frozen=True)
@@ -47,22 +51,17 @@ class PrunedLayer:
     name: str
     kind: str
     shape: tuple[int, ...]
-    pattern: str | None
-    skip: Skip | None
-    error: float | None
-    retained: float | None
-    density: float | None
-    seconds: float | None
+    pattern: str | None = None
+    skip: Skip | None = None
+    error: float | None = None
+    retained: float | None = None
+    density: float | None = None
+    seconds: float | None = None
 
     @property
     def reason(self) -> str | None:
         """Why the layer was left alone; None if it was pruned."""
         return None if self.skip is None else str(self.skip)
-
-    @classmethod
-    def left_alone(cls, name: str, kind: str, shape: tuple[int, ...], skip: Skip) -> PrunedLayer:
-        """Report a layer to which nothing was done."""
-        return cls(name, kind, shape, None, skip, None, None, None, None)
 
     def to_record(self) -> dict[str, Any]:
         """Return what there is to say as a dict of plain values."""
@@ -162,3 +161,31 @@ def _block_row(block: TunedBlock) -> tuple[str, ...]:
         str(block.epoch),
         f"{block.seconds:.1f}",
     )
+
+
+def announcer(
+    progress: bool | Callable[[_One, int, int], None], line: Callable[[_One], str]
+) -> Callable[[_One, int, int], None]:
+    """Return what to call after each layer; `line` says what to print of it."""
+    if callable(progress):
+        return progress
+    if not isinstance(progress, bool):
+        raise TypeError(
+            f"progress is a {type(progress).__name__}, expected a bool or a function of layer, "
+            "number done and number of all"
+        )
+
+    def announce(one: _One, done: int, total: int) -> None:
+        if progress:
+            print(f"[{done}/{total}] {line(one)}", file=sys.stderr, flush=True)
+
+    return announce
+
+
+def progress_line(one: PrunedLayer | TunedBlock) -> str:
+    """Say what was done to a layer or block."""
+    if isinstance(one, TunedBlock):
+        told = f"tuned, error {one.error_before:.4f} to {one.error:.4f},"
+    else:
+        told = f"{one.pattern}," + ("" if one.error is None else f" error {one.error:.4f},")
+    return f"{one.name or '(the model)'}: {told} {one.seconds:.1f} s"

@@ -43,32 +43,11 @@ def tune_block_(
     """Bring a pruned block's outputs closer to the dense ones by Adam, with the masks fixed.
 
     The tensors of the epoch whose error on all data is least are written into the model at the
-    end, if that is less than the error before; else it stays as it is.
+    end, if that is less than the error before; else it stays as it is, as after any exception.
 
-    Parameters
-    ----------
-    model : torch.nn.Module
-        Pruned; its block is tuned.
-    name : str
-        Of the block; ``""`` for the whole model.
-    runs : iterable of Run
-        The data: what the dense block returns for them is aimed at.
-    masks : mapping of str to torch.Tensor of bool
-        By pruned layer, what its weight keeps.
-    epochs : int
-        Passes over the data.
-    rate : float
-        Highest step of Adam, relative to the root mean square of each tensor.
-    norms : bool
-        Whether to tune scale and shift of normalisations, too.
-    seed : int
-        Of the order of the batches.
-
-    Raises
-    ------
-    ValueError
-        If the block returns no floating-point tensor, none with a gradient, or none that is
-        finite. The block is unchanged then, as after any exception.
+    The block with the name ``""`` is the whole model; masks are by pruned layer; the rate is the
+    highest step of Adam, relative to the root mean square of each tensor; `norms` says whether to
+    tune scale and shift of normalisations, too.
     """
     start = time.perf_counter()
     block = BlockOutputs(name, model.get_submodule(name), runs)

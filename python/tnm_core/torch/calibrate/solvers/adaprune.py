@@ -21,21 +21,8 @@ def adam_reconstruction(
     """Minimise the mean squared error of a layer's outputs by Adam, with the mask fixed.
 
     Hubara et al., "Accelerated Sparse Neural Training" (NeurIPS 2021), with the rates,
-    iterations and batch of their code.
-
-    Parameters
-    ----------
-    x, y : torch.Tensor, shapes (groups, rows, columns) and (groups, rows, outputs)
-        Inputs and wanted outputs.
-    weight, mask : torch.Tensor, shape (groups, outputs, columns)
-        Where to start, and what may differ from zero.
-    bias : torch.Tensor, shape (groups, outputs), optional
-        Where the bias starts; None if the layer has none.
-
-    Returns
-    -------
-    weight, bias : torch.Tensor
-        The new ones; bias is None if it was.
+    iterations and batch of their code. Rows of inputs x and wanted outputs y have the shapes
+    (groups, rows, columns) and (groups, rows, outputs); the new bias is None if the old one was.
     """
     generator = torch.Generator().manual_seed(seed)
     kept = mask.to(x.dtype)
@@ -59,13 +46,7 @@ def adam_reconstruction(
 
 
 def absorb_mean(weight: torch.Tensor, mask: torch.Tensor, m: int) -> torch.Tensor:
-    """Add to the kept weights of every group of m along rows the mean of its pruned ones.
-
-    Parameters
-    ----------
-    weight, mask : torch.Tensor, shape (..., columns)
-        The last axis is cut into groups of m; the last group may be shorter.
-    """
+    """Add to the kept weights of every m along the last axis the mean of the pruned ones."""
     parts = []
     for values, kept in zip(torch.split(weight, m, -1), torch.split(mask, m, -1), strict=True):
         pruned = torch.where(kept, 0.0, values).sum(-1, keepdim=True)

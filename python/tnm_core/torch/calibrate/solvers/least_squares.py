@@ -26,27 +26,15 @@ def least_squares(
     *,
     solver: Solver = "auto",
 ) -> torch.Tensor:
-    """Solve a layer's problem on a mask: each output row on its own, exactly.
+    """Solve a layer's problem on a mask, exactly: each output row on its own; zero where pruned.
 
     Where a row keeps the columns S and drops P, H_SS w_S = b_S. The same w is H⁻¹(b - u), with u
     zero on S and (H⁻¹)_PP u_P = (H⁻¹ b)_P, which is less work if P is smaller than S: Optimal
     Brain Surgeon (Hassibi and Stork 1992) for many weights at a time.
 
-    Parameters
-    ----------
-    problem : LayerLeastSquares
-        The layer's problem.
-    mask : torch.Tensor of bool, shape (groups, outputs, columns)
-        What may differ from zero.
-    solver : {"auto", "cholesky", "dropped", "conjugate_gradient"}
-        Cholesky of each row's submatrix of H for the kept columns; of H⁻¹ for the dropped ones; or
-        all rows at once by conjugate gradients. By default the last where a layer has more than
-        3072 columns, else the second where most entries are kept.
-
-    Returns
-    -------
-    torch.Tensor of float64, shape (groups, outputs, columns)
-        The weights, zero where pruned.
+    Solvers are Cholesky of each row's submatrix of H for the kept columns; of H⁻¹ for the dropped
+    ones; or all rows at once by conjugate gradients. By default the last where a layer has more
+    than 3072 columns, else the second where most entries are kept.
     """
     if solver == "conjugate_gradient" or (solver == "auto" and mask.shape[2] > _LARGE):
         return conjugate_gradient(problem, mask)

@@ -3,10 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
-from tnm_core.torch.calibrate.solvers.hessian import Hessian
+
+class Hessian:
+    """A symmetric matrix for each group; its factorisations are computed when first asked for.
+
+    Problems that differ in their outputs alone share one, and what was computed with it. The
+    matrix, float64 of shape (groups, columns, columns), is not to be changed.
+    """
+
+    def __init__(self, matrix: torch.Tensor) -> None:
+        self.matrix = matrix
+
+    @property
+    def diagonal(self) -> torch.Tensor:
+        """The diagonal, shape (groups, columns)."""
+        return self.matrix.diagonal(dim1=1, dim2=2)
+
+    @cached_property
+    def spectrum(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Eigenvalues and eigenvectors of the matrix scaled to a unit diagonal, in float32."""
+        scale = self.diagonal.sqrt()
+        scaled = self.matrix / (scale[:, :, None] * scale[:, None, :])
+        values, vectors = torch.linalg.eigh(scaled.float())
+        return values.clamp_min(0), vectors
+
+    @cached_property
+    def inverse(self) -> torch.Tensor | None:
+        """The inverse; None if the matrix is not positive definite to working precision."""
+        factor, info = torch.linalg.cholesky_ex(self.matrix)
+        return None if bool(info.any()) else torch.cholesky_inverse(factor)
 
 
 @dataclass(frozen=True, eq=False)

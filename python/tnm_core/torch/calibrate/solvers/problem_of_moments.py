@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from tnm_core.torch.calibrate.data import Moments
-from tnm_core.torch.calibrate.solvers.hessian import Hessian
-from tnm_core.torch.calibrate.solvers.problem import LayerLeastSquares
+from tnm_core.torch.calibrate.solvers.problem import Hessian, LayerLeastSquares
 
 # A variance that is a smaller share of the mean square may be nothing but rounding.
 _ROUNDING = 1e-13
@@ -29,29 +28,11 @@ def layer_least_squares_of(
     bias: torch.Tensor | None = None,
     centre: bool = True,
 ) -> LayerLeastSquares:
-    """Pose a layer's problem.
+    """Pose the problem of a layer of that name, from moments of inputs x and wanted outputs y.
 
-    Parameters
-    ----------
-    moments : Moments
-        Of inputs x and wanted outputs y.
-    dense : torch.Tensor, shape (groups, outputs, columns)
-        The weight to start from.
-    name : str
-        The layer's, for messages.
-    damping : float
-        Added to the diagonal, in units of its mean.
-    alpha : float in [0, 1]
-        1 aims at y, 0 at what the dense weight makes of the same inputs.
-    bias : torch.Tensor, shape (groups, outputs), optional
-        What the layer adds; subtracted from y if `centre` is false.
-    centre : bool
-        Whether the bias is chosen anew, so that it takes care of the means.
-
-    Raises
-    ------
-    ValueError
-        If no row was seen, or the moments are not finite.
+    Damping is in units of the mean diagonal; alpha = 1 aims at y, 0 at what the dense weight makes
+    of the same inputs. The bias is chosen anew if `centre`, so that it takes care of the means;
+    else the layer's is subtracted from y.
     """
     _check_usable(moments, name)
     dense = dense.to(torch.float64)

@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
-from tnm_core.arguments import Method, as_method
-from tnm_core.torch.calibrate.solvers.criteria import CRITERIA, Criterion
+from tnm_core.arguments import Method, as_choice, as_method
 
 Search = Literal["one_shot", "sparsegpt", "admm"]
+Criterion = Literal["magnitude", "square", "wanda", "wanda_square", "obs"]
 Reconstruction = Literal["none", "absorb_mean", "adam", "least_squares"]
 
-
-def _choice(argument: str, given: object, choices: tuple[str, ...]) -> None:
-    if given not in choices:
-        raise ValueError(
-            f"{argument} is {given!r}, expected one of {', '.join(map(repr, choices))}"
-        )
+CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 
 
 @dataclass(frozen=True)
@@ -79,9 +74,9 @@ class Recipe:
     tune_norms: bool = True
 
     def __post_init__(self) -> None:
-        _choice("search", self.search, get_args(Search))
-        _choice("criterion", self.criterion, CRITERIA)
-        _choice("reconstruction", self.reconstruction, get_args(Reconstruction))
+        as_choice("search", self.search, get_args(Search))
+        as_choice("criterion", self.criterion, CRITERIA)
+        as_choice("reconstruction", self.reconstruction, get_args(Reconstruction))
         as_method(self.method)
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"alpha is {self.alpha}, expected a number from 0 to 1")
@@ -126,5 +121,4 @@ def recipe_of(recipe: str | Recipe) -> Recipe:
             f"recipe is a {type(recipe).__name__}, expected a Recipe or one of "
             f"{', '.join(map(repr, RECIPES))}"
         )
-    _choice("recipe", recipe, tuple(RECIPES))
-    return RECIPES[recipe]
+    return RECIPES[as_choice("recipe", recipe, tuple(RECIPES))]
