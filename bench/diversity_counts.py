@@ -16,8 +16,7 @@ from pathlib import Path
 
 import tnm_core as tnm
 from bench.context import note
-from tnm_core import _core
-from tnm_core import counting
+from tnm_core import _core, counting
 from tnm_core.counting.formulas import log10_of
 
 SIDES = (4, 8, 12, 16, 20, 24, 28, 32)

@@ -11,8 +11,7 @@ import tnm_core as tnm
 from bench.context import Context, Record
 from bench.sections.base import Section
 from bench.tables import markdown, number
-from tnm_core import _core
-from tnm_core import counting
+from tnm_core import _core, counting
 
 # CPU seconds on one core with AVX-512.
 TARGETS = {

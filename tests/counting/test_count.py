@@ -21,8 +21,7 @@ from tests.support.counting import (
     count_by_trying,
     count_with_roots,
 )
-from tnm_core import _core
-from tnm_core import counting as diversity
+from tnm_core import _core, counting
 from tnm_core.counting import factors as _factors
 from tnm_core.counting.arguments import Resources
 from tnm_core.counting.regular import count_regular
@@ -67,7 +66,7 @@ def test_rectangles_against_the_naive_count() -> None:
                 column_sum = row_sum * rows // columns
                 expected = count_by_histograms((row_sum,) * rows, (column_sum,) * columns)
                 margins = [row_sum] * rows, [column_sum] * columns
-                assert diversity.count_margins(*margins) == expected
+                assert counting.count_margins(*margins) == expected
                 tested += 1
     assert tested > 200
 
@@ -118,7 +117,7 @@ def test_column_margins_add_up_to_the_row_patterns(n: int, m: int, rows: int) ->
     for columns in combinations_with_replacement(range(rows + 1), m):
         if sum(columns) == n * rows:
             orders = factorial(m) // prod(map(factorial, Counter(columns).values()))
-            total += orders * diversity.count_margins([n] * rows, columns)
+            total += orders * counting.count_margins([n] * rows, columns)
     assert total == comb(m, n) ** rows
 
 
@@ -206,17 +205,17 @@ def test_empty_tensors_have_one_mask(constraint: str, shape: tuple[int, ...]) ->
 def test_logarithm(constraint: str) -> None:
     for shape in (None, (9, 17), (2, 16, 16)):
         exact = tnm.mask_diversity(3, 8, constraint, shape)  # type: ignore[arg-type]
-        rounded = diversity.log10_mask_diversity(3, 8, constraint, shape)  # type: ignore[arg-type]
+        rounded = counting.log10_mask_diversity(3, 8, constraint, shape)  # type: ignore[arg-type]
         assert rounded == pytest.approx(math.log10(exact), rel=1e-12)
-    huge = diversity.log10_mask_diversity(2, 4, shape=(1 << 20, 1 << 20))
+    huge = counting.log10_mask_diversity(2, 4, shape=(1 << 20, 1 << 20))
     assert huge == pytest.approx(math.log10(90) * 2**36, rel=1e-12)
 
 
 def test_margins_that_no_matrix_has() -> None:
-    assert diversity.count_margins([3, 3, 0], [2, 2, 2]) == 1
-    assert diversity.count_margins([4, 0, 0, 0], [2, 2, 0, 0]) == 0
-    assert diversity.count_margins([], []) == 1
-    assert diversity.count_margins([0, 0], []) == 1
+    assert counting.count_margins([3, 3, 0], [2, 2, 2]) == 1
+    assert counting.count_margins([4, 0, 0, 0], [2, 2, 0, 0]) == 0
+    assert counting.count_margins([], []) == 1
+    assert counting.count_margins([0, 0], []) == 1
 
 
 def test_margins_by_trying_all() -> None:
@@ -226,15 +225,15 @@ def test_margins_by_trying_all() -> None:
             len(columns),
             lambda r, c: (r, c) == (rows, columns),  # noqa: B023
         )
-        assert diversity.count_margins(rows, columns) == tried
+        assert counting.count_margins(rows, columns) == tried
 
 
 def test_closed_form_is_not_the_count() -> None:
-    assert diversity.closed_form(2, 4) == 144
-    assert diversity.closed_form(4, 8) == factorial(8) * factorial(7) * factorial(6) * factorial(5)
-    assert diversity.closed_form(2, 16) < tnm.mask_diversity(2, 16)
-    assert diversity.closed_form(1, 9) == tnm.mask_diversity(1, 9)
-    assert diversity.closed_form(4, 8) > tnm.mask_diversity(2, 4, "rowwise", (8, 8))
+    assert counting.closed_form(2, 4) == 144
+    assert counting.closed_form(4, 8) == factorial(8) * factorial(7) * factorial(6) * factorial(5)
+    assert counting.closed_form(2, 16) < tnm.mask_diversity(2, 16)
+    assert counting.closed_form(1, 9) == tnm.mask_diversity(1, 9)
+    assert counting.closed_form(4, 8) > tnm.mask_diversity(2, 4, "rowwise", (8, 8))
 
 
 @pytest.mark.parametrize(
@@ -243,21 +242,21 @@ def test_closed_form_is_not_the_count() -> None:
     + [(m // 8, m) for m in (24, 32, 40)] + [(2, 64), (4, 64), (2, 128), (1, 128), (127, 128)],
 )  # fmt: skip
 def test_estimate_is_within_its_error(n: int, m: int) -> None:
-    told = diversity.estimate(n, m)
+    told = counting.estimate(n, m)
     assert abs(told.log10 - math.log10(tnm.mask_diversity(n, m))) <= told.error
     assert told.error < 0.02
-    assert diversity.estimate(m, m) == diversity.Estimate(0.0, 0.0)
+    assert counting.estimate(m, m) == counting.Estimate(0.0, 0.0)
 
 
 def test_predicted_cost() -> None:
-    costs = [diversity.predicted_cost(n, 2 * n) for n in (4, 6, 8, 10, 12, 14, 16, 32)]
+    costs = [counting.predicted_cost(n, 2 * n) for n in (4, 6, 8, 10, 12, 14, 16, 32)]
     seconds = [cost.seconds for cost in costs]
     assert seconds == sorted(seconds)
     assert seconds[0] < 0.1
     assert seconds[-2] > 300
     assert seconds[-1] > 1e12
     assert "primes" in costs[0].limited_by
-    assert diversity.predicted_cost(4, 4).seconds == 0
+    assert counting.predicted_cost(4, 4).seconds == 0
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])

@@ -17,8 +17,7 @@ from typing import Any
 import pytest
 
 import tnm_core as tnm
-from tnm_core import _core
-from tnm_core import counting as diversity
+from tnm_core import _core, counting
 from tnm_core.counting import regular as _regular
 
 
@@ -33,9 +32,9 @@ def _assert_refused(call: Callable[[], Any], error: type[Exception], *told: obje
         assert str(part) in message, f"{part!r} is not mentioned in {message!r}"
 
 
-@pytest.mark.parametrize("function", [tnm.mask_diversity, diversity.closed_form,
-                                      diversity.estimate, diversity.predicted_cost,
-                                      diversity.log10_mask_diversity])  # fmt: skip
+@pytest.mark.parametrize("function", [tnm.mask_diversity, counting.closed_form,
+                                      counting.estimate, counting.predicted_cost,
+                                      counting.log10_mask_diversity])  # fmt: skip
 def test_bad_patterns(function: Callable[..., Any]) -> None:
     for n, m in ((5, 4), (0, 4), (-1, 4), (0, 0), (2, 129), (2, -4)):
         _assert_refused(lambda: function(n, m), ValueError, n if n <= m or m > 0 else m)  # noqa: B023
@@ -82,16 +81,16 @@ def test_bad_arguments(
 def test_bad_margins(
     rows: list[Any], columns: list[Any], error: type[Exception], told: tuple[object, ...]
 ) -> None:
-    _assert_refused(lambda: diversity.count_margins(rows, columns), error, *told)
+    _assert_refused(lambda: counting.count_margins(rows, columns), error, *told)
 
 
 def test_memory_cap() -> None:
     margins = [8] * 15 + [7], [8] * 15 + [7]
     _assert_refused(
-        lambda: diversity.count_margins(*margins, memory_cap=1000), ValueError, "memory_cap", 1000
+        lambda: counting.count_margins(*margins, memory_cap=1000), ValueError, "memory_cap", 1000
     )
-    _assert_refused(lambda: diversity.count_margins(*margins, memory_cap=-1), ValueError, -1)
-    _assert_refused(lambda: diversity.count_margins(*margins, memory_cap=1e9), TypeError)
+    _assert_refused(lambda: counting.count_margins(*margins, memory_cap=-1), ValueError, -1)
+    _assert_refused(lambda: counting.count_margins(*margins, memory_cap=1e9), TypeError)
 
 
 @pytest.mark.parametrize(
@@ -103,12 +102,12 @@ def test_memory_cap() -> None:
         lambda: tnm.mask_diversity(12, 24, max_seconds=1e-3),
         lambda: tnm.mask_diversity(10, 20, "transposable_at_most"),
         lambda: tnm.mask_diversity(16, 32, shape=(31, 31)),
-        lambda: diversity.count_margins([20] * 40, [20] * 40),
+        lambda: counting.count_margins([20] * 40, [20] * 40),
     ],
 )
 def test_costly_counts_are_refused_at_once(call: Callable[[], Any]) -> None:
     started = time.process_time()
-    with pytest.raises(diversity.CountTooCostlyError) as caught:
+    with pytest.raises(counting.CountTooCostlyError) as caught:
         call()
     assert time.process_time() - started < 5
     assert isinstance(caught.value, ValueError)
@@ -121,7 +120,7 @@ def test_costly_counts_are_refused_at_once(call: Callable[[], Any]) -> None:
 
 def test_a_number_without_end_is_refused() -> None:
     for constraint in ("transposable", "rowwise", "unstructured"):
-        with pytest.raises(diversity.CountTooCostlyError, match="log10_mask_diversity"):
+        with pytest.raises(counting.CountTooCostlyError, match="log10_mask_diversity"):
             tnm.mask_diversity(2, 4, constraint, shape=(1 << 20, 1 << 20))  # type: ignore[arg-type]
 
 
@@ -189,7 +188,7 @@ def test_a_place_that_cannot_be_written_shows_at_once(tmp_path: Path) -> None:
             11, 22, checkpoint=tmp_path / "none" / "count.json", progress=shares.append
         )
     assert shares == []
-    with pytest.raises(diversity.CheckpointMismatchError, match="not a checkpoint"):
+    with pytest.raises(counting.CheckpointMismatchError, match="not a checkpoint"):
         tnm.mask_diversity(6, 12, checkpoint=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -224,7 +223,7 @@ def test_foreign_checkpoints(state: Path, name: str, value: Any) -> None:
     before = state.read_bytes()
     _assert_refused(
         lambda: tnm.mask_diversity(6, 12, checkpoint=state),
-        diversity.CheckpointMismatchError,
+        counting.CheckpointMismatchError,
         state,
     )
     assert state.read_bytes() == before
@@ -235,7 +234,7 @@ def test_files_that_are_no_checkpoints(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "count.json"
     file.write_bytes(content)
     _assert_refused(
-        lambda: tnm.mask_diversity(6, 12, checkpoint=file), diversity.CheckpointMismatchError, file
+        lambda: tnm.mask_diversity(6, 12, checkpoint=file), counting.CheckpointMismatchError, file
     )
     assert file.read_bytes() == content
 
@@ -243,7 +242,7 @@ def test_files_that_are_no_checkpoints(tmp_path: Path, content: bytes) -> None:
 def test_a_checkpoint_of_another_count(state: Path) -> None:
     _assert_refused(
         lambda: tnm.mask_diversity(5, 12, checkpoint=state),
-        diversity.CheckpointMismatchError,
+        counting.CheckpointMismatchError,
         "margins",
     )
 
@@ -254,7 +253,7 @@ def test_slices_of_another_version(state: Path) -> None:
     state.write_text(json.dumps(content))
     _assert_refused(
         lambda: tnm.mask_diversity(6, 12, checkpoint=state),
-        diversity.CheckpointMismatchError,
+        counting.CheckpointMismatchError,
         1000,
     )
     assert json.loads(state.read_bytes()) == content
@@ -265,7 +264,7 @@ def test_a_wrong_sum_is_never_returned(state: Path, lane: int) -> None:
     content = json.loads(state.read_bytes())
     content["sums"][0][lane] ^= 1
     state.write_text(json.dumps(content))
-    with pytest.raises(diversity.CountCheckError, match="spare primes"):
+    with pytest.raises(counting.CountCheckError, match="spare primes"):
         tnm.mask_diversity(6, 12, checkpoint=state)
 
 

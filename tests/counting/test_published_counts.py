@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tnm_core as tnm
-from tnm_core import counting as diversity
+from tnm_core import counting
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "diversity.md").read_text()
@@ -30,7 +30,7 @@ def test_code_runs() -> None:
 def test_published_counts(m: int) -> None:
     counted = 0
     for (n, size), count in COUNTS.items():
-        if size == m and diversity.predicted_cost(n, m).seconds < 0.3:
+        if size == m and counting.predicted_cost(n, m).seconds < 0.3:
             assert tnm.mask_diversity(n, m) == count, (n, m)
             counted += 1
     assert counted >= min(m // 2, 5)
@@ -41,7 +41,7 @@ def test_published_counts_pass_their_checks() -> None:
     assert (14, 28) in COUNTS
     for (n, m), count in COUNTS.items():
         assert count % (comb(m, n) * comb(m - 1, n - 1)) == 0
-        told = diversity.estimate(n, m)
+        told = counting.estimate(n, m)
         assert abs(math.log10(count) - told.log10) <= told.error
         if 2 * n == m:
             assert (count & -count).bit_length() - 1 == bin(n).count("1") ** 2

@@ -14,7 +14,7 @@ import pytest
 
 import tnm_core
 from tests.cli.conftest import Tnm
-from tnm_core import counting as diversity
+from tnm_core import counting
 from tnm_core.plots.diversity import diversity_points
 
 
@@ -154,7 +154,7 @@ def test_points_of_the_picture() -> None:
     assert four.closed_form == pytest.approx(math.log10(17557585920000) / 64)
     estimated = diversity_points(4, 32, max_seconds=0)[-1]
     assert not estimated.is_exact
-    assert estimated.transposable == pytest.approx(diversity.estimate(8, 32).log10 / 32**2)
+    assert estimated.transposable == pytest.approx(counting.estimate(8, 32).log10 / 32**2)
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])
