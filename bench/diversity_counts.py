@@ -17,7 +17,7 @@ from pathlib import Path
 import tnm_core as tnm
 from bench.context import note
 from tnm_core import _core
-from tnm_core import counting as diversity
+from tnm_core import counting
 from tnm_core.counting.formulas import log10_of
 
 SIDES = (4, 8, 12, 16, 20, 24, 28, 32)
@@ -36,7 +36,7 @@ def checks(n: int, m: int, count: int) -> str:
     passed = ["spare primes"]
     if count % (comb(m, n) * comb(m - 1, n - 1)):
         raise AssertionError(f"{n}:{m}: C(m, n) C(m - 1, n - 1) does not divide the count")
-    told = diversity.estimate(n, m)
+    told = counting.estimate(n, m)
     if abs(math.log10(count) - told.log10) > told.error:
         raise AssertionError(f"{n}:{m}: the count is far from its estimate")
     passed.append("estimate")
@@ -61,7 +61,7 @@ def count_all(max_seconds: float, path: Path) -> None:
     counts: Counts = {}
     for m in SIDES:
         for n in range(1, m // 2 + 1):
-            seconds = diversity.predicted_cost(n, m).seconds
+            seconds = counting.predicted_cost(n, m).seconds
             if seconds > max_seconds:
                 note(f"  {n}:{m} left out: about {seconds:.3g} s")
                 continue
@@ -91,7 +91,7 @@ def table(counts: Counts) -> str:
     for (n, m), (count, passed) in counts.items():
         log10 = log10_of(count)
         exponent = math.floor(log10)
-        ratio = log10_of(diversity.closed_form(n, m)) - log10
+        ratio = log10_of(counting.closed_form(n, m)) - log10
         marks = ("yes" if name in passed else "" for name in ("power of two", "dynamic program"))
         cells = (
             f"{n}:{m}",

@@ -12,7 +12,7 @@ from bench.context import Context, Record
 from bench.sections.base import Section
 from bench.tables import markdown, number
 from tnm_core import _core
-from tnm_core import counting as diversity
+from tnm_core import counting
 
 # CPU seconds on one core with AVX-512.
 TARGETS = {
@@ -44,7 +44,7 @@ def _count(n: int, m: int) -> Record:
         "m": m,
         "seconds": seconds,
         "target": TARGETS[n, m],
-        "predicted": diversity.predicted_cost(n, m).seconds,
+        "predicted": counting.predicted_cost(n, m).seconds,
         "program_seconds": None,
     }
     if comb(m + n, n) <= MOST_PROFILES:

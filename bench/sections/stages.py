@@ -60,7 +60,7 @@ def _run(context: Context) -> list[Record]:
 
 
 def _table(records: list[Record]) -> str:
-    header = ["stage, ns an entry", *(f"m = {r['m']}" for r in records)]
+    header = ["stage, ns per entry", *(f"m = {r['m']}" for r in records)]
     rows = [[stage, *(f"{r[stage] * 1000 / r['rate']:.3f}" for r in records)] for stage in STAGES]
     rows.append(["all stages", *(f"{1000 / r['rate']:.3f}" for r in records)])
     rows.append(["million entries/s", *(number(r["rate"]) for r in records)])

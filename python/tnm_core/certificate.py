@@ -239,7 +239,7 @@ class _Band(NamedTuple):
         return np.frexp(largest)[1]
 
     def counts_hold(self, kept: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
-        """Whether each tile keeps n (full tiles) or at most n in every row and column."""
+        """Tell whether each tile keeps n (full tiles) or at most n in every row and column."""
         in_rows = np.add.reduceat(kept, self.starts, axis=1, dtype=np.intp)
         in_columns = kept.sum(axis=0)
         most = np.maximum(in_rows.max(axis=0), np.maximum.reduceat(in_columns, self.starts))

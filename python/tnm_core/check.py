@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -41,14 +40,11 @@ class Violation:
 
     def __str__(self) -> str:
         place = ", ".join(str(i) for i in self.index)
+        direction = f"its {self.axis}" if self.axis in ("row", "column") else self.axis
         return (
-            f"the group of {self.size} that starts at [{place}] and runs along {self._direction} "
+            f"the group of {self.size} that starts at [{place}] and runs along {direction} "
             f"keeps {self.count}, expected {self.expected}"
         )
-
-    @property
-    def _direction(self) -> str:
-        return f"its {self.axis}" if self.axis in ("row", "column") else self.axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +157,7 @@ def check_mask(
     threads = arguments.as_threads(None, flags.size)
     _core.count_kept(moved, m, row_counts, column_counts, threads)
 
-    found = _first_violation(row_counts, column_counts, _Rule(pattern, bool(exact)))
+    found = _first_violation(row_counts, column_counts, pattern, bool(exact))
     if found is not None and not pattern.transposable:
         found = _with_axis(found, axis)
     kept = int(row_counts.sum(dtype=np.int64))
@@ -209,62 +205,43 @@ def is_transposable(mask: ArrayLike, n: PatternLike | int, m: int | None = None)
     return check_mask(mask, as_transposable(n, m)).valid
 
 
-class _Rule(NamedTuple):
-    """How many entries a group may keep: whole groups of full tiles exactly n, if asked for."""
-
-    pattern: Pattern
-    exact: bool
-
-    def exact_rows(self, rows: int, columns: int) -> NDArray[np.bool_]:
-        """Tell which row groups must keep exactly n; shape (rows, tile columns)."""
-        m = self.pattern.m
-        whole = (np.arange(-(-columns // m)) + 1) * m <= columns
-        in_whole_tile_row = (np.arange(rows) // m + 1) * m <= rows
-        return np.asarray(
-            self.exact & whole & (in_whole_tile_row | (not self.pattern.transposable))[:, None]
-        )
-
-    def exact_columns(self, rows: int, columns: int) -> NDArray[np.bool_]:
-        """Tell which column groups must keep exactly n; shape (tile rows, columns)."""
-        return np.transpose(self.exact_rows(columns, rows))
-
-    def broken(
-        self, counts: NDArray[np.uint8], must_be_exact: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
-        return np.asarray((counts > self.pattern.n) | (must_be_exact & (counts != self.pattern.n)))
-
-    def expectation(self, must_be_exact: np.bool_) -> str:
-        return f"{'exactly' if must_be_exact else 'at most'} {self.pattern.n}"
-
-
 def _first_violation(
-    row_counts: NDArray[np.uint8], column_counts: NDArray[np.uint8], rule: _Rule
+    row_counts: NDArray[np.uint8], column_counts: NDArray[np.uint8], pattern: Pattern, exact: bool
 ) -> Violation | None:
     """Find the first bad group: tiles in C order, in a tile rows before columns."""
-    m, rows, columns = rule.pattern.m, row_counts.shape[-2], column_counts.shape[-1]
-    exact_rows = rule.exact_rows(rows, columns)
-    bad_rows = rule.broken(row_counts, exact_rows)
+    (n, m), rows, columns = pattern.pair, row_counts.shape[-2], column_counts.shape[-1]
+    exact_rows = exact & _whole_groups(rows, columns, pattern)
+    bad_rows = (row_counts > n) | (exact_rows & (row_counts != n))
     bad_tiles = _tiles_with(bad_rows, axis=-2, m=m)
-    exact_columns = rule.exact_columns(rows, columns)
-    bad_columns = rule.broken(column_counts, exact_columns)
-    if rule.pattern.transposable:
+    exact_columns = exact & _whole_groups(columns, rows, pattern).T
+    bad_columns = (column_counts > n) | (exact_columns & (column_counts != n))
+    if pattern.transposable:
         bad_tiles = bad_tiles | _tiles_with(bad_columns, axis=-1, m=m)
     if not bad_tiles.any():
         return None
 
-    *batch, tile_row, tile_column = _first_index(bad_tiles)
+    first = np.unravel_index(int(np.argmax(bad_tiles)), bad_tiles.shape)
+    *batch, tile_row, tile_column = map(int, first)
     plane = tuple(batch)
     top, left = tile_row * m, tile_column * m
     in_rows = bad_rows[plane][top : top + m, tile_column]
     if in_rows.any():
         row = top + int(np.argmax(in_rows))
         count = int(row_counts[plane][row, tile_column])
-        expected = rule.expectation(exact_rows[row, tile_column])
+        expected = f"{'exactly' if exact_rows[row, tile_column] else 'at most'} {n}"
         return Violation("row", (*plane, row, left), min(m, columns - left), count, expected)
     column = left + int(np.argmax(bad_columns[plane][tile_row, left : left + m]))
     count = int(column_counts[plane][tile_row, column])
-    expected = rule.expectation(exact_columns[tile_row, column])
+    expected = f"{'exactly' if exact_columns[tile_row, column] else 'at most'} {n}"
     return Violation("column", (*plane, top, column), min(m, rows - top), count, expected)
+
+
+def _whole_groups(rows: int, columns: int, pattern: Pattern) -> NDArray[np.bool_]:
+    """Tell which row groups are whole ones of full tiles; shape (rows, tile columns)."""
+    m = pattern.m
+    whole = (np.arange(-(-columns // m)) + 1) * m <= columns
+    in_whole_tile_row = (np.arange(rows) // m + 1) * m <= rows
+    return np.asarray(whole & (in_whole_tile_row | (not pattern.transposable))[:, None])
 
 
 def _tiles_with(bad: NDArray[np.bool_], *, axis: int, m: int) -> NDArray[np.bool_]:
@@ -275,10 +252,6 @@ def _tiles_with(bad: NDArray[np.bool_], *, axis: int, m: int) -> NDArray[np.bool
         return np.zeros(shape, dtype=np.bool_)
     starts = np.arange(0, bad.shape[axis], m)
     return np.asarray(np.logical_or.reduceat(bad, starts, axis=axis))
-
-
-def _first_index(flags: NDArray[np.bool_]) -> tuple[int, ...]:
-    return tuple(int(i) for i in np.unravel_index(int(np.argmax(flags)), flags.shape))
 
 
 def _with_axis(found: Violation, axis: int) -> Violation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -92,8 +93,6 @@ class SkipCode(Enum):
 
 def counted(skips: Iterable[Skip], none: str) -> str:
     """Count how often each sentence occurs, for messages; `none` if there is nothing to count."""
-    counts: dict[str, int] = {}
-    for skip in skips:
-        counts[str(skip)] = counts.get(str(skip), 0) + 1
+    counts = Counter(map(str, skips))
     told = "; ".join(f"{count} left alone because {why}" for why, count in counts.items())
     return told or none

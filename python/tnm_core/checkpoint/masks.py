@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnm_core.checkpoint.base import Checkpoint
+from tnm_core.checkpoint.base import Checkpoint, TensorInfo
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
@@ -33,14 +33,16 @@ class MaskFile:
 
     def __init__(self, file: Checkpoint) -> None:
         self._file = file
-        self.shapes = _read_shapes(file)
+        flag = np.dtype(np.bool_)
+        self.tensors = {
+            name: TensorInfo(name, shape, "mask", file.tensors[name].nbytes, flag)
+            for name, shape in _read_shapes(file).items()
+        }
 
     def read(self, name: str) -> NDArray[np.bool_]:
         """Unpack one mask."""
-        shape = self.shapes[name]
-        entries = math.prod(shape)
-        packed = self._file.read(name)
-        bits = np.unpackbits(packed, bitorder="little").view(np.bool_)
+        shape, entries = self.tensors[name].shape, self.tensors[name].entries
+        bits = np.unpackbits(self._file.read(name), bitorder="little").view(np.bool_)
         if bits[entries:].any():
             raise CheckpointError(
                 f"{self._file.path}: mask {name!r} has bits set beyond its {entries} entries; "
@@ -148,7 +150,7 @@ def read_masks(path: str | PathLike[str]) -> dict[str, NDArray[np.bool_]]:
                 "tnm prune --masks-only"
             )
         masks = MaskFile(file)
-        return {name: masks.read(name) for name in masks.shapes}
+        return {name: masks.read(name) for name in masks.tensors}
 
 
 def _read_shapes(file: Checkpoint) -> dict[str, tuple[int, ...]]:

@@ -18,13 +18,7 @@ from typing import Any, BinaryIO, cast
 
 from numpy.typing import NDArray
 
-from tnm_core.checkpoint.base import (
-    SingleFile,
-    Transform,
-    as_bytes,
-    copy_exactly,
-    read_exactly,
-)
+from tnm_core.checkpoint.base import SingleFile, Transform, as_bytes, copy_exactly, read_exactly
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.npy import NpyHeader, read_npy_data, read_npy_header
 from tnm_core.checkpoint.records import PruneRecord, parse_record

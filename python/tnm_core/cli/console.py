@@ -23,6 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from tnm_core.build_info import __version__
 from tnm_core.cli.errors import one_line, printable
 
 _PLAIN_WIDTH = 160  # a file or a pipe has no width, and names of layers are long
@@ -40,6 +41,11 @@ def stdout_console() -> Console:
     if not console.is_terminal:
         console = _Console(highlight=False, width=_PLAIN_WIDTH)
     return console
+
+
+def report_head(command: str) -> dict[str, Any]:
+    """Begin the report of a command for machines."""
+    return {"tool": "tnm", "version": __version__, "command": command}
 
 
 def print_json(report: Mapping[str, Any]) -> None:
@@ -66,21 +72,19 @@ class _Throughput(ProgressColumn):
         return Text(f"{text} M entries/s", style="progress.data.speed")
 
 
+def _stderr_bar(*columns: ProgressColumn) -> Progress:
+    """Make a bar on stderr that shows only if that is a terminal."""
+    console = Console(stderr=True)
+    visible = console.is_terminal and sys.stderr.isatty()
+    return Progress(*columns, console=console, transient=True, disable=not visible)
+
+
 @contextmanager
 def progress_bar(total: int) -> Iterator[Callable[[str, int], None]]:
     """Show progress on stderr, if that is a terminal; yields ``advance(layer, entries)``."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.fields[layer]}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        _Throughput(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not (console.is_terminal and sys.stderr.isatty()),
-    )
-    with bar:
+    layer_column = TextColumn("{task.fields[layer]}", markup=False)
+    columns = (BarColumn(), TaskProgressColumn(), _Throughput(), TimeRemainingColumn())
+    with _stderr_bar(layer_column, *columns) as bar:
         task = bar.add_task("prune", total=total, layer="")
 
         def advance(layer: str, entries: int) -> None:
@@ -92,17 +96,9 @@ def progress_bar(total: int) -> Iterator[Callable[[str, int], None]]:
 @contextmanager
 def share_bar(title: str) -> Iterator[Callable[[float], None]]:
     """Show the share that is done on stderr, if that is a terminal; yields ``update(share)``."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn("{task.percentage:>5.1f} %"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not (console.is_terminal and sys.stderr.isatty()),
-    )
-    with bar:
+    title_column = TextColumn("{task.description}", markup=False)
+    percentage = TaskProgressColumn("{task.percentage:>5.1f} %")
+    with _stderr_bar(title_column, BarColumn(), percentage, TimeRemainingColumn()) as bar:
         task = bar.add_task(title, total=1.0)
 
         def update(share: float) -> None:
@@ -131,18 +127,9 @@ class LayerProgress:
 @contextmanager
 def layer_bar() -> Iterator[LayerProgress]:
     """Show layers that are done on stderr, if that is a terminal."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.fields[layer]}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not (console.is_terminal and sys.stderr.isatty()),
-    )
-    with bar:
+    layer_column = TextColumn("{task.fields[layer]}", markup=False)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with _stderr_bar(layer_column, *columns) as bar:
         yield LayerProgress(bar, bar.add_task("", total=None, layer=""))
 
 

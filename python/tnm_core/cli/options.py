@@ -45,31 +45,29 @@ Checkpoint = Annotated[
     typer.Argument(
         metavar="FILE",
         help=".safetensors, *.safetensors.index.json, a folder with one of them, .npy or .npz.",
-        show_default=False,
+    ),
+]
+FilePattern = Annotated[
+    str | None,
+    typer.Option(
+        "--pattern",
+        "-p",
+        metavar="N:M",
+        help=f"{PATTERN_FORMS} Read from the metadata if not given.",
     ),
 ]
 Include = Annotated[
     list[str] | None,
     typer.Option(
-        "--include",
         metavar="GLOB",
         help="Only tensors whose name matches; may be repeated. Lifts the default exclusions.",
-        show_default=False,
     ),
 ]
 Exclude = Annotated[
     list[str] | None,
-    typer.Option(
-        "--exclude",
-        metavar="GLOB",
-        help="Not tensors whose name matches; may be repeated.",
-        show_default=False,
-    ),
+    typer.Option(metavar="GLOB", help="Not tensors whose name matches; may be repeated."),
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="Print a report for machines, and nothing else, on stdout.")
 ]
-Threads = Annotated[
-    int | None,
-    typer.Option("--threads", min=1, help="Threads; all processors if not given."),
-]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads; all processors if not given.")]

@@ -14,11 +14,7 @@ from tnm_core.counting.count import (
     log10_mask_diversity,
     mask_diversity,
 )
-from tnm_core.counting.errors import (
-    CheckpointMismatchError,
-    CountCheckError,
-    CountTooCostlyError,
-)
+from tnm_core.counting.errors import CheckpointMismatchError, CountCheckError, CountTooCostlyError
 from tnm_core.counting.factors import Factor, multiply_out
 from tnm_core.counting.formulas import Estimate, closed_form, estimate, log10_of
 

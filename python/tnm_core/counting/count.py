@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from tnm_core import _core
 from tnm_core.arguments import as_integer
 from tnm_core.counting import arguments, formulas
-from tnm_core.counting.arguments import CheckpointPath, Constraint, Progress
+from tnm_core.counting.arguments import CheckpointPath, Constraint, Progress, Resources
 from tnm_core.counting.factors import MEMORY_CAP, Factor, count_factors, multiply_out
 from tnm_core.counting.regular import count_regular
-from tnm_core.pattern import PatternLike, as_pattern
+from tnm_core.pattern import Pattern, PatternLike, as_pattern
 
 _LARGEST_IRREGULAR_SIDE = 128
 
@@ -87,18 +87,8 @@ def mask_diversity(
     >>> tnm.mask_diversity("row 2:4", shape=(8, 8)) > tnm.mask_diversity("4:8")
     True
     """
-    return multiply_out(
-        diversity_factors(
-            n,
-            m,
-            constraint,
-            shape,
-            max_seconds=max_seconds,
-            threads=threads,
-            progress=progress,
-            checkpoint=checkpoint,
-        )
-    )
+    resources = arguments.as_resources(max_seconds, threads, progress, checkpoint)
+    return multiply_out(_factors(as_pattern(n, m), constraint, shape, resources))
 
 
 def log10_mask_diversity(
@@ -131,16 +121,8 @@ def log10_mask_diversity(
     if arguments.as_constraint(constraint, pattern) == "unstructured":
         entries = math.prod(arguments.as_shape(shape, pattern.m))
         return _log10_binomial(entries, entries * pattern.n // pattern.m)
-    factors = diversity_factors(
-        pattern,
-        None,
-        constraint,
-        shape,
-        max_seconds=max_seconds,
-        threads=threads,
-        progress=progress,
-        checkpoint=checkpoint,
-    )
+    resources = arguments.as_resources(max_seconds, threads, progress, checkpoint)
+    factors = _factors(pattern, constraint, shape, resources)
     return sum(times * formulas.log10_of(ways) for ways, times in factors)
 
 
@@ -170,10 +152,8 @@ def diversity_factors(
     >>> [tuple(factor) for factor in diversity_factors("2:4", shape=(8, 8))]
     [(90, 4)]
     """
-    pattern = as_pattern(n, m)
     resources = arguments.as_resources(max_seconds, threads, progress, checkpoint)
-    name = arguments.as_constraint(constraint, pattern)
-    return count_factors(pattern, name, arguments.as_shape(shape, pattern.m), resources)
+    return _factors(as_pattern(n, m), constraint, shape, resources)
 
 
 def count_margins(
@@ -240,6 +220,13 @@ def count_margins(
             "unless all row sums are alike and all column sums are alike"
         )
     return _core.count_margins_dp(rows, columns, cap, resources.threads)
+
+
+def _factors(
+    pattern: Pattern, constraint: str | None, shape: Sequence[int] | None, resources: Resources
+) -> list[Factor]:
+    name = arguments.as_constraint(constraint, pattern)
+    return count_factors(pattern, name, arguments.as_shape(shape, pattern.m), resources)
 
 
 def _log10_binomial(n: int, k: int) -> float:

@@ -29,21 +29,7 @@ class DiversityPoint(NamedTuple):
 
 
 def diversity_points(kept_of: int, largest_m: int, max_seconds: float) -> list[DiversityPoint]:
-    """Count the patterns n : n * kept_of; those beyond ``max_seconds`` are estimated.
-
-    Parameters
-    ----------
-    kept_of : int
-        2 for one half, 4 for one quarter.
-    largest_m : int
-        The largest m.
-    max_seconds : float
-        What one exact count may be predicted to take.
-
-    Returns
-    -------
-    list of DiversityPoint
-    """
+    """Count the patterns n : n * kept_of; those predicted beyond ``max_seconds`` are estimated."""
     points = []
     for n in _STEPS:
         m = kept_of * n

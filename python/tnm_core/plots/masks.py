@@ -162,12 +162,10 @@ def _draw_weights(
 def _draw_tiles(axes: Axes, shape: tuple[int, ...], m: int) -> None:
     """Draw thin lines between cells, strong ones around tiles."""
     rows, columns = shape
-    for position in range(rows + 1):
-        tile = position % m == 0
-        axes.axhline(position - 0.5, color=INK if tile else LINE, lw=1.1 if tile else 0.5)
-    for position in range(columns + 1):
-        tile = position % m == 0
-        axes.axvline(position - 0.5, color=INK if tile else LINE, lw=1.1 if tile else 0.5)
+    for draw_line, count in ((axes.axhline, rows), (axes.axvline, columns)):
+        for position in range(count + 1):
+            tile = position % m == 0
+            draw_line(position - 0.5, color=INK if tile else LINE, lw=1.1 if tile else 0.5)
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(rows - 0.5, -0.5)
 
@@ -226,13 +224,10 @@ def _draw_report(axes: Axes, report: Mapping[str, Any], names: Sequence[str]) ->
             zorder=2,
             linewidths=0,
         )
+        total = report["total"]["retained"][kind]
+        place = (total, len(names) + 0.45)
+        axes.annotate(f"{total:.3f}", place, ha="center", va="top", fontsize=8, color=colour)
     axes.axhline(len(names) - 0.5, color=MUTED, lw=0.8)
-    for kind in kinds:
-        value = report["total"]["retained"][kind]
-        place = (value, len(names) + 0.45)
-        axes.annotate(
-            f"{value:.3f}", place, ha="center", va="top", fontsize=8, color=_KINDS[kind][1]
-        )
     axes.set_title(report["pattern"], loc="left", fontsize=10, weight="bold", color=INK)
     axes.set_xlabel(f"retained {report.get('score', 'abs')} score", color=INK)
     axes.grid(axis="x", color=LINE, lw=0.7)

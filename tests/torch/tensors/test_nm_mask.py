@@ -16,6 +16,7 @@ from tests.support.arrays import DTYPES, make_array
 from tests.torch.refusals import assert_refused
 from tnm_core import Pattern
 from tnm_core.torch import nm_mask, transposable_mask
+from tnm_core.torch.tensors.host import HostSolver
 from tnm_core.torch.tensors.transfer import solve_on_device
 
 
@@ -65,8 +66,8 @@ def test_few_axes_and_entries(shape: tuple[int, ...]) -> None:
     expected = torch.from_numpy(references.nm_mask(abs(tensor.numpy()), 2, 4, -1))
     assert torch.equal(nm_mask(tensor, 2, 4), expected)
     # The way of tensors on other devices.
-    pattern = Pattern(2, 4, transposable=False)
-    assert torch.equal(solve_on_device(tensor, pattern, "optimal", "abs", None), expected)
+    solve = HostSolver(Pattern(2, 4, transposable=False), "abs")
+    assert torch.equal(solve_on_device(tensor, solve), expected)
 
 
 @pytest.mark.parametrize("pattern", ["2:4", "2 : 4", "row 2:4", (2, 4), Pattern(2, 4)])

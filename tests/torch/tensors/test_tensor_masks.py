@@ -16,7 +16,7 @@ from tests.support.arrays import DISTRIBUTIONS, DTYPES, make_array
 from tests.torch.refusals import assert_refused
 from tnm_core import Pattern
 from tnm_core.torch import transposable_mask
-from tnm_core.torch.tensors.host import array_of, solve_on_host
+from tnm_core.torch.tensors.host import HostSolver, array_of
 from tnm_core.torch.tensors.pieces import pieces
 from tnm_core.torch.tensors.transfer import (
     CudaLane,
@@ -138,13 +138,9 @@ def test_two_of_four_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("shape", [(8, 8), (9, 8), (8, 11), (2, 13, 15), (3, 20), (20, 2), (0, 9)])
 def test_edges_are_left_to_the_host(shape: tuple[int, ...]) -> None:
-    tensor = torch.randn(shape)
-
-    def solve(edge: Any) -> Any:
-        return solve_on_host(edge, Pattern(2, 4), "optimal", "abs", None)
-
+    tensor, solve = torch.randn(shape), HostSolver(Pattern(2, 4), "abs")
     expected = transposable_mask(tensor, 2, 4)
-    torch.testing.assert_close(solve_two_of_four(tensor, "abs", solve), expected)
+    torch.testing.assert_close(solve_two_of_four(tensor, solve), expected)
 
 
 class _CountingLane(CudaLane):
@@ -171,11 +167,7 @@ class _CountingLane(CudaLane):
 def test_pieces_travel_while_others_are_solved(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tnm_core.torch.tensors.transfer.PIECE_ENTRIES", 8 * 40)
     tensor, lane = torch.randn(30, 40), _CountingLane()
-
-    def solve(piece: Any) -> Any:
-        return solve_on_host(piece, Pattern(4, 8), "optimal", "abs", None)
-
-    mask = solve_through_host(tensor, 8, solve, lane)
+    mask = solve_through_host(tensor, HostSolver(Pattern(4, 8), "abs"), lane)
     torch.testing.assert_close(mask, transposable_mask(tensor, 4, 8))
     assert lane.events[:5] == ["fetch 0", "fetch 1", "wait 0", "deliver", "fetch 2"]
     assert lane.events[-1] == "close"

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "fast_path/kernels/dispatch-inl.hpp"
 #include "fast_path/strip.hpp"
 #include "reference/tile.hpp"
 #include "support/check.hpp"
@@ -28,22 +29,7 @@ inline constexpr std::array kStripPatterns = {
     Pattern{60, 64}, Pattern{16, 33}, Pattern{40, 63},
 };
 
-// Calls visit.operator()<w>() with the width of the field of a tile of side m.
-template <class Visit>
-void with_width(int m, Visit&& visit) {
-    switch (field_width(m)) {
-        case 4:
-            return visit.template operator()<4>();
-        case 8:
-            return visit.template operator()<8>();
-        case 16:
-            return visit.template operator()<16>();
-        case 32:
-            return visit.template operator()<32>();
-        default:
-            return visit.template operator()<64>();
-    }
-}
+using TNM_ISA::by_field_width;
 
 // Calls make(i, j) for entry (i, j) of each tile of the strip.
 template <class T, class Make>
@@ -99,7 +85,7 @@ void for_each_strip(int strips_a_pattern, Check&& check) {
     Random random(1);
     for (const Pattern pattern : kStripPatterns)
         for (int repeat = 0; repeat < strips_a_pattern; ++repeat)
-            with_width(pattern.m, [&]<int kW>() {
+            by_field_width(pattern.m, [&]<int kW>() {
                 const Given given([&] { return join("pattern ", pattern.n, ":", pattern.m); });
                 check.template operator()<kW>(*draw_strip<float>(pattern.m, random), pattern);
                 check.template operator()<kW>(*draw_strip<double>(pattern.m, random), pattern);

@@ -10,12 +10,4 @@ from tnm_core.cli.commands.inspect import inspect
 from tnm_core.cli.commands.plot import plot_app
 from tnm_core.cli.commands.prune import prune
 
-__all__ = [
-    "bench_app",
-    "calibrate",
-    "check",
-    "diversity",
-    "inspect",
-    "plot_app",
-    "prune",
-]
+__all__ = ["bench_app", "calibrate", "check", "diversity", "inspect", "plot_app", "prune"]

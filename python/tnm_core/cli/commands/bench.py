@@ -10,11 +10,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-import tnm_core as tnm
 from tnm_core.cli import options
-from tnm_core.cli.console import print_json, stdout_console
+from tnm_core.cli.console import print_json, report_head, stdout_console
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.options import parse_pattern
 from tnm_core.cli.tables import new_table, shape_text
 
 if TYPE_CHECKING:
@@ -66,7 +64,7 @@ def bench_linear_command(
     weight gradient is dense either way. With CUDA each part is measured with CUDA graphs, too.
     """
     torch, adapters = _torch()
-    wanted = str(parse_pattern(pattern))
+    wanted = str(options.parse_pattern(pattern))
     shapes = [_parse_shape(text) for text in shape]
     place = _place(device, torch.cuda.is_available())
     kind = {"backend": backend, "device": place, "dtype": getattr(torch, _dtype(dtype, place))}
@@ -88,8 +86,8 @@ def bench_linear_command(
             speeds.add(result.as_speed())
         speeds.save(table)
     if json_output:
-        head = {"tool": "tnm", "version": tnm.__version__, "command": "bench linear"}
-        print_json({**head, "layers": [result.as_json() for result in results]})
+        layers = [result.as_json() for result in results]
+        print_json({**report_head("bench linear"), "layers": layers})
     else:
         _print(stdout_console(), results)
 
@@ -115,9 +113,7 @@ def _place(device: str | None, has_cuda: bool) -> str:
 
 def _dtype(dtype: str | None, place: str) -> str:
     name = dtype or ("bfloat16" if place.startswith("cuda") else "float32")
-    if name not in _DTYPES:
-        raise CommandError(f"--dtype is {name!r}; expected one of {', '.join(_DTYPES)}")
-    return name
+    return options.parse_choice(name, _DTYPES, "--dtype")
 
 
 def _parse_shape(text: str) -> tuple[int, int]:

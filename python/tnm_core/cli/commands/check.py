@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import tnm_core as tnm
 from tnm_core.checkpoint import open_checkpoint
 from tnm_core.cli import options
-from tnm_core.cli.console import print_json, stdout_console
+from tnm_core.cli.console import print_json, report_head, stdout_console
 from tnm_core.cli.errors import CommandError, printable
 from tnm_core.cli.pruning import (
     DEFAULT_EXCLUDE,
@@ -21,12 +21,7 @@ from tnm_core.cli.pruning import (
     MatrixAxes,
     TensorRules,
     ThreeD,
-    axes_of_rank,
-    contents_of,
-    group_slice,
-    matrices,
     row_panels,
-    select,
 )
 from tnm_core.cli.skips import sentence
 from tnm_core.pattern import Pattern
@@ -80,22 +75,12 @@ class _Request:
 
 def check(
     file: options.Checkpoint,
-    pattern: Annotated[
-        str | None,
-        typer.Option(
-            "--pattern",
-            "-p",
-            metavar="N:M",
-            help=f"{options.PATTERN_FORMS} Read from the metadata if not given.",
-            show_default=False,
-        ),
-    ] = None,
+    pattern: options.FilePattern = None,
     transposable: Annotated[
         bool | None,
         typer.Option(
             "--transposable/--rowwise",
             help="Rows and columns, or rows alone; as the metadata says if not given.",
-            show_default=False,
         ),
     ] = None,
     exact: Annotated[
@@ -104,18 +89,13 @@ def check(
             "--exact/--at-most",
             help="Exactly N in full tiles, or at most N. Weights: at most, for a kept weight may "
             "be zero. Masks: exactly.",
-            show_default=False,
         ),
     ] = None,
     include: options.Include = None,
     exclude: options.Exclude = None,
     three_d: Annotated[
         ThreeD | None,
-        typer.Option(
-            "--three-d",
-            help="How 3-D tensors are read; as the metadata says if not given.",
-            show_default=False,
-        ),
+        typer.Option(help="How 3-D tensors are read; as the metadata says if not given."),
     ] = None,
     json_output: options.Json = False,
 ) -> None:
@@ -132,13 +112,13 @@ def check(
         )
     request = _Request(wanted, transposable, exact, include or None, exclude, three_d)
     with open_checkpoint(file) as checkpoint:
-        contents = contents_of(checkpoint)
+        contents = Contents.of(checkpoint)
         checks = _plan(contents, request, str(file))
         verdicts = [_judge(contents, check) for check in checks]
     valid = all(verdict.violation is None for verdict in verdicts)
     if json_output:
         tensors = [verdict.as_json() for verdict in verdicts]
-        head = {"tool": "tnm", "version": tnm.__version__, "command": "check"}
+        head = report_head("check")
         print_json({**head, "file": str(file), "valid": valid, "tensors": tensors})
     else:
         _print_verdicts(verdicts, str(file))
@@ -186,7 +166,7 @@ def _eligible(
         () if everything else DEFAULT_EXCLUDE,
         any_dtype=contents.holds_masks,
     )
-    return select(contents.tensors.values(), rules, source).chosen
+    return rules.select(contents.tensors.values(), source).chosen
 
 
 def _axes(contents: Contents, name: str, three_d: ThreeD | None) -> MatrixAxes:
@@ -194,7 +174,7 @@ def _axes(contents: Contents, name: str, three_d: ThreeD | None) -> MatrixAxes:
         record = contents.record_of(name)
         known = record is not None and record.three_d in set(ThreeD)
         three_d = ThreeD(record.three_d) if record is not None and known else ThreeD.SKIP
-    axes = axes_of_rank(len(contents.tensors[name].shape), three_d)
+    axes = MatrixAxes.of_rank(len(contents.tensors[name].shape), three_d)
     if isinstance(axes, Skip):
         raise CommandError(f"{name} cannot be checked: it is {sentence(axes)}")
     return axes
@@ -202,7 +182,7 @@ def _axes(contents: Contents, name: str, three_d: ThreeD | None) -> MatrixAxes:
 
 def _judge(contents: Contents, check: _Check) -> _Verdict:
     support = contents.support(check.name)
-    view = matrices(support, check.axes)
+    view = check.axes.matrices(support)
     density = np.count_nonzero(support) / support.size if support.size else 0.0
     return _Verdict(check, density, _first_violation(view, check))
 
@@ -213,12 +193,14 @@ def _first_violation(view: NDArray[np.bool_], check: _Check) -> str | None:
         found = tnm.check_mask(view[..., rows, :], check.pattern, exact=check.exact).violation
         if found is None:
             continue
-        index = (*found.index[:-2], found.index[-2] + start, found.index[-1])
+        index: list[Any] = [*found.index]
+        index[-2] += start
         along = -1 if found.axis == "row" else -2
-        length = min(m, view.shape[along] - index[along])
-        place = group_slice(index, found.axis, length, check.axes)
+        end = min(index[along] + m, view.shape[along])
+        index[along] = f"{index[along]}:{end}"
+        place = check.axes.index_text(index)
         expected = f"{'at most' if found.count > n else 'exactly'} {n}"
-        return f"{check.name}{place} keeps {found.count}, expected {expected} ({found.axis})"
+        return f"{check.name}[{place}] keeps {found.count}, expected {expected} ({found.axis})"
     return None
 
 

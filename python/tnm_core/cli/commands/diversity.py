@@ -15,17 +15,10 @@ import typer
 import tnm_core as tnm
 from tnm_core import counting
 from tnm_core.cli import options
-from tnm_core.cli.console import print_json, share_bar, stdout_console
+from tnm_core.cli.console import print_json, report_head, share_bar, stdout_console
 from tnm_core.cli.errors import CommandError, StoppedMidway, Terminated
-from tnm_core.cli.options import parse_pattern
 from tnm_core.cli.tables import shape_text
-from tnm_core.counting import (
-    Constraint,
-    as_constraint,
-    diversity_factors,
-    log10_of,
-    multiply_out,
-)
+from tnm_core.counting import Constraint, diversity_factors, log10_of
 from tnm_core.pattern import Pattern
 
 _MOST_DIGITS = 1000
@@ -44,19 +37,13 @@ class _Answer:
     closed_form: int | None
 
     @property
-    def digits(self) -> int:
-        return math.floor(self.log10) + 1 if self.count is None else len(str(self.count))
-
-    @property
     def log10_ratio(self) -> float | None:
         return None if self.closed_log10 is None else self.closed_log10 - self.log10
 
     def as_json(self) -> dict[str, Any]:
         """Give counts as strings of digits, for JSON readers round large numbers."""
         return {
-            "tool": "tnm",
-            "version": tnm.__version__,
-            "command": "diversity",
+            **report_head("diversity"),
             "pattern": self.pattern.ratio,
             "constraint": self.constraint,
             "shape": list(self.shape),
@@ -75,7 +62,6 @@ def diversity(
         typer.Option(
             metavar=options.metavar(get_args(Constraint)),
             help="Which masks are counted; as the pattern says if not given.",
-            show_default=False,
         ),
     ] = None,
     shape: Annotated[
@@ -83,7 +69,6 @@ def diversity(
         typer.Option(
             metavar="RxC",
             help="Of the tensor; leading sizes are a batch. One M x M tile if not given.",
-            show_default=False,
         ),
     ] = None,
     max_seconds: Annotated[
@@ -95,7 +80,6 @@ def diversity(
         typer.Option(
             metavar="FILE",
             help="Keeps what a long count has done; an interrupted one continues from there.",
-            show_default=False,
         ),
     ] = None,
     threads: options.Threads = None,
@@ -106,9 +90,12 @@ def diversity(
     Beside a count of transposable masks stands the closed form that is reported for them, which is
     neither the count nor a bound.
     """
-    wanted = parse_pattern(pattern, "the pattern")
+    wanted = options.parse_pattern(pattern, "the pattern")
     sizes = _parse_shape(shape, wanted.m)
-    kind = _parse_constraint(constraint, wanted)
+    try:
+        kind = counting.as_constraint(constraint, wanted)
+    except ValueError as error:
+        raise CommandError(f"--{error}") from None
     with share_bar(f"{wanted.ratio} {kind}") as progress, _readable_errors(checkpoint):
         resources = {
             "max_seconds": max_seconds,
@@ -123,13 +110,6 @@ def diversity(
         _print(answer)
 
 
-def _parse_constraint(text: str | None, pattern: Pattern) -> Constraint:
-    try:
-        return as_constraint(text, pattern)
-    except ValueError as error:
-        raise CommandError(f"--{error}") from None
-
-
 def _parse_shape(text: str | None, m: int) -> tuple[int, ...]:
     if text is None:
         return (m, m)
@@ -139,10 +119,7 @@ def _parse_shape(text: str | None, m: int) -> tuple[int, ...]:
 
 
 def _count(
-    pattern: Pattern,
-    constraint: Constraint,
-    shape: tuple[int, ...],
-    resources: Mapping[str, Any],
+    pattern: Pattern, constraint: Constraint, shape: tuple[int, ...], resources: Mapping[str, Any]
 ) -> _Answer:
     if constraint == "unstructured":
         log10 = counting.log10_mask_diversity(pattern, None, constraint, shape)
@@ -151,7 +128,7 @@ def _count(
     else:
         factors = diversity_factors(pattern, None, constraint, shape, **resources)
         log10 = sum(times * log10_of(ways) for ways, times in factors)
-        count = multiply_out(factors) if log10 < _MOST_DIGITS else None
+        count = counting.multiply_out(factors) if log10 < _MOST_DIGITS else None
     closed_log10, closed = _closed_form(pattern, constraint, shape)
     return _Answer(pattern, constraint, shape, log10, count, closed_log10, closed)
 
@@ -192,7 +169,7 @@ def _print(answer: _Answer) -> None:
     if answer.count is not None:
         lines.append(f"  masks        {answer.count}")
     else:
-        lines.append(f"  masks        a number of about {answer.digits:,} digits")
+        lines.append(f"  masks        a number of about {math.floor(answer.log10) + 1:,} digits")
     lines.append(f"  log10        {answer.log10:.10g}")
     if entries:
         lines.append(f"  bits/weight  {answer.log10 / math.log10(2) / entries:.4f}")

@@ -13,16 +13,9 @@ from rich.text import Text
 import tnm_core as tnm
 from tnm_core.checkpoint import PruneRecord, TensorInfo, open_checkpoint
 from tnm_core.cli import options
-from tnm_core.cli.console import print_json, stdout_console
+from tnm_core.cli.console import print_json, report_head, stdout_console
 from tnm_core.cli.errors import printable
-from tnm_core.cli.pruning import (
-    Contents,
-    axes_of_rank,
-    contents_of,
-    matrices,
-    matrix_shape,
-    row_panels,
-)
+from tnm_core.cli.pruning import Contents, MatrixAxes, row_panels
 from tnm_core.cli.tables import new_table, shape_text
 from tnm_core.skip import Skip
 
@@ -57,16 +50,14 @@ def inspect(file: options.Checkpoint, json_output: options.Json = False) -> None
     columns (transposable). Patterns that a shown one implies are left out.
     """
     with open_checkpoint(file) as checkpoint:
-        contents = contents_of(checkpoint)
+        contents = Contents.of(checkpoint)
         found = [_look(contents, info) for info in contents.tensors.values()]
         metadata, records = checkpoint.metadata, contents.records
     if json_output:
-        head = {"tool": "tnm", "version": tnm.__version__, "command": "inspect"}
-        tensors = [tensor.as_json() for tensor in found]
         kind = "masks" if contents.holds_masks else "weights"
-        print_json(
-            {**head, "file": str(file), "kind": kind, "metadata": metadata, "tensors": tensors}
-        )
+        head = {**report_head("inspect"), "file": str(file), "kind": kind}
+        tensors = [tensor.as_json() for tensor in found]
+        print_json({**head, "metadata": metadata, "tensors": tensors})
         return
     console = stdout_console()
     _print_tensors(console, str(file), found)
@@ -82,11 +73,11 @@ def _look(contents: Contents, info: TensorInfo) -> _Tensor:
     support = contents.support(info.name)
     zeros = support.size - int(np.count_nonzero(support))
     sparsity = zeros / support.size if support.size else 0.0
-    axes = axes_of_rank(len(info.shape))
+    axes = MatrixAxes.of_rank(len(info.shape))
     if isinstance(axes, Skip) or zeros == 0:
         return _Tensor(info, sparsity, [], [])
-    groups = [m for m in _GROUPS if m <= min(matrix_shape(info.shape, axes))]
-    most = {m: _most_kept(matrices(support, axes), m) for m in groups}
+    view = axes.matrices(support)
+    most = {m: _most_kept(view, m) for m in _GROUPS if m <= min(view.shape[-2:])}
     return _Tensor(
         info,
         sparsity,

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from tnm_core.checkpoint import FileTransaction, open_checkpoint
 from tnm_core.cli import options
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.options import parse_pattern
-from tnm_core.cli.pruning import Contents, MatrixAxes, contents_of, matrices
+from tnm_core.cli.pruning import Contents, MatrixAxes
 from tnm_core.pattern import LARGEST_M
 
 if TYPE_CHECKING:
@@ -36,15 +35,7 @@ def plot_mask_command(
     file: options.Checkpoint,
     tensor: Annotated[str, typer.Option(metavar="NAME", help="The layer to draw.")],
     output: _Output,
-    pattern: Annotated[
-        str | None,
-        typer.Option(
-            "--pattern",
-            "-p",
-            metavar="N:M",
-            help=f"{options.PATTERN_FORMS} Read from the metadata if not given.",
-        ),
-    ] = None,
+    pattern: options.FilePattern = None,
     dense: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="The checkpoint before pruning, to show what went."),
@@ -56,31 +47,23 @@ def plot_mask_command(
 
     Of a convolution, the kernel position 0, 0 is drawn.
     """
-    plots = _plots()
-    _check_picture(output)
+    plots = _plots_for(output)
     with open_checkpoint(file) as checkpoint:
-        contents = contents_of(checkpoint)
+        contents = Contents.of(checkpoint)
         mask = _matrix(contents, tensor, str(file), support=True)
-        given = None if pattern is None else parse_pattern(pattern)
+        given = None if pattern is None else options.parse_pattern(pattern)
         wanted = contents.pattern_of(tensor, given, str(file))
         weights = None if contents.holds_masks else _matrix(contents, tensor, str(file))
     if dense is not None:
         with open_checkpoint(dense) as checkpoint:
-            weights = _matrix(contents_of(checkpoint), tensor, str(dense))
+            weights = _matrix(Contents.of(checkpoint), tensor, str(dense))
         if weights.shape != mask.shape:
             raise CommandError(
                 f"{tensor} is {weights.shape} in {dense}, but {mask.shape} in {file}; "
                 "expected the checkpoint before pruning"
             )
-    figure = plots.plot_mask(
-        mask,
-        wanted,
-        weights=weights,
-        rows=rows,
-        columns=columns,
-        title=tensor,
-    )
-    _save(figure, output)
+    shown = {"weights": weights, "rows": rows, "columns": columns, "title": tensor}
+    _save(plots.plot_mask(mask, wanted, **shown), output)
 
 
 @plot_app.command("retained")
@@ -92,10 +75,8 @@ def plot_retained_command(
     output: _Output,
 ) -> None:
     """Draw the retained score of every layer, one panel per report."""
-    plots = _plots()
-    _check_picture(output)
-    figure = plots.plot_retained([_read_report(path) for path in reports])
-    _save(figure, output)
+    plots = _plots_for(output)
+    _save(plots.plot_retained([_read_report(path) for path in reports]), output)
 
 
 @plot_app.command("diversity")
@@ -111,30 +92,21 @@ def plot_diversity_command(
 
     Without an input file: the numbers are counted for the picture.
     """
-    _check_matplotlib()
-    _check_picture(output)
-    from tnm_core.plots import plot_diversity
-
-    _save(plot_diversity(largest_m=largest_m, max_seconds=max_seconds), output)
+    plots = _plots_for(output)
+    _save(plots.plot_diversity(largest_m=largest_m, max_seconds=max_seconds), output)
 
 
-def _plots() -> Any:
-    _check_matplotlib()
-    from tnm_core import plots
-
-    return plots
-
-
-def _check_matplotlib() -> None:
+def _plots_for(output: Path) -> Any:
+    """Import what draws pictures, if it can draw one of that name."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
         raise CommandError('pictures need matplotlib: pip install "tnm_core[plot]"') from None
-
-
-def _check_picture(output: Path) -> None:
     if output.suffix.lower() not in _PICTURES:
         raise CommandError(f"cannot draw {output}: expected a name ending in .png, .svg or .pdf")
+    from tnm_core import plots
+
+    return plots
 
 
 def _save(figure: Figure, output: Path) -> None:
@@ -153,7 +125,7 @@ def _matrix(contents: Contents, tensor: str, source: str, support: bool = False)
         raise CommandError(f"{tensor} has shape {info.shape}; expected a 2-D weight or a 4-D one")
     array: NDArray[Any] = contents.support(tensor) if support else contents.read(tensor)
     if array.ndim == 4:
-        array = matrices(array, MatrixAxes.CONV2D)[0, 0]
+        array = MatrixAxes.CONV2D.matrices(array)[0, 0]
     return array if support else array.astype(np.float64)
 
 

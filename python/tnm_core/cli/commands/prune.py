@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -13,7 +14,6 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-import tnm_core as tnm
 from tnm_core.arguments import Method, Score
 from tnm_core.checkpoint import (
     Checkpoint,
@@ -25,7 +25,14 @@ from tnm_core.checkpoint import (
     write_masks,
 )
 from tnm_core.cli import options
-from tnm_core.cli.console import json_text, note, print_json, progress_bar, stdout_console
+from tnm_core.cli.console import (
+    json_text,
+    note,
+    print_json,
+    progress_bar,
+    report_head,
+    stdout_console,
+)
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.pruning import (
     DEFAULT_EXCLUDE,
@@ -34,11 +41,8 @@ from tnm_core.cli.pruning import (
     Settings,
     TensorRules,
     ThreeD,
-    apply_mask,
     find_mask,
     print_pruned,
-    select,
-    total_of,
 )
 from tnm_core.cli.skips import names_by_reason, skip_json
 from tnm_core.cli.tables import print_skipped
@@ -46,6 +50,7 @@ from tnm_core.cli.targets import check_report, check_unused
 
 _METHODS: tuple[Method, ...] = get_args(Method)
 _SCORES: tuple[Score, ...] = ("abs", "square")
+Advance = Callable[[str, int], None]
 
 
 @dataclass
@@ -71,23 +76,18 @@ class _Job:
                 shapes = {name: self.source.tensors[name].shape for name in names}
                 write_masks(self.output, shapes, self._masks(advance), self._record())
             else:
-                self.source.rewrite(self.output, self._record(), self._pruner(advance))
+                prune = partial(self._prune, advance=advance)
+                self.source.rewrite(self.output, self._record(), prune)
 
-    def _masks(self, advance: Callable[[str, int], None]) -> Iterator[NDArray[np.bool_]]:
+    def _masks(self, advance: Advance) -> Iterator[NDArray[np.bool_]]:
         for name in self.selected.chosen:
             yield self._mask(self.source.tensors[name], self.source.read(name), advance)
 
-    def _pruner(
-        self, advance: Callable[[str, int], None]
-    ) -> Callable[[TensorInfo, NDArray[Any]], NDArray[Any]]:
-        def prune_layer(info: TensorInfo, array: NDArray[Any]) -> NDArray[Any]:
-            return apply_mask(array, self._mask(info, array, advance))
+    def _prune(self, info: TensorInfo, array: NDArray[Any], advance: Advance) -> NDArray[Any]:
+        np.copyto(array, array.dtype.type(0), where=~self._mask(info, array, advance))
+        return array
 
-        return prune_layer
-
-    def _mask(
-        self, info: TensorInfo, array: NDArray[Any], advance: Callable[[str, int], None]
-    ) -> NDArray[np.bool_]:
+    def _mask(self, info: TensorInfo, array: NDArray[Any], advance: Advance) -> NDArray[np.bool_]:
         axes = self.selected.chosen[info.name]
         mask, figures = find_mask(
             info, array, axes, self.settings, lambda entries: advance(info.name, entries)
@@ -96,23 +96,15 @@ class _Job:
         return mask
 
     def _record(self) -> PruneRecord:
-        settings = self.settings
-        return PruneRecord.of(
-            settings.pattern,
-            settings.method,
-            settings.score,
-            self.selected.chosen,
-            self.three_d.value,
-        )
+        settings, layers, three_d = self.settings, self.selected.chosen, self.three_d.value
+        return PruneRecord.of(settings.pattern, settings.method, settings.score, layers, three_d)
 
     def as_json(self, seconds: float) -> dict[str, Any]:
         """Write the report for machines."""
         settings, tensors = self.settings, self.source.tensors
-        total = total_of(self.pruned).as_json()
+        total = PrunedTensor.total(self.pruned).as_json()
         return {
-            "tool": "tnm",
-            "version": tnm.__version__,
-            "command": "prune",
+            **report_head("prune"),
             "input": str(self.source.path),
             "output": None if self.output is None else str(self.output),
             "masks_only": self.masks_only,
@@ -137,7 +129,6 @@ def prune(
         typer.Argument(
             metavar="IN",
             help=".safetensors, *.safetensors.index.json, a folder with one, .npy or .npz.",
-            show_default=False,
         ),
     ],
     pattern: Annotated[
@@ -150,7 +141,6 @@ def prune(
             "-o",
             metavar="OUT",
             help="The file to write, of the kind of IN; a folder for a sharded checkpoint.",
-            show_default=False,
         ),
     ] = None,
     method: Annotated[
@@ -162,9 +152,7 @@ def prune(
     ] = "abs",
     include: options.Include = None,
     exclude: options.Exclude = None,
-    three_d: Annotated[
-        ThreeD, typer.Option("--three-d", help="How to read 3-D tensors.")
-    ] = ThreeD.SKIP,
+    three_d: Annotated[ThreeD, typer.Option(help="How to read 3-D tensors.")] = ThreeD.SKIP,
     masks_only: Annotated[
         bool, typer.Option("--masks-only", help="Write bit-packed masks, not weights.")
     ] = False,
@@ -189,17 +177,19 @@ def prune(
     """
     began = time.perf_counter()
     settings = _settings(pattern, method, score, threads)
-    target = _target_option(output, dry_run)
+    if output is None and not dry_run:
+        raise CommandError("no output given; expected -o OUT, or --dry-run to write nothing")
+    target = None if dry_run else output
     with ExitStack() as stack:
         checkpoint = stack.enter_context(open_checkpoint(source))
         if is_mask_file(checkpoint):
             raise CommandError(f"{source} holds masks, not weights; expected a checkpoint")
         if target is not None:
             _check_targets(checkpoint, target, masks_only, force)
-        rules = TensorRules(
-            include, exclude, settings.pattern.m, three_d, _default_exclude(checkpoint)
-        )
-        selected = select(checkpoint.tensors.values(), rules, str(source))
+        # A .npy file holds one array under the file's own name: whoever names the file wants it.
+        by_default = () if checkpoint.suffix == ".npy" else DEFAULT_EXCLUDE
+        rules = TensorRules(include, exclude, settings.pattern.m, three_d, by_default)
+        selected = rules.select(checkpoint.tensors.values(), str(source))
         job = _Job(checkpoint, target, masks_only, settings, selected, three_d, [])
         report_file = None
         if report_path is not None:
@@ -229,12 +219,6 @@ def _settings(pattern: str, method: str, score: str, threads: int | None) -> Set
     return Settings(wanted, chosen, options.parse_choice(score, _SCORES, "--score"), threads)
 
 
-def _target_option(output: Path | None, dry_run: bool) -> Path | None:
-    if output is None and not dry_run:
-        raise CommandError("no output given; expected -o OUT, or --dry-run to write nothing")
-    return None if dry_run else output
-
-
 def _check_targets(checkpoint: Checkpoint, target: Path, masks_only: bool, force: bool) -> None:
     """Find what is wrong with OUT before hours are spent on it."""
     targets = [target] if masks_only else checkpoint.targets(target)
@@ -243,11 +227,6 @@ def _check_targets(checkpoint: Checkpoint, target: Path, masks_only: bool, force
             f"cannot write masks to {target}: they are a .safetensors file, name it so"
         )
     check_unused(targets, force)
-
-
-def _default_exclude(checkpoint: Checkpoint) -> tuple[str, ...]:
-    # A .npy file holds one array under the file's own name: whoever names the file wants it.
-    return () if checkpoint.suffix == ".npy" else DEFAULT_EXCLUDE
 
 
 def _print_tables(job: _Job) -> None:

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from tnm_core.cli.pruning.contents import Contents, contents_of
-from tnm_core.cli.pruning.layer_mask import Settings, apply_mask, find_mask
-from tnm_core.cli.pruning.matrix_axes import (
-    MatrixAxes,
-    group_slice,
-    matrices,
-    matrix_shape,
-    row_panels,
-)
-from tnm_core.cli.pruning.pruned_tensor import PrunedTensor, total_of
+from tnm_core.cli.pruning.contents import Contents
+from tnm_core.cli.pruning.layer_mask import Settings, find_mask
+from tnm_core.cli.pruning.matrix_axes import MatrixAxes, ThreeD, row_panels
+from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
 from tnm_core.cli.pruning.retained_table import print_pruned
-from tnm_core.cli.pruning.selection import (
-    DEFAULT_EXCLUDE,
-    SelectedTensors,
-    TensorRules,
-    ThreeD,
-    axes_of_rank,
-    select,
-)
+from tnm_core.cli.pruning.selection import DEFAULT_EXCLUDE, SelectedTensors, TensorRules
 
 __all__ = [
     "DEFAULT_EXCLUDE",
@@ -31,15 +18,7 @@ __all__ = [
     "Settings",
     "TensorRules",
     "ThreeD",
-    "apply_mask",
-    "axes_of_rank",
-    "contents_of",
     "find_mask",
-    "group_slice",
-    "matrices",
-    "matrix_shape",
     "print_pruned",
     "row_panels",
-    "select",
-    "total_of",
 ]

@@ -25,6 +25,14 @@ class Contents:
     records: list[PruneRecord]
     read: Callable[[str], NDArray[Any]]
 
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> Contents:
+        """Look into an open checkpoint."""
+        masks = is_mask_file(checkpoint)
+        source = MaskFile(checkpoint) if masks else checkpoint
+        anonymous = checkpoint.suffix == ".npy"
+        return cls(masks, anonymous, source.tensors, checkpoint.records, source.read)
+
     def support(self, name: str) -> NDArray[np.bool_]:
         """Tell where a tensor is not zero."""
         array = self.read(name)
@@ -51,22 +59,3 @@ class Contents:
         if transposable is None:
             transposable = given.transposable and (record is None or record.transposable)
         return replace(given, transposable=transposable)
-
-
-def contents_of(checkpoint: Checkpoint) -> Contents:
-    """Look into an open checkpoint."""
-    if not is_mask_file(checkpoint):
-        return Contents(
-            False,
-            checkpoint.suffix == ".npy",
-            checkpoint.tensors,
-            checkpoint.records,
-            checkpoint.read,
-        )
-    masks = MaskFile(checkpoint)
-    flag = np.dtype(np.bool_)
-    tensors = {
-        name: TensorInfo(name, shape, "mask", checkpoint.tensors[name].nbytes, flag)
-        for name, shape in masks.shapes.items()
-    }
-    return Contents(True, False, tensors, checkpoint.records, masks.read)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ import tnm_core as tnm
 from tnm_core.arguments import Method, Score
 from tnm_core.checkpoint import TensorInfo
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.pruning.matrix_axes import MatrixAxes, matrices, row_panels, tensor_index
+from tnm_core.cli.pruning.matrix_axes import MatrixAxes, row_panels
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
 from tnm_core.pattern import Pattern
 
@@ -34,15 +34,6 @@ class Settings:
         return self.method if self.pattern.transposable else "rowwise"
 
 
-@dataclass
-class _Panel:
-    """Masks of a panel by kind, the seconds that the chosen one took, and the optimum's gap."""
-
-    masks: dict[str, NDArray[np.bool_]]
-    seconds: float
-    worst_gap: float
-
-
 def find_mask(
     info: TensorInfo,
     array: NDArray[Any],
@@ -55,74 +46,62 @@ def find_mask(
     ``advance`` is told how many entries were dealt with.
     """
     mask = np.empty(array.shape, dtype=np.bool_)
-    report = PrunedTensor(info.name, info.shape, info.dtype, array.size)
-    weights, mask_view = matrices(array, axes), matrices(mask, axes)
+    report = PrunedTensor(info.name, info.shape, info.dtype)
+    weights, mask_view = axes.matrices(array), axes.matrices(mask)
     for start, rows in row_panels(weights, settings.pattern.m):
         panel = weights[..., rows, :]
         panel = panel.astype(panel.dtype.newbyteorder("="), copy=False)
         _check_finite(info.name, panel, start, axes)
         try:
-            solved = _solve_panel(panel, settings)
+            masks, figures = _solve_panel(panel, settings)
         except ValueError as error:
             raise CommandError(f"{info.name}: {error}") from None
-        mask_view[..., rows, :] = solved.masks[settings.kind]
-        with np.errstate(over="ignore"):  # float64 weights near its limit: their sum is inf
-            _add_panel(report, panel, solved, settings)
+        mask_view[..., rows, :] = masks[settings.kind]
+        report.add(figures)
         advance(panel.size)
-    report.kept = int(np.count_nonzero(mask))
     with np.errstate(over="ignore"):
         report.kept_scores["unstructured"] = _unstructured_score(array, settings)
     return mask, report
 
 
-def apply_mask(array: NDArray[Any], mask: NDArray[np.bool_]) -> NDArray[Any]:
-    """Set dropped weights to zero, in place."""
-    np.copyto(array, array.dtype.type(0), where=~mask)
-    return array
-
-
-def _solve_panel(panel: NDArray[Any], settings: Settings) -> _Panel:
+def _solve_panel(
+    panel: NDArray[Any], settings: Settings
+) -> tuple[dict[str, NDArray[np.bool_]], PrunedTensor]:
+    """Find masks of a panel by kind; time and certificate are those of the chosen one."""
     pattern = replace(settings.pattern, transposable=True)
+    shared: dict[str, Any] = {"score": settings.score, "threads": settings.threads}
+    figures = PrunedTensor("", panel.shape, "", panel.size)
     masks: dict[str, NDArray[np.bool_]] = {}
-    seconds: dict[str, float] = {}
-    start = time.perf_counter()
-    optimal, certificate = tnm.transposable_mask(
-        panel,
-        pattern,
-        score=settings.score,
-        threads=settings.threads,
-        return_certificate=True,
-    )
-    masks["optimal"], seconds["optimal"] = optimal, time.perf_counter() - start
-    start = time.perf_counter()
-    masks["rowwise"] = tnm.nm_mask(panel, pattern, score=settings.score, threads=settings.threads)
-    seconds["rowwise"] = time.perf_counter() - start
-    if settings.kind not in masks:
+    kinds = dict.fromkeys(("optimal", "rowwise", settings.kind))
+    for kind in kinds:
         start = time.perf_counter()
-        masks[settings.kind] = tnm.transposable_mask(
-            panel,
-            pattern,
-            method=settings.method,
-            score=settings.score,
-            threads=settings.threads,
-        )
-        seconds[settings.kind] = time.perf_counter() - start
-    return _Panel(masks, seconds[settings.kind], certificate.worst_gap)
-
-
-def _add_panel(
-    report: PrunedTensor, panel: NDArray[Any], solved: _Panel, settings: Settings
-) -> None:
-    scores = np.abs(panel.astype(np.float64, order="C"))
-    if settings.score == "square":
-        np.square(scores, out=scores)
-    report.score += float(scores.sum())
-    for kind, mask in solved.masks.items():
-        kept = float(scores.sum(where=mask))
-        report.kept_scores[kind] = report.kept_scores.get(kind, 0.0) + kept
-    report.seconds += solved.seconds
+        if kind == "optimal":
+            masks[kind], certificate = tnm.transposable_mask(
+                panel, pattern, return_certificate=True, **shared
+            )
+        elif kind == "rowwise":
+            masks[kind] = tnm.nm_mask(panel, pattern, **shared)
+        else:
+            masks[kind] = tnm.transposable_mask(panel, pattern, method=settings.method, **shared)
+        if kind == settings.kind:
+            figures.seconds = time.perf_counter() - start
     if settings.kind == "optimal":
-        report.worst_gap = max(report.worst_gap or 0.0, solved.worst_gap)
+        figures.worst_gap = certificate.worst_gap
+    figures.kept = int(np.count_nonzero(masks[settings.kind]))
+    _add_scores(figures, panel, masks, settings.score)
+    return masks, figures
+
+
+def _add_scores(
+    figures: PrunedTensor, panel: NDArray[Any], masks: Mapping[str, NDArray[np.bool_]], score: Score
+) -> None:
+    with np.errstate(over="ignore"):  # float64 weights near its limit: their sum is inf
+        scores = np.abs(panel.astype(np.float64, order="C"))
+        if score == "square":
+            np.square(scores, out=scores)
+        figures.score = float(scores.sum())
+        for kind, mask in masks.items():
+            figures.kept_scores[kind] = float(scores.sum(where=mask))
 
 
 def _unstructured_score(array: NDArray[Any], settings: Settings) -> float:
@@ -145,8 +124,7 @@ def _check_finite(name: str, panel: NDArray[Any], start: int, axes: MatrixAxes) 
     if finite.all():
         return
     first = tuple(int(position) for position in np.argwhere(~finite)[0])
-    row = (*first[:-2], first[-2] + start, first[-1])
-    index = ", ".join(map(str, tensor_index(row, axes)))
+    index = axes.index_text((*first[:-2], first[-2] + start, first[-1]))
     raise CommandError(
         f"{name}[{index}] is {panel[first]}; expected finite weights: repair the tensor or leave "
         f"it out with --exclude"

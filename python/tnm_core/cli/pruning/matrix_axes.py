@@ -2,60 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Any
 
 from numpy.typing import NDArray
 
+from tnm_core.skip import Skip, SkipCode
+
 _PANEL_ENTRIES = 1 << 22
 
 
+class ThreeD(str, Enum):
+    """How 3-D tensors are read."""
+
+    SKIP = "skip"
+    STACKED = "stacked"
+    CONV1D = "conv1d"
+
+
 class MatrixAxes(Enum):
-    """Which axes of a tensor make the matrix [outputs, inputs].
+    """Which axes of a tensor make the matrix [outputs, inputs], the last two.
 
     A convolution is one matrix per kernel position, so that no group crosses a filter.
     """
 
-    MATRIX = "matrix"
-    STACKED = "stacked"
-    CONV1D = "conv1d"
-    CONV2D = "conv2d"
+    MATRIX = (0, 1)
+    STACKED = (0, 1, 2)
+    CONV1D = (2, 0, 1)
+    CONV2D = (2, 3, 0, 1)
 
+    @staticmethod
+    def of_rank(rank: int, three_d: ThreeD = ThreeD.SKIP) -> MatrixAxes | Skip:
+        """Tell how to read a tensor of some rank as matrices, or why not to."""
+        if rank == 3:
+            return SkipCode.THREE_AXES() if three_d is ThreeD.SKIP else MatrixAxes[three_d.name]
+        axes = {2: MatrixAxes.MATRIX, 4: MatrixAxes.CONV2D}.get(rank)
+        return SkipCode.OTHER_RANK(rank=rank) if axes is None else axes
 
-_TO_MATRICES = {
-    MatrixAxes.MATRIX: (0, 1),
-    MatrixAxes.STACKED: (0, 1, 2),
-    MatrixAxes.CONV1D: (2, 0, 1),
-    MatrixAxes.CONV2D: (2, 3, 0, 1),
-}
+    def matrices(self, array: NDArray[Any]) -> NDArray[Any]:
+        """View a tensor as matrices in its last two axes."""
+        view: NDArray[Any] = array.transpose(self.value)
+        return view
 
-
-def matrices(array: NDArray[Any], axes: MatrixAxes) -> NDArray[Any]:
-    """View a tensor as matrices in its last two axes."""
-    view: NDArray[Any] = array.transpose(_TO_MATRICES[axes])
-    return view
-
-
-def matrix_shape(shape: tuple[int, ...], axes: MatrixAxes) -> tuple[int, int]:
-    """Tell the shape of each matrix."""
-    rows, columns = _TO_MATRICES[axes][-2:]
-    return shape[rows], shape[columns]
-
-
-def tensor_index(index: tuple[int, ...], axes: MatrixAxes) -> tuple[int, ...]:
-    """Find where an entry of the matrix view lies in the tensor."""
-    order = _TO_MATRICES[axes]
-    return tuple(index[order.index(axis)] for axis in range(len(order)))
-
-
-def group_slice(index: tuple[int, ...], axis: str, length: int, axes: MatrixAxes) -> str:
-    """Spell a group of a row or column in the notation that picks it out of the tensor."""
-    along = len(index) - (1 if axis == "row" else 2)
-    parts = [str(position) for position in index]
-    parts[along] = f"{index[along]}:{index[along] + length}"
-    order = _TO_MATRICES[axes]
-    return "[" + ", ".join(parts[order.index(axis)] for axis in range(len(order))) + "]"
+    def index_text(self, index: Sequence[object]) -> str:
+        """Spell where an entry of the matrix view, or a slice of it, lies in the tensor."""
+        return ", ".join(str(index[self.value.index(axis)]) for axis in range(len(index)))
 
 
 def row_panels(view: NDArray[Any], m: int) -> Iterator[tuple[int, slice]]:

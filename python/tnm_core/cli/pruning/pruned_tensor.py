@@ -26,12 +26,20 @@ class PrunedTensor:
     name: str
     shape: tuple[int, ...]
     dtype: str
-    entries: int
+    entries: int = 0
     kept: int = 0
     score: float = 0.0
     kept_scores: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     worst_gap: float | None = None
+
+    @classmethod
+    def total(cls, tensors: Iterable[PrunedTensor]) -> PrunedTensor:
+        """Add tensors up."""
+        total = cls("total", (), "")
+        for tensor in tensors:
+            total.add(tensor)
+        return total
 
     @property
     def density(self) -> float:
@@ -41,6 +49,17 @@ class PrunedTensor:
     def retained(self, kind: str) -> float:
         """Return the share of the score that is kept; nothing is lost where there is nothing."""
         return self.kept_scores[kind] / self.score if self.score else 1.0
+
+    def add(self, other: PrunedTensor) -> None:
+        """Add the figures of another tensor, or of a part of this one."""
+        self.entries += other.entries
+        self.kept += other.kept
+        self.score += other.score
+        self.seconds += other.seconds
+        for kind, value in other.kept_scores.items():
+            self.kept_scores[kind] = self.kept_scores.get(kind, 0.0) + value
+        if other.worst_gap is not None:
+            self.worst_gap = max(self.worst_gap or 0.0, other.worst_gap)
 
     def as_json(self) -> dict[str, Any]:
         """Give the figures under the names of the JSON report."""
@@ -60,18 +79,3 @@ class PrunedTensor:
 def _or_null(value: float) -> float | None:
     """Replace NaN, which JSON does not know: sums beyond the range of float64 end in it."""
     return value if math.isfinite(value) else None
-
-
-def total_of(tensors: Iterable[PrunedTensor]) -> PrunedTensor:
-    """Add tensors up."""
-    total = PrunedTensor("total", (), "", 0)
-    for tensor in tensors:
-        total.entries += tensor.entries
-        total.kept += tensor.kept
-        total.score += tensor.score
-        total.seconds += tensor.seconds
-        for kind, value in tensor.kept_scores.items():
-            total.kept_scores[kind] = total.kept_scores.get(kind, 0.0) + value
-        if tensor.worst_gap is not None:
-            total.worst_gap = max(total.worst_gap or 0.0, tensor.worst_gap)
-    return total

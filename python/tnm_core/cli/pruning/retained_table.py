@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tnm_core.cli.errors import printable
 from tnm_core.cli.pruning.layer_mask import Settings
-from tnm_core.cli.pruning.pruned_tensor import RETAINED_KINDS, PrunedTensor, total_of
+from tnm_core.cli.pruning.pruned_tensor import RETAINED_KINDS, PrunedTensor
 from tnm_core.cli.tables import new_table, shape_text
 
 _TITLES = {
@@ -32,7 +32,7 @@ def print_pruned(console: Console, settings: Settings, tensors: Sequence[PrunedT
     for tensor in tensors:
         table.add_row(*_cells(tensor, kinds))
     table.add_section()
-    table.add_row(*_cells(total_of(tensors), kinds), style="bold")
+    table.add_row(*_cells(PrunedTensor.total(tensors), kinds), style="bold")
     console.print(table)
     console.print(Text("  * the mask that is applied", style="dim"))
 

@@ -15,10 +15,7 @@ from tnm_core.pattern import Pattern
 from tnm_core.selection import Selection
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.layers.masked_weights import unwrap
-from tnm_core.torch.layers.parametrization import (
-    masked_parametrization,
-    parametrizations_of_weight,
-)
+from tnm_core.torch.layers.parametrization import masked_parametrization, parametrizations_of_weight
 from tnm_core.torch.layers.weight_axes import WeightAxes, weight_axes_of
 from tnm_core.torch.tensors import is_sharded
 
@@ -45,10 +42,7 @@ class Candidate:
 
 
 def select_layers(
-    model: nn.Module,
-    pattern: Pattern,
-    selection: Selection,
-    layers: tuple[type[nn.Module], ...],
+    model: nn.Module, pattern: Pattern, selection: Selection, layers: tuple[type[nn.Module], ...]
 ) -> list[Candidate]:
     """Judge the layers of a model, and check the arguments that choose them."""
     if not isinstance(model, nn.Module):

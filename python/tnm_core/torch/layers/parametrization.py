@@ -57,9 +57,11 @@ class MaskedParametrization(nn.Module):
         """Return the weight that the layer uses."""
         if self.mode == "dense":
             return weight
-        mask = self._mask_of(weight)
+        mask = self.mask
+        if is_sharded(weight):
+            mask = mask_like(local_mask(mask, weight), weight)
         if self.backward_decay:
-            weight = _decay_pruned(weight, mask, self.backward_decay)
+            weight = _DecayPruned.apply(weight, mask, self.backward_decay)  # type: ignore[no-untyped-call]
         if self.mode == "masked":
             return torch.where(mask, weight, 0.0)
         # What is subtracted is exactly 0 or the weight itself, so nothing is rounded.
@@ -75,11 +77,6 @@ class MaskedParametrization(nn.Module):
     def extra_repr(self) -> str:
         """Return pattern and mode, for ``print(model)``."""
         return f"{self.mask_pattern}, mode={self.mode!r}"
-
-    def _mask_of(self, weight: torch.Tensor) -> torch.Tensor:
-        if is_sharded(weight):
-            return mask_like(local_mask(self.mask, weight), weight)
-        return self.mask
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
@@ -106,11 +103,6 @@ class _DecayPruned(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         weight, mask = ctx.saved_tensors
         return gradient + torch.where(mask, 0.0, weight) * ctx.decay, None, None
-
-
-def _decay_pruned(weight: torch.Tensor, mask: torch.Tensor, decay: float) -> torch.Tensor:
-    same: torch.Tensor = _DecayPruned.apply(weight, mask, decay)  # type: ignore[no-untyped-call]
-    return same
 
 
 def parametrizations_of_weight(module: nn.Module) -> parametrize.ParametrizationList | None:

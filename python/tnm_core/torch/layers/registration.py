@@ -47,8 +47,7 @@ def _class_like(made: type[nn.Module], **methods: Any) -> type[nn.Module]:
     """
     members = {k: v for k, v in vars(made).items() if k not in ("__dict__", "__weakref__")}
     metaclass: Any = type(made)
-    made_alike: type[nn.Module] = metaclass(made.__name__, made.__bases__, {**members, **methods})
-    return made_alike
+    return cast(type[nn.Module], metaclass(made.__name__, made.__bases__, {**members, **methods}))
 
 
 def _copy(module: nn.Module) -> nn.Module:

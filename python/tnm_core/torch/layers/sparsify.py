@@ -115,12 +115,7 @@ def _solve(
     except ValueError as error:
         raise ValueError(f"layer {one.name!r}: {error}") from error
     kept, total = score_sums(values, how, mask).tolist()
-    report = LayerReport(
-        name=one.name,
-        kind=one.kind,
-        shape=one.shape,
-        pattern=str(pattern),
-        retained=kept / total if total else 1.0,
-        density=float(mask.sum()) / max(mask.numel(), 1),
-    )
+    retained = kept / total if total else 1.0
+    density = float(mask.sum()) / max(mask.numel(), 1)
+    report = LayerReport(one.name, one.kind, one.shape, str(pattern), None, retained, density)
     return MaskedParametrization(mask, pattern, one.verdict), report

@@ -11,12 +11,7 @@ from tnm_core.arguments import Method, Score
 from tnm_core.check import Violation, check_mask
 from tnm_core.pattern import Pattern
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.tensors import (
-    check_cuts_between_tiles,
-    is_sharded,
-    nm_mask,
-    transposable_mask,
-)
+from tnm_core.torch.tensors import check_cuts_between_tiles, is_sharded, nm_mask, transposable_mask
 
 _CONVOLUTIONS = (
     nn.Conv1d,
@@ -92,7 +87,7 @@ class WeightAxes:
         return weight, 0
 
     def _splits_tiles(self, weight: torch.Tensor, pattern: Pattern) -> bool:
-        """Whether groups end within tiles, or within groups of m."""
+        """Tell whether groups end within tiles, or within groups of m."""
         if self.groups == 1 or not (pattern.transposable or self.input_axis == 0):
             return False
         return weight.shape[0] // self.groups % pattern.m != 0

@@ -114,7 +114,7 @@ def to_sparse_linear_(
 def _choose(
     model: nn.Module, pattern: Pattern, backend: BackendName, selection: Selection
 ) -> tuple[dict[str, nn.Linear], dict[str, Skip]]:
-    """Linear layers to convert, under each of their names, and why the others are left alone."""
+    """List the layers to convert, under each of their names, and why others are left alone."""
     layers = {
         name: module
         for name, module in model.named_modules(remove_duplicate=False)
@@ -141,7 +141,7 @@ def _choose(
 
 
 def _skip_of_module(model: nn.Module, name: str, layer: nn.Linear) -> Skip | None:
-    """Why a layer cannot be replaced as it stands in its model."""
+    """Tell why a layer cannot be replaced as it stands in its model."""
     if not name:
         return SkipCode.WHOLE_MODEL()
     if isinstance(layer, TransposableLinear):
@@ -159,7 +159,7 @@ def _skip_of_module(model: nn.Module, name: str, layer: nn.Linear) -> Skip | Non
 
 
 def _skip_of_shape(layer: nn.Linear, pattern: Pattern, backend: BackendName) -> Skip | None:
-    """Why a layer has no whole tile, or the back end can never multiply by it."""
+    """Tell why a layer has no whole tile, or the back end can never multiply by it."""
     skip = skip_without_tile((layer.out_features, layer.in_features), pattern.m)
     if skip is not None or backend == "auto":
         return skip
@@ -169,9 +169,7 @@ def _skip_of_shape(layer: nn.Linear, pattern: Pattern, backend: BackendName) -> 
 
 
 def _check_masks_are_used(
-    masks: Mapping[str, torch.Tensor] | None,
-    chosen: dict[str, nn.Linear],
-    skips: dict[str, Skip],
+    masks: Mapping[str, torch.Tensor] | None, chosen: dict[str, nn.Linear], skips: dict[str, Skip]
 ) -> None:
     """Refuse masks for layers that are not converted: they would be dropped in silence."""
     for name in masks or {}:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from tnm_core.torch.linear.device_timing import seconds_in_cuda_graph, seconds_of_call
-from tnm_core.torch.linear.speed_table import Speed, device_name
+from tnm_core.torch.linear.linear_spec import LinearSpec
+from tnm_core.torch.linear.speed_table import Speed
 from tnm_core.torch.linear.transposable_linear import TransposableLinear
 
 
@@ -88,7 +89,7 @@ class LayerBenchmark:
         return dense / (sparse + seconds["packing"])
 
     def as_speed(self) -> Speed:
-        """The entry of a `SpeedTable`."""
+        """Return the entry of a `SpeedTable`."""
         return Speed(
             self.device,
             self.dtype,
@@ -100,7 +101,7 @@ class LayerBenchmark:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The figures, for machines."""
+        """Return the figures, for machines."""
         return {
             **asdict(self),
             "shape": list(self.shape),
@@ -171,6 +172,7 @@ def benchmark_layer(
     if not seconds > 0:
         raise ValueError(f"seconds is {seconds!r}, expected a number above 0")
     dtype = layer._packed_dtype()
+    spec = LinearSpec.of(layer, layer.pattern, dtype)
     here = torch.cuda.device_of(layer.weight)  # type: ignore[no-untyped-call]
     with torch.no_grad(), here:
         layer._prepare(dtype)
@@ -184,11 +186,11 @@ def benchmark_layer(
             for part, call in calls.items()
         )
     return LayerBenchmark(
-        device_name(layer.weight.device),
-        str(dtype).removeprefix("torch."),
-        str(layer.pattern),
+        spec.device_name,
+        spec.dtype_name,
+        str(spec.pattern),
         layer.active_backend or layer.backend,
-        (layer.out_features, layer.in_features),
+        (spec.out_features, spec.in_features),
         tokens,
         timings,
     )
@@ -198,14 +200,13 @@ def _parts(
     layer: TransposableLinear, tokens: int, dtype: torch.dtype
 ) -> dict[str, Callable[[], object]]:
     """Return the calls to time, on operands of their own."""
-    weight = layer.weight.detach()
-    dense = weight.to(dtype)
+    dense = layer.weight.detach().to(dtype)
     bias = None if layer.bias is None else layer.bias.detach().to(dtype)
-    generator = torch.Generator(weight.device).manual_seed(0)
+    generator = torch.Generator(dense.device).manual_seed(0)
 
     def random(features: int) -> torch.Tensor:
         shape = (tokens, features)
-        return torch.randn(shape, generator=generator, device=weight.device).to(dtype)
+        return torch.randn(shape, generator=generator, device=dense.device).to(dtype)
 
     rows, gradient = random(layer.in_features), random(layer.out_features)
     return {

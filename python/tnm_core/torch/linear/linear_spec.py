@@ -25,6 +25,18 @@ class LinearSpec:
         """The dtype as tables of speeds name it, such as ``"bfloat16"``."""
         return str(self.dtype).removeprefix("torch.")
 
+    @property
+    def device_name(self) -> str:
+        """The name of the GPU, or the type of another device."""
+        is_cuda = self.device.type == "cuda"
+        return torch.cuda.get_device_name(self.device) if is_cuda else self.device.type
+
+    @property
+    def described(self) -> tuple[str, str, int, int, str]:
+        """Device, dtype, shape and pattern, as a `Speed` has them."""
+        shape = (self.out_features, self.in_features)
+        return (self.device_name, self.dtype_name, *shape, str(self.pattern))
+
     @classmethod
     def of(cls, linear: nn.Linear, pattern: Pattern, dtype: torch.dtype) -> LinearSpec:
         """Describe the products of a layer."""

@@ -10,7 +10,7 @@ from tnm_core.skip import Skip, SkipCode
 
 
 def skip_without_tile(shape: tuple[int, int], m: int) -> Skip | None:
-    """Why a weight has no whole tile; None if it has one."""
+    """Tell why a weight has no whole tile; None if it has one."""
     for side, size in zip(("out_features", "in_features"), shape, strict=True):
         if size < m:
             return SkipCode.NO_WHOLE_TILE(side=side, size=size, m=m)
@@ -55,7 +55,7 @@ def check_mask_shape(mask: torch.Tensor, shape: tuple[int, ...], owner: str) -> 
 
 
 def full_tiles_hold(mask: torch.Tensor, pattern: Pattern) -> bool:
-    """Whether a mask of full tiles is right; counted where it lies, without moving it."""
+    """Tell whether a mask of full tiles is right; counted where it lies, without moving it."""
     n, m = pattern.n, pattern.m
     rows, columns = mask.shape
     tiles = mask.reshape(rows // m, m, columns // m, m)

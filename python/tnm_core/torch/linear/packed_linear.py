@@ -111,7 +111,7 @@ class PackedLinear(nn.Linear):
         return None
 
     def _packed_dtype(self) -> torch.dtype:
-        """In which dtype to pack when no input is at hand: as last time."""
+        """Tell in which dtype to pack when no input is at hand: as last time."""
         return self._packed_for or self.compute_dtype or self.weight.dtype
 
     def _prepare(self, dtype: torch.dtype) -> None:
@@ -125,7 +125,7 @@ class PackedLinear(nn.Linear):
             )
 
     def _is_outdated(self) -> bool:
-        """Whether something is packed that is not the present weight and mask, or may not be."""
+        """Tell whether what is packed is not, or may not be, the present weight and mask."""
         if not self.packed_values.numel():
             return False
         source = packed_from(self.packed_values)

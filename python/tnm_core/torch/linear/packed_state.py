@@ -29,7 +29,7 @@ class PackedFrom:
         self._steps.count_for(weight)
 
     def is_current(self, weight: torch.Tensor, mask: torch.Tensor) -> bool:
-        """Whether these are the same weight and mask, and unchanged."""
+        """Tell whether these are the same weight and mask, and unchanged."""
         return self._weight.is_of(weight) and self._mask.is_of(mask)
 
 
@@ -44,8 +44,7 @@ def remember(values: torch.Tensor, weight: torch.Tensor, mask: torch.Tensor, own
 
 def packed_from(values: torch.Tensor) -> PackedFrom | None:
     """Return what the values were packed from; None if that is not known."""
-    found: PackedFrom | None = _packed_from.get(values)
-    return found
+    return _packed_from.get(values)  # type: ignore[no-any-return]
 
 
 class _Snapshot:
@@ -66,7 +65,7 @@ class _Snapshot:
 
 
 def _version(tensor: torch.Tensor) -> int:
-    """How often a tensor was changed in place; inference tensors do not count."""
+    """Tell how often a tensor was changed in place; inference tensors do not count."""
     return -1 if tensor.is_inference() else tensor._version
 
 

@@ -9,9 +9,6 @@ import torch
 import tnm_core as tnm
 from tnm_core.pattern import Pattern
 
-# NumPy has no bfloat16; packing only moves elements, so any type of that size will do.
-_CARRIERS = {torch.bfloat16: torch.uint16, torch.float16: torch.uint16}
-
 
 class Packed(NamedTuple):
     """One orientation of a weight; what a back end does not use is empty.
@@ -52,8 +49,8 @@ def compress(weight: torch.Tensor, mask: torch.Tensor, pattern: Pattern, *, axis
     """
     # A copy: tensors that NumPy has seen cannot be resized, and FSDP resizes its weights.
     host = weight.detach().to("cpu", copy=True)
-    carrier = _CARRIERS.get(host.dtype)
-    array = (host if carrier is None else host.view(carrier)).numpy()
+    # NumPy has no bfloat16; packing only moves elements, so any type of that size will do.
+    array = (host.view(torch.uint16) if host.itemsize == 2 else host).numpy()
     packed = tnm.compress(array, mask.detach().cpu().numpy(), pattern.n, pattern.m, axis=axis)
     values = torch.from_numpy(packed.values).view(host.dtype)
     return Packed(values.to(weight.device), torch.from_numpy(packed.indices).to(weight.device))

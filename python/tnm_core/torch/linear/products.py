@@ -108,8 +108,7 @@ def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ..
         )
     if by_weight:
         left, right = (rows, gradient) if transposed else (gradient, rows)
-        product = _by_rows(left).t() @ _by_rows(right)
-        weight_gradient = product.to(weight.dtype)
+        weight_gradient = (_by_rows(left).t() @ _by_rows(right)).to(weight.dtype)
         if masked_gradient:
             weight_gradient = masked(weight_gradient, mask)
     if by_bias:

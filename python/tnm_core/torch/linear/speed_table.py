@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from tnm_core.torch.linear.linear_spec import LinearSpec
 
 
@@ -45,12 +43,11 @@ class Speed:
         """Whether sparse products were faster."""
         return self.speedup > 1.0
 
-    def is_of(self, spec: LinearSpec, backend: str, device: str) -> bool:
-        """Whether this was measured on such products, by a back end on a device of that name."""
-        products = (spec.out_features, spec.in_features, str(spec.pattern), spec.dtype_name)
-        return (self.out_features, self.in_features, self.pattern, self.dtype) == products and (
-            (self.device, self.backend) == (device, backend)
-        )
+    def is_of(self, spec: LinearSpec, backend: str) -> bool:
+        """Tell whether this was measured on such products, by that back end."""
+        shape = (self.out_features, self.in_features)
+        products = (self.device, self.dtype, *shape, self.pattern)
+        return self.backend == backend and products == spec.described
 
 
 class SpeedTable:
@@ -88,8 +85,7 @@ class SpeedTable:
 
     def find(self, spec: LinearSpec, backend: str = "cusparselt") -> Speed | None:
         """Return the measurement of the same device, dtype and shape with the most tokens."""
-        device = device_name(spec.device)
-        fitting = [speed for speed in self if speed.is_of(spec, backend, device)]
+        fitting = [speed for speed in self if speed.is_of(spec, backend)]
         return max(fitting, key=lambda speed: speed.tokens, default=None)
 
     def save(self, path: str | Path) -> None:
@@ -121,8 +117,3 @@ def _speed(item: Any) -> Speed:
     for name in ("out_features", "in_features", "tokens", "speedup"):
         item[name] + 0.0
     return Speed(**item)
-
-
-def device_name(device: torch.device) -> str:
-    """Name what the figures were measured on."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

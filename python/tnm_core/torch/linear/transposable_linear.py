@@ -260,8 +260,7 @@ class TransposableLinear(PackedLinear):
             try:
                 check_layer_mask(mask, tuple(self.mask.shape), self.pattern, owner)
             except (TypeError, ValueError) as error:
-                error_messages = others[-1]
-                error_messages.append(str(error))
+                others[-1].append(str(error))  # the errors that load_state_dict raises together
                 return
         super()._load_from_state_dict(state_dict, prefix, *others)
         self._pack_if_possible()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tnm_core.torch.tensors.shards import (
     check_cuts_between_tiles,
-    gather_mask,
     is_sharded,
     local_mask,
     local_values,
@@ -16,7 +15,6 @@ from tnm_core.torch.tensors.unstructured import kept_of_m, least_disturbing_mask
 
 __all__ = [
     "check_cuts_between_tiles",
-    "gather_mask",
     "is_sharded",
     "kept_of_m",
     "least_disturbing_mask",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -73,19 +74,24 @@ def array_of(tensor: torch.Tensor) -> NDArray[Any]:
     return array
 
 
-def solve_on_host(
-    tensor: torch.Tensor, pattern: Pattern, method: Method, score: Score, threads: int | None
-) -> torch.Tensor:
-    """Find the mask of a CPU tensor: its last two axes are the matrix, its last axis the row.
+@dataclass(frozen=True)
+class HostSolver:
+    """Finds masks of CPU tensors: their last two axes are the matrix, the last axis is the row."""
 
-    `method` is how transposable masks are found.
-    """
-    array, n, m = array_of(tensor), pattern.n, pattern.m
-    if pattern.transposable:
-        mask = tnm_core.transposable_mask(array, n, m, method=method, score=score, threads=threads)
-    else:
-        mask = tnm_core.nm_mask(array, n, m, score=score, threads=threads)
-    return torch.from_numpy(np.ascontiguousarray(mask))
+    pattern: Pattern
+    score: Score
+    method: Method = "optimal"  # of transposable masks
+    threads: int | None = None
+
+    def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Find the mask of such a tensor."""
+        array, n, m = array_of(tensor), self.pattern.n, self.pattern.m
+        options: dict[str, Any] = {"score": self.score, "threads": self.threads}
+        if self.pattern.transposable:
+            mask = tnm_core.transposable_mask(array, n, m, method=self.method, **options)
+        else:
+            mask = tnm_core.nm_mask(array, n, m, **options)
+        return torch.from_numpy(np.ascontiguousarray(mask))
 
 
 def _is_float8(dtype: torch.dtype) -> bool:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def is_sharded(tensor: torch.Tensor) -> TypeGuard[DTensor]:
-    """Whether this is a DTensor; imports nothing."""
+    """Tell whether this is a DTensor; imports nothing."""
     module = sys.modules.get("torch.distributed.tensor")
     return module is not None and isinstance(tensor, module.DTensor)
 
@@ -51,11 +51,6 @@ def mask_like(local: torch.Tensor, like: DTensor) -> DTensor:
         shape=like.shape,
         stride=torch.empty(like.shape, device="meta").stride(),
     )
-
-
-def gather_mask(mask: torch.Tensor) -> torch.Tensor:
-    """Return the whole mask, on every rank; a collective if the mask is sharded."""
-    return mask.full_tensor() if is_sharded(mask) else mask
 
 
 def sum_over_shards(values: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

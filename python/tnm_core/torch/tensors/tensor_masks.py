@@ -8,8 +8,8 @@ import torch
 
 from tnm_core import arguments
 from tnm_core.arguments import Method, Score
-from tnm_core.pattern import Pattern, PatternLike, as_pattern, as_transposable
-from tnm_core.torch.tensors.host import check_scores, solve_on_host
+from tnm_core.pattern import PatternLike, as_pattern, as_transposable
+from tnm_core.torch.tensors.host import HostSolver, check_scores
 from tnm_core.torch.tensors.shards import (
     check_cuts_between_tiles,
     is_sharded,
@@ -84,7 +84,8 @@ def transposable_mask(
     method = arguments.as_method(method)
     score = arguments.as_score(score)
     check_scores(tensor, least_axes=2, of_arrays="tnm_core.transposable_mask")
-    return _mask(tensor, pattern, _matrix_axes(axes, tensor.ndim), method, score, threads)
+    solve = HostSolver(pattern, score, method, threads)
+    return _mask(tensor, _matrix_axes(axes, tensor.ndim), solve)
 
 
 def nm_mask(
@@ -133,25 +134,18 @@ def nm_mask(
     score = arguments.as_score(score)
     check_scores(tensor, least_axes=1, of_arrays="tnm_core.nm_mask")
     axes = (arguments.as_axis(axis, tensor.ndim),)
-    return _mask(tensor, pattern, axes, "optimal", score, threads)
+    return _mask(tensor, axes, HostSolver(pattern, score, threads=threads))
 
 
-def _mask(
-    tensor: torch.Tensor,
-    pattern: Pattern,
-    axes: tuple[int, ...],
-    method: Method,
-    score: Score,
-    threads: int | None,
-) -> torch.Tensor:
+def _mask(tensor: torch.Tensor, axes: tuple[int, ...], solve: HostSolver) -> torch.Tensor:
     """Find a mask whose tiles, or groups of m, lie along `axes`; of a DTensor the part here."""
     if is_sharded(tensor):
-        check_cuts_between_tiles(tensor, pattern.m, axes)
-        return mask_like(_mask(local_values(tensor), pattern, axes, method, score, threads), tensor)
+        check_cuts_between_tiles(tensor, solve.pattern.m, axes)
+        return mask_like(_mask(local_values(tensor), axes, solve), tensor)
     last = tuple(range(-len(axes), 0))
     values = tensor.detach().movedim(axes, last)
-    solve = solve_on_host if values.device.type == "cpu" else solve_on_device
-    return solve(values, pattern, method, score, threads).movedim(last, axes).contiguous()
+    mask = solve(values) if values.device.type == "cpu" else solve_on_device(values, solve)
+    return mask.movedim(last, axes).contiguous()
 
 
 def _matrix_axes(axes: tuple[int, int], ndim: int) -> tuple[int, int]:

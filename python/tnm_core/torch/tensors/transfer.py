@@ -6,40 +6,33 @@ from collections.abc import Callable
 
 import torch
 
-from tnm_core.arguments import Method, Score
+from tnm_core.arguments import Score
 from tnm_core.pattern import Pattern
-from tnm_core.torch.tensors.host import solve_on_host
+from tnm_core.torch.tensors.host import HostSolver
 from tnm_core.torch.tensors.pieces import Index, pieces
 from tnm_core.torch.tensors.two_of_four import two_of_four_mask
 
 # Entries of a piece: two pieces of scores and of masks lie in pinned memory at a time.
 PIECE_ENTRIES = 1 << 23
 
-Solve = Callable[[torch.Tensor], torch.Tensor]
 
-
-def solve_on_device(
-    tensor: torch.Tensor, pattern: Pattern, method: Method, score: Score, threads: int | None
-) -> torch.Tensor:
+def solve_on_device(tensor: torch.Tensor, solve: HostSolver) -> torch.Tensor:
     """Find the mask of a tensor that is not on the CPU; the mask lies on its device."""
     if tensor.ndim == 1:
-        return solve_on_device(tensor[None], pattern, method, score, threads)[0]
-
-    def solve(piece: torch.Tensor) -> torch.Tensor:
-        return solve_on_host(piece, pattern, method, score, threads)
-
-    if tensor.device.type != "cuda" or not all_finite(tensor, score):
+        return solve_on_device(tensor[None], solve)[0]
+    if tensor.device.type != "cuda" or not all_finite(tensor, solve.score):
         # In one piece, so that the error names the first score that is not finite.
         return solve(tensor.cpu()).to(tensor.device)
-    if (pattern, method) == (Pattern(2, 4), "optimal") and tensor.dtype != torch.uint64:
-        return solve_two_of_four(tensor, score, solve)
-    return solve_through_host(tensor, pattern.m, solve, CudaLane(tensor))
+    is_two_of_four = (solve.pattern, solve.method) == (Pattern(2, 4), "optimal")
+    if is_two_of_four and tensor.dtype != torch.uint64:
+        return solve_two_of_four(tensor, solve)
+    return solve_through_host(tensor, solve, CudaLane(tensor))
 
 
-def solve_two_of_four(tensor: torch.Tensor, score: Score, solve: Solve) -> torch.Tensor:
+def solve_two_of_four(tensor: torch.Tensor, solve: HostSolver) -> torch.Tensor:
     """Find masks of full tiles where they lie, those of the edges on the host."""
     rows, columns = (size // 4 * 4 for size in tensor.shape[-2:])
-    full = two_of_four_mask(tensor[..., :rows, :columns], score)
+    full = two_of_four_mask(tensor[..., :rows, :columns], solve.score)
     if full.shape == tensor.shape:
         return full
     mask = torch.empty(tensor.shape, dtype=torch.bool, device=tensor.device)
@@ -51,15 +44,14 @@ def solve_two_of_four(tensor: torch.Tensor, score: Score, solve: Solve) -> torch
 
 
 def all_finite(tensor: torch.Tensor, score: Score) -> bool:
-    """Whether no score is NaN or infinite."""
+    """Tell whether no score is NaN or infinite."""
     if not tensor.is_floating_point():
         return True
-    values = tensor.detach()
-    if values.dtype == torch.float64 and score == "square":
-        values = values.square()
-    elif values.itemsize == 1:
-        values = values.to(torch.float32)
-    return bool(values.isfinite().all())
+    if tensor.dtype == torch.float64 and score == "square":
+        tensor = tensor.square()
+    elif tensor.itemsize == 1:
+        tensor = tensor.to(torch.float32)
+    return bool(tensor.isfinite().all())
 
 
 class CudaLane:
@@ -92,7 +84,7 @@ class CudaLane:
         self._current.wait_stream(self._stream)
 
 
-def solve_through_host(tensor: torch.Tensor, m: int, solve: Solve, lane: CudaLane) -> torch.Tensor:
+def solve_through_host(tensor: torch.Tensor, solve: HostSolver, lane: CudaLane) -> torch.Tensor:
     """Send pieces to the host and back while others are solved.
 
     Two are under way at a time, so that pinned memory holds at most 2 * PIECE_ENTRIES scores, or
@@ -107,7 +99,7 @@ def solve_through_host(tensor: torch.Tensor, m: int, solve: Solve, lane: CudaLan
         wait()
         lane.deliver(solve(host), mask[here])
 
-    for here in pieces(tuple(tensor.shape), m, PIECE_ENTRIES):
+    for here in pieces(tuple(tensor.shape), solve.pattern.m, PIECE_ENTRIES):
         pending.append((here, *lane.fetch(tensor[here])))
         if len(pending) == 2:
             finish()

@@ -13,7 +13,7 @@ import torch
 
 from tnm_core.arguments import Score
 from tnm_core.pattern import Pattern
-from tnm_core.torch.tensors.host import solve_on_host
+from tnm_core.torch.tensors.host import HostSolver
 from tnm_core.torch.tensors.pieces import pieces
 
 # About a hundred float64 values per tile are alive at once: 2**16 tiles take some 64 MB.
@@ -52,7 +52,7 @@ def _solve_extremes(tiles: torch.Tensor, kept: torch.Tensor) -> None:
     little = torch.where(kept, magnitude, 0.0).sum((1, 2)) < largest * _NEXT_TO_NOTHING
     extreme = (largest > _SUMS_MAY_OVERFLOW) | (little & (tiles < 0).any(2).any(1))
     if bool(extreme.any()):
-        solved = solve_on_host(tiles[extreme].cpu(), Pattern(2, 4), "optimal", "identity", None)
+        solved = HostSolver(Pattern(2, 4), "identity")(tiles[extreme].cpu())
         kept[extreme] = solved.to(kept.device)
 
 

@@ -8,10 +8,4 @@ from tnm_core.torch.training.schedule import cubic_schedule
 from tnm_core.torch.training.sr_ste import SRSTE
 from tnm_core.torch.training.static_mask import StaticMask
 
-__all__ = [
-    "SRSTE",
-    "DynamicMask",
-    "MaskStatistics",
-    "StaticMask",
-    "cubic_schedule",
-]
+__all__ = ["SRSTE", "DynamicMask", "MaskStatistics", "StaticMask", "cubic_schedule"]

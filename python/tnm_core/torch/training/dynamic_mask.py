@@ -20,7 +20,7 @@ from tnm_core.torch.layers import (
     values_of,
     weight_axes_of,
 )
-from tnm_core.torch.tensors import gather_mask
+from tnm_core.torch.tensors import is_sharded
 from tnm_core.torch.training.hooks import MaskOwner
 from tnm_core.torch.training.mask_statistics import MaskStatistics, compare_masks
 from tnm_core.torch.training.schedule import ScheduleLike, parse_schedule, pattern_at
@@ -201,7 +201,7 @@ class DynamicMask(MaskOwner):
             weight.set_mode(mode, leak)
 
     def _mode(self) -> tuple[Mode, float]:
-        """What layers see in the next step."""
+        """Tell what layers see in the next step."""
         if self._is_dense():
             return "dense", 1.0
         if self.fade_until is not None and self.steps < self.fade_until:
@@ -225,8 +225,7 @@ class DynamicMask(MaskOwner):
             return True
         if self.freeze_from is not None and self.steps > self.freeze_from:
             return False
-        changes = [step for step, _ in self.schedule or ()]
-        return self.steps % self.every == 0 or self.steps in changes
+        return self.steps % self.every == 0 or self.steps in dict(self.schedule or ())
 
     @property
     def _needs_flexible(self) -> bool:
@@ -249,12 +248,11 @@ class DynamicMask(MaskOwner):
             )
         except ValueError as error:
             raise ValueError(f"layer {weight.name!r} after {self.steps} steps: {error}") from error
-        mask = gather_mask(solved)
+        # On every rank; a collective if the mask is sharded.
+        mask = solved.full_tensor() if is_sharded(solved) else solved
         if self._records_statistics:
             sums = score_sums(values, score, solved)
-            self.statistics.append(
-                compare_masks(self.steps, weight.name, str(pattern), weight.mask, mask, sums)
-            )
+            self.statistics.append(compare_masks(self.steps, weight, mask, pattern, sums))
         weight.set_mask(mask, pattern)
 
 
@@ -278,6 +276,4 @@ def _at_least(name: str, value: int, least: int) -> int:
 
 
 def _after(name: str, value: int | None, before: int) -> int | None:
-    if value is None:
-        return None
-    return _at_least(name, value, before)
+    return None if value is None else _at_least(name, value, before)

@@ -175,5 +175,5 @@ def _updated_by(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[Mask
 
 
 def _is_skipped(optimizer: torch.optim.Optimizer) -> bool:
-    """Whether a fused optimizer, which scales by itself, leaves out this step."""
+    """Tell whether a fused optimizer, which scales by itself, leaves out this step."""
     return bool(getattr(optimizer, "found_inf", 0))

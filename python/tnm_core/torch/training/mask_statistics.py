@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import torch
 
+from tnm_core.pattern import Pattern
+from tnm_core.torch.layers import MaskedWeight
+
 
 @dataclass(frozen=True)
 class MaskStatistics:
@@ -40,22 +43,17 @@ class MaskStatistics:
 
 
 def compare_masks(
-    step: int,
-    layer: str,
-    pattern: str,
-    before: torch.Tensor,
-    after: torch.Tensor,
-    score_sums: torch.Tensor,
+    step: int, weight: MaskedWeight, mask: torch.Tensor, pattern: Pattern, sums: torch.Tensor
 ) -> MaskStatistics:
-    """Record a refresh, given whole masks and the sums of the kept scores and of all."""
-    kept, total = score_sums.tolist()
-    changed, held = torch.count_nonzero(before ^ after), torch.count_nonzero(after)
+    """Record a refresh, given the new mask and the sums of the kept scores and of all."""
+    kept, total = sums.tolist()
+    changed, held = torch.count_nonzero(weight.mask ^ mask), torch.count_nonzero(mask)
     sad, count = torch.stack((changed, held)).tolist()
-    entries = max(after.numel(), 1)
+    entries = max(mask.numel(), 1)
     return MaskStatistics(
         step=step,
-        layer=layer,
-        pattern=pattern,
+        layer=weight.name,
+        pattern=str(pattern),
         sad=sad,
         flip_rate=sad / entries,
         retained=kept / total if total else 1.0,

@@ -25,7 +25,7 @@ class SRSTE(OptimizerHook):
     decay : float
         By how much, at least 0; 0 is plain straight-through estimation.
     form : {"gradient", "decoupled", "backward"}
-        Where the term goes. ``"gradient"`` adds it once a step, just before the optimizer's, to
+        Where the term goes. ``"gradient"`` adds it once per step, just before the optimizer's, to
         gradients that are accumulated, reduced and unscaled: loss scaling does not change it.
         ``"decoupled"`` leaves gradients alone and multiplies pruned weights by
         1 - (learning rate) * decay, as AdamW decays weights; Adam and its kin divide gradients by

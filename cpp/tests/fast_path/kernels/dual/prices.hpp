@@ -73,11 +73,22 @@ std::unique_ptr<PricedStrip<T>> quantized_strip(const StripScores<T>& scores, Pa
     return strip;
 }
 
-// With the prices that sweeps propose.
+// With the prices that naive sweeps lead to.
 template <int kW, class T>
 std::unique_ptr<PricedStrip<T>> priced_strip(const StripScores<T>& scores, Pattern pattern) {
     auto strip = quantized_strip<kW>(scores, pattern);
-    TNM_ISA::propose_prices<kW, 0>(strip->quantized, strip->real(), pattern.n, {}, strip->prices);
+    for (int first = 0; first < kStripColumns; first += kW) {
+        const naive::Lines by_row = lines_of(strip->quantized.by_row, kW, first);
+        const naive::Lines by_column = lines_of(strip->quantized.by_column, kW, first);
+        std::vector<int> rows(kW), columns = field_of(strip->prices.columns, kW, first);
+        for (const int overshoot_eighths : {0, 2, 0}) {
+            const naive::SweepPlan plan{pattern.m, pattern.n, overshoot_eighths};
+            naive::sweep_side(by_column, columns, plan, rows);
+            naive::sweep_side(by_row, rows, plan, columns);
+        }
+        std::copy_n(rows.begin(), kW, strip->prices.rows + first);
+        std::copy_n(columns.begin(), kW, strip->prices.columns + first);
+    }
     return strip;
 }
 

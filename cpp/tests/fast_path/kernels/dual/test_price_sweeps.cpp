@@ -71,7 +71,7 @@ void check_prices(const SweepCase& before, const std::int16_t* after, Twin&& twi
 
 void test_sweep_by_sorting() {
     for_each_case({4, 8, 16, 32, 64}, [](const SweepCase& given) {
-        with_width(given.pattern.m, [&]<int kW>() {
+        by_field_width(given.pattern.m, [&]<int kW>() {
             const auto check = [&]<int kN>() {
                 SweepCase sweep = given;
                 isa::sweep_side<kW, kN>(sweep.lines, sweep.other_prices, sweep.real(),
@@ -91,7 +91,7 @@ void test_sweep_by_sorting() {
 void test_midpoint_keeps_n() {
     for_each_case({4, 8, 16, 32, 64}, [](const SweepCase& given) {
         if (given.share != Overshoot::none) return;
-        with_width(given.pattern.m, [&]<int kW>() {
+        by_field_width(given.pattern.m, [&]<int kW>() {
             SweepCase sweep = given;
             isa::sweep_side<kW, 0>(sweep.lines, sweep.other_prices, sweep.real(), sweep.pattern.n,
                                    Overshoot::none, sweep.prices);
@@ -173,7 +173,9 @@ void propose_naively(const naive::Lines& by_row, const naive::Lines& by_column, 
 void test_schedule() {
     for_each_strip(3, []<int kW, class T>(const StripScores<T>& scores, Pattern pattern) {
         const auto start = quantized_strip<kW>(scores, pattern);
-        const auto proposed = priced_strip<kW>(scores, pattern);
+        auto proposed = quantized_strip<kW>(scores, pattern);
+        isa::propose_prices<kW, 0>(proposed->quantized, proposed->real(), pattern.n, {},
+                                   proposed->prices);
         const isa::QuantizedStrip& strip = start->quantized;
         for (int first = 0; first < kStripColumns; first += kW) {
             std::vector<int> rows = field_of(start->prices.rows, kW, first);

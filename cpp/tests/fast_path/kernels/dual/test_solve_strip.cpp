@@ -59,7 +59,7 @@ void test_ends_of_the_integers() {
     Random random(10);
     for (const Pattern pattern : kStripPatterns)
         for (int repeat = 0; repeat < 6; ++repeat)
-            with_width(pattern.m, [&]<int kW>() {
+            by_field_width(pattern.m, [&]<int kW>() {
                 const int lows = random.between(1, 3), spread = random.between(0, 2);
                 const int unit = 1 << random.between(0, 3);
                 const int most = isa::kPriceBound / unit * unit;

@@ -78,7 +78,7 @@ void test_finds_unbalanced_tiles() {
     Random random(4);
     for (const Pattern pattern : kStripPatterns)
         for (int repeat = 0; repeat < 4; ++repeat)
-            with_width(pattern.m, [&]<int kW>() {
+            by_field_width(pattern.m, [&]<int kW>() {
                 const int m = pattern.m, n = pattern.n;
                 isa::ThresholdedStrip strip{};
                 std::uint64_t expected = 0;
@@ -124,7 +124,7 @@ void test_counts_bits_of_fields() {
         if (repeat == 0) bits = ~std::uint64_t{0};
         TNM_CHECK_EQUAL(isa::popcount(bits), std::popcount(bits));
         for (const int m : {4, 8, 16, 32, 64})
-            with_width(m, [&]<int kW>() {
+            by_field_width(m, [&]<int kW>() {
                 for (int first = 0; first < kStripColumns; first += kW) {
                     const std::uint64_t field = bits >> first & isa::kFieldMask<kW>;
                     const std::uint64_t counts = isa::field_counts<kW>(bits) >> first;

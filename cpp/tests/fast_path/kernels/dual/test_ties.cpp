@@ -44,7 +44,7 @@ void for_each_lattice(Check&& check) {
     Random random(6);
     for (const Pattern pattern : kStripPatterns)
         for (int repeat = 0; repeat < 6; ++repeat)
-            with_width(pattern.m, [&]<int kW>() {
+            by_field_width(pattern.m, [&]<int kW>() {
                 const Given given([&] { return join("pattern ", pattern.n, ":", pattern.m); });
                 const auto floats = draw_lattice<float>(pattern.m, random);
                 check.template operator()<kW>(*priced_strip<kW>(*floats, pattern));
@@ -179,7 +179,7 @@ std::uint64_t draw_bits(int density, int m, Random& random) {
 void test_takes_the_neediest() {
     Random random(8);
     for (const int m : {4, 8, 16, 32, 64})
-        with_width(m, [&]<int kW>() {
+        by_field_width(m, [&]<int kW>() {
             for (int repeat = 0; repeat < 40; ++repeat) {
                 isa::ColumnNeeds<kW> needs;
                 std::vector<int> units, candidates;
@@ -239,7 +239,7 @@ void test_fills_as_much_as_can_be() {
     Random random(9);
     for (const Pattern pattern : kStripPatterns)
         for (int repeat = 0; repeat < 25; ++repeat)
-            with_width(pattern.m, [&]<int kW>() {
+            by_field_width(pattern.m, [&]<int kW>() {
                 const FillCase tile(pattern, random);
                 isa::TightFill<kW> fill;
                 for (int i = 0; i < pattern.m; ++i) {

@@ -8,7 +8,7 @@ namespace {
 
 void test_every_entry_is_moved() {
     for (const int m : {4, 8, 16, 32, 64})
-        with_width(m, []<int kW>() {
+        by_field_width(m, []<int kW>() {
             const Given given([] { return join("fields of ", kW); });
             alignas(64) std::int16_t source[kW * kStripColumns], target[kW * kStripColumns];
             for (int k = 0; k < kW * kStripColumns; ++k)

@@ -113,7 +113,11 @@ void test_floats_are_uncertain_near_ties() {
             for (int j = 0; j < 4; ++j)
                 for (int lane = 0; lane < isa::kLanes<isa::Floats>; ++lane)
                     entry[i][j][lane] = static_cast<float>(1000000 + random.between(-50, 50));
-        const float limit = repeat % 2 ? 16000000.0F : __builtin_inff();
+        // At the sum of the first tile, which must be below it.
+        isa::Floats sum_of_tile{};
+        for (const auto& row : entry)
+            for (const isa::Floats& scores : row) sum_of_tile += scores;
+        const float limit = repeat % 2 ? sum_of_tile[0] : __builtin_inff();
         isa::two_of_four_floats<Score::identity>(entry, limit, &uncertain);
         for (int lane = 0; lane < isa::kLanes<isa::Floats>; ++lane, ++tiles) {
             Tile tile{4, 4, {2, 4}, {}};

@@ -14,9 +14,7 @@ from tnm_core.torch.linear.speed_table import SpeedTable
 BackendName = Literal["auto", "cusparselt", "dense", "emulate"]
 
 BACKENDS: dict[str, Backend] = {
-    "cusparselt": CusparseltBackend(),
-    "dense": DenseBackend(),
-    "emulate": EmulateBackend(),
+    one.name: one for one in (CusparseltBackend(), DenseBackend(), EmulateBackend())
 }
 
 

@@ -50,11 +50,8 @@ class CusparseltBackend(Backend):
         """Compress both orientations; positions are part of the values."""
         kept = masked(weight, mask).contiguous()
         no_indices = torch.empty((0, 0), dtype=torch.uint8, device=weight.device)
-        transposed = torch._cslt_compress(kept.t().contiguous())
-        return (
-            Packed(torch._cslt_compress(kept), no_indices),
-            Packed(transposed, no_indices.clone()),
-        )
+        packed = Packed(torch._cslt_compress(kept), no_indices)
+        return packed, Packed(torch._cslt_compress(kept.t().contiguous()), no_indices.clone())
 
     def product(
         self, rows: torch.Tensor, packed: Packed, bias: torch.Tensor | None, n: int, m: int
@@ -77,15 +74,11 @@ def _aligned(tensor: torch.Tensor) -> torch.Tensor:
 def _device_reason(device: torch.device) -> str | None:
     if device.type != "cuda":
         return f"the weight is on {device}, expected a CUDA device: move the model with .to('cuda')"
-    if not _is_built_in():
+    library = getattr(torch.backends, "cusparselt", None)
+    if library is None or not library.is_available():
         return "this build of torch has no cuSPARSELt: install a CUDA build with it"
     capability = torch.cuda.get_device_capability(device)
     if capability < _LEAST_CAPABILITY:
         found = ".".join(map(str, capability))
         return f"the GPU has compute capability {found}, expected 8.0 or above"
     return None
-
-
-def _is_built_in() -> bool:
-    found = getattr(torch.backends, "cusparselt", None)
-    return found is not None and bool(found.is_available())

@@ -29,12 +29,16 @@ class EmulateBackend(Backend):
         self, rows: torch.Tensor, packed: Packed, bias: torch.Tensor | None, n: int, m: int
     ) -> torch.Tensor:
         """Gather inputs by position and contract them with the values, a few rows at a time."""
+        kept = int(packed.indices.shape[1])
         exact = torch.float32 if rows.dtype in (torch.float16, torch.bfloat16) else rows.dtype
-        columns = _columns(packed.indices, n, m)
-        inputs = _padded_columns(rows.to(exact), int(columns.shape[1]) // n * m)
+        # Positions in groups of m become positions in the whole row.
+        columns = packed.indices.long() + torch.arange(kept, device=rows.device) // n * m
+        # Zeros beyond the edge: fill positions of a last short group lie there.
+        padding = (0, kept // n * m - rows.shape[1])
+        inputs = torch.nn.functional.pad(rows.to(exact), padding).t().contiguous()
         values = packed.values.to(exact)
         result = inputs.new_empty((values.shape[0], rows.shape[0]))
-        step = max(1, _GATHERED_ENTRIES // max(1, columns.shape[1] * rows.shape[0]))
+        step = max(1, _GATHERED_ENTRIES // max(1, kept * rows.shape[0]))
         for first in range(0, values.shape[0], step):
             part = slice(first, first + step)
             gathered = inputs[columns[part]]  # (part, kept, tokens)
@@ -42,15 +46,3 @@ class EmulateBackend(Backend):
         if bias is not None:
             result += bias.to(exact).unsqueeze(1)
         return result.t().to(rows.dtype).contiguous()
-
-
-def _columns(indices: torch.Tensor, n: int, m: int) -> torch.Tensor:
-    """Turn positions in groups of m into positions in the whole row."""
-    slots = torch.arange(indices.shape[1], device=indices.device)
-    return indices.long() + (slots // n) * m
-
-
-def _padded_columns(rows: torch.Tensor, width: int) -> torch.Tensor:
-    """Transpose, with zeros below: fill positions of a last short group lie beyond the edge."""
-    columns = rows.t().contiguous()
-    return torch.nn.functional.pad(columns, (0, 0, 0, width - columns.shape[0]))
