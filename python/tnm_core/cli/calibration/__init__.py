@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from tnm_core.cli.calibration.job import prune_
-from tnm_core.cli.calibration.pattern_spec import pattern_spec
-from tnm_core.cli.calibration.plan import CalibrationPlan
+from tnm_core.cli.calibration.plan import CalibrationPlan, pattern_spec
 from tnm_core.cli.calibration.result import CalibrationResult
 from tnm_core.cli.calibration.source import CalibrateArguments, open_source
 

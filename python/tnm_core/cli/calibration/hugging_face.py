@@ -17,7 +17,6 @@ from torch import nn
 
 from tnm_core.checkpoint import FileTransaction, SafetensorsFile
 from tnm_core.cli.calibration.result import CalibrationResult
-from tnm_core.cli.calibration.state_dict import metadata_of
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.references import foreign_errors
 
@@ -166,7 +165,7 @@ def write(
         with foreign_errors("cannot save the model"):
             model.save_pretrained(staging, state_dict=state, max_shard_size="1000000GB")
         with SafetensorsFile(Path(staging) / WEIGHTS) as saved:
-            metadata = {**saved.metadata, **metadata_of(result.records(saved.tensors))}
+            metadata = {**saved.metadata, **result.metadata(saved.tensors)}
             saved.copy_to(transaction.open(target / WEIGHTS), metadata)
     _copy_others(loaded.folder, transaction, target)
 
@@ -174,32 +173,21 @@ def write(
 def _copy_others(source: Path, transaction: FileTransaction, target: Path) -> None:
     """Copy the configuration, the tokenizer and the like; not weights, nor hidden files."""
     for path in sorted(source.iterdir()):
-        if path.name.startswith("."):
-            continue
-        if path.is_dir() and path.name not in _EXPORTS:
-            _copy_folder(path, transaction, target / path.name)
-        elif path.is_file() and not _holds_weights(path):
-            _copy(path, transaction, target / path.name)
-
-
-def _copy_folder(source: Path, transaction: FileTransaction, target: Path) -> None:
-    """Copy what lies in a folder, weights of further modules included."""
-    transaction.make_folder(target)
-    for path in sorted(source.iterdir()):
-        if path.is_dir():
-            _copy_folder(path, transaction, target / path.name)
-        else:
+        is_folder = path.is_dir() and path.name not in _EXPORTS
+        is_other = path.is_file() and not _holds_weights(path)
+        if (is_folder or is_other) and not path.name.startswith("."):
             _copy(path, transaction, target / path.name)
 
 
 def _copy(path: Path, transaction: FileTransaction, target: Path) -> None:
-    if not _same(path, target):
+    """Copy a file, or what lies in a folder, weights of further modules included."""
+    if path.is_dir():
+        transaction.make_folder(target)
+        for inside in sorted(path.iterdir()):
+            _copy(inside, transaction, target / inside.name)
+    elif not (target.exists() and path.samefile(target)):
         with path.open("rb") as file:
             shutil.copyfileobj(file, transaction.open(target))
-
-
-def _same(path: Path, other: Path) -> bool:
-    return other.exists() and path.samefile(other)
 
 
 def _holds_weights(path: Path) -> bool:

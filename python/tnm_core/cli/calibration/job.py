@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from tnm_core.cli.calibration.pattern_spec import Budget, patterns_of_layers
-from tnm_core.cli.calibration.plan import CalibrationPlan
+from tnm_core.cli.calibration.plan import Budget, CalibrationPlan, patterns_of_layers
 from tnm_core.cli.calibration.result import Allocation, CalibrationResult
+from tnm_core.cli.calibration.source import LoadedModel
 from tnm_core.cli.console import LayerProgress
 from tnm_core.cli.errors import CommandError
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
@@ -33,24 +32,6 @@ from tnm_core.torch.calibrate.allocate import (
 
 # Batches that the model runs on for each layer and pattern, so that a scan takes minutes.
 SCANNED_BATCHES = 4
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model and data, and what is known of them.
-
-    Attributes
-    ----------
-    head_size : int or None
-        Units in a head of attention.
-    layers_without_weights : frozenset of str
-        Layers that the checkpoint holds no weights of.
-    """
-
-    model: nn.Module
-    batches: Iterable[Any]
-    head_size: int | None
-    layers_without_weights: frozenset[str] = frozenset()
 
 
 def prune_(
@@ -79,9 +60,7 @@ def prune_(
     uneven = frozenset(
         layer.name for layer in report.pruned if _is_uneven(model.get_submodule(layer.name), layer)
     )
-    return CalibrationResult(
-        plan.recipe, report.layers, permutation, allocation, uneven, report.blocks
-    )
+    return CalibrationResult(report, permutation, allocation, uneven)
 
 
 def _permute_(loaded: LoadedModel, pattern: Pattern, progress: LayerProgress) -> Permutation:

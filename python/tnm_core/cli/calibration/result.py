@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import tnm_core as tnm
-from tnm_core.checkpoint import PruneRecord
+from tnm_core.checkpoint import PruneRecord, record_metadata
 from tnm_core.cli.skips import skip_json
 from tnm_core.pattern import Pattern, as_pattern
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.calibrate import Permutation, PrunedLayer, TunedBlock
+from tnm_core.torch.calibrate import Permutation, PruneReport
 from tnm_core.torch.calibrate.allocate import Assignment
 
 
@@ -27,26 +26,14 @@ class Allocation:
 class CalibrationResult:
     """What was done to a model.
 
-    Attributes
-    ----------
-    uneven : frozenset of str
-        Layers with tiles that do not lie in the grid of the whole tensor, where `tnm check` would
-        look for them: those of grouped convolutions start anew with each group.
-    tuned : tuple of TunedBlock
-        Blocks that were tuned after their layers had been pruned.
+    Tiles of `uneven` layers do not lie in the grid of the whole tensor, where `tnm check` would
+    look for them: those of grouped convolutions start anew with each group.
     """
 
-    recipe: str
-    layers: tuple[PrunedLayer, ...]
+    report: PruneReport
     permutation: Permutation | None
     allocation: Allocation | None
     uneven: frozenset[str]
-    tuned: tuple[TunedBlock, ...] = ()
-
-    @property
-    def pruned(self) -> list[PrunedLayer]:
-        """Layers that were pruned."""
-        return [layer for layer in self.layers if layer.skip is None]
 
     @property
     def skipped(self) -> dict[str, Skip]:
@@ -56,7 +43,7 @@ class CalibrationResult:
             layer.name: SkipCode.DENSE_WITHIN_BUDGET()
             if layer.skip.code is SkipCode.NO_PATTERN and layer.name in allocated
             else layer.skip
-            for layer in self.layers
+            for layer in self.report.layers
             if layer.skip is not None
         }
 
@@ -80,44 +67,32 @@ class CalibrationResult:
         lines += (
             f"{block.name or 'the model'} tuned: squared error of its outputs {block.error:.4f}, "
             f"{block.error_before:.4f} before"
-            for block in self.tuned
+            for block in self.report.blocks
         )
         return lines
 
-    def records(self, tensors: Mapping[str, Any]) -> list[PruneRecord]:
+    def metadata(self, tensors: Mapping[str, Any]) -> dict[str, str]:
         """Return metadata for `tnm check`, one record per pattern, of tensors that a file holds."""
         names: dict[Pattern, list[str]] = {}
-        for layer in self.pruned:
+        for layer in self.report.pruned:
             name = f"{layer.name}.weight" if layer.name else "weight"
             if name in tensors and layer.name not in self.uneven:
                 names.setdefault(as_pattern(layer.pattern or ""), []).append(name)
-        return [
-            PruneRecord(
-                f"{pattern.n}:{pattern.m}",
-                "optimal" if pattern.transposable else "rowwise",
-                f"calibrated by {self.recipe}",
-                tnm.__version__,
-                tuple(layers),
-            )
-            for pattern, layers in names.items()
-        ]
+        told = f"calibrated by {self.report.recipe}"
+        records = [PruneRecord.of(one, "optimal", told, layers) for one, layers in names.items()]
+        return record_metadata(records[0], records[1:]) if records else {}
 
     def as_json(self) -> dict[str, Any]:
         """Return figures by layer, for machines."""
         permutation, allocation = self.permutation, self.allocation
         skipped = self.skipped
         return {
-            "recipe": self.recipe,
-            "layers": [{**one.to_record(), "shape": list(one.shape)} for one in self.pruned],
-            "tuned_blocks": [asdict(block) for block in self.tuned],
+            "recipe": self.report.recipe,
+            "layers": [{**one.to_record(), "shape": list(one.shape)} for one in self.report.pruned],
+            "tuned_blocks": [asdict(block) for block in self.report.blocks],
             "skipped": [
-                {
-                    "name": layer.name,
-                    "shape": list(layer.shape),
-                    **skip_json(skipped[layer.name]),
-                }
-                for layer in self.layers
-                if layer.skip is not None
+                {"name": one.name, "shape": list(one.shape), **skip_json(skipped[one.name])}
+                for one in self.report.skipped
             ],
             "permutation": None if permutation is None else {
                 "dimensions": [asdict(one) for one in permutation.orders],

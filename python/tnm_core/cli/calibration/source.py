@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from tnm_core.checkpoint import FileTransaction
 from tnm_core.cli.calibration import hugging_face
-from tnm_core.cli.calibration.job import LoadedModel
 from tnm_core.cli.calibration.result import CalibrationResult
 from tnm_core.cli.calibration.state_dict import batches_of, model_of, write_state_dict
 from tnm_core.cli.errors import CommandError
@@ -31,15 +32,18 @@ class CalibrateArguments:
 
 
 @dataclass(frozen=True)
-class Source:
-    """A model, its batches, what users should know of them, and what writes the model back."""
+class LoadedModel:
+    """A model, its batches, what is known of them, and what writes the model back."""
 
-    loaded: LoadedModel
-    notes: tuple[str, ...]
+    model: nn.Module
+    batches: Iterable[Any]
     write: Callable[[CalibrationResult], None]
+    head_size: int | None  # units in a head of attention
+    layers_without_weights: frozenset[str] = frozenset()  # in the checkpoint
+    notes: tuple[str, ...] = ()
 
 
-def open_source(arguments: CalibrateArguments, transaction: FileTransaction) -> Source:
+def open_source(arguments: CalibrateArguments, transaction: FileTransaction) -> LoadedModel:
     """Load model and data, after a look at whether the result can be written."""
     is_text = Path(arguments.data).is_file() and not arguments.data.endswith(".py")
     if not is_text:
@@ -62,7 +66,7 @@ def open_source(arguments: CalibrateArguments, transaction: FileTransaction) -> 
 
 def _from_folder(
     arguments: CalibrateArguments, is_text: bool, transaction: FileTransaction
-) -> Source:
+) -> LoadedModel:
     folder = Path(arguments.model)
     hugging_face.check_target(folder, arguments.output, arguments.force)
     loaded = hugging_face.load(folder)
@@ -78,11 +82,11 @@ def _from_folder(
         hugging_face.write(loaded, transaction, arguments.output, result)
 
     head_size = arguments.head_size or loaded.head_size
-    trained = LoadedModel(loaded.model, batches, head_size, loaded.layers_without_weights)
-    return Source(trained, loaded.notes, write)
+    missing = loaded.layers_without_weights
+    return LoadedModel(loaded.model, batches, write, head_size, missing, loaded.notes)
 
 
-def _from_reference(arguments: CalibrateArguments, transaction: FileTransaction) -> Source:
+def _from_reference(arguments: CalibrateArguments, transaction: FileTransaction) -> LoadedModel:
     if arguments.output.suffix.lower() != ".safetensors":
         raise CommandError(
             f"cannot write a state dict to {arguments.output}: it is a .safetensors file, name it "
@@ -93,9 +97,9 @@ def _from_reference(arguments: CalibrateArguments, transaction: FileTransaction)
     model = model_of(arguments.model)
 
     def write(result: CalibrationResult) -> None:
-        write_state_dict(file, model, result.records(model.state_dict()))
+        write_state_dict(file, model, result.metadata(model.state_dict()))
 
-    return Source(LoadedModel(model, batches_of(arguments.data), arguments.head_size), (), write)
+    return LoadedModel(model, batches_of(arguments.data), write, arguments.head_size)
 
 
 def _check_reference(argument: str, text: str, other: str) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import torch
 from torch import nn
 
-from tnm_core.checkpoint import HeaderEntry, PruneRecord, record_metadata, write_header
+from tnm_core.checkpoint import HeaderEntry, write_header
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.references import call_reference
 
@@ -54,23 +54,17 @@ def batches_of(reference: str) -> Iterable[Any]:
     return list(batches) if isinstance(batches, Iterator) else batches
 
 
-def write_state_dict(out: BinaryIO, model: nn.Module, records: Iterable[PruneRecord]) -> None:
+def write_state_dict(out: BinaryIO, model: nn.Module, metadata: Mapping[str, str]) -> None:
     """Write a model's tensors, one after the other; those that are shared, under every name."""
     tensors = dict(sorted(model.state_dict().items(), key=_widest_first))
     entries = [
         HeaderEntry(name, _CODES[one.dtype], tuple(one.shape), one.numel() * one.element_size())
         for name, one in tensors.items()
     ]
-    write_header(out, entries, {"format": "pt", **metadata_of(records)})
+    write_header(out, entries, {"format": "pt", **metadata})
     for tensor in tensors.values():
         flat = tensor.detach().cpu().contiguous().reshape(-1)
         out.write(memoryview(flat.view(torch.uint8).numpy()))
-
-
-def metadata_of(records: Iterable[PruneRecord]) -> dict[str, str]:
-    """Put several records together as metadata of one file."""
-    first, *others = [*records, None]
-    return {} if first is None else record_metadata(first, filter(None, others))
 
 
 def _widest_first(item: tuple[str, torch.Tensor]) -> tuple[int, str]:

@@ -25,7 +25,7 @@ from tnm_core.cli.tables import new_table, print_skipped, shape_text
 from tnm_core.cli.targets import check_report
 
 if TYPE_CHECKING:
-    from tnm_core.cli.calibration import CalibrateArguments, CalibrationResult
+    from tnm_core.cli.calibration import CalibrationResult
 
 
 class RecipeName(str, Enum):
@@ -185,16 +185,25 @@ def calibrate(
             for note in source.notes:
                 _warn(note)
             with foreign_errors("calibration failed"):
-                result = prune_(source.loaded, plan, progress)
+                result = prune_(source, plan, progress)
             progress.phase("writing")
             source.write(result)
-        report = _as_json(arguments, result, time.perf_counter() - began)
+        report = {
+            "tool": "tnm",
+            "version": tnm.__version__,
+            "command": "calibrate",
+            "model": model,
+            "data": data,
+            "output": str(output),
+            "seconds": time.perf_counter() - began,
+            **result.as_json(),
+        }
         if report_path is not None:
             transaction.open(report_path).write(f"{json_text(report)}\n".encode())
     if json_output:
         print_json(report)
     else:
-        _print(arguments, result)
+        _print(output, result)
 
 
 def _check_packages(scipy: bool) -> None:
@@ -223,26 +232,11 @@ def _warn(message: str) -> None:
     print(f"tnm: warning: {one_line(message)}", file=sys.stderr)
 
 
-def _as_json(
-    arguments: CalibrateArguments, result: CalibrationResult, seconds: float
-) -> dict[str, Any]:
-    return {
-        "tool": "tnm",
-        "version": tnm.__version__,
-        "command": "calibrate",
-        "model": arguments.model,
-        "data": arguments.data,
-        "output": str(arguments.output),
-        "seconds": seconds,
-        **result.as_json(),
-    }
-
-
-def _print(arguments: CalibrateArguments, result: CalibrationResult) -> None:
+def _print(output: Path, result: CalibrationResult) -> None:
     console = stdout_console()
     headers = ("layer", "pattern", "shape", "error", "retained", "density", "seconds")
-    table = new_table(f"Recipe {result.recipe}: relative error of outputs", *headers, left=2)
-    for layer in result.pruned:
+    table = new_table(f"Recipe {result.report.recipe}: relative error of outputs", *headers, left=2)
+    for layer in result.report.pruned:
         figures = (layer.error, layer.retained, layer.density)
         table.add_row(
             printable(layer.name) or "(the model)",
@@ -253,5 +247,5 @@ def _print(arguments: CalibrateArguments, result: CalibrationResult) -> None:
         )
     console.print(table)
     print_skipped(console, names_by_reason(result.skipped))
-    for line in (*result.notes, f"written: {arguments.output}"):
+    for line in (*result.notes, f"written: {output}"):
         console.print(line, markup=False, soft_wrap=True)

@@ -139,7 +139,7 @@ def test_worth_of_four_is_what_the_solver_says(n: int) -> None:
     scores = torch.rand(24, 20, dtype=torch.float64)
     order = torch.randperm(24).view(6, 4)
     fast = regrouping._worth_of_four(scores, order[:, :3], order[:, 3], n)
-    solved = regrouping._worth_by_solver(scores, order[:, :3], order[:, 3], n, 4)
+    solved = regrouping._worth_by_solver(scores, order[:, :3], order[:, 3], n)
     torch.testing.assert_close(fast, solved, rtol=1e-6, atol=0.0)
     for u, g in itertools.product(range(6), range(6)):
         tile = scores[[*order[g, :3].tolist(), int(order[u, 3])]].numpy()

@@ -6,7 +6,7 @@ import torch
 
 from tests.torch.calibrate.problems import OUTPUTS, make_data, make_mask, moments_of
 from tnm_core.torch.calibrate.solvers import layer_least_squares_of
-from tnm_core.torch.calibrate.solvers.adaprune import absorb_mean, adam_reconstruction
+from tnm_core.torch.calibrate.solvers.layer_pruning import absorb_mean, adam_reconstruction
 from tnm_core.torch.calibrate.solvers.least_squares import least_squares
 
 

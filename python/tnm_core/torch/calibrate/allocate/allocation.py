@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -147,8 +147,7 @@ def check_additivity(
     measured = []
     for assignment in assignments:
         pruned = copy.deepcopy(model)
-        patterns: Mapping[str, Any] = assignment.sparse
-        if patterns:
-            prune_model_(pruned, batches, patterns, recipe, **options)
+        if assignment.sparse:
+            prune_model_(pruned, batches, assignment.sparse, recipe, **options)
         measured.append((assignment.loss, evaluate(pruned) - before))
     return measured

@@ -19,13 +19,7 @@ Path = tuple[Hashable, ...]
 def model_outputs(
     calibration: Calibration, model: nn.Module, batch: Any
 ) -> list[tuple[Path, torch.Tensor]]:
-    """Run a model on a batch and return what it returns, tensor by tensor.
-
-    Raises
-    ------
-    ValueError
-        If there is no floating-point tensor.
-    """
+    """Run a model on a batch and return what it returns, tensor by tensor."""
     returned = calibration.forward(model, batch)
     found = list(_floating(returned))
     if not found:

@@ -84,12 +84,9 @@ def output_change(
     >>> 0.9 < change(model) < 1.1
     True
     """
-    if not isinstance(batches, Iterable):
-        raise TypeError(
-            f"batches is a {type(batches).__name__}, expected a list of batches or a DataLoader"
-        )
     # A loader that shuffles, or changes its samples, gives others when it is read again.
-    calibration = Calibration(list(batches), forward, rows)
+    kept = list(batches) if isinstance(batches, Iterable) else batches
+    calibration = Calibration(kept, forward, rows)
     model = unwrap(model)
     with evaluating(model):
         known = [_DenseBatch.of(calibration, model, batch) for batch in calibration.batches]
@@ -119,18 +116,12 @@ def _change(
 
 @dataclass
 class _DenseBatch:
-    """A batch, its tokens that are no padding, and the dense outputs for it.
-
-    Attributes
-    ----------
-    by_token : frozenset
-        The outputs that padding is left out of.
-    """
+    """A batch, its tokens that are no padding, and the dense outputs for it."""
 
     batch: Any
     rows: torch.Tensor | None
     dense: dict[Path, torch.Tensor]
-    by_token: frozenset[Path] = frozenset()
+    by_token: frozenset[Path] = frozenset()  # the outputs that padding is left out of
 
     @classmethod
     def of(cls, calibration: Calibration, model: nn.Module, batch: Any) -> _DenseBatch:

@@ -120,11 +120,10 @@ def collect_statistics(
     calibration = Calibration(batches, forward, rows)
     selection = as_selection(include, exclude)
     found = select_layers(model, Pattern(1, 1), selection, CALIBRATED_LAYERS)
-    names = [one.name for one in found if one.skip is None]
-    if not names:
-        raise ValueError("no layer is selected, expected a Linear or Conv2d with a weight")
     model = unwrap(model)
-    layers = {name: layer_of(model, name) for name in names}
+    layers = {one.name: layer_of(model, one.name) for one in found if one.skip is None}
+    if not layers:
+        raise ValueError("no layer is selected, expected a Linear or Conv2d with a weight")
     with evaluating(model):
         groups, _ = execution_groups(model, calibration, layers)
         if into is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -38,6 +38,7 @@ class _Activations:
         return block(given, *self.others, **self.named)
 
 
+@dataclass
 class PairedRuns:
     """Runs the dense and the pruned model on the same batches, whole or one block at a time.
 
@@ -45,22 +46,13 @@ class PairedRuns:
     models get what the dense model gives if there is but `one_stream`.
     """
 
-    def __init__(
-        self,
-        dense: nn.Module,
-        pruned: nn.Module,
-        calibration: Calibration,
-        chain: BlockChain | None = None,
-        *,
-        one_stream: bool = False,
-    ) -> None:
-        self.dense = dense
-        self.pruned = pruned
-        self.chain = chain
-        self._calibration = calibration
-        self._one_stream = one_stream
-        self._next: int | None = None
-        self._kept: list[_Activations] = []
+    dense: nn.Module
+    pruned: nn.Module
+    calibration: Calibration
+    chain: BlockChain | None = None
+    one_stream: bool = False
+    _next: int | None = field(default=None, init=False)
+    _kept: list[_Activations] = field(default_factory=list, init=False)
 
     def of_layer(self, name: str) -> Iterator[Run]:
         """Run the block that a layer lies in, or the whole model, on every batch."""
@@ -69,11 +61,11 @@ class PairedRuns:
 
     def of_whole_model(self) -> Iterator[Run]:
         """Run the whole model on every batch."""
-        for batch in self._calibration.batches:
+        for batch in self.calibration.batches:
             yield Run(
-                partial(self._calibration.forward, self.dense, batch),
-                partial(self._calibration.forward, self.pruned, batch),
-                self._calibration.rows(batch),
+                partial(self.calibration.forward, self.dense, batch),
+                partial(self.calibration.forward, self.pruned, batch),
+                self.calibration.rows(batch),
             )
 
     def of_block(self, block: str) -> Iterator[Run]:
@@ -90,7 +82,7 @@ class PairedRuns:
         blocks = () if self.chain is None else self.chain.blocks
         index = blocks.index(block)
         if self._next is None or self._next > index:
-            self._kept = [self._activations(block, one) for one in self._calibration.batches]
+            self._kept = [self._activations(block, one) for one in self.calibration.batches]
         else:
             for name in blocks[self._next : index]:
                 self._advance(name)
@@ -100,13 +92,13 @@ class PairedRuns:
         call = self._call(self.dense, block, batch)
         dense, *others = call.positional
         pruned = dense
-        if not self._one_stream:
+        if not self.one_stream:
             pruned = self._call(self.pruned, block, batch).positional[0]
-        rows = self._calibration.rows(batch)
+        rows = self.calibration.rows(batch)
         return _Activations(dense, pruned, tuple(others), call.named, rows)
 
     def _call(self, model: nn.Module, block: str, batch: Any) -> Call:
-        run = partial(self._calibration.forward, model, batch)
+        run = partial(self.calibration.forward, model, batch)
         blocks = {block: model.get_submodule(block)}
         return record(run, blocks, stop=block, outputs=False)[block][0]
 
@@ -116,6 +108,4 @@ class PairedRuns:
         dense, pruned = self.dense.get_submodule(block), self.pruned.get_submodule(block)
         for one in self._kept:
             one.dense = first_tensor(one.run(dense, one.dense))
-            one.pruned = (
-                one.dense if self._one_stream else first_tensor(one.run(pruned, one.pruned))
-            )
+            one.pruned = one.dense if self.one_stream else first_tensor(one.run(pruned, one.pruned))

@@ -29,11 +29,14 @@ def plan_layers(
     found = select_layers(model, Pattern(1, 1), selection, CALIBRATED_LAYERS)
     if isinstance(pattern, Mapping):
         by_name = {name: as_pattern(one) for name, one in pattern.items()}
-        _check_names(by_name, found)
-        decided = [(one, _decide(one, by_name.get(one.name))) for one in found]
+        unknown = set(by_name) - {one.name for one in found}
+        if unknown:
+            raise ValueError(
+                f"pattern names {min(unknown)!r}, expected names of layers with a weight matrix"
+            )
     else:
-        everywhere = as_pattern(pattern)
-        decided = [(one, _decide(one, everywhere)) for one in found]
+        by_name = dict.fromkeys((one.name for one in found), as_pattern(pattern))
+    decided = [(one, _decide(one, by_name.get(one.name))) for one in found]
     if not any(isinstance(decision, PlannedLayer) for _, decision in decided):
         skips = (decision for _, decision in decided if isinstance(decision, Skip))
         told = counted(skips, none="the model has no layer with a weight matrix")
@@ -41,14 +44,6 @@ def plan_layers(
             f"no layer is selected, expected a Linear or Conv2d that the pattern fits: {told}"
         )
     return decided
-
-
-def _check_names(patterns: Mapping[str, Pattern], found: list[Candidate]) -> None:
-    unknown = set(patterns) - {one.name for one in found}
-    if unknown:
-        raise ValueError(
-            f"pattern names {min(unknown)!r}, expected names of layers with a weight matrix"
-        )
 
 
 def _decide(one: Candidate, pattern: Pattern | None) -> PlannedLayer | Skip:

@@ -75,11 +75,9 @@ def _prune_layer_(
         kind=type(layer).__name__,
         shape=matrices.shape,
         pattern=str(pattern),
-        skip=None,
         error=problem.relative_error(pruned.weight.double()) if recipe.needs_data else None,
         retained=float(retained),
         density=float(pruned.mask.float().mean()),
-        seconds=None,
     )
     return told, matrices.to_weight(pruned.mask).contiguous()
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
 
 import torch
 from torch import nn
@@ -18,7 +16,6 @@ from tnm_core.torch.calibrate.data import (
     Collector,
     Group,
     PairedRuns,
-    Run,
     execution_groups,
     find_chain,
     find_residuals,
@@ -57,7 +54,7 @@ def prune_layers_(
     chain = find_chain(model, calibration, batch, list(layers))
     ends = _ends_of_blocks(groups, chain) if recipe.tune_epochs else {}
     if "" in ends.values():
-        _check_whole_model(model, calibration, batch, layers, recipe)
+        check_tunable(model, calibration, batch, layers, recipe.tune_norms)
     dense = dense_reference(model, _changing(model, layers, ends.values(), recipe))
     one_stream = not (recipe.sequential or recipe.tune_epochs)
     runs = PairedRuns(dense, model, calibration, chain, one_stream=one_stream)
@@ -97,21 +94,11 @@ def _ends_of_blocks(groups: Sequence[Group], chain: BlockChain | None) -> dict[i
     }
 
 
-def _check_whole_model(
-    model: nn.Module, calibration: Calibration, batch: Any, layers: Iterable[str], recipe: Recipe
-) -> None:
-    """See that a model which is tuned at the end can be, before hours are spent."""
-    run = partial(calibration.forward, model, batch)
-    check_tunable(model, layers, Run(run, run, calibration.rows(batch)), recipe.tune_norms)
-
-
 def _changing(
     model: nn.Module, layers: Mapping[str, nn.Module], blocks: Iterable[str], recipe: Recipe
-) -> list[torch.Tensor]:
+) -> list[nn.Parameter]:
     """Return the parameters that pruning and tuning change."""
-    found: list[torch.Tensor] = []
-    for layer in layers.values():
-        found += layer.parameters(recurse=False)
+    found = [one for layer in layers.values() for one in layer.parameters(recurse=False)]
     for block in blocks:
         found += tunable_parameters(model, block, layers, recipe.tune_norms).values()
     return found

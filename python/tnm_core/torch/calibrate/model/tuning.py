@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
 
-from tnm_core.torch.calibrate.data import Run
+from tnm_core.torch.calibrate.data import Calibration, Run
 from tnm_core.torch.calibrate.model.block_outputs import BlockOutputs
 from tnm_core.torch.calibrate.model.prune_report import TunedBlock
 from tnm_core.torch.calibrate.model.tunable import TunedTensor, tunable_parameters, tuned_tensors
@@ -18,10 +20,13 @@ from tnm_core.torch.calibrate.model.tunable import TunedTensor, tunable_paramete
 _WARM_UP = 0.1
 
 
-def check_tunable(model: nn.Module, layers: Iterable[str], run: Run, norms: bool) -> None:
-    """Raise what `tune_block_` would for the whole model, from one batch."""
+def check_tunable(
+    model: nn.Module, calibration: Calibration, batch: Any, layers: Iterable[str], norms: bool
+) -> None:
+    """Raise what `tune_block_` would for the whole model, before hours are spent."""
     tuned = tuned_tensors(tunable_parameters(model, "", layers, norms), {})
-    block = BlockOutputs("", model, [run])
+    run = partial(calibration.forward, model, batch)
+    block = BlockOutputs("", model, [Run(run, run, calibration.rows(batch))])
     if not tuned:
         return
     with torch.enable_grad():

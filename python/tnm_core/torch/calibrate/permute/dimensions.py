@@ -1,12 +1,15 @@
-"""Dimensions inside a model whose units can change places, and what their modules have of them."""
+"""Dimensions inside a model whose units can change places: whether they can, and moving them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import nn
+
+from tnm_core.torch.calibrate.data import layer_of
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def channels_of(module: nn.Module) -> int | None:
     return module.in_channels if is_depthwise(module) else None  # type: ignore[return-value]
 
 
-def sizes_of(layer: nn.Module) -> tuple[int, int]:
+def _sizes_of(layer: nn.Module) -> tuple[int, int]:
     """Return output and input features, or channels, of a Linear or Conv2d."""
     if isinstance(layer, nn.Conv2d):
         return layer.out_channels, layer.in_channels
@@ -66,26 +69,115 @@ def sizes_of(layer: nn.Module) -> tuple[int, int]:
 
 def units_of(model: nn.Module, dimension: FreeDimension) -> int:
     """Count the units of a dimension."""
-    return sizes_of(model.get_submodule(dimension.outputs[0]))[0]
+    return _sizes_of(model.get_submodule(dimension.outputs[0]))[0]
 
 
-def groups_of(
-    known: Mapping[str, nn.Module], dimension: FreeDimension
-) -> Iterator[tuple[str, int, int]]:
+def _groups_of(model: nn.Module, dimension: FreeDimension) -> Iterator[tuple[str, int, int]]:
     """Yield modules that treat channels in groups: name, groups, channels on the side meant."""
     for names, side in ((dimension.outputs, 0), (dimension.inputs, 1), (dimension.through, 1)):
         for name in names:
-            module = known[name]
+            module = model.get_submodule(name)
             if isinstance(module, nn.GroupNorm) and module.num_groups > 1:
                 yield name, module.num_groups, module.num_channels
             if isinstance(module, nn.Conv2d) and module.groups > 1 and not is_depthwise(module):
-                yield name, module.groups, sizes_of(module)[side]
+                yield name, module.groups, _sizes_of(module)[side]
 
 
 def block_needed(model: nn.Module, dimension: FreeDimension) -> int | None:
     """Return the largest block that crosses no group of a module; None without groups."""
-    sizes = [
-        channels // groups
-        for _, groups, channels in groups_of(dict(model.named_modules()), dimension)
-    ]
+    sizes = [channels // groups for _, groups, channels in _groups_of(model, dimension)]
     return math.gcd(*sizes) if sizes else None
+
+
+def why_invalid(model: nn.Module, dimension: FreeDimension) -> str | None:
+    """Say why the units of a dimension cannot be moved; None if they can."""
+    if not dimension.outputs:
+        return "outputs is empty, expected at least one layer"
+    known = dict(model.named_modules())
+    for name in (*dimension.outputs, *dimension.inputs, *dimension.through):
+        if name not in known:
+            return f"{name!r} is not in the model, expected names of model.named_modules()"
+    for name in (*dimension.outputs, *dimension.inputs):
+        layer = known[name]
+        if type(layer) not in (nn.Linear, nn.Conv2d):
+            return f"{name!r} is a {type(layer).__name__}, expected a dense Linear or Conv2d"
+        if is_depthwise(layer):
+            return f"{name!r} is depthwise, expected it in through="
+    # Each channel may be several features when flattened.
+    flattens = any(isinstance(known[name], nn.Conv2d) for name in dimension.outputs)
+    return (
+        _why_sizes_do_not_fit(model, dimension, flattens)
+        or _why_module_between_does_not_fit(model, dimension, flattens)
+        or _why_groups_are_left(model, dimension)
+    )
+
+
+def _why_sizes_do_not_fit(model: nn.Module, dimension: FreeDimension, flattens: bool) -> str | None:
+    units = units_of(model, dimension)
+    sizes = {_sizes_of(model.get_submodule(name))[0] for name in dimension.outputs}
+    for name in dimension.inputs:
+        layer = model.get_submodule(name)
+        size = _sizes_of(layer)[1]
+        runs = flattens and isinstance(layer, nn.Linear) and size % units == 0
+        sizes.add(units if runs else size)
+    if len(sizes) > 1:
+        return f"sizes are {sorted(sizes)}, expected the same"
+    if dimension.block is not None and (dimension.block < 1 or units % dimension.block):
+        return f"block {dimension.block} does not divide {units} units"
+    return None
+
+
+def _why_module_between_does_not_fit(
+    model: nn.Module, dimension: FreeDimension, flattens: bool
+) -> str | None:
+    units = units_of(model, dimension)
+    for name in dimension.through:
+        module = model.get_submodule(name)
+        channels = channels_of(module)
+        if channels is None:
+            return (
+                f"{name!r} is a {type(module).__name__}, expected a normalisation of the units, "
+                "PReLU or a depthwise Conv2d in through="
+            )
+        one_for_all = isinstance(module, nn.PReLU) and channels == 1
+        if not one_for_all and (channels % units or (channels != units and not flattens)):
+            return f"{name!r} has {channels} channels, expected {units}, one for each unit"
+    return None
+
+
+def _why_groups_are_left(model: nn.Module, dimension: FreeDimension) -> str | None:
+    units = units_of(model, dimension)
+    for name, groups, channels in _groups_of(model, dimension):
+        size = channels // groups
+        if channels != units or dimension.block is None or size % dimension.block:
+            return (
+                f"{name!r} has {groups} groups of {size} channels and block is "
+                f"{dimension.block}, expected a block that divides {size}: no channel can leave "
+                "its group"
+            )
+    return None
+
+
+@torch.no_grad()
+def reorder_(model: nn.Module, dimension: FreeDimension, order: torch.Tensor) -> None:
+    """Put unit ``order[i]`` in place i, in every module of a dimension that fits."""
+    for name in (*dimension.outputs, *dimension.through):
+        module = model.get_submodule(name)
+        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+            if tensor.ndim and len(tensor) > 1:
+                tensor.copy_(tensor[entries(order, len(tensor)).to(tensor.device)])
+    for name in dimension.inputs:
+        layer = layer_of(model, name)
+        groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
+        weight = layer.weight
+        by_group = weight.view(groups, -1, *weight.shape[1:])
+        at = entries(order, _sizes_of(layer)[1]).to(weight.device).view(groups, -1)
+        at = at - at.shape[1] * torch.arange(groups, device=weight.device)[:, None]
+        moved = [rows[:, columns] for rows, columns in zip(by_group, at, strict=True)]
+        weight.copy_(torch.cat(moved))
+
+
+def entries(order: torch.Tensor, size: int) -> torch.Tensor:
+    """Return the order of so many entries, of which each unit has a run."""
+    run = size // len(order)
+    return (order[:, None] * run + torch.arange(run)).reshape(-1)

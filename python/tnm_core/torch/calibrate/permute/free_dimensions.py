@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 
-from tnm_core.torch.calibrate.data import Calibration
-from tnm_core.torch.calibrate.permute.call_order import CallOrder, call_order
-from tnm_core.torch.calibrate.permute.dimensions import FreeDimension, block_needed
+from tnm_core.torch.calibrate.data import Calibration, record
+from tnm_core.torch.calibrate.permute.dimensions import (
+    FreeDimension,
+    block_needed,
+    channels_of,
+    is_depthwise,
+    why_invalid,
+)
 from tnm_core.torch.calibrate.permute.probe import PermutationProbe
-from tnm_core.torch.calibrate.permute.validity import why_invalid
 from tnm_core.torch.layers import unwrap
 
 _LEAST_BLOCK = 4  # two tiles of the smallest pattern
@@ -64,19 +69,62 @@ def find_free_dimensions(
     [FreeDimension(outputs=('0',), inputs=('3',), block=None, through=('1',))]
     """
     probe = PermutationProbe(unwrap(model), Calibration(batches, forward), seed)
-    calls = call_order(probe)
+    calls = _call_order(probe)
     found: list[FreeDimension] = []
     for together in calls.groups:
         for tried in _candidates(probe.model, calls, together, head_size):
             if _taken(found, tried) or why_invalid(probe.model, tried) is not None:
                 continue
-            if probe.is_free(tried) and probe.matters(tried):
+            if probe.change(tried) <= probe.tolerance and probe.matters(tried):
                 found.append(tried)
     return found
 
 
+@dataclass(frozen=True)
+class _CallOrder:
+    """In which order modules were called, and which layers had the same input."""
+
+    position: dict[str, int]
+    groups: list[tuple[str, ...]]
+    between: tuple[str, ...]
+
+    def following(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the layers that get the next tensor after the outputs of some layers."""
+        last = max(self.position[name] for name in names)
+        return next((one for one in self.groups if self.position[one[0]] > last), ())
+
+    def through(self, outputs: tuple[str, ...], inputs: tuple[str, ...]) -> tuple[str, ...]:
+        """Return what was called between layers."""
+        first = min(self.position[name] for name in outputs)
+        last = min((self.position[name] for name in inputs), default=first)
+        return tuple(name for name in self.between if first < self.position[name] < last)
+
+
+def _call_order(probe: PermutationProbe) -> _CallOrder:
+    """Run a model once to see its calls."""
+    modules = dict(probe.model.named_modules())
+    layers = {
+        name for name, module in modules.items()
+        if type(module) in (nn.Linear, nn.Conv2d) and not is_depthwise(module)
+    }  # fmt: skip
+    between = {name for name, module in modules.items() if channels_of(module) is not None}
+    watched = {name: module for name, module in modules.items() if name in layers | between}
+    made = record(probe.run, watched, outputs=False)
+    groups: dict[int, list[str]] = {}
+    for name, calls in made.items():
+        if name in layers:
+            # The records keep the tensors alive, so that no two of them have the same identity.
+            given = id(calls[0].input) if len(calls) == 1 else id(calls)
+            groups.setdefault(given, []).append(name)
+    return _CallOrder(
+        {name: position for position, name in enumerate(made)},
+        [tuple(group) for group in groups.values()],
+        tuple(name for name in made if name in between),
+    )
+
+
 def _candidates(
-    model: nn.Module, calls: CallOrder, together: tuple[str, ...], head_size: int | None
+    model: nn.Module, calls: _CallOrder, together: tuple[str, ...], head_size: int | None
 ) -> list[FreeDimension]:
     tried = [one for name in together for one in _with_next(model, calls, (name,), head_size)]
     linear = all(isinstance(model.get_submodule(name), nn.Linear) for name in together)
@@ -89,7 +137,7 @@ def _candidates(
 
 
 def _with_next(
-    model: nn.Module, calls: CallOrder, outputs: tuple[str, ...], head_size: int | None
+    model: nn.Module, calls: _CallOrder, outputs: tuple[str, ...], head_size: int | None
 ) -> list[FreeDimension]:
     """Join outputs with the inputs of what follows, with and without what is between."""
     inputs = calls.following(outputs)

@@ -9,15 +9,18 @@ from typing import Any
 import torch
 from torch import nn
 
-from tnm_core.pattern import PatternLike, as_pattern
-from tnm_core.torch.calibrate.data import Calibration, Statistics
-from tnm_core.torch.calibrate.permute.dimensions import FreeDimension, units_of
+from tnm_core.pattern import Pattern, PatternLike, as_pattern
+from tnm_core.torch.calibrate.data import Calibration, Statistics, layer_matrices_of, layer_of
+from tnm_core.torch.calibrate.permute.dimensions import (
+    FreeDimension,
+    entries,
+    reorder_,
+    units_of,
+    why_invalid,
+)
 from tnm_core.torch.calibrate.permute.probe import PermutationProbe
 from tnm_core.torch.calibrate.permute.regrouping import regroup, retained_score
-from tnm_core.torch.calibrate.permute.reorder import entries, reorder_
-from tnm_core.torch.calibrate.permute.unit_scores import UnitScores
-from tnm_core.torch.calibrate.permute.validity import why_invalid
-from tnm_core.torch.layers import masked_parametrization, unwrap
+from tnm_core.torch.layers import WeightAxes, masked_parametrization, unwrap, weight_axes_of
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def permute_(
         _check_fits(model, dimension, wanted.m)
     if batches is not None:
         _check_free(dimensions, PermutationProbe(model, Calibration(batches, forward), seed))
-    scores = UnitScores(model, statistics, wanted)
+    scores = _UnitScores(model, statistics, wanted)
     found = {one: _best_order(model, one, scores, rounds, seed) for one in dimensions}
     for dimension, best in found.items():
         reorder_(model, dimension, best.order)
@@ -133,6 +136,36 @@ def permute_(
         sum(best.before for best in found.values()) / total,
         sum(best.after for best in found.values()) / total,
     )
+
+
+@dataclass(frozen=True)
+class _UnitScores:
+    """Scores of the weights of a model, as the tiles of their masks see them."""
+
+    model: nn.Module
+    statistics: Statistics | None
+    pattern: Pattern
+
+    def counts(self, name: str) -> bool:
+        """Whether a layer is going to have a mask."""
+        layer = layer_of(self.model, name)
+        return isinstance(weight_axes_of(layer, layer.weight, self.pattern.m), WeightAxes)
+
+    def of_layer(self, name: str, side: int) -> torch.Tensor:
+        """Return output (side 0) or input units times what each meets, filled up to tiles."""
+        layer = layer_of(self.model, name)
+        matrices = layer_matrices_of(layer)
+        scores = matrices.of_weight(layer.weight.detach().double().cpu().square())
+        if self.statistics is not None:
+            moments = self.statistics.layers[name]
+            scores = scores * (moments.xx.diagonal(0, -2, -1) / moments.count).cpu()[:, None]
+        scores = scores / scores.sum().clamp_min(1e-300)
+        # Groups, outputs, kernel positions, channels: a tile lies in the first and last of a layer.
+        scores = scores.view(matrices.groups, matrices.outputs, matrices.positions, -1)
+        if side:
+            scores = scores.transpose(1, 3)
+        scores = nn.functional.pad(scores, (0, -scores.shape[3] % self.pattern.m))
+        return scores.flatten(0, 1).flatten(1).contiguous()
 
 
 @dataclass(frozen=True)
@@ -146,7 +179,7 @@ class _Best:
 
 
 def _best_order(
-    model: nn.Module, dimension: FreeDimension, worth: UnitScores, rounds: int, seed: int
+    model: nn.Module, dimension: FreeDimension, worth: _UnitScores, rounds: int, seed: int
 ) -> _Best:
     units = units_of(model, dimension)
     n, m = worth.pattern.n, worth.pattern.m

@@ -10,8 +10,7 @@ import torch
 from torch import nn
 
 from tnm_core.torch.calibrate.data import Calibration, evaluating, first_tensor
-from tnm_core.torch.calibrate.permute.dimensions import FreeDimension, units_of
-from tnm_core.torch.calibrate.permute.reorder import reorder_
+from tnm_core.torch.calibrate.permute.dimensions import FreeDimension, reorder_, units_of
 
 _SAMPLES = 4
 
@@ -36,10 +35,6 @@ class PermutationProbe:
         self.expected = expected
         precision = min(1e3 * torch.finfo(self.expected.dtype).eps, 1e-3)
         self.tolerance = precision * float(self.expected.abs().max().clamp_min(1e-30))
-
-    def is_free(self, dimension: FreeDimension) -> bool:
-        """Whether the output stays the same when a dimension is shuffled."""
-        return self.change(dimension) <= self.tolerance
 
     def matters(self, dimension: FreeDimension) -> bool:
         """Whether the output changes when only the first layer's units are shuffled."""

@@ -23,24 +23,9 @@ def regroup(scores: torch.Tensor, n: int, m: int, rounds: int, seed: int = 0) ->
     """Order units so that the optimal transposable masks keep more.
 
     Each round takes one unit out of every group of m and assigns them anew, by the Hungarian
-    method on the exact optima of the tiles that would result.
-
-    Parameters
-    ----------
-    scores : torch.Tensor of float64, shape (units, columns)
-        Units times everything that they meet; columns are a multiple of m. Units beyond the last
-        full group stay where they are.
-    n, m : int
-        The pattern.
-    rounds : int
-        How often.
-    seed : int
-        Of the choice of units.
-
-    Returns
-    -------
-    torch.Tensor of int64, shape (units,)
-        The order: which unit comes where.
+    method on the exact optima of the tiles that would result. Scores are units times everything
+    that they meet, a multiple of m columns; units beyond the last full group stay where they are.
+    Returned is which unit comes where.
     """
     from scipy.optimize import linear_sum_assignment  # type: ignore[import-untyped]
 
@@ -52,26 +37,18 @@ def regroup(scores: torch.Tensor, n: int, m: int, rounds: int, seed: int = 0) ->
     grouped = order[: groups * m].view(groups, m)
     generator = torch.Generator().manual_seed(seed)
     every = torch.arange(groups)
+    worth_of = _worth_of_four if m == 4 else _worth_by_solver
     for _ in range(rounds):
         # A tile's optimum does not depend on the order of its rows: put the one to move last.
         slot = torch.randint(0, m, (groups,), generator=generator)
         moving = grouped[every, slot]
         grouped[every, slot] = grouped[:, m - 1].clone()
         grouped[:, m - 1] = moving
-        worth = _worth(scores, grouped[:, : m - 1], moving, n, m)
+        worth = worth_of(scores, grouped[:, : m - 1], moving, n)
         _, chosen = linear_sum_assignment(worth.T.numpy(), maximize=True)
         grouped[:, m - 1] = moving[torch.from_numpy(chosen)]
     order[: groups * m] = grouped.sort(1).values.reshape(-1)
     return order
-
-
-def _worth(
-    scores: torch.Tensor, staying: torch.Tensor, moving: torch.Tensor, n: int, m: int
-) -> torch.Tensor:
-    """Return what moving unit u and group g are worth together, shape (u, g)."""
-    return _worth_of_four(scores, staying, moving, n) if m == 4 else _worth_by_solver(
-        scores, staying, moving, n, m
-    )  # fmt: skip
 
 
 @lru_cache
@@ -89,7 +66,10 @@ def _choices(n: int) -> tuple[list[list[float]], list[tuple[int, ...]]]:
 def _worth_of_four(
     scores: torch.Tensor, staying: torch.Tensor, moving: torch.Tensor, n: int
 ) -> torch.Tensor:
-    """Sum for m = 4 three rows beside each choice of the fourth, and take the maximum."""
+    """Return what moving unit u and group g are worth together, shape (u, g), for m = 4.
+
+    Three rows are summed beside each choice of the fourth, and the maximum taken.
+    """
     rows, completed = _choices(n)
     indicator = torch.tensor(rows, dtype=scores.dtype)
     # Shape (choices, units, tiles), in float32: a tie more or less does not matter here.
@@ -112,10 +92,10 @@ def _worth_of_four(
 
 
 def _worth_by_solver(
-    scores: torch.Tensor, staying: torch.Tensor, moving: torch.Tensor, n: int, m: int
+    scores: torch.Tensor, staying: torch.Tensor, moving: torch.Tensor, n: int
 ) -> torch.Tensor:
-    """Solve the tiles of every pair, for any m."""
-    columns = scores.shape[1]
+    """Return the same for any m: solve the tiles of every pair."""
+    columns, m = scores.shape[1], staying.shape[1] + 1
     worth = scores.new_empty(len(moving), len(staying))
     step = max(_PIECE // (m * columns), 1)
     for u, unit in enumerate(moving):

@@ -17,8 +17,8 @@ Project = Callable[[torch.Tensor], torch.Tensor]
 
 def find_mask(
     problem: LayerLeastSquares, matrices: LayerMatrices, pattern: Pattern, recipe: Recipe
-) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Find the mask, and the weights that the search itself leads to, if it leads to some.
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Find the mask, and the weights that the search leaves on it, zero where pruned.
 
     All have the shape (groups, outputs, columns).
     """
@@ -26,11 +26,13 @@ def find_mask(
     def project(scores: torch.Tensor) -> torch.Tensor:
         return matrices.project(scores, pattern, recipe.method)
 
-    if recipe.search == "admm":
-        return admm_mask(problem, project, steps=recipe.steps), None
     if recipe.search == "sparsegpt":
         return sparsegpt_mask(problem, project, matrices.tiles_of_columns(pattern.m))
-    return project(scores_of(problem, recipe.criterion)), None
+    if recipe.search == "admm":
+        mask = admm_mask(problem, project, steps=recipe.steps)
+    else:
+        mask = project(scores_of(problem, recipe.criterion))
+    return mask, torch.where(mask, problem.dense, 0.0)
 
 
 def scores_of(problem: LayerLeastSquares, criterion: Criterion) -> torch.Tensor:
