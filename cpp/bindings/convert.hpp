@@ -5,45 +5,32 @@
 #include <pybind11/pybind11.h>
 
 #include <chrono>
-#include <string>
 
 #include "tnm/array_view.hpp"
 #include "tnm/execution.hpp"
-#include "tnm/pattern.hpp"
 #include "tnm/status.hpp"
 
 namespace tnm::python {
 
-Strides strides_of(const pybind11::array& array);
+namespace py = pybind11;
+using namespace py::literals;
 
-// `dtype` names the element type as tnm::Dtype does; bfloat16 comes as a uint16 view.
-ArrayView array_view(const pybind11::array& array, const std::string& dtype);
-MaskView mask_view(pybind11::array& mask);
-ConstMaskView const_mask_view(const pybind11::array& mask);
-Score score_from_name(const std::string& name);
+Strides strides_of(const py::array& array);
+ConstMaskView const_mask_view(const py::array& mask);
 
 // Lets Ctrl-C through while the GIL is released: asks Python about signals a few times a second.
-class InterruptibleExecution {
-  public:
-    explicit InterruptibleExecution(int threads) { execution_ = {threads, &poll, this}; }
-    const Execution& get() const { return execution_; }
-
-  private:
-    static bool poll(void* self);
-
-    Execution execution_;
-    std::chrono::steady_clock::time_point last_poll_ = std::chrono::steady_clock::now();
-};
+// `last_poll` points to the time when it did so last.
+bool wants_interruption(void* last_poll);
 
 // Runs call(execution) without the GIL. Returns whether all scores were finite; every other failure
 // becomes a Python exception.
 template <class Call>
 bool run(int threads, Call&& call) {
-    InterruptibleExecution execution(threads);
+    auto last_poll = std::chrono::steady_clock::now();
     Status status = Status::ok;
     {
-        const pybind11::gil_scoped_release release;
-        status = call(execution.get());
+        const py::gil_scoped_release release;
+        status = call(Execution{threads, &wants_interruption, &last_poll});
     }
     switch (status) {
         case Status::ok:
@@ -51,14 +38,14 @@ bool run(int threads, Call&& call) {
         case Status::non_finite_score:
             return false;
         case Status::interrupted:
-            throw pybind11::error_already_set();
+            throw py::error_already_set();
         case Status::out_of_memory:
             throw std::bad_alloc();
         case Status::invalid_argument:
         case Status::table_too_large:
             break;
     }
-    throw pybind11::value_error("arguments that do not fit together reached the compiled core");
+    throw py::value_error("arguments that do not fit together reached the compiled core");
 }
 
 }  // namespace tnm::python

@@ -1,16 +1,18 @@
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
 #include "register.hpp"
+#include "tnm/build_info.hpp"
 
 PYBIND11_MODULE(_core, module) {
     module.doc() = "Compiled core of tnm_core. Arguments are checked by the Python API, not here.";
-    register_transposable(module);
-    register_rowwise(module);
-    register_count(module);
-    register_regular_count(module);
-    register_compress(module);
-    register_margins(module);
-    register_mask_table(module);
-    register_enumerate(module);
-    register_build_info(module);
+    register_masks(module);
+    register_groups(module);
+    register_counting(module);
+    register_listing(module);
+    module.def("version", &tnm::version);
+    module.def("compiler", &tnm::compiler);
+    module.def("instruction_sets_built", &tnm::instruction_sets_built);
+    module.def("instruction_set", &tnm::instruction_set);
+    module.def("instruction_set_error", &tnm::instruction_set_error);
 }

@@ -32,7 +32,8 @@ struct Strides {
         return count;
     }
 
-    // Byte offset of matrix `plane`, counted in C order over the batch axes.
+    // Byte offset of matrix `plane`, counted in C order over the batch axes; of one of its
+    // elements.
     std::int64_t plane_offset(std::int64_t plane) const {
         std::int64_t offset = 0;
         for (int axis = rank - 3; axis >= 0; --axis) {
@@ -40,6 +41,10 @@ struct Strides {
             plane /= shape[axis];
         }
         return offset;
+    }
+
+    std::int64_t offset(std::int64_t plane, std::int64_t row, std::int64_t column) const {
+        return plane_offset(plane) + row * row_stride() + column * column_stride();
     }
 };
 

@@ -17,38 +17,27 @@ class MaskTable {
   public:
     static Status create(const Pattern& pattern, TableMemory& memory,
                          std::unique_ptr<MaskTable>& table, const Execution& execution);
-    ~MaskTable();
-    MaskTable(const MaskTable&) = delete;
-    MaskTable& operator=(const MaskTable&) = delete;
+    virtual ~MaskTable() = default;
 
-    const Pattern& pattern() const;
+    virtual const Pattern& pattern() const = 0;
     // Memory that the table takes.
-    std::uint64_t bytes() const;
+    virtual std::uint64_t bytes() const = 0;
     // Number of masks; total().size() is the number of limbs of an index.
-    const BigCount& total() const;
+    virtual const BigCount& total() const = 0;
 
     // `indices` holds total().size() limbs an index, least significant first; `masks` m x m bytes a
     // mask, 0 or 1. Indices must be below total().
-    Status unrank(const std::uint64_t* indices, std::int64_t count, std::uint8_t* masks,
-                  const Execution& execution) const;
+    virtual Status unrank(const std::uint64_t* indices, std::int64_t count, std::uint8_t* masks,
+                          const Execution& execution) const = 0;
 
     // As unrank, in another order that is not specified but the same everywhere, and quicker:
     // numbers drawn uniformly below total() give masks drawn uniformly.
-    Status sample(const std::uint64_t* draws, std::int64_t count, std::uint8_t* masks,
-                  const Execution& execution) const;
+    virtual Status sample(const std::uint64_t* draws, std::int64_t count, std::uint8_t* masks,
+                          const Execution& execution) const = 0;
 
     // The masks must keep exactly n in each row and column.
-    Status rank(const std::uint8_t* masks, std::int64_t count, std::uint64_t* indices,
-                const Execution& execution) const;
-
-  private:
-    struct State;
-    explicit MaskTable(std::unique_ptr<const State> state);
-    template <class Make>
-    Status make_masks(const std::uint64_t* indices, std::int64_t count, std::uint8_t* masks,
-                      const Execution& execution, Make&& make) const;
-
-    std::unique_ptr<const State> state_;
+    virtual Status rank(const std::uint8_t* masks, std::int64_t count, std::uint64_t* indices,
+                        const Execution& execution) const = 0;
 };
 
 }  // namespace tnm

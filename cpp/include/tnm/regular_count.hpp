@@ -41,7 +41,6 @@ struct RegularCountPlan {
 };
 
 struct CountProblem;
-class PassSums;
 
 class RegularCounter {
   public:
@@ -69,24 +68,17 @@ class RegularPass {
     // and its memory used again.
     static Status create(const RegularCounter& counter, int index,
                          std::unique_ptr<RegularPass>& pass);
-    ~RegularPass();
-    RegularPass(const RegularPass&) = delete;
-    RegularPass& operator=(const RegularPass&) = delete;
+    virtual ~RegularPass() = default;
 
     // Each takes at most about a tenth of a second.
-    std::int64_t slices() const;
+    virtual std::int64_t slices() const = 0;
     // Share of the evaluations of this pass that the slices before this one take, 0 to 1.
-    double share_before(std::int64_t slice) const;
+    virtual double share_before(std::int64_t slice) const = 0;
 
     // Adds the slices begin to end - 1 to the sums of the group. Unless the status is ok, `sums` is
     // unchanged.
-    Status add_slices(std::int64_t begin, std::int64_t end, GroupSums& sums,
-                      const Execution& execution) const;
-
-  private:
-    explicit RegularPass(std::unique_ptr<PassSums> sums);
-
-    std::unique_ptr<PassSums> sums_;
+    virtual Status add_slices(std::int64_t begin, std::int64_t end, GroupSums& sums,
+                              const Execution& execution) const = 0;
 };
 
 }  // namespace tnm

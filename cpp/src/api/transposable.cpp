@@ -2,7 +2,7 @@
 
 #include "fast_path/solve.hpp"
 #include "parallel/guarded.hpp"
-#include "proof/write_proof.hpp"
+#include "proof/certificate.hpp"
 #include "solvers/approximate/approximate_solvers.hpp"
 #include "solvers/exact/optimal_solver.hpp"
 

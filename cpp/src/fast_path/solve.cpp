@@ -3,7 +3,7 @@
 #include "fast_path/column_major/solve_column_major.hpp"
 #include "fast_path/pipelines/strip_pipeline.hpp"
 #include "fast_path/strip.hpp"
-#include "tiles/solve_tiles.hpp"
+#include "tiles/tile_pipeline.hpp"
 
 namespace tnm {
 namespace {
@@ -13,13 +13,14 @@ bool has_kernels(const SolveRequest& request) {
            request.pattern.n < request.pattern.m;
 }
 
-Status solve_strips(const SolveRequest& request, const Execution& execution) {
+// Takes all runs, wherever their elements lie, through pipelines, one per thread.
+template <class Make>
+Status solve_runs(const SolveRequest& request, const Execution& execution,
+                  const Make& make_pipeline) {
     const ArrayView& array = request.array;
     return walk_tiles(request.grid(), array.strides.planes(), execution, [&]() -> RunWorker {
-        std::shared_ptr<StripPipeline> pipeline =
-            make_strip_pipeline(request, array.strides.column_stride());
-        return [pipeline, &request](const TileRun& run) {
-            return (*pipeline)(run, elements_of(request.array, request.pattern.m, run), nullptr);
+        return [&, pipeline = std::shared_ptr(make_pipeline())](const TileRun& run) {
+            return (*pipeline)(run, elements_of(array, request.pattern.m, run));
         };
     });
 }
@@ -28,9 +29,13 @@ Status solve_strips(const SolveRequest& request, const Execution& execution) {
 
 Status solve(const SolveRequest& request, const Execution& execution) {
     if (!request.consistent()) return Status::invalid_argument;
-    if (!has_kernels(request)) return solve_tiles(request, execution);
+    if (!has_kernels(request))
+        return solve_runs(request, execution,
+                          [&] { return std::make_unique<TilePipeline>(request); });
     if (has_contiguous_columns(request.array)) return solve_column_major(request, execution);
-    return solve_strips(request, execution);
+    return solve_runs(request, execution, [&] {
+        return make_strip_pipeline(request, request.array.strides.column_stride());
+    });
 }
 
 }  // namespace tnm

@@ -60,14 +60,4 @@ Status parallel_for(std::int64_t pieces, const Execution& execution,
     return progress.status.load();
 }
 
-Status parallel_ranges(std::int64_t count, std::int64_t length, const Execution& execution,
-                       const std::function<Status(std::int64_t begin, std::int64_t end)>& work) {
-    const std::int64_t pieces = (count + length - 1) / length;
-    return parallel_for(pieces, execution, [&]() -> Worker {
-        return [&](std::int64_t piece) {
-            return work(piece * length, std::min(count, (piece + 1) * length));
-        };
-    });
-}
-
 }  // namespace tnm

@@ -1,6 +1,7 @@
 // Running independent pieces of work on several threads.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -24,8 +25,25 @@ Status parallel_for(std::int64_t pieces, const Execution& execution,
 
 // Cuts [0, count) into ranges of `length` (the last one shorter) and calls work(begin, end) for
 // each, from several threads at once; as parallel_for does.
+template <class Work>
 Status parallel_ranges(std::int64_t count, std::int64_t length, const Execution& execution,
-                       const std::function<Status(std::int64_t begin, std::int64_t end)>& work);
+                       const Work& work) {
+    return parallel_for((count + length - 1) / length, execution, [&]() -> Worker {
+        return [&](std::int64_t piece) {
+            return work(piece * length, std::min(count, (piece + 1) * length));
+        };
+    });
+}
+
+// Calls visit(k) for each k in [0, count), those of a range of `length` on one thread.
+template <class Visit>
+Status parallel_each(std::int64_t count, std::int64_t length, const Execution& execution,
+                     const Visit& visit) {
+    return parallel_ranges(count, length, execution, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t k = begin; k < end; ++k) visit(k);
+        return Status::ok;
+    });
+}
 
 // The least of what several threads report.
 class FirstFound {

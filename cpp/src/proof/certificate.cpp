@@ -61,7 +61,7 @@ int exponent_of(const ScoreTile& scores) {
     return exponent;
 }
 
-// All sums over one tile, in units of 2^exponent().
+// All sums over one tile, in units of 2^exponent_.
 class TileSums {
   public:
     TileSums(const ScoreTile& scores, const TileMask& mask, const TilePrices& prices)
@@ -74,11 +74,18 @@ class TileSums {
         add_tile(scores, mask, rescaled);
     }
 
-    int exponent() const { return exponent_; }
-    double primal() const { return primal_.value(); }
-    double dual() const { return dual_.value(); }
-    double difference() const { return difference_.value(); }
-    double magnitude() const { return magnitude_.value(); }
+    TileProof proof() const {
+        const double difference = difference_.value(), magnitude = magnitude_.value();
+        TileProof proof;
+        proof.primal = scaled(primal_.value(), exponent_);
+        proof.dual = scaled(dual_.value(), exponent_);
+        // Written so that NaN, from prices that are no numbers, proves nothing.
+        if (!(difference <= 0.0))
+            proof.gap = magnitude > 0.0 && std::isfinite(difference)
+                            ? difference / magnitude
+                            : std::numeric_limits<double>::infinity();
+        return proof;
+    }
 
   private:
     void add_tile(const ScoreTile& scores, const TileMask& mask, const TilePrices& prices) {
@@ -121,19 +128,27 @@ class TileSums {
     CompensatedSum difference_;
 };
 
+void write_prices(const double* prices, int count, int exponent, double* target, int m) {
+    for (int k = 0; k < m; ++k) target[k] = k < count ? std::ldexp(prices[k], exponent) : 0.0;
+}
+
 }  // namespace
 
 TileProof prove(const ScoreTile& scores, const TileMask& mask, const TilePrices& prices) {
-    const TileSums sums(scores, mask, prices);
-    TileProof proof;
-    proof.primal = scaled(sums.primal(), sums.exponent());
-    proof.dual = scaled(sums.dual(), sums.exponent());
-    // Written so that NaN, from prices that are no numbers, proves nothing.
-    if (!(sums.difference() <= 0.0))
-        proof.gap = sums.magnitude() > 0.0 && std::isfinite(sums.difference())
-                        ? sums.difference() / sums.magnitude()
-                        : std::numeric_limits<double>::infinity();
-    return proof;
+    return TileSums(scores, mask, prices).proof();
+}
+
+void write_proof(const CertificateView& certificate, std::int64_t index, const ScoreTile& scores,
+                 const TileMask& mask, const TilePrices& prices) {
+    const TileProof proof = prove(scores, mask, prices);
+    certificate.primal[index] = proof.primal;
+    certificate.dual[index] = proof.dual;
+    certificate.gap[index] = proof.gap;
+    const int m = scores.pattern.m;
+    write_prices(prices.row.data(), scores.rows, prices.exponent,
+                 certificate.row_prices + index * m, m);
+    write_prices(prices.column.data(), scores.columns, prices.exponent,
+                 certificate.column_prices + index * m, m);
 }
 
 }  // namespace tnm

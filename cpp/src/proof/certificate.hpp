@@ -5,6 +5,7 @@
 #pragma once
 
 #include "tiles/tile.hpp"
+#include "tnm/transposable.hpp"
 
 namespace tnm {
 
@@ -15,5 +16,9 @@ struct TileProof {
 };
 
 TileProof prove(const ScoreTile& scores, const TileMask& mask, const TilePrices& prices);
+
+// Proves a tile where it belongs; `index` counts tiles as CertificateView does.
+void write_proof(const CertificateView& certificate, std::int64_t index, const ScoreTile& scores,
+                 const TileMask& mask, const TilePrices& prices);
 
 }  // namespace tnm

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 #include "tnm/array_view.hpp"
 #include "tnm/pattern.hpp"
@@ -46,19 +48,10 @@ float to_float(T value) {
 
 template <class T>
 double to_double(T value) {
-    return static_cast<double>(value);
-}
-template <>
-inline double to_double(Float16 value) {
-    return static_cast<double>(to_float(value));
-}
-template <>
-inline double to_double(Bfloat16 value) {
-    return static_cast<double>(to_float(value));
-}
-template <>
-inline double to_double(Boolean value) {
-    return value.byte != 0 ? 1.0 : 0.0;
+    if constexpr (std::is_arithmetic_v<T>)
+        return static_cast<double>(value);
+    else
+        return static_cast<double>(to_float(value));
 }
 
 template <class T>
@@ -78,6 +71,12 @@ inline double score_of(double value, Score score) {
             break;
     }
     return value;
+}
+
+// Unlike std::isfinite this needs no branch: NaN and infinity fail the comparison.
+template <class T>
+bool is_finite(T score) {
+    return std::fabs(score) <= std::numeric_limits<T>::max();
 }
 
 // Calls visitor.template operator()<T>() with the C++ type that holds elements of `dtype`.

@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <cstdlib>
-#include <limits>
 #include <type_traits>
 
 #include "tiles/element.hpp"
@@ -20,12 +19,6 @@ T load_score(const std::byte* address) {
     } else {
         return static_cast<T>(score_of(to_double(element), kScore));
     }
-}
-
-// NaN and infinity fail this comparison, so that a running conjunction needs no branch.
-template <class T>
-bool is_finite(T score) {
-    return std::fabs(score) <= std::numeric_limits<T>::max();
 }
 
 template <class Element, Score kScore, class T>

@@ -21,10 +21,7 @@ struct ElementsInMemory {
 };
 
 // A rectangle of array elements.
-struct ElementBlock {
-    const std::byte* data = nullptr;
-    std::int64_t row_stride = 0;
-    std::int64_t column_stride = 0;
+struct ElementBlock : ElementsInMemory {
     int rows = 0;
     int columns = 0;
 };

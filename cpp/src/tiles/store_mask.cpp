@@ -24,14 +24,15 @@ void store_contiguous_row(const TileMask& mask, int i, int columns, std::uint8_t
 
 }  // namespace
 
-void store_mask(const TileMask& mask, const FlagBlock& block) {
-    for (int i = 0; i < block.rows; ++i) {
-        std::uint8_t* target = block.data + i * block.row_stride;
-        if (block.column_stride == 1) {
-            store_contiguous_row(mask, i, block.columns, target);
+void store_mask(const TileMask& mask, int rows, int columns, std::uint8_t* flags,
+                const Strides& strides) {
+    const std::int64_t column_stride = strides.column_stride();
+    for (int i = 0; i < rows; ++i) {
+        std::uint8_t* target = flags + i * strides.row_stride();
+        if (column_stride == 1) {
+            store_contiguous_row(mask, i, columns, target);
         } else {
-            for (int j = 0; j < block.columns; ++j)
-                target[j * block.column_stride] = mask.test(i, j) ? 1 : 0;
+            for (int j = 0; j < columns; ++j) target[j * column_stride] = mask.test(i, j) ? 1 : 0;
         }
     }
 }

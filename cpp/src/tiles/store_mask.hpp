@@ -4,18 +4,12 @@
 #include <cstdint>
 
 #include "tiles/tile.hpp"
+#include "tnm/array_view.hpp"
 
 namespace tnm {
 
-// A rectangle of mask flags.
-struct FlagBlock {
-    std::uint8_t* data = nullptr;
-    std::int64_t row_stride = 0;
-    std::int64_t column_stride = 0;
-    int rows = 0;
-    int columns = 0;
-};
-
-void store_mask(const TileMask& mask, const FlagBlock& block);
+// Writes rows x columns flags, the first to `flags`, at the strides of the array that they are in.
+void store_mask(const TileMask& mask, int rows, int columns, std::uint8_t* flags,
+                const Strides& strides);
 
 }  // namespace tnm

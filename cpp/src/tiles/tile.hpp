@@ -2,9 +2,7 @@
 #pragma once
 
 #include <array>
-#include <bit>
 #include <cstdint>
-#include <memory>
 
 #include "tnm/pattern.hpp"
 
@@ -37,11 +35,6 @@ class TileMask {
     void clear(int i, int j) { words_[i][j >> 6] &= ~(std::uint64_t{1} << (j & 63)); }
     std::uint64_t word(int i, int w) const { return words_[i][w]; }
     void set_word(int i, int w, std::uint64_t bits) { words_[i][w] = bits; }
-    int row_count(int i) const {
-        int count = 0;
-        for (const std::uint64_t word : words_[i]) count += std::popcount(word);
-        return count;
-    }
 
   private:
     std::array<std::array<std::uint64_t, kWords>, kMaxM> words_{};

@@ -15,8 +15,7 @@ constexpr std::int64_t kEntriesPerRun = 16384;
 
 ElementsInMemory elements_of(const ArrayView& array, int m, const TileRun& run) {
     const Strides& strides = array.strides;
-    return {array.data + strides.plane_offset(run.plane) + run.tile_row * m * strides.row_stride() +
-                run.first_tile_column * m * strides.column_stride(),
+    return {array.data + strides.offset(run.plane, run.tile_row * m, run.first_tile_column * m),
             strides.row_stride(), strides.column_stride()};
 }
 

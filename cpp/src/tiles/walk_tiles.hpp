@@ -20,6 +20,12 @@ struct TileRun {
     std::int64_t tile_columns = 0;
 };
 
+// The number of a tile, in C order over (plane, tile row, tile column).
+inline std::int64_t tile_index(const TileGrid& grid, std::int64_t plane, std::int64_t tile_row,
+                               std::int64_t tile_column) {
+    return (plane * grid.tile_rows() + tile_row) * grid.tile_columns() + tile_column;
+}
+
 // Where the elements of a run are in an array that is cut into tiles of m x m.
 ElementsInMemory elements_of(const ArrayView& array, int m, const TileRun& run);
 

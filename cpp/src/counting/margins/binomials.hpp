@@ -1,8 +1,8 @@
 // Pascal's triangle.
 #pragma once
 
+#include <cmath>
 #include <cstddef>
-#include <cstdint>
 #include <vector>
 
 #include "counting/margins/wide_integer.hpp"
@@ -32,6 +32,8 @@ class Binomials {
 };
 
 // log2 of n over k.
-double log2_binomial(int n, int k);
+inline double log2_binomial(int n, int k) {
+    return (std::lgamma(n + 1.0) - std::lgamma(k + 1.0) - std::lgamma(n - k + 1.0)) / std::log(2.0);
+}
 
 }  // namespace tnm

@@ -34,8 +34,7 @@ void add_ways_to(const MarginLevel& below, const OpenRow& row, int take, int sum
                             coefficient);
         return false;
     };
-    Takings<Coefficient, decltype(add)>(*below.space, binomials, row, add)
-        .visit_all(sum_below, take);
+    Takings(*below.space, binomials, row, add).visit_all(sum_below, take);
 }
 
 }  // namespace
@@ -161,19 +160,15 @@ Status MarginProgram::fill(Keep keep, TableMemory& memory, const Execution& exec
             levels_[0].values.at(0) = 1;
             continue;
         }
-        if (const Status status = fill_level(below, execution); status != Status::ok) return status;
+        const auto fill = [&](auto index) {
+            fill_profile(below, static_cast<std::uint32_t>(index));
+        };
+        const Status status =
+            parallel_each(levels_[below].size(), kProfilesAPiece, execution, fill);
+        if (status != Status::ok) return status;
         if (keep == Keep::last_level) levels_[below - 1] = {};
     }
     return Status::ok;
-}
-
-Status MarginProgram::fill_level(int below, const Execution& execution) {
-    return parallel_ranges(levels_[below].size(), kProfilesAPiece, execution,
-                           [&](std::int64_t begin, std::int64_t end) {
-                               for (std::int64_t index = begin; index < end; ++index)
-                                   fill_profile(below, static_cast<std::uint32_t>(index));
-                               return Status::ok;
-                           });
 }
 
 void MarginProgram::fill_profile(int below, std::uint32_t index) {
@@ -199,18 +194,9 @@ void MarginProgram::add_ways(const OpenRow& row, int take, int below, int sum_be
                              std::uint64_t* target) const {
     const MarginLevel& level = levels_[below];
     const auto with = [&](const auto& binomials) {
-        switch (level.limbs) {
-            case 1:
-                return add_ways_to<1>(level, row, take, sum_below, binomials, target);
-            case 2:
-                return add_ways_to<2>(level, row, take, sum_below, binomials, target);
-            case 3:
-                return add_ways_to<3>(level, row, take, sum_below, binomials, target);
-            case 4:
-                return add_ways_to<4>(level, row, take, sum_below, binomials, target);
-            default:
-                return add_ways_to<0>(level, row, take, sum_below, binomials, target);
-        }
+        with_constant_limbs(level.limbs, [&]<int kLimbs>() {
+            add_ways_to<kLimbs>(level, row, take, sum_below, binomials, target);
+        });
     };
     if (wide_)
         with(wide_binomials_);

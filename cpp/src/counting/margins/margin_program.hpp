@@ -78,7 +78,6 @@ class MarginProgram {
                         const Execution& execution) const;
     Status fill(Keep keep, TableMemory& memory, const Execution& execution);
     void make_level(const Plan& plan, int below);
-    Status fill_level(int below, const Execution& execution);
     void fill_profile(int below, std::uint32_t index);
 
     MarginProblem problem_;

@@ -1,6 +1,7 @@
 #include "counting/margins/margin_space.hpp"
 
 #include <algorithm>
+#include <functional>
 
 namespace tnm {
 namespace {
@@ -8,6 +9,22 @@ namespace {
 std::uint32_t saturating_sum(std::uint32_t a, std::uint32_t b) {
     const std::uint32_t sum = a + b;
     return sum < a ? ProfileSpace::kTooMany : sum;
+}
+
+// From numbers of sequences a <= a_(v - 1) <= ... <= a_1 to those of a <= a_v <= ... <= a_1; both
+// tables are [sum][a].
+template <class Number, class Plus>
+void add_value(const ProfileBounds& bounds, int v, int columns, int most_sum, const Number* shorter,
+               Number* longer, const Plus& plus) {
+    const std::ptrdiff_t stride = columns + 2;
+    const int low = bounds.low.at_least[v], high = bounds.high.at_least[v];
+    for (int sum = 0; sum <= most_sum; ++sum) {
+        Number* target = longer + sum * stride;
+        for (int a = columns; a >= 0; --a) {
+            const bool allowed = low <= a && a <= high && a <= sum;
+            target[a] = plus(target[a + 1], allowed ? shorter[(sum - a) * stride + a] : Number{0});
+        }
+    }
 }
 
 }  // namespace
@@ -25,16 +42,10 @@ ProfileSpace::ProfileSpace(const ProfileBounds& bounds, int columns, int most_su
       stride_(static_cast<std::size_t>(columns) + 2),
       ways_((static_cast<std::size_t>(bounds.height) + 1) * sums_ * stride_) {
     std::fill_n(ways_.begin(), columns + 1, 1U);
+    const std::size_t layer = sums_ * stride_;
     for (int v = 1; v <= bounds.height; ++v) {
-        const int low = bounds.low.at_least[v], high = bounds.high.at_least[v];
-        for (int sum = 0; sum <= most_sum; ++sum) {
-            auto* target = const_cast<std::uint32_t*>(ways(v, sum));
-            for (int a = columns; a >= 0; --a) {
-                const bool allowed = low <= a && a <= high && a <= sum;
-                const std::uint32_t chosen = allowed ? ways(v - 1, sum - a)[a] : 0;
-                target[a] = saturating_sum(target[a + 1], chosen);
-            }
-        }
+        std::uint32_t* longer = ways_.data() + static_cast<std::size_t>(v) * layer;
+        add_value(bounds, v, columns, most_sum, longer - layer, longer, saturating_sum);
     }
 }
 
@@ -61,24 +72,15 @@ std::uint64_t ProfileSpace::bytes_of(int height, int columns, int most_sum) {
 double ProfileSpace::count_of(const ProfileBounds& bounds, int columns, int least_sum,
                               int most_sum) {
     const std::size_t stride = static_cast<std::size_t>(columns) + 2;
-    const auto row = [&](std::vector<double>& table, int s) {
-        return table.data() + static_cast<std::size_t>(s) * stride;
-    };
     std::vector<double> shorter((static_cast<std::size_t>(most_sum) + 1) * stride), longer(shorter);
     std::fill_n(shorter.begin(), columns + 1, 1.0);
     for (int v = 1; v <= bounds.height; ++v) {
-        const int low = bounds.low.at_least[v], high = bounds.high.at_least[v];
-        for (int s = 0; s <= most_sum; ++s) {
-            double* target = row(longer, s);
-            for (int a = columns; a >= 0; --a) {
-                const bool allowed = low <= a && a <= high && a <= s;
-                target[a] = target[a + 1] + (allowed ? row(shorter, s - a)[a] : 0.0);
-            }
-        }
+        add_value(bounds, v, columns, most_sum, shorter.data(), longer.data(), std::plus<>());
         shorter.swap(longer);
     }
     double count = 0.0;
-    for (int s = least_sum; s <= most_sum; ++s) count += row(shorter, s)[0];
+    for (int s = least_sum; s <= most_sum; ++s)
+        count += shorter[static_cast<std::size_t>(s) * stride];
     return count;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <vector>
 
 namespace tnm {
 
@@ -42,11 +43,27 @@ inline void add_product(std::uint64_t* target, const std::uint64_t* value, int l
     if (high != 0) add_product<kLimbs>(target + 1, value, limbs, high);
 }
 
-// Whether a < b.
-inline bool is_less(const std::uint64_t* a, const std::uint64_t* b, int limbs) {
-    for (int i = limbs - 1; i >= 0; --i)
-        if (a[i] != b[i]) return a[i] < b[i];
-    return false;
+// `number` without leading zeros.
+inline std::vector<std::uint64_t> trimmed(std::vector<std::uint64_t> number) {
+    while (!number.empty() && number.back() == 0) number.pop_back();
+    return number;
+}
+
+// call.template operator()<k>(), k being the number of limbs, or 0 where it is large.
+template <class Call>
+auto with_constant_limbs(int limbs, const Call& call) {
+    switch (limbs) {
+        case 1:
+            return call.template operator()<1>();
+        case 2:
+            return call.template operator()<2>();
+        case 3:
+            return call.template operator()<3>();
+        case 4:
+            return call.template operator()<4>();
+        default:
+            return call.template operator()<0>();
+    }
 }
 
 // a -= b, where a >= b.

@@ -8,6 +8,13 @@ namespace tnm {
 
 inline constexpr int kBucketVectors = 16;
 
+// Right multisets of one size: they meet the coefficients of left polynomials from `window_begin`
+// on, `window_length` of them; where their table and their buckets start, in vectors.
+struct RightSize {
+    int window_begin, window_length;
+    std::int64_t table_begin, bucket_begin;
+};
+
 // The multisets of `columns` roots of unity whose exponents add up to `target` modulo `roots`,
 // as pairs of a left multiset, of the first `left_bins` bins, and a right one. A bin is a root,
 // with how often it is taken. Right multisets stand in a table, ordered by size, then by the sum of
@@ -25,13 +32,7 @@ struct CountPass {
     const int* exponent_of_bin = nullptr;             // [roots]
     const unsigned char* mirrors_previous = nullptr;  // [roots]; false throughout unless halved
 
-    // By size of the right multiset, [columns + 1]: coefficients of the left polynomial from
-    // `window_begin` on, `window_length` of them; where the table and the buckets of that size
-    // start, in vectors.
-    const int* window_begin = nullptr;
-    const int* window_length = nullptr;
-    const std::int64_t* table_begin = nullptr;
-    const std::int64_t* bucket_begin = nullptr;
+    const RightSize* of_size = nullptr;  // [columns + 1]
     // First right multiset of [size * roots + exponents], and one past the last at the end.
     const std::int64_t* first_right = nullptr;
 

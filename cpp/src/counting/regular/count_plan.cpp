@@ -4,16 +4,13 @@
 #include <cmath>
 #include <numeric>
 
+#include "counting/margins/binomials.hpp"
 #include "counting/regular/modular.hpp"
 
 namespace tnm {
 namespace {
 
 constexpr double kMostTableVectors = 4e6;  // of eight doubles: 256 MB
-
-double log2_binomial(int n, int k) {
-    return (std::lgamma(n + 1.0) - std::lgamma(k + 1.0) - std::lgamma(n - k + 1.0)) / std::log(2.0);
-}
 
 // log2 of the chance that n tries of chance k / n succeed at least k times.
 double log2_at_least_mean(int n, int k) {
@@ -153,6 +150,15 @@ std::vector<ResidueClass> classes_of(const RegularMargins& m, int roots, int rot
     return classes;
 }
 
+// Sums of so many products of two residues must stay below 2^53, with room for the residues that
+// are a little above half the prime.
+std::uint32_t prime_limit(const RegularMargins& m) {
+    int terms = 5;
+    for (int size = 0; size <= m.columns; ++size)
+        terms = std::max(terms, window_of(m, size).length);
+    return static_cast<std::uint32_t>(std::exp2(27.49) / std::sqrt(terms + 0.5));
+}
+
 }  // namespace
 
 double multisets(int size, int bins) {
@@ -175,39 +181,25 @@ bool are_regular(const RegularMargins& m) {
            m.column_sum < m.rows && m.row_sum * m.rows == m.column_sum * m.columns;
 }
 
-CountLayout lay_out(const RegularMargins& margins) {
-    CountLayout layout;
-    layout.asked = margins;
-    layout.margins = oriented(margins);
-    const RegularMargins& m = layout.margins;
-    layout.roots = m.column_sum + 1;
-    layout.rotation = std::gcd(layout.roots, m.columns);
-    layout.classes = classes_of(m, layout.roots, layout.rotation);
-    layout.bound_bits = std::min(log2_bound_by_rows(m), log2_bound_by_rows(transposed(m))) -
-                        log2_binomial(margins.columns, margins.row_sum) -
-                        log2_binomial(margins.rows - 1, margins.column_sum - 1) + 1e-3;
-    layout.bound_bits = std::max(0.0, layout.bound_bits);
-
-    // Sums of so many products of two residues must stay below 2^53, with room for the residues
-    // that are a little above half the prime.
-    int terms = 5;
-    for (int size = 0; size <= m.columns; ++size)
-        terms = std::max(terms, window_of(m, size).length);
-    layout.prime_limit = static_cast<std::uint32_t>(std::exp2(27.49) / std::sqrt(terms + 0.5));
+CountProblem::CountProblem(const RegularMargins& of)
+    : asked(of),
+      margins(oriented(of)),
+      roots(margins.column_sum + 1),
+      rotation(std::gcd(roots, margins.columns)),
+      classes(classes_of(margins, roots, rotation)) {
+    const double bound =
+        std::min(log2_bound_by_rows(margins), log2_bound_by_rows(transposed(margins))) -
+        log2_binomial(asked.columns, asked.row_sum) -
+        log2_binomial(asked.rows - 1, asked.column_sum - 1) + 1e-3;
+    plan.bound_bits = std::max(0.0, bound);
+    const std::uint32_t limit = prime_limit(margins);
     // The primes are so many and so near the limit that 0.01 bits make up for their distance.
-    const double bits = std::log2(layout.prime_limit) - 0.01;
-    layout.needed_primes = std::max(1, static_cast<int>(std::ceil(layout.bound_bits / bits)));
-    layout.used_primes =
-        (layout.needed_primes + 1 + kGroupPrimes - 1) / kGroupPrimes * kGroupPrimes;
-    return layout;
-}
-
-CountProblem::CountProblem(const RegularMargins& margins) : layout(lay_out(margins)) {
-    plan.primes = primes_with_roots(layout.roots, layout.prime_limit, layout.used_primes);
-    plan.needed_primes = layout.needed_primes;
-    plan.classes = static_cast<int>(layout.classes.size());
-    plan.bound_bits = layout.bound_bits;
-    for (const ResidueClass& part : layout.classes) {
+    const double bits = std::log2(limit) - 0.01;
+    plan.needed_primes = std::max(1, static_cast<int>(std::ceil(plan.bound_bits / bits)));
+    const int groups = (plan.needed_primes + 1 + kGroupPrimes - 1) / kGroupPrimes;
+    plan.primes = primes_with_roots(roots, limit, groups * kGroupPrimes);
+    plan.classes = static_cast<int>(classes.size());
+    for (const ResidueClass& part : classes) {
         plan.evaluations += part.evaluations;
         plan.operations += part.operations;
         plan.table_bytes = std::max(plan.table_bytes, 64.0 * part.table_vectors);

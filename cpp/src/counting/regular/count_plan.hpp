@@ -1,7 +1,6 @@
 // How a regular count is done: which way round, which roots, how the bins are split, which primes.
 #pragma once
 
-#include <cstdint>
 #include <vector>
 
 #include "tnm/regular_count.hpp"
@@ -21,28 +20,18 @@ struct ResidueClass {
     double table_vectors = 0;
 };
 
-struct CountLayout {
-    RegularMargins asked;
-    RegularMargins margins;  // complemented and turned so that the count is cheapest
-    int roots = 0;
-    int rotation = 0;  // gcd of roots and columns: the number of classes that differ
-    std::vector<ResidueClass> classes;
-    double bound_bits = 0;
-    std::uint32_t prime_limit = 0;
-    int needed_primes = 0;
-    int used_primes = 0;
-};
-
 bool are_regular(const RegularMargins& margins);
-
-CountLayout lay_out(const RegularMargins& margins);
 
 // What stays the same from pass to pass.
 struct CountProblem {
-    CountLayout layout;
-    RegularCountPlan plan;
+    explicit CountProblem(const RegularMargins& of);
 
-    explicit CountProblem(const RegularMargins& margins);
+    RegularMargins asked;
+    RegularMargins margins;  // complemented and turned so that the count is cheapest
+    int roots;
+    int rotation;  // gcd of roots and columns: the number of classes that differ
+    std::vector<ResidueClass> classes;
+    RegularCountPlan plan;
 };
 
 // Coefficients [begin, begin + length) of the left polynomial meet a right one of this size.

@@ -5,32 +5,70 @@
 #include <utility>
 
 #include "counting/regular/modular.hpp"
-#include "counting/regular/worker_scratch.hpp"
 #include "parallel/parallel_for.hpp"
+#include "simd/kernel_tables.hpp"
 
 namespace tnm {
+
+TNM_KERNELS_IN_USE(CountKernels, kCountKernels, count_kernels)
+
 namespace {
 
 constexpr double kEvaluationsOfSlice = 2e6;
 constexpr double kMostSlices = 1e6;
+
+// The memory that one thread works in, for all vectors of a group.
+class WorkerScratch {
+  public:
+    WorkerScratch(const PassTables& tables, int lanes)
+        : vectors_(kGroupPrimes / lanes),
+          lanes_(lanes),
+          groups_(std::int64_t{tables.pass.columns + 1} * tables.pass.roots),
+          bucket_stride_(tables.bucket_vectors * lanes),
+          weight_stride_(groups_ * kBucketVectors * lanes),
+          bucket_polynomials_(bucket_stride_ * vectors_),
+          bucket_weights_(weight_stride_ * vectors_),
+          polynomials_(std::int64_t{tables.pass.roots + 1} * (tables.pass.row_sum + 1) * lanes),
+          weights_(std::int64_t{tables.pass.roots + 1} * lanes),
+          sums_(kGroupPrimes),
+          bucket_sizes_(groups_ * vectors_) {}
+
+    CountScratch of(int vector) {
+        return {.bucket_polynomials = bucket_polynomials_.data() + vector * bucket_stride_,
+                .bucket_weights = bucket_weights_.data() + vector * weight_stride_,
+                .bucket_sizes = bucket_sizes_.data() + vector * groups_,
+                .polynomials = polynomials_.data(),
+                .weights = weights_.data(),
+                .sum = sums_.data() + vector * lanes_};
+    }
+
+    int vectors() const { return vectors_; }
+    double sum(int lane) const { return sums_[lane]; }
+
+  private:
+    int vectors_, lanes_;
+    std::int64_t groups_, bucket_stride_, weight_stride_;
+    std::vector<double> bucket_polynomials_, bucket_weights_, polynomials_, weights_, sums_;
+    std::vector<int> bucket_sizes_;
+};
 
 }  // namespace
 
 PassSums::PassSums(std::shared_ptr<const CountProblem> problem, int group, int class_index,
                    PassMemory memory)
     : problem_(std::move(problem)),
-      part_(problem_->layout.classes[class_index]),
+      part_(problem_->classes[class_index]),
       primes_(problem_->plan.primes.data() + group * kGroupPrimes),
-      slices_(part_, problem_->layout.roots, problem_->layout.margins.columns,
+      slices_(part_, problem_->roots, problem_->margins.columns,
               std::max(kEvaluationsOfSlice, part_.evaluations / kMostSlices)),
-      tables_(problem_->layout, part_, primes_),
+      tables_(*problem_, part_, primes_),
       memory_(std::move(memory)) {
     fill_table();
 }
 
-RightTable PassSums::table_of(int vector, int lanes) {
-    return {memory_.polynomials.data() + vector * tables_.table_vectors * lanes,
-            memory_.weights.data() + vector * tables_.first_right.back() * lanes};
+RightTable PassSums::table_of(int vector, int lanes) const {
+    return {table_.polynomials + vector * tables_.table_vectors * lanes,
+            table_.weights + vector * tables_.first_right.back() * lanes};
 }
 
 void PassSums::fill_table() {
@@ -42,6 +80,7 @@ void PassSums::fill_table() {
     };
     fit(memory_.polynomials, tables_.table_vectors);
     fit(memory_.weights, tables_.first_right.back());
+    table_ = {memory_.polynomials.data(), memory_.weights.data()};
     const CountKernels& kernels = count_kernels();
     WorkerScratch scratch(tables_, kernels.lanes);
     for (int v = 0; v < scratch.vectors(); ++v) {
@@ -51,8 +90,9 @@ void PassSums::fill_table() {
     }
 }
 
-Status PassSums::add(std::int64_t begin, std::int64_t end, GroupSums& sums,
-                     const Execution& execution) {
+Status PassSums::add_slices(std::int64_t begin, std::int64_t end, GroupSums& sums,
+                            const Execution& execution) const {
+    if (begin < 0 || end > slices() || begin > end) return Status::invalid_argument;
     const CountKernels& kernels = count_kernels();
     const CountPass& pass = tables_.pass;
     std::mutex mutex;
@@ -72,14 +112,10 @@ Status PassSums::add(std::int64_t begin, std::int64_t end, GroupSums& sums,
         };
     });
     if (added != Status::ok) return added;
-    const auto waiting = static_cast<std::int64_t>(workers.size());
-    const Status finished = parallel_for(waiting, execution, [&]() -> Worker {
-        return [&](std::int64_t worker) {
-            WorkerScratch& scratch = *workers[worker];
-            for (int v = 0; v < scratch.vectors(); ++v)
-                kernels.finish(pass, v * kernels.lanes, table_of(v, kernels.lanes), scratch.of(v));
-            return Status::ok;
-        };
+    const Status finished = parallel_each(std::ssize(workers), 1, execution, [&](auto worker) {
+        WorkerScratch& scratch = *workers[worker];
+        for (int v = 0; v < scratch.vectors(); ++v)
+            kernels.finish(pass, v * kernels.lanes, table_of(v, kernels.lanes), scratch.of(v));
     });
     if (finished != Status::ok) return finished;
 
@@ -98,7 +134,7 @@ Status PassSums::add(std::int64_t begin, std::int64_t end, GroupSums& sums,
 // What a sum over the multisets of the class is to be multiplied with: the product of the roots,
 // and how many classes contribute the same.
 std::uint32_t PassSums::factor_of_class(std::uint32_t prime) const {
-    const std::uint32_t root = root_of_unity(problem_->layout.roots, prime);
+    const std::uint32_t root = root_of_unity(problem_->roots, prime);
     return multiply_mod(power_mod(root, static_cast<std::uint64_t>(part_.target), prime),
                         static_cast<std::uint32_t>(part_.multiplicity), prime);
 }

@@ -18,21 +18,22 @@ struct PassMemory {
     std::vector<double> polynomials, weights;
 };
 
-class PassSums {
+class PassSums final : public RegularPass {
   public:
     PassSums(std::shared_ptr<const CountProblem> problem, int group, int class_index,
              PassMemory memory);
     PassSums(const PassSums&) = delete;
     PassSums& operator=(const PassSums&) = delete;
 
-    const CountSlices& slices() const { return slices_; }
+    std::int64_t slices() const override { return slices_.size(); }
+    double share_before(std::int64_t slice) const override { return slices_.share_before(slice); }
+    Status add_slices(std::int64_t begin, std::int64_t end, GroupSums& sums,
+                      const Execution& execution) const override;
+
     PassMemory give_memory() { return std::move(memory_); }
 
-    // Adds the slices begin to end - 1. Unless the status is ok, `sums` is unchanged.
-    Status add(std::int64_t begin, std::int64_t end, GroupSums& sums, const Execution& execution);
-
   private:
-    RightTable table_of(int vector, int lanes);
+    RightTable table_of(int vector, int lanes) const;
     void fill_table();
     std::uint32_t factor_of_class(std::uint32_t prime) const;
 
@@ -42,6 +43,7 @@ class PassSums {
     CountSlices slices_;
     PassTables tables_;
     PassMemory memory_;
+    RightTable table_;  // in it
 };
 
 }  // namespace tnm

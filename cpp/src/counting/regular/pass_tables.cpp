@@ -25,23 +25,20 @@ std::vector<std::int64_t> count_rights(const ResidueClass& part, int roots, int 
 
 }  // namespace
 
-PassTables::PassTables(const CountLayout& layout, const ResidueClass& part,
+PassTables::PassTables(const CountProblem& problem, const ResidueClass& part,
                        const std::uint32_t* primes) {
-    lay_out_sizes(layout, part);
-    fill_constants(layout, primes);
-    pass.columns = layout.margins.columns;
-    pass.row_sum = layout.margins.row_sum;
-    pass.rows = layout.margins.rows;
-    pass.roots = layout.roots;
+    lay_out_sizes(problem, part);
+    fill_constants(problem, primes);
+    pass.columns = problem.margins.columns;
+    pass.row_sum = problem.margins.row_sum;
+    pass.rows = problem.margins.rows;
+    pass.roots = problem.roots;
     pass.left_bins = part.left_bins;
     pass.target = part.target;
     pass.halved = part.halved;
     pass.exponent_of_bin = part.exponent_of_bin.data();
     pass.mirrors_previous = part.mirrors_previous.data();
-    pass.window_begin = window_begin.data();
-    pass.window_length = window_length.data();
-    pass.table_begin = table_begin.data();
-    pass.bucket_begin = bucket_begin.data();
+    pass.of_size = of_size.data();
     pass.first_right = first_right.data();
     pass.prime = prime.data();
     pass.inverse_prime = inverse_prime.data();
@@ -49,25 +46,22 @@ PassTables::PassTables(const CountLayout& layout, const ResidueClass& part,
     pass.inverses = inverses.data();
 }
 
-void PassTables::lay_out_sizes(const CountLayout& layout, const ResidueClass& part) {
-    const int columns = layout.margins.columns, roots = layout.roots;
+void PassTables::lay_out_sizes(const CountProblem& problem, const ResidueClass& part) {
+    const int columns = problem.margins.columns, roots = problem.roots;
     const std::vector<std::int64_t> counts = count_rights(part, roots, columns);
     first_right.push_back(0);
     for (const std::int64_t count : counts) first_right.push_back(first_right.back() + count);
     for (int size = 0; size <= columns; ++size) {
-        const Window window = window_of(layout.margins, size);
-        window_begin.push_back(window.begin);
-        window_length.push_back(window.length);
-        table_begin.push_back(table_vectors);
-        bucket_begin.push_back(bucket_vectors);
+        const Window window = window_of(problem.margins, size);
+        of_size.push_back({window.begin, window.length, table_vectors, bucket_vectors});
         const std::int64_t rights = first_right[(size + 1) * roots] - first_right[size * roots];
         table_vectors += rights * window.length;
         bucket_vectors += std::int64_t{roots} * kBucketVectors * window.length;
     }
 }
 
-void PassTables::fill_constants(const CountLayout& layout, const std::uint32_t* primes) {
-    const int columns = layout.margins.columns, roots = layout.roots;
+void PassTables::fill_constants(const CountProblem& problem, const std::uint32_t* primes) {
+    const int columns = problem.margins.columns, roots = problem.roots;
     root_powers.resize(roots * kGroupPrimes);
     inverses.resize((columns + 1) * kGroupPrimes);
     for (int lane = 0; lane < kGroupPrimes; ++lane) {

@@ -11,17 +11,17 @@ namespace tnm {
 
 // Everything that a CountPass points to.
 struct PassTables {
-    std::vector<int> window_begin, window_length;
-    std::vector<std::int64_t> table_begin, bucket_begin, first_right;
+    std::vector<RightSize> of_size;
+    std::vector<std::int64_t> first_right;
     std::int64_t table_vectors = 0, bucket_vectors = 0;
     std::vector<double> prime, inverse_prime, root_powers, inverses;
     CountPass pass;
 
-    PassTables(const CountLayout& layout, const ResidueClass& part, const std::uint32_t* primes);
+    PassTables(const CountProblem& problem, const ResidueClass& part, const std::uint32_t* primes);
 
   private:
-    void lay_out_sizes(const CountLayout& layout, const ResidueClass& part);
-    void fill_constants(const CountLayout& layout, const std::uint32_t* primes);
+    void lay_out_sizes(const CountProblem& problem, const ResidueClass& part);
+    void fill_constants(const CountProblem& problem, const std::uint32_t* primes);
 };
 
 }  // namespace tnm

@@ -4,7 +4,8 @@
 
 namespace tnm {
 
-MaskWalk::MaskWalk(const MarginProgram& program, int m) : program_(program), m_(m) {
+MaskWalk::MaskWalk(const MarginProgram& program, int m)
+    : program_(program), m_(m), height_(program.problem().height()) {
     std::copy_n(program.problem().column_sums.begin(), m, needs_.begin());
     row_.profile = profile_of(needs_.data(), m);
 }
@@ -13,7 +14,7 @@ void MaskWalk::start_row(int row) {
     left_ = program_.problem().rows[row].most;
     below_ = m_ - 1 - row;
     // What the row above has left.
-    row_ = open_row(row_.profile, program_.problem().height());
+    row_ = open_row(row_.profile, height_);
 }
 
 const std::uint64_t* MaskWalk::count_dropped(int column) {
@@ -31,7 +32,7 @@ void MaskWalk::keep(int column) {
 
 void MaskWalk::unrank(const BigCount& index, std::uint8_t* mask) {
     WideBuffer rest;
-    std::fill_n(rest.begin(), program_.levels().back().limbs, 0U);
+    std::fill_n(rest.begin(), program_.levels().back().limbs + 1, 0U);
     std::copy(index.begin(), index.end(), rest.begin());
     for (int row = 0; row < m_; ++row) {
         start_row(row);
@@ -41,9 +42,7 @@ void MaskWalk::unrank(const BigCount& index, std::uint8_t* mask) {
                 leave(column);
                 kept = true;
             } else if (has_choice(column)) {
-                const std::uint64_t* dropped = count_dropped(column);
-                kept = !is_less(rest.data(), dropped, limbs());
-                if (kept) subtract(rest.data(), dropped, limbs());
+                kept = subtract_product<0>(rest.data(), count_dropped(column), limbs(), 1);
             }
             if (kept) keep(column);
             *mask++ = kept;

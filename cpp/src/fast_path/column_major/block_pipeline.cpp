@@ -68,9 +68,8 @@ ColumnBlock BlockPipeline::elements_of(const TileBlock& tiles) const {
     const std::int64_t rows = std::min(tiles.tile_rows * grid_.m, grid_.rows - row);
     const std::int64_t columns = std::min(tiles.tile_columns * grid_.m, grid_.columns - column);
     if (rows <= 0) return {};
-    return {array_.data + strides.plane_offset(tiles.plane) + row * item_bytes_ +
-                column * strides.column_stride(),
-            strides.column_stride(), static_cast<int>(rows), static_cast<int>(columns)};
+    return {array_.data + strides.offset(tiles.plane, row, column), strides.column_stride(),
+            static_cast<int>(rows), static_cast<int>(columns)};
 }
 
 // Masks for `copy_`, while `next_copy_` is being copied, some columns after each run.

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "tiles/element.hpp"
-
 namespace tnm {
 
 bool has_two_of_four_blocks(const SolveRequest& request) {
@@ -50,12 +48,10 @@ Status TwoOfFourBlocks::operator()(const TileBlock& block) {
 std::int64_t TwoOfFourBlocks::run_kernel(const TileBlock& block) {
     const Strides &from = array_.strides, &to = mask_.strides;
     const std::int64_t row = block.tile_row * 4, column = block.tile_column * 4;
-    const ColumnBlock elements{array_.data + from.plane_offset(block.plane) +
-                                   row * item_bytes(array_.dtype) + column * from.column_stride(),
+    const ColumnBlock elements{array_.data + from.offset(block.plane, row, column),
                                from.column_stride(), static_cast<int>(block.tile_rows * 4),
                                kStripColumns};
-    std::uint8_t* flags =
-        mask_.data + to.plane_offset(block.plane) + row * to.row_stride() + column;
+    std::uint8_t* flags = mask_.data + to.offset(block.plane, row, column);
     std::fill(marks_.begin(), marks_.end(), std::uint8_t{0});
     kernel_(elements, flags, to.row_stride(), space_.data(), marks_.data());
     return std::accumulate(marks_.begin(), marks_.begin() + block.tile_rows, std::int64_t{0});

@@ -102,10 +102,8 @@ void ExactStrip<T>::observe(const StripPlace& place, const StripScores<T>& score
         prices_.row[i] = solution_.row_prices[first + i];
         prices_.column[i] = solution_.column_prices[first + i];
     }
-    const std::int64_t index =
-        (place.plane * grid_.tile_rows() + place.tile_row) * grid_.tile_columns() +
-        place.tile_column + tile;
-    observer_(index, scores_of(scores, tile), mask_, prices_);
+    observer_(tile_index(grid_, place.plane, place.tile_row, place.tile_column + tile),
+              scores_of(scores, tile), mask_, prices_);
 }
 
 template class ExactStrip<float>;

@@ -46,15 +46,14 @@ bool StripLoader<T>::load(const StripPlace& place) {
 
 template <class T>
 bool StripLoader<T>::load_anyhow(const StripPlace& place) {
-    const auto& [data, row_stride, column_stride] = place.elements;
+    const ElementsInMemory& elements = place.elements;
     const int m = grid_.m;
-    const ElementBlock strip{data, row_stride, column_stride, m, place.tiles * m};
-    if (field_ == m) return load_any_(strip, scores_.values, kStripColumns);
+    if (field_ == m)
+        return load_any_({elements, m, place.tiles * m}, scores_.values, kStripColumns);
     bool finite = true;
-    for (int tile = 0; tile < place.tiles; ++tile) {
-        const ElementBlock block{data + tile * m * column_stride, row_stride, column_stride, m, m};
-        finite &= load_any_(block, scores_.values + tile * field_, kStripColumns);
-    }
+    for (int tile = 0; tile < place.tiles; ++tile)
+        finite &= load_any_({elements.from_column(tile * m), m, m}, scores_.values + tile * field_,
+                            kStripColumns);
     return finite;
 }
 

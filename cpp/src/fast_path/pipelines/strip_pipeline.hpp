@@ -21,23 +21,11 @@ class StripPipeline {
     // `elements` are those of the run, wherever they lie. `next_rows`: what will be read after the
     // run, if that is not what follows it in memory; for runs of one strip.
     virtual Status operator()(const TileRun& run, const ElementsInMemory& elements,
-                              const RowsInMemory* next_rows) = 0;
+                              const RowsInMemory* next_rows = nullptr) = 0;
 };
 
 // For m <= kLargestStripM and n < m. `column_stride`: that of all elements that it will be given.
 std::unique_ptr<StripPipeline> make_strip_pipeline(const SolveRequest& request,
                                                    std::int64_t column_stride);
-
-// Those of one method each; make_strip_pipeline chooses.
-std::unique_ptr<StripPipeline> make_rowwise_pipeline(const SolveRequest& request,
-                                                     std::int64_t column_stride);
-std::unique_ptr<StripPipeline> make_dual_pipeline(const SolveRequest& request,
-                                                  std::int64_t column_stride);
-// m = 4. `exactly`: rounding has been found to matter, so do not try without double precision.
-std::unique_ptr<StripPipeline> make_four_by_four_pipeline(const SolveRequest& request,
-                                                          std::int64_t column_stride, bool exactly);
-// 2:4, or null where there is no such shortcut.
-std::unique_ptr<StripPipeline> make_two_of_four_pipeline(const SolveRequest& request,
-                                                         std::int64_t column_stride);
 
 }  // namespace tnm

@@ -10,23 +10,19 @@ StripWriter::StripWriter(const SolveRequest& request)
       field_(field_width(m_)),
       store_(strip_kernels().store) {}
 
-std::uint8_t* flags_of_tile(const MaskView& mask, int m, std::int64_t plane, std::int64_t tile_row,
-                            std::int64_t tile_column) {
-    const Strides& strides = mask.strides;
-    return mask.data + strides.plane_offset(plane) + tile_row * m * strides.row_stride() +
-           tile_column * m * strides.column_stride();
+std::uint8_t* StripWriter::first_flag(const StripPlace& place) const {
+    return mask_.data +
+           mask_.strides.offset(place.plane, place.tile_row * m_, place.tile_column * m_);
 }
 
 RowsInMemory StripWriter::rows(const StripPlace& place) const {
     if (mask_.strides.column_stride() != 1) return {};
-    const std::uint8_t* flags =
-        flags_of_tile(mask_, m_, place.plane, place.tile_row, place.tile_column);
-    return {reinterpret_cast<const std::byte*>(flags), mask_.strides.row_stride(), kStripColumns,
-            m_};
+    return {reinterpret_cast<const std::byte*>(first_flag(place)), mask_.strides.row_stride(),
+            kStripColumns, m_};
 }
 
 void StripWriter::write(const StripPlace& place, std::uint64_t* kept) const {
-    std::uint8_t* data = flags_of_tile(mask_, m_, place.plane, place.tile_row, place.tile_column);
+    std::uint8_t* data = first_flag(place);
     const std::int64_t row_stride = mask_.strides.row_stride();
     const int columns = place.tiles * m_;
     if (field_ != m_) close_gaps(kept, place.tiles);

@@ -18,6 +18,7 @@ class StripWriter {
     RowsInMemory rows(const StripPlace& place) const;
 
   private:
+    std::uint8_t* first_flag(const StripPlace& place) const;
     void close_gaps(std::uint64_t* kept, int tiles) const;
     void write_row(std::uint64_t bits, int columns, std::uint8_t* data) const;
 
@@ -25,9 +26,5 @@ class StripWriter {
     const int m_, field_;  // lanes of a tile
     const StoreStrip store_;
 };
-
-// The first flag of a tile.
-std::uint8_t* flags_of_tile(const MaskView& mask, int m, std::int64_t plane, std::int64_t tile_row,
-                            std::int64_t tile_column);
 
 }  // namespace tnm

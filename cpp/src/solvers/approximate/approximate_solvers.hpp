@@ -10,31 +10,31 @@
 
 namespace tnm {
 
-// Hubara et al. 2021: prunes from the lightest entry upwards while its row or column still has too
-// few pruned ones. That prunes exactly the m - n lightest of every row and column, so what is kept
-// is "among the top n of its row AND of its column". Prunes at most twice the optimal score.
-class TwoApproximationSolver final : public TileSolver {
+class ApproximateSolver : public TileSolver {
   public:
-    explicit TwoApproximationSolver(bool complete) : complete_(complete) {}
-    void solve(const ScoreTile& scores, TileMask& mask, TilePrices* prices) override;
+    explicit ApproximateSolver(bool complete) : complete_(complete) {}
 
-  private:
-    bool complete_;
+  protected:
+    const bool complete_;
     std::vector<int> order_;
     OptimalSolver optimal_;
 };
 
+// Hubara et al. 2021: prunes from the lightest entry upwards while its row or column still has too
+// few pruned ones. That prunes exactly the m - n lightest of every row and column, so what is kept
+// is "among the top n of its row AND of its column". Prunes at most twice the optimal score.
+class TwoApproximationSolver final : public ApproximateSolver {
+  public:
+    using ApproximateSolver::ApproximateSolver;
+    void solve(const ScoreTile& scores, TileMask& mask, TilePrices* prices) override;
+};
+
 // Keeps from the heaviest entry downwards while row and column have room. Keeps at least half of
 // the optimal score.
-class GreedySolver final : public TileSolver {
+class GreedySolver final : public ApproximateSolver {
   public:
-    explicit GreedySolver(bool complete) : complete_(complete) {}
+    using ApproximateSolver::ApproximateSolver;
     void solve(const ScoreTile& scores, TileMask& mask, TilePrices* prices) override;
-
-  private:
-    bool complete_;
-    std::vector<int> order_;
-    OptimalSolver optimal_;
 };
 
 }  // namespace tnm

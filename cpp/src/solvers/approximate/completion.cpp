@@ -56,6 +56,14 @@ void order_by_score(const ScoreTile& scores, std::vector<int>& order) {
     });
 }
 
+double total_score(const ScoreTile& scores, const TileMask& mask, bool kept) {
+    double sum = 0.0;
+    for (int i = 0; i < scores.rows; ++i)
+        for (int j = 0; j < scores.columns; ++j)
+            if (mask.test(i, j) == kept) sum += scores(i, j);
+    return sum;
+}
+
 void fill_greedily(const ScoreTile& scores, const std::vector<int>& order, TileMask& mask) {
     const int n = scores.pattern.n;
     Counts counts = count_kept(scores, mask);

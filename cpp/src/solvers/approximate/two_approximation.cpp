@@ -21,25 +21,11 @@ void keep_top_of_row_and_column(const ScoreTile& scores, const std::vector<int>&
     }
 }
 
-double pruned_score(const ScoreTile& scores, const TileMask& mask) {
-    double sum = 0.0;
-    for (int i = 0; i < scores.rows; ++i)
-        for (int j = 0; j < scores.columns; ++j)
-            if (!mask.test(i, j)) sum += scores(i, j);
-    return sum;
-}
-
 // What the rows alone, or the columns alone, force any mask to prune.
 double least_pruned_score(const ScoreTile& scores, const std::vector<int>& order) {
-    const int m = scores.pattern.m, b = m - scores.pattern.n;
-    std::array<int, kMaxM> from_row{}, from_column{};
-    double by_rows = 0.0, by_columns = 0.0;
-    for (auto position = order.rbegin(); position != order.rend(); ++position) {
-        const int i = *position / scores.columns, j = *position % scores.columns;
-        if (from_row[i]++ < b) by_rows += scores(i, j);
-        if (from_column[j]++ < b) by_columns += scores(i, j);
-    }
-    return std::max(by_rows, by_columns);
+    const int pruned = scores.pattern.m - scores.pattern.n;
+    const auto lowest = sum_first(scores, order.rbegin(), order.rend(), pruned);
+    return std::max(lowest.rows, lowest.columns);
 }
 
 }  // namespace
@@ -53,7 +39,7 @@ void TwoApproximationSolver::solve(const ScoreTile& scores, TileMask& mask, Tile
     complete_by_exchange(scores, mask);
     // An exchange may give up more than it gains. The bound is provable from the row and column
     // minima nearly always; where it is not, only the optimum is sure to keep it.
-    if (pruned_score(scores, mask) > 2.0 * least_pruned_score(scores, order_))
+    if (total_score(scores, mask, false) > 2.0 * least_pruned_score(scores, order_))
         optimal_.solve(scores, mask, prices);
 }
 

@@ -29,14 +29,12 @@ void OptimalSolver::keep_everything(TileMask& mask, TilePrices* prices) const {
 }
 
 void OptimalSolver::start() {
-    double* rows = proposed_.row.data();
-    double* columns = proposed_.column.data();
-    warm_start_.propose(tile_, rows, columns);
-    network_.build(tile_, rows, columns);
+    warm_start_.propose(tile_, proposed_);
+    network_.build(tile_, proposed_);
     paths_.fill_tight_arcs(network_);
     if (missing_units(network_) <= std::max(tile_.rows(), tile_.columns()) / 2) return;
-    if (!refine_prices(tile_, rows, columns)) return;
-    network_.build(tile_, rows, columns);
+    if (!refine_prices(tile_, proposed_)) return;
+    network_.build(tile_, proposed_);
     paths_.fill_tight_arcs(network_);
 }
 
@@ -63,7 +61,7 @@ void OptimalSolver::solve(const ScoreTile& scores, TileMask& mask, TilePrices* p
     }
     if (prices == nullptr) return;
     prices->exponent = tile_.exponent();
-    network_.read_prices(prices->row.data(), prices->column.data());
+    network_.read_prices(*prices);
 }
 
 }  // namespace tnm

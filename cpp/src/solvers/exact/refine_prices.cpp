@@ -57,7 +57,7 @@ double best_price(double* values, int count, int n, bool exact, double lattice, 
 
 }  // namespace
 
-bool refine_prices(const ScaledTile& tile, double* row_prices, double* column_prices) {
+bool refine_prices(const ScaledTile& tile, TilePrices& prices) {
     const double lattice = lattice_of(tile);
     const int n = tile.n();
     std::array<double, kMaxM> values;
@@ -70,12 +70,12 @@ bool refine_prices(const ScaledTile& tile, double* row_prices, double* column_pr
             price = best;
         };
         for (int i = 0; i < tile.rows(); ++i) {
-            for (int j = 0; j < tile.columns(); ++j) values[j] = tile.row(i)[j] - column_prices[j];
-            update(tile.columns(), row_prices[i]);
+            for (int j = 0; j < tile.columns(); ++j) values[j] = tile.row(i)[j] - prices.column[j];
+            update(tile.columns(), prices.row[i]);
         }
         for (int j = 0; j < tile.columns(); ++j) {
-            for (int i = 0; i < tile.rows(); ++i) values[i] = tile.row(i)[j] - row_prices[i];
-            update(tile.rows(), column_prices[j]);
+            for (int i = 0; i < tile.rows(); ++i) values[i] = tile.row(i)[j] - prices.row[i];
+            update(tile.rows(), prices.column[j]);
         }
         if (!changed) break;
         any_changed = true;

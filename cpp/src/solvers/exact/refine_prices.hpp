@@ -9,6 +9,6 @@ namespace tnm {
 // Improves the prices in place; returns whether there was anything to improve. Prices stay
 // multiples of the largest power of two that divides all scores wherever double can show that, so
 // that slacks remain exact.
-bool refine_prices(const ScaledTile& tile, double* row_prices, double* column_prices);
+bool refine_prices(const ScaledTile& tile, TilePrices& prices);
 
 }  // namespace tnm

@@ -14,8 +14,7 @@ constexpr int kPadding = ResidualNetwork::kBlock;
 
 }  // namespace
 
-void ResidualNetwork::build(const ScaledTile& tile, const double* row_prices,
-                            const double* column_prices) {
+void ResidualNetwork::build(const ScaledTile& tile, const TilePrices& prices) {
     tile_ = &tile;
     rows_ = tile.rows();
     columns_ = tile.columns();
@@ -25,28 +24,29 @@ void ResidualNetwork::build(const ScaledTile& tile, const double* row_prices,
     side_ = (std::max(rows_, columns_) + ground + kPadding - 1) / kPadding * kPadding;
     weights_.assign(static_cast<std::size_t>(2) * side_ * side_, kNoArc);
     flow_.assign(static_cast<std::size_t>(side_) * side_, 0);
-    start_nodes(row_prices, column_prices);
-    for (int i = 0; i < rows_; ++i) start_row(i, column_prices);
+    start_nodes(prices);
+    for (int i = 0; i < rows_; ++i) start_row(i, prices);
     start_columns();
     if (!exact_) start_ground();
 }
 
-void ResidualNetwork::start_nodes(const double* row_prices, const double* column_prices) {
+void ResidualNetwork::start_nodes(const TilePrices& prices) {
     prices_.assign(nodes(), 0.0);
     excess_.assign(nodes(), 0);
     for (int i = 0; i < rows_; ++i) {
-        prices_[i] = row_prices[i];
+        prices_[i] = prices.row[i];
         excess_[i] = n_;
     }
     for (int j = 0; j < columns_; ++j) {
-        prices_[side_ + j] = -column_prices[j];
+        prices_[side_ + j] = -prices.column[j];
         excess_[side_ + j] = -n_;
     }
 }
 
-void ResidualNetwork::start_row(int row, const double* column_prices) {
+void ResidualNetwork::start_row(int row, const TilePrices& prices) {
     const double* scores = tile_->row(row);
     const double price = prices_[row];
+    const double* column_prices = prices.column.data();
     double* weights = weights_.data() + static_cast<std::ptrdiff_t>(row) * side_;
     int* flow = flow_.data() + index(row, 0);
     int* column_excess = excess_.data() + side_;
@@ -121,13 +121,13 @@ void ResidualNetwork::read_mask(TileMask& mask) const {
         }
 }
 
-void ResidualNetwork::read_prices(double* row_prices, double* column_prices) const {
+void ResidualNetwork::read_prices(TilePrices& prices) const {
     const double ground = exact_ ? 0.0 : prices_[rows_];
     // Rounding may leave a price of zero a hair below it; only above is it a bound.
     const double least = exact_ ? -kNoArc : 0.0;
-    for (int i = 0; i < rows_; ++i) row_prices[i] = std::max(least, prices_[i] - ground);
+    for (int i = 0; i < rows_; ++i) prices.row[i] = std::max(least, prices_[i] - ground);
     for (int j = 0; j < columns_; ++j)
-        column_prices[j] = std::max(least, ground - prices_[side_ + j]);
+        prices.column[j] = std::max(least, ground - prices_[side_ + j]);
 }
 
 }  // namespace tnm

@@ -27,7 +27,7 @@ class ResidualNetwork {
 
     // Starts from the entries whose score exceeds the two prices, and with nothing on the ground's
     // arcs.
-    void build(const ScaledTile& tile, const double* row_prices, const double* column_prices);
+    void build(const ScaledTile& tile, const TilePrices& prices);
 
     // Nodes of one side are numbered from 0, columns from side() on; beyond rows() or columns()
     // come the ground and padding, which has no arcs.
@@ -55,13 +55,13 @@ class ResidualNetwork {
 
     bool keeps(int row, int column) const { return flow_[index(row, column)] != 0; }
     void read_mask(TileMask& mask) const;
-    void read_prices(double* row_prices, double* column_prices) const;
+    void read_prices(TilePrices& prices) const;
 
   private:
     int index(int row, int column) const { return row * side_ + column; }
     bool in_tile(int row, int column) const { return row < rows_ && column < columns_; }
-    void start_nodes(const double* row_prices, const double* column_prices);
-    void start_row(int row, const double* column_prices);
+    void start_nodes(const TilePrices& prices);
+    void start_row(int row, const TilePrices& prices);
     void start_columns();
     void start_ground();
     void set_arcs(int row, int column);

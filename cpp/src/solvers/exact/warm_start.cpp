@@ -1,8 +1,8 @@
 #include "solvers/exact/warm_start.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
-#include <cmath>
 
 #define TNM_ISA baseline
 #include "simd/vectors-inl.hpp"
@@ -91,8 +91,7 @@ void WarmStart::quantize(const ScaledTile& tile) {
     unsigned bits = 0;
     for (int i = 0; i < rows_.size; ++i) {
         const double* source = tile.row(i);
-        std::int16_t* target =
-            columns_.values.data() + static_cast<std::ptrdiff_t>(i) * columns_.lanes;
+        std::int16_t* target = columns_.line(i);
         for (int j = 0; j < columns_.size; ++j) {
             const double exact = source[j] * kGrid;
             const int value = static_cast<int>(exact);
@@ -103,7 +102,7 @@ void WarmStart::quantize(const ScaledTile& tile) {
     }
     for (int j = 0; j < columns_.size; ++j) {
         const std::int16_t* source = columns_.values.data() + j;
-        std::int16_t* target = rows_.values.data() + static_cast<std::ptrdiff_t>(j) * rows_.lanes;
+        std::int16_t* target = rows_.line(j);
         for (int i = 0; i < rows_.size; ++i)
             target[i] = source[static_cast<std::ptrdiff_t>(i) * columns_.lanes];
     }
@@ -114,8 +113,7 @@ void WarmStart::start_from_column_means() {
     int total = 0;
     std::array<int, kMaxM> sums{};
     for (int i = 0; i < rows_.size; ++i) {
-        const std::int16_t* line =
-            columns_.values.data() + static_cast<std::ptrdiff_t>(i) * columns_.lanes;
+        const std::int16_t* line = columns_.line(i);
         for (int j = 0; j < columns_.size; ++j) sums[j] += line[j];
     }
     for (int j = 0; j < columns_.size; ++j) total += sums[j] / rows_.size;
@@ -124,44 +122,34 @@ void WarmStart::start_from_column_means() {
         columns_.prices[j] = static_cast<std::int16_t>((sums[j] / rows_.size - mean) / 2);
 }
 
-void WarmStart::update_midpoints(Side& side, const Side& other, int relaxation) {
+// Sets prices to choose(n-th and (n + 1)-th largest of their line, price so far).
+template <class Choose>
+void WarmStart::update(Side& side, const Side& other, const Choose& choose) {
     if (n_ >= other.size) return;  // only on edge tiles: nothing to choose, the price stays zero
     Int16x8 values[kMaxM];
     for (int lane = 0; lane < side.lanes; lane += kLanes<Int16x8>) {
         for (int j = 0; j < other.size; ++j)
-            values[j] = load<Int16x8>(side.values.data() +
-                                      static_cast<std::ptrdiff_t>(j) * side.lanes + lane) -
-                        splat<Int16x8>(other.prices[j]);
-        const Neighbours nth = select_neighbours(values, other.size, n_);
-        const Int16x8 target = clamp(midpoint_rounded_down(nth.upper, nth.lower), kBound);
-        const Int16x8 step = target - load<Int16x8>(side.prices.data() + lane);
-        Int16x8 price = clamp(target + overshoot(step, relaxation), kBound);
+            values[j] = load<Int16x8>(side.line(j) + lane) - splat<Int16x8>(other.prices[j]);
+        std::int16_t* prices = side.prices.data() + lane;
+        Int16x8 price = choose(select_neighbours(values, other.size, n_), load<Int16x8>(prices));
         if (!exact_) price = maximum(price, Int16x8{});
-        store(side.prices.data() + lane, price);
+        store(prices, price);
     }
+}
+
+void WarmStart::update_midpoints(Side& side, const Side& other, int relaxation) {
+    update(side, other, [&](const Neighbours& nth, Int16x8 price) {
+        const Int16x8 target = clamp(midpoint_rounded_down(nth.upper, nth.lower), kBound);
+        return clamp(target + overshoot(target - price, relaxation), kBound);
+    });
 }
 
 void WarmStart::update_to_nth(Side& side, const Side& other) {
-    if (n_ >= other.size) return;
-    Int16x8 values[kMaxM];
-    for (int lane = 0; lane < side.lanes; lane += kLanes<Int16x8>) {
-        for (int j = 0; j < other.size; ++j)
-            values[j] = load<Int16x8>(side.values.data() +
-                                      static_cast<std::ptrdiff_t>(j) * side.lanes + lane) -
-                        splat<Int16x8>(other.prices[j]);
-        const std::int16_t bound = static_cast<std::int16_t>(kBound >> lattice_ << lattice_);
-        Int16x8 price = clamp(select_neighbours(values, other.size, n_).upper, bound);
-        if (!exact_) price = maximum(price, Int16x8{});
-        store(side.prices.data() + lane, price);
-    }
+    const std::int16_t bound = on_lattice(kBound);
+    update(side, other, [&](const Neighbours& nth, Int16x8) { return clamp(nth.upper, bound); });
 }
 
-void WarmStart::snap_to_lattice() {
-    for (std::int16_t& price : columns_.prices)
-        price = static_cast<std::int16_t>(price >> lattice_ << lattice_);
-}
-
-void WarmStart::propose(const ScaledTile& tile, double* row_prices, double* column_prices) {
+void WarmStart::propose(const ScaledTile& tile, TilePrices& prices) {
     n_ = tile.n();
     exact_ = tile.exact();
     quantize(tile);
@@ -173,12 +161,12 @@ void WarmStart::propose(const ScaledTile& tile, double* row_prices, double* colu
         update_midpoints(columns_, rows_, relaxation);
     }
     if (lattice_ > 0) {
-        snap_to_lattice();
+        for (std::int16_t& price : columns_.prices) price = on_lattice(price);
         update_to_nth(rows_, columns_);
         update_to_nth(columns_, rows_);
     }
-    for (int i = 0; i < rows_.size; ++i) row_prices[i] = rows_.prices[i] / kGrid;
-    for (int j = 0; j < columns_.size; ++j) column_prices[j] = columns_.prices[j] / kGrid;
+    for (int i = 0; i < rows_.size; ++i) prices.row[i] = rows_.prices[i] / kGrid;
+    for (int j = 0; j < columns_.size; ++j) prices.column[j] = columns_.prices[j] / kGrid;
 }
 
 }  // namespace tnm

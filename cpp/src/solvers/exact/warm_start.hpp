@@ -7,7 +7,6 @@
 // augmenting paths that follow put right.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -20,7 +19,7 @@ class WarmStart {
     // Writes rows() row prices and columns() column prices in the tile's scaled units. On tiles of
     // "at most n" they are not negative. If all scores are multiples of some 2^k that 16 bits can
     // show, so are the prices, and equal scores stay exact ties.
-    void propose(const ScaledTile& tile, double* row_prices, double* column_prices);
+    void propose(const ScaledTile& tile, TilePrices& prices);
 
   private:
     // Half of the problem: what one side's prices are computed from. `values` holds one line of
@@ -30,13 +29,19 @@ class WarmStart {
         std::vector<std::int16_t> prices;
         int size = 0;
         int lanes = 0;
+
+        std::int16_t* line(int k) { return values.data() + static_cast<std::ptrdiff_t>(k) * lanes; }
     };
 
     void quantize(const ScaledTile& tile);
     void start_from_column_means();
+    template <class Choose>
+    void update(Side& side, const Side& other, const Choose& choose);
     void update_midpoints(Side& side, const Side& other, int relaxation);
     void update_to_nth(Side& side, const Side& other);
-    void snap_to_lattice();
+    std::int16_t on_lattice(std::int16_t price) const {
+        return static_cast<std::int16_t>(price >> lattice_ << lattice_);
+    }
 
     Side rows_, columns_;
     int n_ = 0;

@@ -12,11 +12,11 @@ namespace {
 
 enum class Start { zero, random, lattice };
 
-std::vector<double> starting_prices(int count, Start start, Random& random) {
-    std::vector<double> prices(static_cast<std::size_t>(count));
-    for (double& price : prices) {
-        if (start == Start::random) price = random.uniform();
-        if (start == Start::lattice) price = random.between(0, 8) / 8.0;
+std::array<double, kMaxM> starting_prices(int count, Start start, Random& random) {
+    std::array<double, kMaxM> prices{};
+    for (int k = 0; k < count; ++k) {
+        if (start == Start::random) prices[k] = random.uniform();
+        if (start == Start::lattice) prices[k] = random.between(0, 8) / 8.0;
     }
     return prices;
 }
@@ -35,10 +35,11 @@ void check_costs(const ResidualNetwork& network) {
 void check_balance(const Tile& tile, Start start, Random& random, ShortestPaths& paths) {
     ScaledTile scaled;
     scaled.assign({tile.scores.data(), tile.columns, tile.rows, tile.columns, tile.pattern});
-    const auto rows = starting_prices(tile.rows, start, random);
-    const auto columns = starting_prices(tile.columns, start, random);
+    TilePrices prices;
+    prices.row = starting_prices(tile.rows, start, random);
+    prices.column = starting_prices(tile.columns, start, random);
     ResidualNetwork network;
-    network.build(scaled, rows.data(), columns.data());
+    network.build(scaled, prices);
     check_costs(network);
     paths.fill_tight_arcs(network);
     check_costs(network);
@@ -51,10 +52,9 @@ void check_balance(const Tile& tile, Start start, Random& random, ShortestPaths&
         for (int j = 0; j < tile.columns; ++j) kept.push_back(network.keeps(i, j));
     TNM_CHECK(obeys_pattern(tile, kept));
     if (tile.full()) return;
-    std::vector<double> u(rows.size()), v(columns.size());
-    network.read_prices(u.data(), v.data());
-    for (const double price : u) TNM_CHECK(price >= -1e-12);
-    for (const double price : v) TNM_CHECK(price >= -1e-12);
+    network.read_prices(prices);
+    for (int i = 0; i < tile.rows; ++i) TNM_CHECK(prices.row[i] >= -1e-12);
+    for (int j = 0; j < tile.columns; ++j) TNM_CHECK(prices.column[j] >= -1e-12);
 }
 
 void test_any_start() {

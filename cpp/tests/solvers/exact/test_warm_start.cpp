@@ -22,10 +22,12 @@ ScaledTile scaled(const Tile& tile) {
 }
 
 Proposal propose(WarmStart& warm_start, const Tile& tile) {
-    Proposal proposal{std::vector<double>(static_cast<std::size_t>(tile.rows), std::nan("")),
-                      std::vector<double>(static_cast<std::size_t>(tile.columns), std::nan(""))};
-    warm_start.propose(scaled(tile), proposal.row.data(), proposal.column.data());
-    return proposal;
+    TilePrices prices;
+    prices.row.fill(std::nan(""));
+    prices.column.fill(std::nan(""));
+    warm_start.propose(scaled(tile), prices);
+    return {{prices.row.begin(), prices.row.begin() + tile.rows},
+            {prices.column.begin(), prices.column.begin() + tile.columns}};
 }
 
 template <class Check>

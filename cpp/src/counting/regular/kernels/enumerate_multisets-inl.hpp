@@ -23,15 +23,14 @@ class MultisetWalk {
     MultisetWalk(const CountPass& pass, int lane, const CountScratch& scratch)
         : pass_(pass),
           lane_(lane),
-          polynomials_(scratch.polynomials),
-          weights_(scratch.weights),
-          modulus_{load_lanes(pass.prime + lane), load_lanes(pass.inverse_prime + lane)} {}
+          scratch_(scratch),
+          modulus_{load_doubles(pass.prime + lane), load_doubles(pass.inverse_prime + lane)} {}
 
     const Modulus& modulus() const { return modulus_; }
     double* polynomial(int bin) const {
-        return polynomials_ + static_cast<std::int64_t>(bin) * (pass_.row_sum + 1) * kWidth;
+        return scratch_.polynomials + static_cast<std::int64_t>(bin) * (pass_.row_sum + 1) * kWidth;
     }
-    double* weight(int bin) const { return weights_ + bin * kWidth; }
+    double* weight(int bin) const { return scratch_.weights + bin * kWidth; }
 
     // The empty multiset, before bin `bin`.
     Partial start(int bin) const {
@@ -71,8 +70,6 @@ class MultisetWalk {
     }
 
   private:
-    static constexpr int kWidth = kLanes<Doubles>;
-
     Partial child(int bin, const Partial& partial, int times) const {
         Partial next = partial;
         next.previous = times;
@@ -88,11 +85,11 @@ class MultisetWalk {
         if (next.exponents >= pass_.roots) next.exponents -= pass_.roots;
 
         const Doubles root =
-            load_lanes(pass_.root_powers + pass_.exponent_of_bin[bin] * kGroupLanes + lane_);
+            load_doubles(pass_.root_powers + pass_.exponent_of_bin[bin] * kGroupLanes + lane_);
         multiply(polynomial(bin + 1), next.size, root);
         double* factor = weight(bin + 1);
-        const Doubles inverse = load_lanes(pass_.inverses + times * kGroupLanes + lane_);
-        store(factor, modulus_.multiply(load_lanes(factor), inverse));
+        const Doubles inverse = load_doubles(pass_.inverses + times * kGroupLanes + lane_);
+        store(factor, modulus_.multiply(load_doubles(factor), inverse));
         return next;
     }
 
@@ -106,31 +103,30 @@ class MultisetWalk {
     void multiply(double* coefficients, int size, Doubles root) const {
         const int begin = lowest(size);
         int u = highest(size);
-        Doubles higher = load_lanes(coefficients + u * kWidth);
+        Doubles higher = load_doubles(coefficients + u * kWidth);
         if (u == size) higher = splat<Doubles>(0.0);  // beyond the degree so far
         for (; u > begin; --u) {
-            const Doubles lower = load_lanes(coefficients + (u - 1) * kWidth);
+            const Doubles lower = load_doubles(coefficients + (u - 1) * kWidth);
             store(coefficients + u * kWidth, modulus_.reduce(higher + lower * root));
             higher = lower;
         }
         if (begin == 0) return;
-        const Doubles lower = load_lanes(coefficients + (begin - 1) * kWidth);
+        const Doubles lower = load_doubles(coefficients + (begin - 1) * kWidth);
         store(coefficients + begin * kWidth, modulus_.reduce(higher + lower * root));
     }
 
     void copy_to_next(int bin, int size) const {
         const int end = highest(size);
         for (int u = lowest(size); u <= end; ++u)
-            store(polynomial(bin + 1) + u * kWidth, load_lanes(polynomial(bin) + u * kWidth));
-        store(weight(bin + 1), load_lanes(weight(bin)));
+            store(polynomial(bin + 1) + u * kWidth, load_doubles(polynomial(bin) + u * kWidth));
+        store(weight(bin + 1), load_doubles(weight(bin)));
     }
 
     static constexpr int kGroupLanes = 8;
 
     const CountPass& pass_;
     int lane_;
-    double* polynomials_;
-    double* weights_;
+    const CountScratch& scratch_;
     Modulus modulus_;
 };
 

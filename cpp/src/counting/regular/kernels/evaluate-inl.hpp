@@ -38,16 +38,15 @@ template <int kRights>
 inline void add_tile(const double* lefts, const double* rights, const double* right_weights,
                      int length, int exponent, const Modulus& modulus,
                      Doubles (&sums)[kTileLefts]) {
-    constexpr int kLanesOf = kLanes<Doubles>;
     Doubles value[kTileLefts * kRights] = {};
     for (int u = 0; u < length; ++u) {
         Doubles right[kRights];
 #pragma GCC unroll 16
         for (int k = 0; k < kRights; ++k)
-            right[k] = load_lanes(rights + (k * length + u) * kLanesOf);
+            right[k] = load_doubles(rights + (k * length + u) * kWidth);
 #pragma GCC unroll 16
         for (int l = 0; l < kTileLefts; ++l) {
-            const Doubles left = load_lanes(lefts + (l * length + u) * kLanesOf);
+            const Doubles left = load_doubles(lefts + (l * length + u) * kWidth);
 #pragma GCC unroll 16
             for (int k = 0; k < kRights; ++k) value[l * kRights + k] += left * right[k];
         }
@@ -57,7 +56,7 @@ inline void add_tile(const double* lefts, const double* rights, const double* ri
     raise(value, exponent, modulus);
 #pragma GCC unroll 16
     for (int k = 0; k < kRights; ++k) {
-        const Doubles weight = load_lanes(right_weights + k * kLanesOf);
+        const Doubles weight = load_doubles(right_weights + k * kWidth);
 #pragma GCC unroll 16
         for (int l = 0; l < kTileLefts; ++l) sums[l] += value[l * kRights + k] * weight;
     }
@@ -70,15 +69,14 @@ template <int kRights>
 inline void add_column(const double* lefts, int left_count, const double* rights,
                        const double* right_weights, int length, int exponent,
                        const Modulus& modulus, double* sums) {
-    constexpr int kLanesOf = kLanes<Doubles>;
     for (int l = 0; l < left_count; l += kTileLefts) {
         Doubles tile_sums[kTileLefts];
 #pragma GCC unroll 16
-        for (int i = 0; i < kTileLefts; ++i) tile_sums[i] = load_lanes(sums + (l + i) * kLanesOf);
-        add_tile<kRights>(lefts + l * length * kLanesOf, rights, right_weights, length, exponent,
+        for (int i = 0; i < kTileLefts; ++i) tile_sums[i] = load_doubles(sums + (l + i) * kWidth);
+        add_tile<kRights>(lefts + l * length * kWidth, rights, right_weights, length, exponent,
                           modulus, tile_sums);
 #pragma GCC unroll 16
-        for (int i = 0; i < kTileLefts; ++i) store(sums + (l + i) * kLanesOf, tile_sums[i]);
+        for (int i = 0; i < kTileLefts; ++i) store(sums + (l + i) * kWidth, tile_sums[i]);
     }
 }
 
@@ -87,19 +85,18 @@ inline Doubles sum_of_pairs(const double* lefts, const double* left_weights, int
                             const double* rights, const double* right_weights,
                             std::int64_t right_count, int length, int exponent,
                             const Modulus& modulus) {
-    constexpr int kLanesOf = kLanes<Doubles>;
-    double sums[kBucketVectors * kLanesOf] = {};
+    double sums[kBucketVectors * kWidth] = {};
     std::int64_t k = 0;
     for (; k + kTileRights <= right_count; k += kTileRights)
-        add_column<kTileRights>(lefts, left_count, rights + k * length * kLanesOf,
-                                right_weights + k * kLanesOf, length, exponent, modulus, sums);
+        add_column<kTileRights>(lefts, left_count, rights + k * length * kWidth,
+                                right_weights + k * kWidth, length, exponent, modulus, sums);
     for (; k < right_count; ++k)
-        add_column<1>(lefts, left_count, rights + k * length * kLanesOf,
-                      right_weights + k * kLanesOf, length, exponent, modulus, sums);
+        add_column<1>(lefts, left_count, rights + k * length * kWidth, right_weights + k * kWidth,
+                      length, exponent, modulus, sums);
     Doubles total = {};
     for (int l = 0; l < left_count; ++l)
-        total += modulus.multiply(load_lanes(sums + l * kLanesOf),
-                                  load_lanes(left_weights + l * kLanesOf));
+        total += modulus.multiply(load_doubles(sums + l * kWidth),
+                                  load_doubles(left_weights + l * kWidth));
     return total;
 }
 

@@ -10,20 +10,19 @@ namespace tnm::TNM_ISA {
 
 inline void fill_table(const CountPass& pass, int lane, const RightTable& table,
                        std::int64_t* cursors, const CountScratch& scratch) {
-    constexpr int kWidth = kLanes<Doubles>;
     const MultisetWalk walk(pass, lane, scratch);
     auto keep = [&](const Partial& right) {
         const int group = right.size * pass.roots + right.exponents;
         const std::int64_t index = cursors[group]++;
-        const int length = pass.window_length[right.size];
+        const int length = pass.of_size[right.size].window_length;
         const std::int64_t in_size = index - pass.first_right[right.size * pass.roots];
         double* target =
-            table.polynomials + (pass.table_begin[right.size] + in_size * length) * kWidth;
+            table.polynomials + (pass.of_size[right.size].table_begin + in_size * length) * kWidth;
         const double* source = walk.polynomial(pass.roots);
-        const int last = pass.row_sum - pass.window_begin[right.size];
+        const int last = pass.row_sum - pass.of_size[right.size].window_begin;
         for (int u = 0; u < length; ++u)
-            store(target + u * kWidth, load_lanes(source + (last - u) * kWidth));
-        store(table.weights + index * kWidth, load_lanes(walk.weight(pass.roots)));
+            store(target + u * kWidth, load_doubles(source + (last - u) * kWidth));
+        store(table.weights + index * kWidth, load_doubles(walk.weight(pass.roots)));
     };
     Partial empty = walk.start(pass.left_bins);
     empty.mirrored = false;
@@ -32,11 +31,11 @@ inline void fill_table(const CountPass& pass, int lane, const RightTable& table,
 
 inline void empty_bucket(const CountPass& pass, const Modulus& modulus, const RightTable& table,
                          int size, int exponents, const CountScratch& scratch) {
-    constexpr int kWidth = kLanes<Doubles>;
     const int group = size * pass.roots + exponents;
-    const int length = pass.window_length[size];
-    const double* lefts = scratch.bucket_polynomials +
-                          (pass.bucket_begin[size] + exponents * kBucketVectors * length) * kWidth;
+    const int length = pass.of_size[size].window_length;
+    const double* lefts =
+        scratch.bucket_polynomials +
+        (pass.of_size[size].bucket_begin + exponents * kBucketVectors * length) * kWidth;
     double* weights = scratch.bucket_weights + group * kBucketVectors * kWidth;
     int waiting = scratch.bucket_sizes[group];
     scratch.bucket_sizes[group] = 0;
@@ -45,16 +44,16 @@ inline void empty_bucket(const CountPass& pass, const Modulus& modulus, const Ri
 
     const std::int64_t first = pass.first_right[group];
     const std::int64_t in_size = first - pass.first_right[size * pass.roots];
-    const double* rights = table.polynomials + (pass.table_begin[size] + in_size * length) * kWidth;
+    const double* rights =
+        table.polynomials + (pass.of_size[size].table_begin + in_size * length) * kWidth;
     const Doubles total =
         sum_of_pairs(lefts, weights, waiting, rights, table.weights + first * kWidth,
                      pass.first_right[group + 1] - first, length, pass.rows, modulus);
-    store(scratch.sum, modulus.reduce(load_lanes(scratch.sum) + total));
+    store(scratch.sum, modulus.reduce(load_doubles(scratch.sum) + total));
 }
 
 inline void add_slice(const CountPass& pass, int lane, const RightTable& table,
                       const CountSlice& slice, const CountScratch& scratch) {
-    constexpr int kWidth = kLanes<Doubles>;
     const MultisetWalk walk(pass, lane, scratch);
     auto put = [&](const Partial& left) {
         const int size = pass.columns - left.size;
@@ -62,15 +61,17 @@ inline void add_slice(const CountPass& pass, int lane, const RightTable& table,
         const int exponents = missing < 0 ? missing + pass.roots : missing;
         const int group = size * pass.roots + exponents;
         if (pass.first_right[group] == pass.first_right[group + 1]) return;
-        const int length = pass.window_length[size];
+        const int length = pass.of_size[size].window_length;
         const int slot = scratch.bucket_sizes[group]++;
         double* target =
             scratch.bucket_polynomials +
-            (pass.bucket_begin[size] + (exponents * kBucketVectors + slot) * length) * kWidth;
-        const double* source = walk.polynomial(pass.left_bins) + pass.window_begin[size] * kWidth;
+            (pass.of_size[size].bucket_begin + (exponents * kBucketVectors + slot) * length) *
+                kWidth;
+        const double* source =
+            walk.polynomial(pass.left_bins) + pass.of_size[size].window_begin * kWidth;
         for (int u = 0; u < length; ++u)
-            store(target + u * kWidth, load_lanes(source + u * kWidth));
-        const Doubles weight = load_lanes(walk.weight(pass.left_bins));
+            store(target + u * kWidth, load_doubles(source + u * kWidth));
+        const Doubles weight = load_doubles(walk.weight(pass.left_bins));
         const bool stands_for_two = pass.halved && !left.mirrored;
         store(scratch.bucket_weights + (group * kBucketVectors + slot) * kWidth,
               stands_for_two ? walk.modulus().reduce(weight + weight) : weight);

@@ -9,6 +9,8 @@
 
 namespace tnm::TNM_ISA {
 
+inline constexpr int kWidth = kLanes<Doubles>;
+
 // Adding it rounds what is below 2^51 to an integer.
 inline constexpr double kRounder = 6755399441055744.0;
 
@@ -22,9 +24,5 @@ struct Modulus {
     }
     Doubles multiply(Doubles a, Doubles b) const { return reduce(a * b); }
 };
-
-inline Doubles load_lanes(const double* source) {
-    return load<Doubles>(source);
-}
 
 }  // namespace tnm::TNM_ISA

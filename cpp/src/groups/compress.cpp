@@ -1,9 +1,10 @@
-#include "groups/pack_groups.hpp"
+#include "tnm/compress.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 
+#include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
 
 namespace tnm {
@@ -49,9 +50,6 @@ class GroupCursor {
         row_ = line % rows_;
         plane_ = line / rows_;
     }
-    static std::int64_t count(const Strides& strides, int m) {
-        return strides.planes() * strides.rows() * ((strides.columns() + m - 1) / m);
-    }
 
     void next() {
         column_ += m_;
@@ -64,8 +62,7 @@ class GroupCursor {
     int width() const { return static_cast<int>(std::min<std::int64_t>(m_, columns_ - column_)); }
     // Byte offset of the group's first element in an array of the same shape.
     std::int64_t offset(const Strides& strides) const {
-        return strides.plane_offset(plane_) + row_ * strides.row_stride() +
-               column_ * strides.column_stride();
+        return strides.offset(plane_, row_, column_);
     }
 
   private:
@@ -79,8 +76,10 @@ constexpr std::int64_t kEntriesPerRange = 65536;
 template <class Work>
 Status for_ranges_of_groups(const Strides& strides, int m, const Execution& execution,
                             const Work& work) {
+    const std::int64_t groups =
+        strides.planes() * strides.rows() * ((strides.columns() + m - 1) / m);
     const std::int64_t length = std::max<std::int64_t>(1, kEntriesPerRange / m);
-    return parallel_ranges(GroupCursor::count(strides, m), length, execution, work);
+    return guarded([&] { return parallel_ranges(groups, length, execution, work); });
 }
 
 // Where one group's values come from and go to.
@@ -105,9 +104,11 @@ void pack(const PackedGroup& group, const GroupPositions& positions, std::size_t
 
 }  // namespace
 
-Status pack_groups(const ElementsView& elements, const ConstMaskView& mask, const Pattern& pattern,
-                   std::byte* values, std::uint8_t* indices, std::optional<std::int64_t>& overfull,
-                   const Execution& execution) {
+Status compress(const ElementsView& elements, const ConstMaskView& mask, const Pattern& pattern,
+                std::byte* values, std::uint8_t* indices, std::optional<std::int64_t>& overfull,
+                const Execution& execution) {
+    overfull.reset();
+    if (!pattern.valid()) return Status::invalid_argument;
     const Strides& strides = elements.strides;
     const auto size = static_cast<std::int64_t>(elements.item_size);
     FirstFound found;
@@ -130,9 +131,11 @@ Status pack_groups(const ElementsView& elements, const ConstMaskView& mask, cons
     return status;
 }
 
-Status unpack_groups(const std::byte* values, const std::uint8_t* indices, const Pattern& pattern,
-                     const MutableElementsView& elements, bool& valid_indices,
-                     const Execution& execution) {
+Status decompress(const std::byte* values, const std::uint8_t* indices, const Pattern& pattern,
+                  const MutableElementsView& elements, bool& valid_indices,
+                  const Execution& execution) {
+    valid_indices = true;
+    if (!pattern.valid()) return Status::invalid_argument;
     const Strides& strides = elements.strides;
     const std::int64_t stride = strides.column_stride();
     std::atomic<bool> valid{true};

@@ -1,8 +1,11 @@
 // Row-wise N:M.
-#include "fast_path/pipelines/masker_pipeline.hpp"
+#pragma once
+
+#include "fast_path/pipelines/strip_place.hpp"
+#include "fast_path/strip_kernels.hpp"
+#include "tiles/solve_request.hpp"
 
 namespace tnm {
-namespace {
 
 template <class T>
 class RowwiseMasker {
@@ -21,12 +24,5 @@ class RowwiseMasker {
     const MaskStrip<T> mask_;
     std::uint64_t kept_[kLargestStripM];
 };
-
-}  // namespace
-
-std::unique_ptr<StripPipeline> make_rowwise_pipeline(const SolveRequest& request,
-                                                     std::int64_t column_stride) {
-    return make_masker_pipeline<RowwiseMasker>(request, column_stride);
-}
 
 }  // namespace tnm

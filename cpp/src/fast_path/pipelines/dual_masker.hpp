@@ -1,9 +1,9 @@
 // Optimal masks of tiles of any size.
+#pragma once
+
 #include "fast_path/pipelines/exact_strip.hpp"
-#include "fast_path/pipelines/masker_pipeline.hpp"
 
 namespace tnm {
-namespace {
 
 template <class T>
 class DualMasker {
@@ -21,12 +21,5 @@ class DualMasker {
   private:
     ExactStrip<T> strip_;
 };
-
-}  // namespace
-
-std::unique_ptr<StripPipeline> make_dual_pipeline(const SolveRequest& request,
-                                                  std::int64_t column_stride) {
-    return make_masker_pipeline<DualMasker>(request, column_stride);
-}
 
 }  // namespace tnm

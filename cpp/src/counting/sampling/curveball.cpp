@@ -1,4 +1,4 @@
-#include "counting/sampling/curveball_chains.hpp"
+#include "tnm/curveball.hpp"
 
 #include <algorithm>
 #include <array>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "counting/sampling/random_words.hpp"
+#include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
 
 namespace tnm {
@@ -92,13 +93,10 @@ Status run_chains(std::vector<Chain>& chains, int m, std::int64_t trades,
     const auto count = static_cast<std::int64_t>(chains.size());
     for (std::int64_t done = 0; done < trades; done += kTradesAtOnce) {
         const std::int64_t now = std::min(kTradesAtOnce, trades - done);
-        const Status status =
-            parallel_ranges(count, std::max<std::int64_t>(1, kTradesAtOnce / now / 16), execution,
-                            [&](std::int64_t begin, std::int64_t end) {
-                                for (std::int64_t k = begin; k < end; ++k)
-                                    chains[static_cast<std::size_t>(k)].make_trades(m, now);
-                                return Status::ok;
-                            });
+        const std::int64_t length = std::max<std::int64_t>(1, kTradesAtOnce / now / 16);
+        const Status status = parallel_each(count, length, execution, [&](std::int64_t k) {
+            chains[static_cast<std::size_t>(k)].make_trades(m, now);
+        });
         if (status != Status::ok) return status;
     }
     return Status::ok;
@@ -106,23 +104,26 @@ Status run_chains(std::vector<Chain>& chains, int m, std::int64_t trades,
 
 }  // namespace
 
-Status sample_by_chains(const Pattern& pattern, std::int64_t trades, const std::uint64_t* seeds,
-                        std::int64_t count, std::uint8_t* masks, const Execution& execution) {
+Status curveball_masks(const Pattern& pattern, std::int64_t trades, const std::uint64_t* seeds,
+                       std::int64_t count, std::uint8_t* masks, const Execution& execution) {
+    if (!pattern.valid() || trades < 0 || count < 0) return Status::invalid_argument;
     const int m = pattern.m;
     // With one row there is nobody to trade with.
     const std::int64_t wanted = m > 1 ? trades : 0;
-    std::vector<Chain> chains;
-    for (std::int64_t first = 0; first < count; first += kChainsAtOnce) {
-        chains.clear();
-        const std::int64_t last = std::min(count, first + kChainsAtOnce);
-        for (std::int64_t k = first; k < last; ++k)
-            chains.emplace_back(pattern, seeds + k * kCurveballSeedWords);
-        const Status status = run_chains(chains, m, wanted, execution);
-        if (status != Status::ok) return status;
-        for (std::int64_t k = first; k < last; ++k)
-            chains[static_cast<std::size_t>(k - first)].store(m, masks + k * m * m);
-    }
-    return Status::ok;
+    return guarded([&] {
+        std::vector<Chain> chains;
+        for (std::int64_t first = 0; first < count; first += kChainsAtOnce) {
+            chains.clear();
+            const std::int64_t last = std::min(count, first + kChainsAtOnce);
+            for (std::int64_t k = first; k < last; ++k)
+                chains.emplace_back(pattern, seeds + k * kCurveballSeedWords);
+            const Status status = run_chains(chains, m, wanted, execution);
+            if (status != Status::ok) return status;
+            for (std::int64_t k = first; k < last; ++k)
+                chains[static_cast<std::size_t>(k - first)].store(m, masks + k * m * m);
+        }
+        return Status::ok;
+    });
 }
 
 }  // namespace tnm

@@ -1,15 +1,16 @@
 // Optimal masks of 4 x 4 tiles, in closed form.
+#pragma once
+
 #include <type_traits>
 
 #include "fast_path/pipelines/exact_strip.hpp"
-#include "fast_path/pipelines/masker_pipeline.hpp"
 
 namespace tnm {
-namespace {
 
 template <class T>
 class FourByFourMasker {
   public:
+    // `exactly`: rounding has been found to matter, so do not try without double precision.
     FourByFourMasker(const SolveRequest& request, bool exactly)
         : pattern_(request.pattern),
           mask_(strip_kernels().of<T>().four_by_four(pattern_, exactly)),
@@ -29,13 +30,5 @@ class FourByFourMasker {
     const MaskStrip<T> mask_;
     ExactStrip<T> strip_;
 };
-
-}  // namespace
-
-std::unique_ptr<StripPipeline> make_four_by_four_pipeline(const SolveRequest& request,
-                                                          std::int64_t column_stride,
-                                                          bool exactly) {
-    return make_masker_pipeline<FourByFourMasker>(request, column_stride, exactly);
-}
 
 }  // namespace tnm

@@ -1,10 +1,9 @@
-#include "tiles/first_non_finite.hpp"
+#include "tnm/finite.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdint>
-#include <limits>
+#include <type_traits>
 
+#include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
 #include "tiles/element.hpp"
 
@@ -21,44 +20,30 @@ struct RowSegment {
 };
 
 template <class T, Score kScore>
-bool is_finite(const std::byte* address) {
-    // Unlike std::isfinite this needs no branch.
-    return std::fabs(score_of(to_double(load_element<T>(address)), kScore)) <=
-           std::numeric_limits<double>::max();
+bool is_finite_at(const std::byte* address) {
+    return is_finite(score_of(to_double(load_element<T>(address)), kScore));
 }
 
 // All exponent bits of a type; NaN and infinity are what has them all set.
 template <class T>
 struct Exponent;
 template <>
-struct Exponent<Float16> {
-    using Bits = std::uint16_t;
-    static constexpr Bits kMask = 0x7c00;
-};
+struct Exponent<Float16> : std::integral_constant<std::uint16_t, 0x7c00> {};
 template <>
-struct Exponent<Bfloat16> {
-    using Bits = std::uint16_t;
-    static constexpr Bits kMask = 0x7f80;
-};
+struct Exponent<Bfloat16> : std::integral_constant<std::uint16_t, 0x7f80> {};
 template <>
-struct Exponent<float> {
-    using Bits = std::uint32_t;
-    static constexpr Bits kMask = 0x7f800000;
-};
+struct Exponent<float> : std::integral_constant<std::uint32_t, 0x7f800000> {};
 template <>
-struct Exponent<double> {
-    using Bits = std::uint64_t;
-    static constexpr Bits kMask = 0x7ff0000000000000;
-};
+struct Exponent<double> : std::integral_constant<std::uint64_t, 0x7ff0000000000000> {};
 
 // Integers of the element's size in a plain loop: what the compiler turns into vectors.
 template <class T>
 bool all_neighbours_finite(const std::byte* data, std::int64_t count) {
-    using Bits = typename Exponent<T>::Bits;
+    using Bits = typename Exponent<T>::value_type;
     Bits found = 0;
     for (std::int64_t j = 0; j < count; ++j) {
         const auto bits = load_element<Bits>(data + j * static_cast<std::int64_t>(sizeof(Bits)));
-        found |= (bits & Exponent<T>::kMask) == Exponent<T>::kMask ? Bits{1} : Bits{0};
+        found |= (bits & Exponent<T>::value) == Exponent<T>::value ? Bits{1} : Bits{0};
     }
     return found == 0;
 }
@@ -70,7 +55,7 @@ bool all_finite(const RowSegment& segment) {
             return all_neighbours_finite<T>(segment.data, segment.count);
     bool finite = true;
     for (std::int64_t j = 0; j < segment.count; ++j)
-        finite &= is_finite<T, kScore>(segment.data + j * segment.stride);
+        finite &= is_finite_at<T, kScore>(segment.data + j * segment.stride);
     return finite;
 }
 
@@ -78,7 +63,7 @@ template <class T, Score kScore>
 std::int64_t count_before_non_finite(const RowSegment& segment) {
     if (all_finite<T, kScore>(segment)) return segment.count;
     std::int64_t j = 0;
-    while (is_finite<T, kScore>(segment.data + j * segment.stride)) ++j;
+    while (is_finite_at<T, kScore>(segment.data + j * segment.stride)) ++j;
     return j;
 }
 
@@ -104,16 +89,14 @@ CountBefore counter_of(Dtype dtype, Score score) {
 RowSegment segment_at(const ArrayView& array, std::int64_t begin, std::int64_t end) {
     const Strides& strides = array.strides;
     const std::int64_t column = begin % strides.columns(), line = begin / strides.columns();
-    const std::byte* data = array.data + strides.plane_offset(line / strides.rows()) +
-                            line % strides.rows() * strides.row_stride() +
-                            column * strides.column_stride();
-    return {data, strides.column_stride(), std::min(end - begin, strides.columns() - column)};
+    return {array.data + strides.offset(line / strides.rows(), line % strides.rows(), column),
+            strides.column_stride(), std::min(end - begin, strides.columns() - column)};
 }
 
 }  // namespace
 
-Status search_non_finite(const ArrayView& array, Score score, std::optional<std::int64_t>& first,
-                         const Execution& execution) {
+Status find_non_finite(const ArrayView& array, Score score, std::optional<std::int64_t>& first,
+                       const Execution& execution) {
     first.reset();
     const CountBefore count_before = counter_of(array.dtype, score);
     if (count_before == nullptr) return Status::ok;
@@ -129,7 +112,8 @@ Status search_non_finite(const ArrayView& array, Score score, std::optional<std:
         }
         return Status::ok;
     };
-    const Status status = parallel_ranges(elements, kElementsPerRange, execution, search);
+    const Status status =
+        guarded([&] { return parallel_ranges(elements, kElementsPerRange, execution, search); });
     first = found.get();
     return status;
 }

@@ -1,7 +1,8 @@
-#include "groups/count_groups.hpp"
+#include "tnm/count.hpp"
 
 #include <algorithm>
 
+#include "parallel/guarded.hpp"
 #include "tiles/walk_tiles.hpp"
 
 namespace tnm {
@@ -32,28 +33,29 @@ void count_tile(const CountedTile& tile) {
 
 }  // namespace
 
-Status count_groups(const ConstMaskView& mask, int m, std::uint8_t* row_counts,
-                    std::uint8_t* column_counts, const Execution& execution) {
+Status count_kept(const ConstMaskView& mask, int m, std::uint8_t* row_counts,
+                  std::uint8_t* column_counts, const Execution& execution) {
+    if (m < 1 || m > kMaxM || mask.strides.rank < 2) return Status::invalid_argument;
     const Strides& strides = mask.strides;
     const TileGrid grid{strides.rows(), strides.columns(), m};
     const std::int64_t tile_rows = grid.tile_rows(), tile_columns = grid.tile_columns();
 
     const auto count_run = [&](const TileRun& run) {
-        const std::uint8_t* plane = mask.data + strides.plane_offset(run.plane);
         const std::int64_t row = run.tile_row * m;
         for (std::int64_t t = 0; t < run.tile_columns; ++t) {
             const std::int64_t tile_column = run.first_tile_column + t, column = tile_column * m;
             count_tile(
-                {plane + row * strides.row_stride() + column * strides.column_stride(),
-                 strides.row_stride(), strides.column_stride(), grid.height(run.tile_row),
-                 grid.width(tile_column),
+                {mask.data + strides.offset(run.plane, row, column), strides.row_stride(),
+                 strides.column_stride(), grid.height(run.tile_row), grid.width(tile_column),
                  row_counts + (run.plane * grid.rows + row) * tile_columns + tile_column,
                  tile_columns,
                  column_counts + (run.plane * tile_rows + run.tile_row) * grid.columns + column});
         }
         return Status::ok;
     };
-    return walk_tiles(grid, strides.planes(), execution, [&]() -> RunWorker { return count_run; });
+    return guarded([&] {
+        return walk_tiles(grid, strides.planes(), execution, [&] { return RunWorker(count_run); });
+    });
 }
 
 }  // namespace tnm

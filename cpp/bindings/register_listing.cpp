@@ -1,0 +1,97 @@
+// All masks of a tile: by their number, one after another, at random.
+#include <pybind11/stl.h>
+
+#include "register.hpp"
+#include "tables.hpp"
+#include "tnm/curveball.hpp"
+#include "tnm/enumerate.hpp"
+#include "tnm/mask_table.hpp"
+
+namespace tnm::python {
+namespace {
+
+using Words = py::array_t<std::uint64_t, py::array::c_style>;
+using Masks = py::array_t<bool, py::array::c_style>;
+
+std::unique_ptr<MaskTable> make_table(int n, int m, std::uint64_t memory_cap, int threads) {
+    std::unique_ptr<MaskTable> table;
+    run_within(memory_cap, threads, [&](TableMemory& memory, const Execution& execution) {
+        return MaskTable::create({n, m}, memory, table, execution);
+    });
+    return table;
+}
+
+std::uint8_t* bytes_of(Masks& masks) {
+    return reinterpret_cast<std::uint8_t*>(masks.mutable_data());
+}
+
+// unrank or sample.
+template <auto kMake>
+void make_masks(const MaskTable& table, const Words& numbers, Masks masks, int threads) {
+    const std::uint64_t* words = numbers.data();
+    const auto count = numbers.shape(0);
+    std::uint8_t* target = bytes_of(masks);
+    run(threads, [&](const Execution& execution) {
+        return (table.*kMake)(words, count, target, execution);
+    });
+}
+
+void rank(const MaskTable& table, const Masks& masks, Words indices, int threads) {
+    const auto* source = reinterpret_cast<const std::uint8_t*>(masks.data());
+    std::uint64_t* words = indices.mutable_data();
+    const auto count = indices.shape(0);
+    run(threads,
+        [&](const Execution& execution) { return table.rank(source, count, words, execution); });
+}
+
+void sample_by_curveball(int n, int m, std::int64_t trades, const Words& seeds, Masks masks,
+                         int threads) {
+    const std::uint64_t* words = seeds.data();
+    const auto count = seeds.shape(0);
+    std::uint8_t* target = bytes_of(masks);
+    run(threads, [&](const Execution& execution) {
+        return curveball_masks({n, m}, trades, words, count, target, execution);
+    });
+}
+
+std::unique_ptr<MaskEnumerator> make_enumerator(int n, int m) {
+    std::unique_ptr<MaskEnumerator> enumerator;
+    run(1, [&](const Execution&) { return MaskEnumerator::create({n, m}, enumerator); });
+    return enumerator;
+}
+
+void seek(MaskEnumerator& enumerator, std::uint64_t code) {
+    run(1, [&](const Execution&) { return enumerator.seek(code); });
+}
+
+std::int64_t next(MaskEnumerator& enumerator, Words codes) {
+    std::uint64_t* target = codes.mutable_data();
+    const std::int64_t capacity = codes.size();
+    const py::gil_scoped_release release;
+    return enumerator.next(target, capacity);
+}
+
+}  // namespace
+}  // namespace tnm::python
+
+void register_listing(pybind11::module_& module) {
+    using namespace tnm::python;
+    using tnm::MaskTable;
+    py::class_<MaskTable>(module, "MaskTable")
+        .def(py::init(&make_table), "n"_a, "m"_a, "memory_cap"_a, "threads"_a)
+        .def_property_readonly("total",
+                               [](const MaskTable& table) { return python_int(table.total()); })
+        .def_property_readonly("words", [](const MaskTable& table) { return table.total().size(); })
+        .def_property_readonly("bytes", &MaskTable::bytes)
+        .def("unrank", &make_masks<&MaskTable::unrank>, "indices"_a.noconvert(),
+             "masks"_a.noconvert(), "threads"_a)
+        .def("sample", &make_masks<&MaskTable::sample>, "draws"_a.noconvert(),
+             "masks"_a.noconvert(), "threads"_a)
+        .def("rank", &rank, "masks"_a.noconvert(), "indices"_a.noconvert(), "threads"_a);
+    module.def("curveball_masks", &sample_by_curveball, "n"_a, "m"_a, "trades"_a,
+               "seeds"_a.noconvert(), "masks"_a.noconvert(), "threads"_a);
+    py::class_<tnm::MaskEnumerator>(module, "MaskEnumerator")
+        .def(py::init(&make_enumerator), "n"_a, "m"_a)
+        .def("seek", &seek, "code"_a)
+        .def("next", &next, "codes"_a.noconvert());
+}

@@ -1,0 +1,107 @@
+// Masks of arrays, and what no mask can be computed from.
+#include <pybind11/stl.h>
+
+#include <string>
+
+#include "convert.hpp"
+#include "register.hpp"
+#include "tnm/finite.hpp"
+#include "tnm/rowwise.hpp"
+#include "tnm/transposable.hpp"
+
+namespace tnm::python {
+namespace {
+
+using Doubles = py::array_t<double, py::array::c_style>;
+
+// In the order of the enumerators.
+constexpr const char* kDtypes[] = {"bool",     "int8",    "int16",  "int32",  "int64",
+                                   "uint8",    "uint16",  "uint32", "uint64", "float16",
+                                   "bfloat16", "float32", "float64"};
+constexpr const char* kScores[] = {"abs", "square", "identity"};
+constexpr const char* kMethods[] = {"optimal", "two_approximation", "greedy"};
+static_assert(std::size(kDtypes) == static_cast<std::size_t>(Dtype::float64) + 1);
+
+template <class Enum, std::size_t kCount>
+Enum from_name(const char* const (&names)[kCount], const char* what, const std::string& name) {
+    for (std::size_t k = 0; k < kCount; ++k)
+        if (name == names[k]) return static_cast<Enum>(k);
+    throw py::value_error(std::string("unknown ") + what + " " + name);
+}
+
+Score score_of(const std::string& name) {
+    return from_name<Score>(kScores, "score", name);
+}
+
+// bfloat16 comes as a uint16 view.
+ArrayView array_view(const py::array& array, const std::string& dtype) {
+    return {static_cast<const std::byte*>(array.data()), from_name<Dtype>(kDtypes, "dtype", dtype),
+            strides_of(array)};
+}
+
+MaskView mask_view(py::array& mask) {
+    return {static_cast<std::uint8_t*>(mask.mutable_data()), strides_of(mask)};
+}
+
+bool rowwise_mask(const py::array& array, const std::string& dtype, py::array mask, int n, int m,
+                  const std::string& score, int threads) {
+    const ArrayView scores = array_view(array, dtype);
+    const MaskView target = mask_view(mask);
+    const Score kind = score_of(score);
+    return run(threads, [&](const Execution& execution) {
+        return nm_mask(scores, target, {n, m}, kind, execution);
+    });
+}
+
+bool solve(const py::array& array, const std::string& dtype, py::array& mask,
+           const TransposableOptions& options, const CertificateView* certificate, int threads) {
+    const ArrayView scores = array_view(array, dtype);
+    const MaskView target = mask_view(mask);
+    return run(threads, [&](const Execution& execution) {
+        return transposable_mask(scores, target, options, certificate, execution);
+    });
+}
+
+bool mask_of(const py::array& array, const std::string& dtype, py::array mask, int n, int m,
+             const std::string& method, const std::string& score, bool complete, int threads) {
+    const TransposableOptions options{
+        {n, m}, from_name<Method>(kMethods, "method", method), score_of(score), complete};
+    return solve(array, dtype, mask, options, nullptr, threads);
+}
+
+bool certified_mask_of(const py::array& array, const std::string& dtype, py::array mask, int n,
+                       int m, const std::string& score, int threads, Doubles row_prices,
+                       Doubles column_prices, Doubles primal, Doubles dual, Doubles gap) {
+    const TransposableOptions options{{n, m}, Method::optimal, score_of(score), true};
+    const CertificateView certificate{row_prices.mutable_data(), column_prices.mutable_data(),
+                                      primal.mutable_data(), dual.mutable_data(),
+                                      gap.mutable_data()};
+    return solve(array, dtype, mask, options, &certificate, threads);
+}
+
+std::optional<std::int64_t> first_non_finite(const py::array& array, const std::string& dtype,
+                                             const std::string& score, int threads) {
+    const ArrayView scores = array_view(array, dtype);
+    const Score kind = score_of(score);
+    std::optional<std::int64_t> first;
+    run(threads, [&](const Execution& execution) {
+        return find_non_finite(scores, kind, first, execution);
+    });
+    return first;
+}
+
+}  // namespace
+}  // namespace tnm::python
+
+void register_masks(pybind11::module_& module) {
+    using namespace tnm::python;
+    module.def("transposable_mask", &mask_of, "array"_a, "dtype"_a, "mask"_a, "n"_a, "m"_a,
+               "method"_a, "score"_a, "complete"_a, "threads"_a);
+    module.def("certified_transposable_mask", &certified_mask_of, "array"_a, "dtype"_a, "mask"_a,
+               "n"_a, "m"_a, "score"_a, "threads"_a, "row_prices"_a.noconvert(),
+               "column_prices"_a.noconvert(), "primal"_a.noconvert(), "dual"_a.noconvert(),
+               "gap"_a.noconvert());
+    module.def("nm_mask", &rowwise_mask, "array"_a, "dtype"_a, "mask"_a, "n"_a, "m"_a, "score"_a,
+               "threads"_a);
+    module.def("find_non_finite", &first_non_finite, "array"_a, "dtype"_a, "score"_a, "threads"_a);
+}
