@@ -45,8 +45,9 @@ void run_strip(const float* weights, std::int64_t columns, std::uint8_t* mask, S
     static StripState state;
     static StripSolution solution;
     const auto* data = reinterpret_cast<const std::byte*>(weights);
-    const Prefetcher prefetcher({data + kStripColumns * 4, columns * 4, kStripColumns * 4, kW},
-                            {reinterpret_cast<const std::byte*>(mask), columns, kStripColumns, kW});
+    const Prefetcher prefetcher(
+        {data + kStripColumns * 4, columns * 4, kStripColumns * 4, kW},
+        {reinterpret_cast<const std::byte*>(mask), columns, kStripColumns, kW});
     watch.start();
     load_strip<0, Dtype::float32, Score::abs>(data, columns * 4, kW, scores);
     watch.lap(kLoad);

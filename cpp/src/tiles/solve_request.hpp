@@ -1,6 +1,7 @@
 // What a call asks for: the one thing that all roads from an array to a mask are handed.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 
@@ -30,7 +31,11 @@ struct SolveRequest {
 
     TileGrid grid() const { return {array.strides.rows(), array.strides.columns(), pattern.m}; }
     // Whether array, mask and pattern go together.
-    bool consistent() const;
+    bool consistent() const {
+        const Strides &from = array.strides, &to = mask.strides;
+        return pattern.valid() && from.rank >= 2 && from.rank == to.rank &&
+               std::equal(from.shape.begin(), from.shape.begin() + from.rank, to.shape.begin());
+    }
 };
 
 }  // namespace tnm
