@@ -98,6 +98,7 @@ void test_every_half() {
                 if (std::isfinite(finite.get(k))) continue;
                 finite.set_bits(k, 0);
                 Array special = rows_of_strip(dtype, 4);
+                for (std::int64_t other = 0; other < special.size(); ++other) special.set(other, 1);
                 special.set_bits(k % special.size(), bits);
                 check(special, 4);
             }
