@@ -32,8 +32,7 @@ struct Strides {
         return count;
     }
 
-    // Byte offset of matrix `plane`, counted in C order over the batch axes; of one of its
-    // elements.
+    // Byte offset of matrix `plane`, counted in C order over the batch axes.
     std::int64_t plane_offset(std::int64_t plane) const {
         std::int64_t offset = 0;
         for (int axis = rank - 3; axis >= 0; --axis) {
@@ -43,6 +42,7 @@ struct Strides {
         return offset;
     }
 
+    // Byte offset of an element of that matrix.
     std::int64_t offset(std::int64_t plane, std::int64_t row, std::int64_t column) const {
         return plane_offset(plane) + row * row_stride() + column * column_stride();
     }

@@ -42,10 +42,11 @@ Status count_kept(const ConstMaskView& mask, int m, std::uint8_t* row_counts,
 
     const auto count_run = [&](const TileRun& run) {
         const std::int64_t row = run.tile_row * m;
+        const std::uint8_t* flags = mask.data + strides.offset(run.plane, row, 0);
         for (std::int64_t t = 0; t < run.tile_columns; ++t) {
             const std::int64_t tile_column = run.first_tile_column + t, column = tile_column * m;
             count_tile(
-                {mask.data + strides.offset(run.plane, row, column), strides.row_stride(),
+                {flags + column * strides.column_stride(), strides.row_stride(),
                  strides.column_stride(), grid.height(run.tile_row), grid.width(tile_column),
                  row_counts + (run.plane * grid.rows + row) * tile_columns + tile_column,
                  tile_columns,

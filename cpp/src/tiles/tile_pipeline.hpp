@@ -27,6 +27,8 @@ class TilePipeline {
     Status operator()(const TileRun& run, const ElementsInMemory& elements) {
         const int m = grid_.m, rows = grid_.height(run.tile_row);
         const Strides& to = mask_.strides;
+        std::uint8_t* flags =
+            mask_.data + to.offset(run.plane, run.tile_row * m, run.first_tile_column * m);
         for (std::int64_t t = 0; t < run.tile_columns; ++t) {
             const std::int64_t column = run.first_tile_column + t;
             const ScoreTile tile{scores_.data(), m, rows, grid_.width(column), pattern_};
@@ -35,8 +37,7 @@ class TilePipeline {
             solver_->solve(tile, kept_, observer_ ? &prices_ : nullptr);
             if (observer_)
                 observer_(tile_index(grid_, run.plane, run.tile_row, column), tile, kept_, prices_);
-            store_mask(kept_, rows, tile.columns,
-                       mask_.data + to.offset(run.plane, run.tile_row * m, column * m), to);
+            store_mask(kept_, rows, tile.columns, flags + t * m * to.column_stride(), to);
         }
         return Status::ok;
     }
