@@ -5,12 +5,12 @@ from __future__ import annotations
 from tnm_core.checkpoint.base import Checkpoint, TensorInfo
 from tnm_core.checkpoint.dtypes import is_prunable
 from tnm_core.checkpoint.errors import CheckpointError
+from tnm_core.checkpoint.file_opener import open_checkpoint
+from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.masks import MaskFile, is_mask_file, read_masks, save_masks, write_masks
-from tnm_core.checkpoint.opening import open_checkpoint
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
 from tnm_core.checkpoint.sharded import INDEX_SUFFIX
-from tnm_core.checkpoint.transaction import FileTransaction
 
 __all__ = [
     "INDEX_SUFFIX",

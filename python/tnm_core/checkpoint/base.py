@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnm_core.checkpoint.errors import CheckpointError
+from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.records import PruneRecord, parse_records
-from tnm_core.checkpoint.transaction import FileTransaction
 
 CHUNK_BYTES = 1 << 22
 _Self = TypeVar("_Self", bound="Checkpoint")  # typing.Self needs Python 3.11

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from tnm_core.checkpoint.base import Checkpoint, Transform
 from tnm_core.checkpoint.errors import CheckpointError
+from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
 from tnm_core.checkpoint.safetensors_file import MAX_HEADER_BYTES, SafetensorsFile
-from tnm_core.checkpoint.transaction import FileTransaction
 
 INDEX_SUFFIX = ".safetensors.index.json"
 _FILE_SUFFIXES = (".safetensors", ".json", ".npy", ".npz")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tnm_core.torch.layers.candidates import Candidate, select_layers, users_of_parameters
+from tnm_core.torch.layers.layer_selection import Candidate, select_layers, users_of_parameters
 from tnm_core.torch.layers.masked_weights import MaskedWeight, sparse_layers, unwrap
 from tnm_core.torch.layers.model_masks import apply_masks_, load_masks_, masks, remove_sparsity_
 from tnm_core.torch.layers.parametrization import Mode, masked_parametrization

@@ -9,7 +9,7 @@ from tnm_core.arguments import Method
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, counted
-from tnm_core.torch.layers.candidates import Candidate, select_layers
+from tnm_core.torch.layers.layer_selection import Candidate, select_layers
 from tnm_core.torch.layers.parametrization import MaskedParametrization
 from tnm_core.torch.layers.registration import parametrize_weight
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
