@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,14 @@ def test_folders_are_small(top: str) -> None:
             if path.suffix in {".py", ".cpp", ".hpp"} and path.name != "__init__.py"
         ]
         assert len(files) <= MOST_FILES, f"{folder} holds {len(files)} files of code"
+
+
+def test_paths_of_the_document_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    tops = [ROOT, CPP, CPP / "src", CPP / "tests", ROOT / "python" / "tnm_core"]
+    named = set(re.findall(r"`([a-z_]+/[\w./-]+\.(?:py|md|cpp|hpp|txt|cmake))`", text))
+    assert len(named) > 15
+    assert [path for path in named if not any((top / path).exists() for top in tops)] == []
 
 
 def _write(root: Path, files: dict[str, str]) -> Path:
