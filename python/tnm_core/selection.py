@@ -52,8 +52,8 @@ class Selection:
         default_exclude: Sequence[str] = (),
         known: Mapping[str, Skip] | None = None,
     ) -> None:
-        self._include = None if include is None else _Matcher("include", include)
-        self._exclude = _Matcher("exclude", () if exclude is None else exclude)
+        self._include = include if include is None else _as_names("include", include)
+        self._exclude = _as_names("exclude", () if exclude is None else exclude)
         self._default_exclude = tuple(default_exclude) if include is None else ()
         self._known = dict(known or {})
 
@@ -61,9 +61,9 @@ class Selection:
         """Tell why a name is left alone; None if it is meant."""
         if name in self._known:
             return self._known[name]
-        if self._include is not None and not self._include.matches(name, item):
+        if self._include is not None and not _matches(name, item, self._include):
             return SkipCode.NOT_INCLUDED()
-        if self._exclude.matches(name, item):
+        if _matches(name, item, self._exclude):
             return SkipCode.EXCLUDED()
         if matches_any(name.lower(), self._default_exclude):
             return SkipCode.EXCLUDED_BY_DEFAULT()
@@ -72,7 +72,7 @@ class Selection:
     def unmatched(self, names: Iterable[str]) -> tuple[str, ...]:
         """List shell patterns of `include` that match no name: typing errors, most likely."""
         known = list(names)
-        globs = () if self._include is None else self._include.globs
+        globs = self._include if isinstance(self._include, tuple) else ()
         return tuple(one for one in globs if not any(fnmatchcase(name, one) for name in known))
 
 
@@ -85,28 +85,24 @@ def as_selection(include: Names | Selection | None, exclude: Names | None) -> Se
     return include
 
 
-class _Matcher:
-    """Matches names against shell patterns or a function."""
-
-    def __init__(self, argument: str, names: Names) -> None:
-        self._call = names if callable(names) else None
-        self.globs: tuple[str, ...] = ()
-        if callable(names):
-            return
-        if not isinstance(names, Iterable):
-            raise TypeError(f"{argument} is a {type(names).__name__}, expected {_EXPECTED}")
-        self.globs = (names,) if isinstance(names, str) else tuple(names)
-        for one in self.globs:
-            if not isinstance(one, str):
-                raise TypeError(f"{argument} holds a {type(one).__name__}, expected {_EXPECTED}")
-
-    def matches(self, name: str, item: Any) -> bool:
-        if self._call is not None:
-            return bool(self._call(name, item))
-        return matches_any(name, self.globs)
-
-
 _EXPECTED = "shell patterns of names, such as 'encoder.*', or a function of name and layer"
+
+
+def _as_names(argument: str, names: Names) -> Names:
+    """Keep a function, or a tuple of shell patterns."""
+    if callable(names):
+        return names
+    if not isinstance(names, Iterable):
+        raise TypeError(f"{argument} is a {type(names).__name__}, expected {_EXPECTED}")
+    globs = (names,) if isinstance(names, str) else tuple(names)
+    for one in globs:
+        if not isinstance(one, str):
+            raise TypeError(f"{argument} holds a {type(one).__name__}, expected {_EXPECTED}")
+    return globs
+
+
+def _matches(name: str, item: Any, names: Names) -> bool:
+    return bool(names(name, item)) if callable(names) else matches_any(name, names)
 
 
 def matches_any(name: str, globs: Iterable[str]) -> bool:

@@ -27,7 +27,7 @@ def to_sparse_linear_(
     *,
     backend: BackendName = "auto",
     include: Names | None = None,
-    exclude: Names = (),
+    exclude: Names | None = None,
     masks: Mapping[str, torch.Tensor] | None = None,
     compute_dtype: torch.dtype | None = None,
     masked_gradient: bool = False,
