@@ -76,7 +76,7 @@ test-cpp: $(VENV)/.installed-test ## run the C++ tests with sanitizers
 	    -DCMAKE_BUILD_TYPE=Debug -DTNM_BUILD_TESTS=ON -DTNM_SANITIZE=address,undefined \
 	    -DTNM_WARNINGS_AS_ERRORS=ON
 	$(BIN)/cmake --build $(CPP_BUILD)
-	$(BIN)/ctest --test-dir $(CPP_BUILD) --output-on-failure --no-tests=error
+	$(BIN)/ctest --test-dir $(CPP_BUILD) --output-on-failure --no-tests=error --parallel 2
 
 test-python: $(VENV)/.installed-test ## run pytest
 	$(BIN)/python -m pytest
