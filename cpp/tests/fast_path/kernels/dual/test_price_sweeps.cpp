@@ -39,7 +39,7 @@ struct SweepCase {
 };
 
 // Small ranges are full of ties; in the largest, sums of prices reach the ends of 16 bits.
-constexpr std::array kRanges = {0, 1, 9, 300, 8000, isa::kPriceBound + 0};
+constexpr std::array kRanges = {0, 3, 300, isa::kPriceBound + 0};
 
 template <class Check>
 void for_each_case(std::initializer_list<int> widths, Check&& check) {
@@ -171,7 +171,7 @@ void propose_naively(const naive::Lines& by_row, const naive::Lines& by_column, 
 }
 
 void test_schedule() {
-    for_each_strip(3, []<int kW, class T>(const StripScores<T>& scores, Pattern pattern) {
+    for_each_strip(1, []<int kW, class T>(const StripScores<T>& scores, Pattern pattern) {
         const auto start = quantized_strip<kW>(scores, pattern);
         auto proposed = quantized_strip<kW>(scores, pattern);
         isa::propose_prices<kW, 0>(proposed->quantized, proposed->real(), pattern.n, {},
