@@ -113,7 +113,7 @@ void test_midpoint_keeps_n() {
 void test_sweep_to_the_nearest() {
     int good = 0, total = 0;
     for_each_case({64}, [&](const SweepCase& drawn) {
-        for (const int near : {1, 4, 1000}) {
+        for (const int near : {1, 3, 10, 30, 100, 1000}) {
             SweepCase given = drawn;
             // From prices at their place, and then from some that are off.
             isa::sweep_side<64, 0>(given.lines, given.other_prices, given.real(), given.pattern.n,
