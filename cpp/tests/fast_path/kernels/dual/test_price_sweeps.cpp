@@ -39,7 +39,7 @@ struct SweepCase {
 };
 
 // Small ranges are full of ties; in the largest, sums of prices reach the ends of 16 bits.
-constexpr std::array kRanges = {0, 1, 9, 300, 8000, isa::kPriceBound + 0};
+constexpr std::array kRanges = {0, 3, 300, isa::kPriceBound + 0};
 
 template <class Check>
 void for_each_case(std::initializer_list<int> widths, Check&& check) {
@@ -113,7 +113,7 @@ void test_midpoint_keeps_n() {
 void test_sweep_to_the_nearest() {
     int good = 0, total = 0;
     for_each_case({64}, [&](const SweepCase& drawn) {
-        for (const int near : {1, 4, 1000}) {
+        for (const int near : {1, 3, 10, 30, 100, 1000}) {
             SweepCase given = drawn;
             // From prices at their place, and then from some that are off.
             isa::sweep_side<64, 0>(given.lines, given.other_prices, given.real(), given.pattern.n,
@@ -171,7 +171,7 @@ void propose_naively(const naive::Lines& by_row, const naive::Lines& by_column, 
 }
 
 void test_schedule() {
-    for_each_strip(3, []<int kW, class T>(const StripScores<T>& scores, Pattern pattern) {
+    for_each_strip(1, []<int kW, class T>(const StripScores<T>& scores, Pattern pattern) {
         const auto start = quantized_strip<kW>(scores, pattern);
         auto proposed = quantized_strip<kW>(scores, pattern);
         isa::propose_prices<kW, 0>(proposed->quantized, proposed->real(), pattern.n, {},

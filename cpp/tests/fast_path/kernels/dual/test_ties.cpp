@@ -43,7 +43,7 @@ template <class Check>
 void for_each_lattice(Check&& check) {
     Random random(6);
     for (const Pattern pattern : kStripPatterns)
-        for (int repeat = 0; repeat < 6; ++repeat)
+        for (int repeat = 0; repeat < 1 + (pattern.m <= 8); ++repeat)
             by_field_width(pattern.m, [&]<int kW>() {
                 const Given given([&] { return join("pattern ", pattern.n, ":", pattern.m); });
                 const auto floats = draw_lattice<float>(pattern.m, random);
@@ -79,7 +79,7 @@ void test_finds_exact_entries() {
     for_each_strip(2, [&]<int kW, class T>(const StripScores<T>& scores, Pattern pattern) {
         check.template operator()<kW>(*quantized_strip<kW>(scores, pattern));
     });
-    TNM_CHECK(exact_entries_seen > 1000 && others > 1000);
+    TNM_CHECK(exact_entries_seen > 300 && others > 300);
 }
 
 // Zero for a tile of zeros; one where some entry was rounded.
@@ -110,7 +110,7 @@ void test_finds_lattices() {
             ++(lattice != 1 ? coarse : fine);
         }
     });
-    TNM_CHECK(coarse > 1000 && fine > 1000);
+    TNM_CHECK(coarse > 300 && fine > 300);
 }
 
 void test_sweeps_to_the_nth() {
@@ -146,9 +146,6 @@ void check_thresholded(const PricedStrip<T>& strip) {
             const int price = strip.price(i, c);
             const int side = naive::compare(score, price, strip.quantized.unit[c]);
             const bool kept = result.kept[i] >> c & 1U, tight = result.undecided[i] >> c & 1U;
-            const Given given([&] {
-                return join("a score of ", score / strip.quantized.unit[c], " at ", price);
-            });
             TNM_CHECK_EQUAL(kept, side > 0);
             TNM_CHECK_EQUAL(tight, side == 0 && std::abs(price) <= isa::kPriceBound);
             count += kept;
@@ -238,7 +235,7 @@ struct FillCase {
 void test_fills_as_much_as_can_be() {
     Random random(9);
     for (const Pattern pattern : kStripPatterns)
-        for (int repeat = 0; repeat < 25; ++repeat)
+        for (int repeat = 0; repeat < 10; ++repeat)
             by_field_width(pattern.m, [&]<int kW>() {
                 const FillCase tile(pattern, random);
                 isa::TightFill<kW> fill;

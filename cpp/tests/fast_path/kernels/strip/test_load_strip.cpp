@@ -80,6 +80,7 @@ void test_every_type_and_width() {
         for (const Pattern pattern : kStripPatterns)
             for (const Distribution distribution :
                  {Distribution::heavy_tails, Distribution::denormal, Distribution::near_overflow}) {
+                if (pattern.m > 16 && distribution != Distribution::heavy_tails) continue;
                 Array rows = rows_of_strip(dtype, pattern.m);
                 fill(rows, distribution, random);
                 check(rows, pattern.m);
