@@ -15,6 +15,14 @@ void put(std::byte* packed, std::int64_t offset, std::int64_t value) {
     std::memcpy(packed + offset, &value, sizeof value);
 }
 
+// What lies between the parts, so that equal matrices are equal bytes.
+void clear_gaps(std::byte* packed, const PackedLayout& layout) {
+    const std::int64_t end_of_bits = layout.bits_offset() + layout.blocks() * layout.shape.rows * 8;
+    std::memset(packed + end_of_bits, 0,
+                static_cast<std::size_t>(layout.values_offset() - end_of_bits));
+    std::memset(packed + layout.bytes() - kReadableBeyond, 0, kReadableBeyond);
+}
+
 void write_header(std::byte* packed, const PackedShape& shape) {
     const PackedHeader header{kPackedMagic,
                               shape.rows,
@@ -65,7 +73,7 @@ Status pack_checked(const ElementsView& weights, const ConstMaskView& mask,
     }
     put(packed, layout.begins_offset() + pieces * 8, total);
     if (total != shape.kept) return Status::invalid_argument;
-    std::memset(packed + layout.bytes() - kReadableBeyond, 0, kReadableBeyond);
+    clear_gaps(packed, layout);
     return update_packed(weights, packed, execution);
 }
 

@@ -251,5 +251,7 @@ def multiply(
 
 
 def _restore(buffer: Buffer, dtype: np.dtype[Any]) -> PackedMatrix:
-    check_buffer(buffer)
+    held = check_buffer(buffer)
+    if dtype.name != held.dtype:
+        raise ValueError(f"dtype is {dtype}, expected {held.dtype}, that of the packed matrix")
     return PackedMatrix(buffer, dtype)
