@@ -23,13 +23,18 @@ struct Piece {
     std::int64_t end_window;
 };
 
+const PanelKernels& panel_kernels(Dtype dtype) {
+    const bool has_own = dtype == Dtype::bfloat16 && bfloat16_kernels() != nullptr;
+    return has_own ? *bfloat16_kernels() : product_kernels().panel;
+}
+
 // Tokens are cut evenly, so that no vector of a panel is there for a few of them.
 class PiecePlan {
   public:
     PiecePlan(std::int64_t tokens, const PackedLayout& layout, int threads)
         : tokens_(tokens), windows_(layout.windows()) {
-        const ProductKernels& kernels = product_kernels();
-        if (tokens <= kernels.most_few) {
+        const PanelKernels& kernels = panel_kernels(layout.shape.dtype);
+        if (tokens <= product_kernels().most_few) {
             unit_ = 1;
             units_ = tokens;
             panels_ = divide_up(tokens, kMostFewTokens);
@@ -128,22 +133,21 @@ class PieceWorker {
     }
 
     void multiply_panel(const Piece& piece) {
-        const int vectors = static_cast<int>(divide_up(piece.tokens, kernels_.lanes));
-        const std::int64_t row_floats = vectors * kernels_.lanes;
+        const int vectors = static_cast<int>(divide_up(piece.tokens, panel_.lanes));
+        const int row_floats = vectors * panel_.lanes;
         clear_sums(piece, row_floats);
         for (std::int64_t block = 0; block < reader_.layout().blocks(); ++block) {
-            kernels_.load_panel(activation_block(piece, block * kBlockColumns, kBlockColumns),
-                                vectors, activations_.get());
+            panel_.load(activation_block(piece, block * kBlockColumns, kBlockColumns), vectors,
+                        activations_.get());
             for (std::int64_t w = piece.first_window; w < piece.end_window; ++w) {
                 const PackedWindow window = reader_.window(block, w);
-                kernels_.multiply_panel(
-                    window, as_floats(window), activations_.get(), vectors,
-                    sums_.get() + (w - piece.first_window) * kWindowRows * row_floats);
+                panel_.multiply(window, values_of(window), activations_.get(), vectors,
+                                sums_.get() + (w - piece.first_window) * kWindowRows * row_floats);
             }
         }
         for (std::int64_t w = piece.first_window; w < piece.end_window; ++w) {
             const float* sums = sums_.get() + (w - piece.first_window) * kWindowRows * row_floats;
-            kernels_.turn_panel(sums, vectors, rows_of(w), turned_.get());
+            kernels_.turn_panel(sums, row_floats, rows_of(w), turned_.get());
             finish(piece, w);
         }
     }
@@ -153,9 +157,10 @@ class PieceWorker {
                     0.0F);
     }
 
-    const float* as_floats(const PackedWindow& window) {
-        if (reader_.shape().dtype == Dtype::float32)
-            return reinterpret_cast<const float*>(window.values);
+    const void* values_of(const PackedWindow& window) {
+        const bool as_they_are =
+            reader_.shape().dtype == Dtype::float32 || &panel_ == bfloat16_kernels();
+        if (as_they_are) return window.values;
         kernels_.widen(window.values, reader_.shape().dtype, window.kept, values_.get());
         return values_.get();
     }
@@ -178,6 +183,7 @@ class PieceWorker {
     const Product& product_;
     PackedReader reader_;
     const ProductKernels& kernels_ = product_kernels();
+    const PanelKernels& panel_ = panel_kernels(reader_.shape().dtype);
     FloatArray sums_, activations_, turned_, values_;
     const std::byte* sources_[kMostPanelTokens];
     const std::byte* moved_[kMostPanelTokens];

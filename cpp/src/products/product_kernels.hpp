@@ -37,18 +37,26 @@ struct ResultBlock {
     Activation activation;
 };
 
-struct ProductKernels {
+// Lanes are tokens. A panel holds a block of columns, one after another.
+struct PanelKernels {
     int lanes;         // tokens of a vector
     int most_vectors;  // of a panel
-    int most_few;      // up to so many tokens multiply_few() is faster
 
-    // Columns one after another, in each vectors * lanes tokens, zeros where there are none.
-    void (*load_panel)(const ActivationBlock& block, int vectors, float* panel);
-    // Adds the products of a window to its sums: rows, in each vectors * lanes tokens.
-    void (*multiply_panel)(const PackedWindow& window, const float* values, const float* panel,
-                           int vectors, float* sums);
-    // Sums of up to kWindowRows rows, turned: tokens, in each kWindowRows rows.
-    void (*turn_panel)(const float* sums, int vectors, int rows, float* turned);
+    // In each column vectors * lanes tokens, zeros where there are none.
+    void (*load)(const ActivationBlock& block, int vectors, void* panel);
+    // Adds the products of a window to its sums: rows, in each vectors * lanes tokens. Values are
+    // floats, or what the window holds if the kernels are for that.
+    void (*multiply)(const PackedWindow& window, const void* values, const void* panel, int vectors,
+                     float* sums);
+};
+
+struct ProductKernels {
+    int lanes;     // of a vector of floats
+    int most_few;  // up to so many tokens multiply_few() is faster
+
+    PanelKernels panel;
+    // Sums of up to kWindowRows rows of `stride` tokens, turned: tokens, in each kWindowRows rows.
+    void (*turn_panel)(const float* sums, int stride, int rows, float* turned);
 
     // Tokens one after another, in each kFewColumns columns, zeros where there are none. Returns
     // whether all are finite.
@@ -70,5 +78,8 @@ struct ProductKernels {
 };
 
 const ProductKernels& product_kernels();
+
+// Those that multiply bfloat16 as it is; null where the instruction set has no such products.
+const PanelKernels* bfloat16_kernels();
 
 }  // namespace tnm

@@ -48,12 +48,13 @@ inline void load_strided(const ActivationBlock& block, int stride, float* panel)
     }
 }
 
-inline void load_panel(const ActivationBlock& block, int vectors, float* panel) {
+inline void load_panel(const ActivationBlock& block, int vectors, void* panel) {
+    auto* columns = static_cast<float*>(panel);
     visit_values(block.dtype, [&]<Dtype kDtype>() {
         if (block.column_stride == kItemBytes<kDtype>)
-            load_contiguous_columns<kDtype>(block, vectors * kFloats, panel);
+            load_contiguous_columns<kDtype>(block, vectors * kFloats, columns);
         else
-            load_strided<kDtype>(block, vectors * kFloats, panel);
+            load_strided<kDtype>(block, vectors * kFloats, columns);
     });
 }
 
@@ -120,22 +121,27 @@ inline const float* add_row(std::uint64_t word, const float* values, const float
     return end;
 }
 
-inline void multiply_panel(const PackedWindow& window, const float* values, const float* panel,
+template <int kVectors>
+inline void multiply_rows(const PackedWindow& window, const float* values, const float* panel,
+                          float* sums) {
+    for (std::int64_t row = 0; row < window.rows; ++row, sums += kVectors * kFloats) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, window.words + row * 8, 8);
+        values = add_row<kVectors>(word, values, panel, sums);
+    }
+}
+
+inline void multiply_panel(const PackedWindow& window, const void* values, const void* panel,
                            int vectors, float* sums) {
     each<kMostVectors>([&]<int v>() __attribute__((always_inline)) {
-        constexpr int kVectors = v + 1;
-        if (vectors != kVectors) return;
-        for (std::int64_t row = 0; row < window.rows; ++row) {
-            std::uint64_t word = 0;
-            std::memcpy(&word, window.words + row * 8, 8);
-            values = add_row<kVectors>(word, values, panel, sums + row * (kVectors * kFloats));
-        }
+        if (vectors == v + 1)
+            multiply_rows<v + 1>(window, static_cast<const float*>(values),
+                                 static_cast<const float*>(panel), sums);
     });
 }
 
 // Rows beyond the last are read, too: there is room for whole windows.
-inline void turn_panel(const float* sums, int vectors, int rows, float* turned) {
-    const int stride = vectors * kFloats;
+inline void turn_panel(const float* sums, int stride, int rows, float* turned) {
     for (int row = 0; row < rows; row += kFloats)
         for (int token = 0; token < stride; token += kFloats) {
             Floats square[kFloats];
