@@ -14,12 +14,13 @@ from torch.optim import optimizer as torch_optimizer
 from tests.support.torch_layers import assert_close, make_layer, reference
 from tnm_core.torch import TransposableLinear, repack_after_step
 from tnm_core.torch.linear import packed_state
+from tnm_core.torch.tensors import changes
 
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Share no hook with layers that other tests keep."""
-    monkeypatch.setattr(packed_state, "_shared", None)
+    monkeypatch.setattr(changes, "_shared", None)
 
 
 def _hooks() -> int:
