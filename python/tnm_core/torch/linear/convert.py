@@ -181,9 +181,9 @@ def _check_masks_are_used(
 def _measure(layers: Iterable[TransposableLinear], table: SpeedTable, tokens: int) -> None:
     """Measure each situation once, where "auto" would take the sparse product."""
     for layer in layers:
-        if layer.backend == "auto" and layer.active_backend == "cusparselt":
-            spec = LinearSpec.of(layer, layer.pattern, layer.packed_values.dtype)
-            if table.find(spec) is None:
+        if layer.backend == "auto" and layer.active_backend in ("cpu", "cusparselt"):
+            spec = LinearSpec.of(layer, layer.pattern, layer._packed_dtype())
+            if table.find(spec, layer.active_backend) is None:
                 table.add(benchmark_layer(layer, tokens).as_speed())
             layer.repack()
 

@@ -26,7 +26,11 @@ class PackedFrom:
 
     def is_current(self, weight: torch.Tensor, mask: torch.Tensor) -> bool:
         """Tell whether these are the same weight and mask, and unchanged."""
-        return self._weight.is_of(weight) and self._mask.is_of(mask)
+        return self._weight.is_of(weight) and self.is_of_mask(mask)
+
+    def is_of_mask(self, mask: torch.Tensor) -> bool:
+        """Tell whether this is the same mask, and unchanged."""
+        return self._mask.is_of(mask)
 
 
 _packed_from: Any = WeakTensorKeyDictionary()
