@@ -324,7 +324,7 @@ def test_what_it_says_of_itself() -> None:
     assert (layer.n, layer.m) == (2, 4)
     assert layer.active_backend == "dense"
     assert "16 x 32, expected sides of at least 64" in layer.backend_reason
-    assert "pattern=2:4, backend=auto -> dense (16 x 32, expected" in repr(layer)
+    assert "pattern=2:4, backend=auto -> dense (expected to be faster: 16 x 32" in repr(layer)
     assert "backend=emulate)" in repr(make_layer(16, 32, backend="emulate"))
 
 

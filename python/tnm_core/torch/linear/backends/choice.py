@@ -60,7 +60,7 @@ def choose_backend(
     sides = (spec.out_features, spec.in_features)
     reason = why_dense_is_faster(sides, spec.density, spec.dtype)
     if reason:
-        return Choice("dense", reason)
+        return Choice("dense", f"expected to be faster: {reason}")
     return Choice(packed, "expected to be faster, by shape and density; not measured")
 
 

@@ -43,14 +43,8 @@ def why_dense_is_faster(
     reached = [one for one in limits if tokens is not None and one.least_tokens <= tokens]
     limit = (reached or limits[:1])[-1]
     if density > limit.most_density:
-        return (
-            f"density {density:.2f}, expected at most {limit.most_density:.2f}, "
-            "below which packed products are faster"
-        )
+        return f"density {density:.2f}, expected at most {limit.most_density:.2f}"
     if min(sides) < limit.least_side:
         shape = " x ".join(map(str, sides))
-        return (
-            f"{shape}, expected sides of at least {limit.least_side}, from which on packed "
-            "products are faster"
-        )
+        return f"{shape}, expected sides of at least {limit.least_side}"
     return None
