@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tnm_core import products
+from tnm_core import arguments, products
 
 # The dtypes that packed weights have, by the names that their buffers know.
 DTYPES = {
@@ -16,6 +16,9 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+
+# So many products cost as much as an entry of a mask, in which the work for a thread is counted.
+_PRODUCTS_PER_ENTRY = 64
 
 
 def pack_matrix(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -36,15 +39,22 @@ def multiply(rows: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None
     if rows.stride(-1) != 1:
         rows = rows.contiguous()
     buffer = packed.numpy()
-    result = rows.new_empty((rows.shape[0], products.describe_buffer(buffer).rows))
+    held = products.describe_buffer(buffer)
+    result = rows.new_empty((rows.shape[0], held.rows))
     products.multiply_buffer(
         buffer,
         _lent(rows),
         out=_viewed(result).numpy(),
-        bias=None if bias is None else _lent(bias),
-        threads=torch.get_num_threads(),
+        bias=None if bias is None else _lent(bias.float()),
+        threads=_threads(rows.shape[0] * held.nnz),
     )
     return result
+
+
+def _threads(products_of_two: int) -> int:
+    """Use as many threads as torch does, or fewer where the work is not worth them."""
+    worthwhile = arguments.as_threads(None, products_of_two // _PRODUCTS_PER_ENTRY)
+    return min(torch.get_num_threads(), worthwhile)
 
 
 def unpack_matrix(packed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,8 +12,8 @@ from torch.nn.utils import parametrize
 from tnm_core.pattern import Pattern
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.layers import masked_parametrization
-from tnm_core.torch.linear.kinds import Kind, kind_of
-from tnm_core.torch.linear.mask_checks import check_mask_shape
+from tnm_core.torch.linear.kinds import Kind, kind_of, sides_of
+from tnm_core.torch.linear.mask_checks import check_mask_shape, skip_without_tile
 from tnm_core.torch.linear.masked_layer import MaskedLayer
 from tnm_core.torch.linear.packed_buffers import DTYPES
 from tnm_core.torch.linear.weight_layout import Layout, as_matrix
@@ -96,9 +96,9 @@ def dense_weight_of(
         check_mask_shape(mask, tuple(weight.shape), name)
     found = own if mask is None else mask.cpu()
     if found is None and pattern is not None:
-        if min(as_matrix(weight, "out_in").shape) < pattern.m:
-            side = min(as_matrix(weight, "out_in").shape)
-            return SkipCode.NO_WHOLE_TILE(side="a side", size=side, m=pattern.m)
+        skip = skip_without_tile(sides_of(layer), pattern.m)
+        if skip is not None:
+            return skip
         if not bool(weight.isfinite().all()):
             raise ValueError(f"{name}: no mask for its weight, expected finite values")
     return DenseWeight(cast(Kind, kind_of(layer)), weight, found, pattern)

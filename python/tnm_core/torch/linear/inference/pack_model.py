@@ -75,8 +75,8 @@ def pack_for_inference_(
     >>> from tnm_core.torch import pack_for_inference_
     >>> model = torch.nn.Sequential(torch.nn.Linear(64, 128), torch.nn.Linear(128, 3))
     >>> report = pack_for_inference_(model, "2:4")
-    >>> list(report.packed), report.skipped["1"][:36]
-    (['0'], 'dense is faster: 3 x 128, expected s')
+    >>> list(report.packed), report.skipped["1"]
+    (['0'], 'out_features is 3, expected at least m = 4 for one 4 x 4 tile')
     >>> model(torch.ones(5, 64)).shape
     torch.Size([5, 3])
     """

@@ -121,9 +121,7 @@ class PackedLinear(nn.Module):
                 f"{self._owner}: input has shape {tuple(rows.shape)}, expected "
                 f"(..., {self.in_features})"
             )
-        bias = self.bias
-        if bias is not None and bias.dtype != self.dtype:
-            bias = bias.to(self.dtype)
+        bias: torch.Tensor | None = self.bias
         sides = (self.out_features, self.in_features)
         with torch.autocast("cpu", enabled=False):
             result = packed_product(rows, self._bytes, bias, sides)
@@ -165,7 +163,7 @@ class PackedLinear(nn.Module):
         return self
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)  # type: ignore[no-untyped-call]
+        super()._save_to_state_dict(destination, prefix, keep_vars)
         if self.packed is not None:
             values, bits = save(*unpack_matrix(self.packed))
             destination[prefix + VALUES], destination[prefix + BITS] = values, bits
@@ -181,7 +179,7 @@ class PackedLinear(nn.Module):
         errors: list[str],
     ) -> None:
         others = (metadata, strict, missing, unexpected, errors)
-        super()._load_from_state_dict(state_dict, prefix, *others)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state_dict, prefix, *others)
         keys = [prefix + VALUES, prefix + BITS]
         unexpected[:] = [key for key in unexpected if key not in keys]
         absent = [key for key in keys if key not in state_dict]
@@ -189,7 +187,7 @@ class PackedLinear(nn.Module):
             missing.extend(absent)
             return
         try:
-            matrix, mask = restore(*(state_dict[key] for key in keys), self._sides)
+            matrix, mask = restore(state_dict[keys[0]], state_dict[keys[1]], self._sides)
         except (TypeError, ValueError) as error:
             errors.append(f"{self.layer_name or prefix.rstrip('.')}: {error}")
             return

@@ -16,7 +16,9 @@ from tnm_core.torch.linear.packed_buffers import multiply, unpack_matrix
 @torch.library.custom_op(
     "tnm_core::packed_product",
     mutates_args=(),
-    schema="(Tensor rows, Tensor packed, Tensor? bias, int out_features, int in_features) -> Tensor",
+    schema=(
+        "(Tensor rows, Tensor packed, Tensor? bias, int out_features, int in_features) -> Tensor"
+    ),
 )
 def _product(
     rows: torch.Tensor,
@@ -86,7 +88,7 @@ def packed_product(
     bias: torch.Tensor | None,
     sides: tuple[int, int],
 ) -> torch.Tensor:
-    """Multiply rows (..., in) by the transpose of what is packed, of (out, in), and add the bias."""
+    """Multiply rows (..., in) by the transpose of a packed matrix (out, in), and add the bias."""
     if _nobody_watches(rows, bias):
         # What an operator costs in Python is as much as a small product.
         return cast(torch.Tensor, _product._init_fn(rows, packed, bias, *sides))

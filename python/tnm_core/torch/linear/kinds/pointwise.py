@@ -20,8 +20,8 @@ def channels_last(images: torch.Tensor, stride: tuple[int, ...]) -> torch.Tensor
             "or a batch of such"
         )
     if any(step != 1 for step in stride):
-        every = tuple(slice(None, None, step) for step in stride)
-        images = images[(Ellipsis, *every)]
+        every: Any = (Ellipsis, *(slice(None, None, step) for step in stride))
+        images = images[every]
     return images.movedim(-axes - 1, -1)
 
 
