@@ -9,8 +9,9 @@ import torch
 from tnm_core.pattern import Pattern, PatternLike, as_transposable
 from tnm_core.torch.linear.backends import BackendName
 from tnm_core.torch.linear.mask_checks import check_layer_mask, check_mask_shape, check_tiles_fit
+from tnm_core.torch.linear.outside_of_graphs import is_unwatched
 from tnm_core.torch.linear.packed_layer import PACKED, PackedLayer
-from tnm_core.torch.linear.products import masked_product
+from tnm_core.torch.linear.products import masked_product, multiply_masked
 from tnm_core.torch.linear.speed_table import SpeedTable
 from tnm_core.torch.linear.weight_layout import as_matrix, like_weight
 from tnm_core.torch.tensors import transposable_mask
@@ -122,8 +123,9 @@ class MaskedLayer(PackedLayer):
         packed = [getattr(self, buffer) for buffer in PACKED]
         backend = self._choice.backend or self.backend
         options = (self.n, self.m, backend, transposed, self.masked_gradient, self.layout)
-        result = masked_product(rows, self._dense, self.mask, bias, *packed, *options)
-        return cast(torch.Tensor, result)
+        # What an operator costs in Python is as much as a small product.
+        call: Any = multiply_masked if is_unwatched(rows, self._dense, bias) else masked_product
+        return cast(torch.Tensor, call(rows, self._dense, self.mask, bias, *packed, *options))
 
     @torch.no_grad()
     def _take_mask(self, mask: torch.Tensor) -> None:

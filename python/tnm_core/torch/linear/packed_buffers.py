@@ -34,27 +34,36 @@ def update_matrix_(packed: torch.Tensor, weight: torch.Tensor) -> None:
     torch.autograd.graph.increment_version(packed)
 
 
-def multiply(rows: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-    """Multiply rows (tokens, k) by the transpose of a packed matrix (f, k): (tokens, f)."""
+def multiply(
+    rows: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None, out_features: int
+) -> torch.Tensor:
+    """Multiply rows (tokens, k) by the transpose of a packed matrix (out_features, k)."""
     if rows.stride(-1) != 1:
         rows = rows.contiguous()
     buffer = packed.numpy()
-    held = products.describe_buffer(buffer)
-    result = rows.new_empty((rows.shape[0], held.rows))
+    result = rows.new_empty((rows.shape[0], out_features))
     products.multiply_buffer(
         buffer,
-        _lent(rows),
+        _viewed(rows.detach()).numpy(),
         out=_viewed(result).numpy(),
         bias=None if bias is None else _lent(bias.float()),
-        threads=_threads(rows.shape[0] * held.nnz),
+        threads=_threads(rows.shape[0], buffer),
     )
     return result
 
 
-def _threads(products_of_two: int) -> int:
+def rows_of(packed: torch.Tensor) -> int:
+    """Tell how many rows a packed matrix has."""
+    return products.describe_buffer(packed.numpy()).rows
+
+
+def _threads(tokens: int, buffer: NDArray[np.uint8]) -> int:
     """Use as many threads as torch does, or fewer where the work is not worth them."""
-    worthwhile = arguments.as_threads(None, products_of_two // _PRODUCTS_PER_ENTRY)
-    return min(torch.get_num_threads(), worthwhile)
+    most = torch.get_num_threads()
+    if most == 1:
+        return 1
+    work = tokens * products.describe_buffer(buffer).nnz // _PRODUCTS_PER_ENTRY
+    return min(most, arguments.as_threads(None, work))
 
 
 def unpack_matrix(packed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

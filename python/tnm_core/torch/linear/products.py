@@ -23,8 +23,7 @@ _SCHEMA = (
 )
 
 
-@torch.library.custom_op("tnm_core::masked_product", mutates_args=(), schema=_SCHEMA)
-def masked_product(
+def multiply_masked(
     rows: torch.Tensor,
     weight: torch.Tensor,
     mask: torch.Tensor,
@@ -91,6 +90,11 @@ def _check_usable(
             f"{owner}: weight or mask changed after they were packed; expected a call of repack() "
             "after each optimizer step, as repack_after_step(optimizer, model) makes"
         )
+
+
+masked_product = torch.library.custom_op(
+    "tnm_core::masked_product", multiply_masked, mutates_args=(), schema=_SCHEMA
+)
 
 
 @masked_product.register_fake

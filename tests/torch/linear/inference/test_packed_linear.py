@@ -26,7 +26,7 @@ from tnm_core.torch import (
     to_sparse_linear_,
     transposable_mask,
 )
-from tnm_core.torch.linear.inference import packed_product
+from tnm_core.torch.linear.outside_of_graphs import is_unwatched
 
 KINDS: dict[str, tuple[Callable[[], Any], tuple[int, ...]]] = {
     "linear": (lambda: nn.Linear(80, 64), (3, 5, 80)),
@@ -92,10 +92,10 @@ def test_the_operators_keep_the_rules_of_operators() -> None:
 
 def test_tracers_see_the_product() -> None:
     packed, _, x = _pair()
-    assert packed_product._nobody_watches(x, None)
-    assert not packed_product._nobody_watches(x, packed.bias)
+    assert is_unwatched(x, None)
+    assert not is_unwatched(x, packed.bias)
     with torch.no_grad():
-        assert packed_product._nobody_watches(x, packed.bias)
+        assert is_unwatched(x, packed.bias)
         program = torch.export.export(nn.Sequential(packed), (x,))
         assert torch.equal(program.module()(x), packed(x))
         graph = torch.fx.experimental.proxy_tensor.make_fx(packed)(x)
@@ -177,7 +177,7 @@ def test_damaged_state_dicts_are_refused() -> None:
         rest = {key: value for key, value in state.items() if key != name}
         with pytest.raises(RuntimeError, match=f'Missing key.*"{name}"'):
             packed.load_state_dict(rest)
-    with pytest.raises(RuntimeError, match='Unexpected key.*"weight"'):
+    with pytest.raises(RuntimeError, match=r'Unexpected key.*"weight"'):
         packed.load_state_dict({**state, "weight": before})
     with pytest.raises(ValueError, match="expected a layer '0'"):
         load_packed_(nn.ModuleDict({"a": nn.Linear(80, 64)}), nn.Sequential(packed).state_dict())

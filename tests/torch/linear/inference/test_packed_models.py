@@ -16,11 +16,13 @@ from tnm_core.torch import load_packed_, pack_for_inference_, sparsify_, transpo
 
 
 @pytest.fixture(scope="module")
-def gpt2() -> GPT2LMHeadModel:
+def gpt2(tmp_path_factory: pytest.TempPathFactory) -> GPT2LMHeadModel:
     """A pruned checkpoint: weights of blocks are 16:32, with zeros in them."""
     torch.manual_seed(0)
     config = GPT2Config(n_layer=2, n_head=2, n_embd=64, vocab_size=97, n_positions=64)
-    return _pruned(GPT2LMHeadModel(config).eval(), "16:32")
+    folder = tmp_path_factory.mktemp("gpt2")
+    _pruned(GPT2LMHeadModel(config), "16:32").save_pretrained(folder)
+    return GPT2LMHeadModel.from_pretrained(folder)
 
 
 @pytest.fixture(scope="module")

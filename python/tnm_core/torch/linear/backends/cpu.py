@@ -11,6 +11,7 @@ from tnm_core.torch.linear.packed_buffers import (
     dtype_of,
     multiply,
     pack_matrix,
+    rows_of,
     update_matrix_,
 )
 from tnm_core.torch.linear.packing import Packed, PackedPair
@@ -50,7 +51,7 @@ class CpuBackend(Backend):
         self, rows: torch.Tensor, packed: Packed, bias: torch.Tensor | None, n: int, m: int
     ) -> torch.Tensor:
         """Multiply once; the bias is added on the way."""
-        return multiply(rows, packed.values, bias)
+        return multiply(rows, packed.values, bias, rows_of(packed.values))
 
     def dtype_of(self, packed: Packed) -> torch.dtype:
         """Ask the bytes."""

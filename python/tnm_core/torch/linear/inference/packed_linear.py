@@ -123,8 +123,7 @@ class PackedLinear(nn.Module):
             )
         bias: torch.Tensor | None = self.bias
         sides = (self.out_features, self.in_features)
-        with torch.autocast("cpu", enabled=False):
-            result = packed_product(rows, self._bytes, bias, sides)
+        result = packed_product(rows, self._bytes, bias, sides)
         return result if result.dtype == dtype else result.to(dtype)
 
     def _cast(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.dtype]:

@@ -10,17 +10,11 @@ from typing import Any, cast
 
 import torch
 
+from tnm_core.torch.linear.outside_of_graphs import is_unwatched
 from tnm_core.torch.linear.packed_buffers import multiply, unpack_matrix
 
 
-@torch.library.custom_op(
-    "tnm_core::packed_product",
-    mutates_args=(),
-    schema=(
-        "(Tensor rows, Tensor packed, Tensor? bias, int out_features, int in_features) -> Tensor"
-    ),
-)
-def _product(
+def _multiplied(
     rows: torch.Tensor,
     packed: torch.Tensor,
     bias: torch.Tensor | None,
@@ -29,8 +23,18 @@ def _product(
 ) -> torch.Tensor:
     if rows.numel() == 0:
         return rows.new_empty((*rows.shape[:-1], out_features))
-    result = multiply(rows.reshape(-1, in_features), packed, bias)
+    result = multiply(rows.reshape(-1, in_features), packed, bias, out_features)
     return result.view(*rows.shape[:-1], out_features)
+
+
+_product = torch.library.custom_op(
+    "tnm_core::packed_product",
+    _multiplied,
+    mutates_args=(),
+    schema=(
+        "(Tensor rows, Tensor packed, Tensor? bias, int out_features, int in_features) -> Tensor"
+    ),
+)
 
 
 @_product.register_fake
@@ -73,7 +77,8 @@ def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ..
     rows_gradient = bias_gradient = None
     if by_rows:
         weight = unpacked_matrix(packed, ctx.out_features, ctx.in_features, ctx.dtype)
-        rows_gradient = gradient @ weight
+        with torch.autocast(gradient.device.type, enabled=False):
+            rows_gradient = gradient @ weight
     if by_bias:
         bias_gradient = gradient.reshape(-1, ctx.out_features).sum(0)
     return rows_gradient, None, bias_gradient, None, None
@@ -89,20 +94,7 @@ def packed_product(
     sides: tuple[int, int],
 ) -> torch.Tensor:
     """Multiply rows (..., in) by the transpose of a packed matrix (out, in), and add the bias."""
-    if _nobody_watches(rows, bias):
+    if is_unwatched(rows, bias):
         # What an operator costs in Python is as much as a small product.
-        return cast(torch.Tensor, _product._init_fn(rows, packed, bias, *sides))
+        return _multiplied(rows, packed, bias, *sides)
     return cast(torch.Tensor, _product(rows, packed, bias, *sides))
-
-
-def _nobody_watches(rows: torch.Tensor, bias: torch.Tensor | None) -> bool:
-    """Tell whether neither gradients nor tracers have to know of a product."""
-    if torch.compiler.is_compiling() or type(rows) is not torch.Tensor:
-        return False
-    wants_gradient = rows.requires_grad or (bias is not None and bias.requires_grad)
-    return not (
-        (wants_gradient and torch.is_grad_enabled())
-        or torch._C._len_torch_dispatch_stack()
-        or torch._C._functorch.peek_interpreter_stack() is not None
-        or torch._C._get_tracing_state() is not None
-    )
