@@ -29,6 +29,17 @@ inline __attribute__((always_inline)) void each(Visit&& visit) {
 template <Dtype kDtype>
 inline constexpr int kItemBytes = kDtype == Dtype::float32 ? 4 : 2;
 
+inline Uint32s widen_halves(Halves halves) {
+#if defined(__AVX512F__)
+    return reinterpret_cast<Uint32s>(
+        _mm512_maskz_cvtepu16_epi32(0xffff, reinterpret_cast<__m256i>(halves)));
+#elif defined(__AVX2__)
+    return reinterpret_cast<Uint32s>(_mm256_cvtepu16_epi32(reinterpret_cast<__m128i>(halves)));
+#else
+    return __builtin_convertvector(halves, Uint32s);
+#endif
+}
+
 inline Floats floats_of_bfloat16(Uint32s bits) {
     return reinterpret_cast<Floats>(bits << 16);
 }
@@ -53,7 +64,7 @@ inline Floats load_floats(const std::byte* source) {
     } else {
         Halves halves;
         std::memcpy(&halves, source, sizeof halves);
-        const Uint32s bits = __builtin_convertvector(halves, Uint32s);
+        const Uint32s bits = widen_halves(halves);
         if constexpr (kDtype == Dtype::bfloat16) return floats_of_bfloat16(bits);
         return floats_of_float16(bits);
     }

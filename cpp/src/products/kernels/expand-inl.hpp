@@ -9,11 +9,11 @@ namespace tnm::TNM_ISA {
 
 // Lane j is the next value if bit j is set, else zero.
 template <Dtype kDtype>
-inline Floats expand(const std::byte* values, unsigned bits) {
+inline Floats expand(const std::byte* values, std::uint64_t bits) {
     return _mm512_maskz_expand_ps(static_cast<__mmask16>(bits), load_floats<kDtype>(values));
 }
 
-inline Floats keep(const float* row, unsigned bits) {
+inline Floats keep(const float* row, std::uint64_t bits) {
     return _mm512_maskz_compress_ps(static_cast<__mmask16>(bits), load<Floats>(row));
 }
 
@@ -44,20 +44,24 @@ inline __m256i lanes_of(const std::int8_t (&table)[8]) {
 }
 
 template <Dtype kDtype>
-inline Floats expand(const std::byte* values, unsigned bits) {
+inline Floats expand(const std::byte* values, std::uint64_t bits) {
     const __m256i lanes = lanes_of(kLaneTables.expand[bits]);
     const __m256 moved = _mm256_permutevar8x32_ps(load_floats<kDtype>(values), lanes);
-    return _mm256_blendv_ps(moved, _mm256_setzero_ps(), _mm256_castsi256_ps(lanes));
+    // The compiler would make two instructions of the intrinsic.
+    const __m256 zero = _mm256_setzero_ps();
+    __m256 kept;
+    asm("vblendvps %3, %2, %1, %0" : "=x"(kept) : "x"(moved), "x"(zero), "x"(lanes));
+    return kept;
 }
 
-inline Floats keep(const float* row, unsigned bits) {
+inline Floats keep(const float* row, std::uint64_t bits) {
     return _mm256_permutevar8x32_ps(load<Floats>(row), lanes_of(kLaneTables.compress[bits]));
 }
 
 #else
 
 template <Dtype kDtype>
-inline Floats expand(const std::byte* values, unsigned bits) {
+inline Floats expand(const std::byte* values, std::uint64_t bits) {
     const Floats next = load_floats<kDtype>(values);
     Floats lanes{};
     for (int lane = 0, kept = 0; lane < kFloats; ++lane)
@@ -65,7 +69,7 @@ inline Floats expand(const std::byte* values, unsigned bits) {
     return lanes;
 }
 
-inline Floats keep(const float* row, unsigned bits) {
+inline Floats keep(const float* row, std::uint64_t bits) {
     Floats lanes{};
     for (int lane = 0, kept = 0; lane < kFloats; ++lane)
         if (bits >> lane & 1) lanes[kept++] = row[lane];
@@ -74,7 +78,7 @@ inline Floats keep(const float* row, unsigned bits) {
 
 #endif
 
-inline constexpr unsigned kStepBits = (1U << kFloats) - 1;
+inline constexpr std::uint64_t kStepBits = (std::uint64_t{1} << kFloats) - 1;
 
 // A step without a branch; where `readable` is false, one element after another.
 inline std::byte* compress(const std::byte* row, std::uint64_t word, std::int64_t item_size,
@@ -90,12 +94,12 @@ inline std::byte* compress(const std::byte* row, std::uint64_t word, std::int64_
         return target;
     }
     for (int j = 0; j < kBlockColumns; j += kFloats) {
-        const auto bits = static_cast<unsigned>(word >> j) & kStepBits;
+        const auto bits = word >> j & kStepBits;
         float lanes[kFloats];
         std::memcpy(lanes, row + j * 4, sizeof lanes);
         const Floats kept = keep(lanes, bits);
         std::memcpy(target, &kept, sizeof kept);
-        target += __builtin_popcount(bits) * 4;
+        target += __builtin_popcountll(bits) * 4;
     }
     return target;
 }

@@ -34,36 +34,49 @@ inline bool load_few(const ActivationBlock& block, float* columns) {
     return all_set(doubtful == Floats{});
 }
 
+// So many steps at once: the sums of a few tokens alone would wait for each other.
+constexpr int steps_of(int tokens) {
+    return tokens == 1 ? 4 : tokens <= 4 ? 2 : 1;
+}
+
+template <int kTokens>
+using StepSums = Floats[steps_of(kTokens)][kTokens];
+
 template <Dtype kDtype, int kTokens>
-inline const std::byte* add_word(std::uint64_t word, const std::byte* values, const float* columns,
-                                 Floats (&totals)[kTokens]) {
-    for (int j = 0; j < kBlockColumns; j += kFloats) {
-        const auto bits = static_cast<unsigned>(word >> j) & kStepBits;
+inline __attribute__((always_inline)) const std::byte* add_word(std::uint64_t word,
+                                                                const std::byte* values,
+                                                                const float* columns,
+                                                                StepSums<kTokens>& sums) {
+    each<kBlockColumns / kFloats>([&]<int step>() __attribute__((always_inline)) {
+        const std::uint64_t bits = word >> (step * kFloats) & kStepBits;
         const Floats weights = expand<kDtype>(values, bits);
-        values += __builtin_popcount(bits) * kItemBytes<kDtype>;
+        values += __builtin_popcountll(bits) * kItemBytes<kDtype>;
         each<kTokens>([&]<int t>() __attribute__((always_inline)) {
-            totals[t] += weights * load<Floats>(columns + t * kFewColumns + j);
+            sums[step % steps_of(kTokens)][t] +=
+                weights * load<Floats>(columns + t * kFewColumns + step * kFloats);
         });
-    }
+    });
     return values;
 }
 
 template <Dtype kDtype, int kTokens>
-inline void add_windows(const PackedWindow* blocks, int count, const float* columns, float* sums) {
+inline void add_windows(const PackedWindow* blocks, int count, const float* columns,
+                        float* target) {
     const std::byte* values[kFewBlocks];
     for (int b = 0; b < count; ++b) values[b] = blocks[b].values;
-    for (std::int64_t row = 0; row < blocks[0].rows; ++row, sums += kTokens * kFloats) {
-        Floats totals[kTokens];
-        each<kTokens>([&]<int t>() __attribute__((always_inline)) {
-            totals[t] = load<Floats>(sums + t * kFloats);
-        });
+    for (std::int64_t row = 0; row < blocks[0].rows; ++row, target += kTokens * kFloats) {
+        StepSums<kTokens> sums = {};
         for (int b = 0; b < count; ++b) {
             std::uint64_t word = 0;
             std::memcpy(&word, blocks[b].words + row * 8, 8);
-            values[b] = add_word<kDtype>(word, values[b], columns + b * kBlockColumns, totals);
+            values[b] =
+                add_word<kDtype, kTokens>(word, values[b], columns + b * kBlockColumns, sums);
         }
-        each<kTokens>([&]<int t>()
-                          __attribute__((always_inline)) { store(sums + t * kFloats, totals[t]); });
+        each<kTokens>([&]<int t>() __attribute__((always_inline)) {
+            Floats total = load<Floats>(target + t * kFloats);
+            for (int step = 0; step < steps_of(kTokens); ++step) total += sums[step][t];
+            store(target + t * kFloats, total);
+        });
     }
 }
 

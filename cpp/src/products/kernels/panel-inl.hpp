@@ -1,7 +1,8 @@
 // Many tokens: lanes are tokens, and the sums of a row stay in registers over a block of columns.
 #pragma once
 
-#include "products/kernels/transpose-inl.hpp"
+#include "products/kernels/elements-inl.hpp"
+#include "simd/transpose-inl.hpp"
 
 namespace tnm::TNM_ISA {
 
@@ -22,7 +23,7 @@ inline void load_square(const ActivationBlock& block, int token, int column, int
         rows[i] =
             columns >= kFloats ? load_floats<kDtype>(source) : load_first<kDtype>(source, columns);
     }
-    transpose_square(rows);
+    transpose_lines(rows);
     for (int j = 0; j < kFloats && j < columns; ++j)
         store(panel + (column + j) * stride + token, rows[j]);
 }
@@ -56,24 +57,67 @@ inline void load_panel(const ActivationBlock& block, int vectors, float* panel) 
     });
 }
 
+// What is left of some columns of a row.
+struct KeptColumns {
+    std::uint64_t word;
+    const float* values;
+};
+
+// Takes the first of them away.
+template <int kVectors>
+inline __attribute__((always_inline)) void add_column(KeptColumns& kept, const float* panel,
+                                                      Floats (&sums)[kVectors]) {
+    const auto column = static_cast<std::size_t>(__builtin_ctzll(kept.word));
+    const float* tokens = panel + column * (kVectors * kFloats);
+    const Floats weight = broadcast(*kept.values++);
+    kept.word &= kept.word - 1;
+    each<kVectors>([&]<int v>() __attribute__((always_inline)) {
+        sums[v] += weight * load<Floats>(tokens + v * kFloats);
+    });
+}
+
+// The sums of a few vectors alone would wait for each other, and the next column for the one
+// before: both halves of a word take turns, twice in a round where there is one vector or two.
+template <int kVectors>
+inline __attribute__((always_inline)) void add_in_turns(KeptColumns& lower, KeptColumns& upper,
+                                                        const float* panel,
+                                                        Floats (&sums)[kVectors]) {
+    constexpr int kRounds = kVectors <= 2 ? 2 : 1;
+    Floats others[2 * kRounds - 1][kVectors] = {};
+    const int in_lower = __builtin_popcountll(lower.word);
+    const int in_upper = __builtin_popcountll(upper.word);
+    for (int left = in_lower < in_upper ? in_lower : in_upper; left >= kRounds; left -= kRounds) {
+        add_column(lower, panel, sums);
+        add_column(upper, panel, others[0]);
+        if constexpr (kRounds == 2) {
+            add_column(lower, panel, others[1]);
+            add_column(upper, panel, others[2]);
+        }
+    }
+    each<2 * kRounds - 1>([&]<int k>() __attribute__((always_inline)) {
+        each<kVectors>([&]<int v>() __attribute__((always_inline)) { sums[v] += others[k][v]; });
+    });
+}
+
 template <int kVectors>
 inline const float* add_row(std::uint64_t word, const float* values, const float* panel,
-                            float* sums) {
-    Floats totals[kVectors];
+                            float* target) {
+    Floats sums[kVectors];
     each<kVectors>([&]<int v>() __attribute__((always_inline)) {
-        totals[v] = load<Floats>(sums + v * kFloats);
+        sums[v] = load<Floats>(target + v * kFloats);
     });
-    for (; word != 0; word &= word - 1) {
-        const auto column = static_cast<std::size_t>(__builtin_ctzll(word));
-        const float* tokens = panel + column * (kVectors * kFloats);
-        const Floats weight = broadcast(*values++);
-        each<kVectors>([&]<int v>() __attribute__((always_inline)) {
-            totals[v] += weight * load<Floats>(tokens + v * kFloats);
-        });
+    const float* const end = values + __builtin_popcountll(word);
+    KeptColumns rest{word, values};
+    if constexpr (kVectors < 6) {
+        rest.word = word & 0xffffffffU;
+        KeptColumns upper{word ^ rest.word, values + __builtin_popcountll(rest.word)};
+        add_in_turns(rest, upper, panel, sums);
+        while (upper.word != 0) add_column(upper, panel, sums);
     }
+    while (rest.word != 0) add_column(rest, panel, sums);
     each<kVectors>([&]<int v>()
-                       __attribute__((always_inline)) { store(sums + v * kFloats, totals[v]); });
-    return values;
+                       __attribute__((always_inline)) { store(target + v * kFloats, sums[v]); });
+    return end;
 }
 
 inline void multiply_panel(const PackedWindow& window, const float* values, const float* panel,
@@ -97,7 +141,7 @@ inline void turn_panel(const float* sums, int vectors, int rows, float* turned) 
             Floats square[kFloats];
             for (int i = 0; i < kFloats; ++i)
                 square[i] = load<Floats>(sums + (row + i) * stride + token);
-            transpose_square(square);
+            transpose_lines(square);
             for (int i = 0; i < kFloats; ++i)
                 store(turned + (token + i) * kWindowRows + row, square[i]);
         }
