@@ -1,0 +1,36 @@
+"""Timing calls in turns, so that whatever else the machine does meets all of them alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import median
+
+from bench.measure import LEAST_REPEATS, SLOW_CALL, Timing, time_once
+
+# Long enough for caches to hold what a small call reads, from its second repeat on.
+TURN = 0.004
+MOST_IN_A_TURN = 100
+
+
+def time_in_turns(calls: Sequence[Callable[[], object]], seconds: float) -> list[Timing]:
+    """Give each call about so many seconds, a few repeats in each of its turns.
+
+    One call of each is not counted. A slow one needs no second repeat.
+    """
+    least = [1 if time_once(call) > SLOW_CALL else LEAST_REPEATS for call in calls]
+    times: list[list[float]] = [[] for _ in calls]
+    waiting = list(range(len(calls)))
+    while waiting:
+        for index in waiting:
+            _take_turn(calls[index], times[index])
+        waiting = [i for i in waiting if sum(times[i]) < seconds or len(times[i]) < least[i]]
+    return [Timing(median(found), min(found), len(found)) for found in times]
+
+
+def _take_turn(call: Callable[[], object], times: list[float]) -> None:
+    spent = 0.0
+    for _ in range(MOST_IN_A_TURN):
+        times.append(time_once(call))
+        spent += times[-1]
+        if spent >= TURN:
+            return
