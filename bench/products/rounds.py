@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from statistics import median
 
-from bench.measure import LEAST_REPEATS, SLOW_CALL, Timing, time_once
+from bench.measure import LEAST_REPEATS, Timing, time_once
 
 # Long enough for caches to hold what a small call reads, from its second repeat on.
 TURN = 0.004
@@ -15,15 +15,16 @@ MOST_IN_A_TURN = 100
 def time_in_turns(calls: Sequence[Callable[[], object]], seconds: float) -> list[Timing]:
     """Give each call about so many seconds, a few repeats in each of its turns.
 
-    One call of each is not counted. A slow one needs no second repeat.
+    One call of each is not counted.
     """
-    least = [1 if time_once(call) > SLOW_CALL else LEAST_REPEATS for call in calls]
+    for call in calls:
+        call()
     times: list[list[float]] = [[] for _ in calls]
     waiting = list(range(len(calls)))
     while waiting:
         for index in waiting:
             _take_turn(calls[index], times[index])
-        waiting = [i for i in waiting if sum(times[i]) < seconds or len(times[i]) < least[i]]
+        waiting = [i for i in waiting if sum(times[i]) < seconds or len(times[i]) < LEAST_REPEATS]
     return [Timing(median(found), min(found), len(found)) for found in times]
 
 
