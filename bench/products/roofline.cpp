@@ -18,6 +18,13 @@ using Vector [[gnu::vector_size(bytes)]] = float;
 // Enough sums to hide the latency of a multiply-add; few enough for 16 registers.
 constexpr int chains = 12;
 
+// Every sum begins with a value of its own, or the compiler would compute one for all.
+template <class Sum>
+void begin(Sum* sums, float start) {
+    for (int chain = 0; chain < chains; ++chain)
+        sums[chain] = Sum{} + start * static_cast<float>(chain);
+}
+
 template <class Sum>
 float add_up(const Sum* sums) {
     float total = 0;
@@ -29,7 +36,8 @@ float add_up(const Sum* sums) {
 
 // Returns the number of operations; `sink` keeps the compiler from leaving them out.
 extern "C" double float_operations(std::int64_t rounds, float* sink) {
-    Vector sums[chains] = {};
+    Vector sums[chains];
+    begin(sums, *sink);
     const Vector factor = Vector{} + 0.5f;
     const Vector term = Vector{} + *sink;
     for (std::int64_t round = 0; round < rounds; ++round) {
@@ -42,7 +50,8 @@ extern "C" double float_operations(std::int64_t rounds, float* sink) {
 
 #ifdef __AVX512BF16__
 extern "C" double bfloat16_operations(std::int64_t rounds, float* sink) {
-    __m512 sums[chains] = {};
+    __m512 sums[chains];
+    begin(sums, *sink);
     const __m512bh left = (__m512bh)_mm512_set1_ps(*sink);
     const __m512bh right = (__m512bh)_mm512_set1_ps(0.5f);
     for (std::int64_t round = 0; round < rounds; ++round) {

@@ -33,8 +33,9 @@ def measure_limits(instruction_set: str, seconds: float) -> Record:
 def _operations(call: ctypes._NamedFuncPointer, seconds: float) -> float:
     """Billions a second: the best of several runs."""
     call.restype = ctypes.c_double
-    sink, best, spent = ctypes.c_float(1.0), 0.0, 0.0
+    best, spent = 0.0, 0.0
     while spent < seconds or not best:
+        sink = ctypes.c_float(1.0)
         started = perf_counter()
         count = call(ctypes.c_int64(ROUNDS), ctypes.byref(sink))
         elapsed = perf_counter() - started

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 
 import tnm_core as tnm
 from bench.context import Context
-from bench.native import UnavailableError, flags_of
+from bench.native import UnavailableError, flags_of, load
 from bench.products import launch, worker
 from bench.products.contenders import OURS
 from bench.products.measure_case import measure_case
@@ -142,5 +143,8 @@ def test_limits_of_the_machine() -> None:
         pytest.skip(str(reason))
     assert limits["float32"] > 1
     assert limits["read"] > 0.1
+    start = ctypes.c_float(1.0)
+    load("products/roofline.cpp").float_operations(ctypes.c_int64(1), ctypes.byref(start))
+    assert start.value == sum(chain * 0.5 + 1 for chain in range(12))
     with pytest.raises(UnavailableError, match="no flags are known for abacus"):
         flags_of("abacus")
