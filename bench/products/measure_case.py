@@ -22,7 +22,7 @@ def measure_case(
     problem = Problem(*(shape or LAYERS[case.layer]), case.tokens, case.dtype)
     present = list(contenders(case, problem, threads, held, say))
     complaints = [one.check(one.call()) for one in present]
-    timings = time_in_turns([one.call for one in present], seconds)
+    timings = time_in_turns([one.call for one in present], seconds, cold=case.cold)
     return [
         _record(case, problem, one, timing) | {"threads": threads, "disagreement": complaint}
         for one, timing, complaint in zip(present, timings, complaints, strict=True)

@@ -12,25 +12,28 @@ TURN = 0.004
 MOST_IN_A_TURN = 100
 
 
-def time_in_turns(calls: Sequence[Callable[[], object]], seconds: float) -> list[Timing]:
+def time_in_turns(
+    calls: Sequence[Callable[[], object]], seconds: float, *, cold: bool = False
+) -> list[Timing]:
     """Give each call about so many seconds, a few repeats in each of its turns.
 
-    One call of each is not counted.
+    One call of each is not counted. If `cold`, a turn is one call.
     """
+    most = 1 if cold else MOST_IN_A_TURN
     for call in calls:
         call()
     times: list[list[float]] = [[] for _ in calls]
     waiting = list(range(len(calls)))
     while waiting:
         for index in waiting:
-            _take_turn(calls[index], times[index])
+            _take_turn(calls[index], times[index], most)
         waiting = [i for i in waiting if sum(times[i]) < seconds or len(times[i]) < LEAST_REPEATS]
     return [Timing(median(found), min(found), len(found)) for found in times]
 
 
-def _take_turn(call: Callable[[], object], times: list[float]) -> None:
+def _take_turn(call: Callable[[], object], times: list[float], most: int) -> None:
     spent = 0.0
-    for _ in range(MOST_IN_A_TURN):
+    for _ in range(most):
         times.append(time_once(call))
         spent += times[-1]
         if spent >= TURN:

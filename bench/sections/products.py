@@ -33,12 +33,12 @@ oneDNN with weights packed ahead, OpenBLAS and onnxruntime, in the same case and
 
 All combinations would take hours. So there are three cuts: every pattern on every layer at 512
 tokens, float32, one thread; three patterns from one token to thousands, on a layer that fits into
-the caches and on one that does not; and both dtypes under every instruction set and with all
-threads, on one layer. For an instruction set below the machine's widest, peers are held to the same
-instructions by the environment; MKL does not heed that on every processor, and onnxruntime cannot
-be held, so it is left out there. Rows of `90 % zeros` and the like keep the largest magnitudes of
-the whole matrix. Peers with compressed rows get the inputs transposed ahead, and may leave their
-result transposed.""",
+the caches and on one that does not, where no call follows another of its kind, so that the caches
+hold what others read; and both dtypes under every instruction set and with all threads, on one
+layer. For an instruction set below the machine's widest, peers are held to the same instructions by
+the environment; MKL does not heed that on every processor, and onnxruntime cannot be held, so it is
+left out there. Rows of `90 % zeros` and the like keep the largest magnitudes of the whole matrix.
+Peers with compressed rows get the inputs transposed ahead, and may leave their result transposed.""",
     _run,
     tables.render,
     page="products",
