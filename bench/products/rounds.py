@@ -17,17 +17,21 @@ def time_in_turns(
 ) -> list[Timing]:
     """Give each call about so many seconds, a few repeats in each of its turns.
 
-    One call of each is not counted. If `cold`, a turn is one call.
+    One call of each is not counted. If `cold`, a turn is one call and nobody leaves early, so that
+    all others come between two calls.
     """
-    most = 1 if cold else MOST_IN_A_TURN
     for call in calls:
         call()
     times: list[list[float]] = [[] for _ in calls]
     waiting = list(range(len(calls)))
     while waiting:
         for index in waiting:
-            _take_turn(calls[index], times[index], most)
-        waiting = [i for i in waiting if sum(times[i]) < seconds or len(times[i]) < LEAST_REPEATS]
+            _take_turn(calls[index], times[index], 1 if cold else MOST_IN_A_TURN)
+        short = [len(found) < LEAST_REPEATS or sum(found) < seconds for found in times]
+        if cold:
+            unfinished = sum(map(sum, times)) < seconds * len(calls)
+            short = [unfinished or len(times[0]) < LEAST_REPEATS] * len(calls)
+        waiting = [index for index, goes_on in enumerate(short) if goes_on]
     return [Timing(median(found), min(found), len(found)) for found in times]
 
 

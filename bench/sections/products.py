@@ -38,7 +38,7 @@ hold what others read; and both dtypes under every instruction set and with all 
 layer. For an instruction set below the machine's widest, peers are held to the same instructions by
 the environment; MKL does not heed that on every processor, and onnxruntime cannot be held, so it is
 left out there. Rows of `90 % zeros` and the like keep the largest magnitudes of the whole matrix.
-Peers with compressed rows get the inputs transposed ahead, and may leave their result transposed.""",
+Peers with compressed rows get the inputs transposed ahead; their result may be transposed.""",
     _run,
     tables.render,
     page="products",

@@ -54,8 +54,8 @@ def test_calls_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (quick.repeats, slow.repeats) == (6, 3)
     assert (quick.best, slow.median) == (0.002, 0.030)
     taken.clear()
-    time_in_turns([lambda: "quick", lambda: "slow"], 0.0, cold=True)
-    assert taken == ["quick", "slow"] * 3
+    time_in_turns([lambda: "quick", lambda: "slow"], 0.060, cold=True)
+    assert taken == ["quick", "slow"] * 4
 
 
 CASE = Case("MiniLM up", 6, patterns=("2:4", "90 %"), backward=("2:4",), compressed_rows=("90 %",))
