@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,16 +22,17 @@ class EncoderBlock(nn.Module):
         self.value, self.output = nn.Linear(width, width), nn.Linear(width, width)
         self.mlp = _mlp(width)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> Any:
         normal = self.before_attention(x)
-        parts = (self._by_head(layer(normal)) for layer in (self.query, self.key, self.value))
-        attended = nn.functional.scaled_dot_product_attention(*parts)
+        query, key, value = (
+            self._by_head(layer(normal)) for layer in (self.query, self.key, self.value)
+        )
+        attended = nn.functional.scaled_dot_product_attention(query, key, value)
         x = x + self.output(attended.transpose(1, 2).flatten(2))
-        x = x + self.mlp(self.before_mlp(x))
-        return x
+        return x + self.mlp(self.before_mlp(x))
 
     def _by_head(self, x: torch.Tensor) -> torch.Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)
 
 
 def _mlp(width: int) -> nn.Sequential:
