@@ -27,6 +27,7 @@ FLOORS = [
         "masks",
         "check",
         "compression",
+        "products",
         "listing",
         "counting",
         "",
@@ -82,6 +83,8 @@ CPP_FLOORS = [
     "counting/tables",
     "counting/listing",
     "counting/sampling",
+    "products",
+    "products/kernels",
     "api",
     "bindings",
 ]
@@ -93,7 +96,7 @@ C_NAMES = {"byte", "memcpy", "memset", "ptrdiff_t", "size_t"} | {
     *(f"{sign}int{bits}_t" for sign in ("", "u") for bits in (8, 16, 32, 64)),
 }
 
-MOST_FILES = 16
+MOST_FILES = 17
 
 
 def _modules() -> dict[str, imports.Module]:

@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, module) {
     register_groups(module);
     register_counting(module);
     register_listing(module);
+    register_products(module);
     module.def("version", &tnm::version);
     module.def("compiler", &tnm::compiler);
     module.def("instruction_sets_built", &tnm::instruction_sets_built);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "convert.hpp"
+#include "names.hpp"
 #include "register.hpp"
 #include "tnm/finite.hpp"
 #include "tnm/rowwise.hpp"
@@ -15,19 +16,8 @@ namespace {
 using Doubles = py::array_t<double, py::array::c_style>;
 
 // In the order of the enumerators.
-constexpr const char* kDtypes[] = {"bool",     "int8",    "int16",  "int32",  "int64",
-                                   "uint8",    "uint16",  "uint32", "uint64", "float16",
-                                   "bfloat16", "float32", "float64"};
 constexpr const char* kScores[] = {"abs", "square", "identity"};
 constexpr const char* kMethods[] = {"optimal", "two_approximation", "greedy"};
-static_assert(std::size(kDtypes) == static_cast<std::size_t>(Dtype::float64) + 1);
-
-template <class Enum, std::size_t kCount>
-Enum from_name(const char* const (&names)[kCount], const char* what, const std::string& name) {
-    for (std::size_t k = 0; k < kCount; ++k)
-        if (name == names[k]) return static_cast<Enum>(k);
-    throw py::value_error(std::string("unknown ") + what + " " + name);
-}
 
 Score score_of(const std::string& name) {
     return from_name<Score>(kScores, "score", name);
@@ -35,8 +25,7 @@ Score score_of(const std::string& name) {
 
 // bfloat16 comes as a uint16 view.
 ArrayView array_view(const py::array& array, const std::string& dtype) {
-    return {static_cast<const std::byte*>(array.data()), from_name<Dtype>(kDtypes, "dtype", dtype),
-            strides_of(array)};
+    return {static_cast<const std::byte*>(array.data()), dtype_of(dtype), strides_of(array)};
 }
 
 MaskView mask_view(py::array& mask) {

@@ -22,12 +22,15 @@ from tnm_core.listing import (
 )
 from tnm_core.masks import nm_mask, transposable_mask
 from tnm_core.pattern import Pattern
+from tnm_core.products import PackedMatrix, TransposedPackedMatrix, matmul, pack
 
 __all__ = [
     "Certificate",
     "Compressed",
     "MaskReport",
+    "PackedMatrix",
     "Pattern",
+    "TransposedPackedMatrix",
     "Violation",
     "__version__",
     "build_info",
@@ -39,7 +42,9 @@ __all__ = [
     "enumerate_masks",
     "is_transposable",
     "mask_diversity",
+    "matmul",
     "nm_mask",
+    "pack",
     "rank_mask",
     "sample_masks",
     "transposable_mask",

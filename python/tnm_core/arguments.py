@@ -154,20 +154,28 @@ def as_output(out: NDArray[np.bool_] | None, array: NDArray[Any]) -> NDArray[np.
     """Return where the mask goes: a new array, or `out` if it can take it."""
     if out is None:
         return np.empty(array.shape, dtype=np.bool_)
+    check_output(out, array.shape, np.dtype(np.bool_), {"the array": array})
+    return out
+
+
+def check_output(
+    out: NDArray[Any], shape: tuple[int, ...], dtype: np.dtype[Any], inputs: dict[str, NDArray[Any]]
+) -> None:
+    """Raise unless a result may be written there while the named inputs are read."""
     if not isinstance(out, np.ndarray):
-        raise TypeError(f"out is a {type(out).__name__}, expected a NumPy array of dtype bool")
-    if out.dtype != np.bool_:
-        raise TypeError(f"out has dtype {out.dtype}, expected bool")
-    if out.shape != array.shape:
-        raise ValueError(f"out has shape {out.shape}, expected the array's shape {array.shape}")
+        raise TypeError(f"out is a {type(out).__name__}, expected a NumPy array of dtype {dtype}")
+    if out.dtype != dtype:
+        raise TypeError(f"out has dtype {out.dtype}, expected {dtype}")
+    if out.shape != shape:
+        raise ValueError(f"out has shape {out.shape}, expected {shape}, the shape of the result")
     if not out.flags.writeable:
         raise ValueError("out is read-only, expected a writeable array; pass a copy of it")
     repeated = (step == 0 and size > 1 for step, size in zip(out.strides, out.shape, strict=True))
     if out.size > 0 and any(repeated):
         raise ValueError("out repeats elements (a stride of 0), expected one element per entry")
-    if np.shares_memory(out, array):
-        raise ValueError("out overlaps the array, expected separate memory; pass another out")
-    return out
+    for name, array in inputs.items():
+        if np.shares_memory(out, array):
+            raise ValueError(f"out overlaps {name}, expected separate memory; pass another out")
 
 
 def check_finite(array: ScoreArray, score: Score, threads: int) -> None:

@@ -54,6 +54,25 @@ struct ArrayView {
     Strides strides;
 };
 
+struct MutableArrayView {
+    std::byte* data = nullptr;
+    Dtype dtype = Dtype::float32;
+    Strides strides;
+};
+
+// Elements of any type, told apart by their size alone (1, 2, 4, 8 or 16 bytes).
+struct ElementsView {
+    const std::byte* data = nullptr;
+    std::size_t item_size = 0;
+    Strides strides;
+};
+
+struct MutableElementsView {
+    std::byte* data = nullptr;
+    std::size_t item_size = 0;
+    Strides strides;
+};
+
 // One byte per flag, 0 or 1.
 struct MaskView {
     std::uint8_t* data = nullptr;

@@ -13,19 +13,6 @@
 
 namespace tnm {
 
-// Elements of any type, told apart by their size alone (1, 2, 4, 8 or 16 bytes).
-struct ElementsView {
-    const std::byte* data = nullptr;
-    std::size_t item_size = 0;
-    Strides strides;
-};
-
-struct MutableElementsView {
-    std::byte* data = nullptr;
-    std::size_t item_size = 0;
-    Strides strides;
-};
-
 // Writes planes x rows x ceil(columns / m) * n values and indices, both C-contiguous. The indices
 // of a group ascend; a group that keeps fewer than n is filled up with zero values at the lowest
 // positions that it dropped (in a last, shorter group also at positions beyond the edge).

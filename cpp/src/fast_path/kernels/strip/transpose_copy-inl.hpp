@@ -1,95 +1,25 @@
 // Copying a block whose columns are contiguous in memory so that its rows are.
 //
 // A step takes as many columns as a vector has elements, and as many rows: whole cache lines where
-// vectors are that wide. Shuffles first transpose within every 128 bits, then the 128 bits of one
-// vector with those of others; small buffers between the two spare registers.
+// vectors are that wide.
 #pragma once
 
 #include "fast_path/strip_kernels.hpp"
-#include "simd/vectors-inl.hpp"
+#include "simd/transpose-inl.hpp"
 
 namespace tnm::TNM_ISA {
-
-inline constexpr int kChunkBytes = 16;
-inline constexpr int kChunks = kVectorBytes / kChunkBytes;  // a power of two
-
-// Within every chunk: its lower (kUpper = 0) or upper half of x and y, alternating.
-template <int kUpper, class Vector>
-inline __attribute__((always_inline)) Vector interleave_halves(Vector x, Vector y) {
-    constexpr int kInChunk = kLanes<Vector> / kChunks;
-    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
-        return __builtin_shufflevector(x, y,
-                                       (l / kInChunk * kInChunk + kUpper * kInChunk / 2 +
-                                        l % kInChunk / 2 + (l % 2 ? kLanes<Vector> : 0))...);
-    }(std::make_index_sequence<kLanes<Vector>>{});
-}
-
-// The even (kOdd = 0) or odd chunks of x, then of y.
-template <int kOdd, class Vector>
-inline __attribute__((always_inline)) Vector alternate_chunks(Vector x, Vector y) {
-    constexpr int kInChunk = kLanes<Vector> / kChunks;
-    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
-        return __builtin_shufflevector(x, y,
-                                       ((2 * (l / kInChunk) + kOdd) * kInChunk + l % kInChunk)...);
-    }(std::make_index_sequence<kLanes<Vector>>{});
-}
-
-// Lane b of vector a goes to lane a of vector b, in every chunk by itself. Each round, with vectors
-// as the cards of a pack, is a perfect shuffle.
-template <int kCount, int kRounds = kCount, class Vector>
-inline __attribute__((always_inline)) void transpose_in_chunks(Vector* line) {
-    if constexpr (kRounds > 1) {
-        [&]<std::size_t... i>(std::index_sequence<i...>) __attribute__((always_inline)) {
-            const Vector next[] = {
-                interleave_halves<i % 2>(line[i / 2], line[i / 2 + kCount / 2])...};
-            ((line[i] = next[i]), ...);
-        }(std::make_index_sequence<kCount>{});
-        transpose_in_chunks<kCount, kRounds / 2>(line);
-    }
-}
-
-// Chunk b of vector a goes to chunk a of vector b.
-template <int kRounds = kChunks, class Vector>
-inline __attribute__((always_inline)) void transpose_chunks(Vector* line) {
-    if constexpr (kRounds > 1) {
-        constexpr int kHalf = kChunks / 2;
-        [&]<std::size_t... i>(std::index_sequence<i...>) __attribute__((always_inline)) {
-            const Vector next[] = {
-                alternate_chunks<i / kHalf>(line[2 * (i % kHalf)], line[2 * (i % kHalf) + 1])...};
-            ((line[i] = next[i]), ...);
-        }(std::make_index_sequence<kChunks>{});
-        transpose_chunks<kRounds / 2>(line);
-    }
-}
-
-template <class T>
-inline constexpr int kStep = kVectorBytes / static_cast<int>(sizeof(T));
 
 // kStep rows and columns.
 template <class T>
 inline void transpose_step(const std::byte* source, std::int64_t column_stride, std::byte* target,
                            std::int64_t target_stride) {
     using Vector = typename VectorOf<T>::type;
-    constexpr int kInChunk = kChunkBytes / static_cast<int>(sizeof(T));
-    const auto load_line = [](const std::byte* line) __attribute__((always_inline)) {
-        return load<Vector>(reinterpret_cast<const T*>(line));
-    };
-    Vector part[kChunks][kInChunk];
-    for (int group = 0; group < kChunks; ++group) {
-        Vector line[kInChunk];
-        for (int k = 0; k < kInChunk; ++k)
-            line[k] = load_line(source + (group * kInChunk + k) * column_stride);
-        transpose_in_chunks<kInChunk>(line);
-        for (int k = 0; k < kInChunk; ++k) part[group][k] = line[k];
-    }
-    for (int k = 0; k < kInChunk; ++k) {
-        Vector line[kChunks];
-        for (int group = 0; group < kChunks; ++group) line[group] = part[group][k];
-        transpose_chunks(line);
-        for (int chunk = 0; chunk < kChunks; ++chunk)
-            store(reinterpret_cast<T*>(target + (chunk * kInChunk + k) * target_stride),
-                  line[chunk]);
-    }
+    Vector lines[kStep<T>];
+    for (int k = 0; k < kStep<T>; ++k)
+        lines[k] = load<Vector>(reinterpret_cast<const T*>(source + k * column_stride));
+    transpose_lines(lines);
+    for (int k = 0; k < kStep<T>; ++k)
+        store(reinterpret_cast<T*>(target + k * target_stride), lines[k]);
 }
 
 template <class T>

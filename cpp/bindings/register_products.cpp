@@ -1,0 +1,111 @@
+// Packed matrices and products with them.
+#include "tnm/products.hpp"
+
+#include <pybind11/stl.h>
+
+#include "convert.hpp"
+#include "names.hpp"
+#include "register.hpp"
+
+namespace tnm::python {
+namespace {
+
+using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
+using Floats = py::array_t<float, py::array::c_style>;
+
+// In the order of the enumerators.
+constexpr const char* kActivations[] = {"none", "relu", "gelu", "gelu_tanh", "silu"};
+
+ElementsView elements_view(const py::array& array) {
+    return {static_cast<const std::byte*>(array.data()), static_cast<std::size_t>(array.itemsize()),
+            strides_of(array)};
+}
+
+PackedShape shape_of(std::int64_t rows, std::int64_t columns, std::int64_t kept,
+                     const std::string& dtype) {
+    return {rows, columns, kept, dtype_of(dtype)};
+}
+
+const std::byte* data_of(const Bytes& packed) {
+    return reinterpret_cast<const std::byte*>(packed.data());
+}
+
+std::int64_t bytes_of(std::int64_t rows, std::int64_t columns, std::int64_t kept,
+                      const std::string& dtype) {
+    return packed_bytes(shape_of(rows, columns, kept, dtype));
+}
+
+void pack_matrix(const py::array& weights, const std::string& dtype, const py::array& mask,
+                 std::int64_t kept, Bytes packed, int threads) {
+    const ElementsView elements = elements_view(weights);
+    const ConstMaskView flags = const_mask_view(mask);
+    const PackedShape shape = shape_of(weights.shape(0), weights.shape(1), kept, dtype);
+    auto* target = reinterpret_cast<std::byte*>(packed.mutable_data());
+    run(threads, [&](const Execution& execution) {
+        return pack(elements, flags, shape, target, execution);
+    });
+}
+
+void update_matrix(const py::array& weights, Bytes packed, int threads) {
+    const ElementsView elements = elements_view(weights);
+    auto* target = reinterpret_cast<std::byte*>(packed.mutable_data());
+    run(threads,
+        [&](const Execution& execution) { return update_packed(elements, target, execution); });
+}
+
+void unpack_matrix(const Bytes& packed, py::array weights, py::array mask, int threads) {
+    const MutableElementsView elements{static_cast<std::byte*>(weights.mutable_data()),
+                                       static_cast<std::size_t>(weights.itemsize()),
+                                       strides_of(weights)};
+    const MaskView flags{static_cast<std::uint8_t*>(mask.mutable_data()), strides_of(mask)};
+    const std::byte* source = data_of(packed);
+    run(threads,
+        [&](const Execution& execution) { return unpack(source, elements, flags, execution); });
+}
+
+// rows, columns, how many are kept, dtype; None if the first bytes are not of a packed matrix of
+// that size.
+std::optional<std::tuple<std::int64_t, std::int64_t, std::int64_t, std::string>> shape_of_packed(
+    const Bytes& packed) {
+    const auto shape = packed_shape(data_of(packed), static_cast<std::size_t>(packed.nbytes()));
+    if (!shape) return std::nullopt;
+    return std::tuple(shape->rows, shape->columns, shape->kept, name_of_dtype(shape->dtype));
+}
+
+bool is_consistent_matrix(const Bytes& packed) {
+    const py::gil_scoped_release release;
+    return is_consistent(data_of(packed), static_cast<std::size_t>(packed.nbytes()));
+}
+
+void multiply_matrix(const Bytes& packed, const py::array& activations, const std::string& dtype,
+                     py::array result, const std::string& result_dtype,
+                     const std::optional<Floats>& bias, const std::string& activation,
+                     int threads) {
+    Product product;
+    product.packed = data_of(packed);
+    product.activations = {static_cast<const std::byte*>(activations.data()), dtype_of(dtype),
+                           strides_of(activations)};
+    product.result = {static_cast<std::byte*>(result.mutable_data()), dtype_of(result_dtype),
+                      strides_of(result)};
+    product.bias = bias ? bias->data() : nullptr;
+    product.activation = from_name<Activation>(kActivations, "activation", activation);
+    run(threads, [&](const Execution& execution) { return multiply(product, execution); });
+}
+
+}  // namespace
+}  // namespace tnm::python
+
+void register_products(pybind11::module_& module) {
+    using namespace tnm::python;
+    module.def("packed_bytes", &bytes_of, "rows"_a, "columns"_a, "kept"_a, "dtype"_a);
+    module.def("pack_matrix", &pack_matrix, "weights"_a, "dtype"_a, "mask"_a, "kept"_a,
+               "packed"_a.noconvert(), "threads"_a);
+    module.def("update_matrix", &update_matrix, "weights"_a, "packed"_a.noconvert(), "threads"_a);
+    module.def("unpack_matrix", &unpack_matrix, "packed"_a.noconvert(), "weights"_a, "mask"_a,
+               "threads"_a);
+    module.def("packed_shape", &shape_of_packed, "packed"_a.noconvert());
+    module.def("is_consistent", &is_consistent_matrix, "packed"_a.noconvert());
+    module.def("multiply_matrix", &multiply_matrix, "packed"_a.noconvert(), "activations"_a,
+               "dtype"_a, "result"_a, "result_dtype"_a, "bias"_a.noconvert(), "activation"_a,
+               "threads"_a);
+}

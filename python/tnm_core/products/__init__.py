@@ -1,0 +1,31 @@
+"""Products with matrices whose zeros are left out."""
+
+from __future__ import annotations
+
+from tnm_core.products.matmul import matmul
+from tnm_core.products.packed_buffer import (
+    Activation,
+    BufferShape,
+    check_buffer,
+    describe_buffer,
+    multiply_buffer,
+    pack_buffer,
+    unpack_buffer,
+    update_buffer_,
+)
+from tnm_core.products.packed_matrix import PackedMatrix, TransposedPackedMatrix, pack
+
+__all__ = [
+    "Activation",
+    "BufferShape",
+    "PackedMatrix",
+    "TransposedPackedMatrix",
+    "check_buffer",
+    "describe_buffer",
+    "matmul",
+    "multiply_buffer",
+    "pack",
+    "pack_buffer",
+    "unpack_buffer",
+    "update_buffer_",
+]
