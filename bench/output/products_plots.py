@@ -78,7 +78,8 @@ def _against_density(axes: Axes, records: list[Record], found: Comparisons) -> N
     _draw_limits(axes, sorted(densities.values()))
     highest = max(1 / min(densities.values()), max(map(max, speedups.values())))
     lowest = min(map(min, speedups.values()))
-    _ticks(axes, min(0.9, lowest / 1.2), highest)
+    # The names stand below.
+    _ticks(axes, min(0.9, lowest / 1.45), highest)
     shown = sorted({round(density, 3) for density in densities.values()})
     axes.set_xticks(shown, [f"{100 * density:g} %" for density in shown])
     axes.minorticks_off()
@@ -126,7 +127,7 @@ def _draw_limits(axes: Axes, densities: list[float]) -> None:
     axes.axhline(1, color=LIMIT, linewidth=1)
     middle = (ends[0] * ends[1]) ** 0.5
     _note(axes, "multiplications saved", (middle, 1 / middle), (8, 4), "left")
-    _note(axes, "the best dense product", (ends[1], 1), (-4, -11), "right")
+    _note(axes, "the best dense product", (ends[0], 1), (0, -11), "left")
 
 
 def _note(
