@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "fast_path/strip_kernels.hpp"
 #include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
 #include "products/packed_layout.hpp"
@@ -46,26 +47,27 @@ class WindowUpdate {
 
     Rows lay_out(std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) {
         const std::byte* first = weights_.data + weights_.strides.offset(0, row, column);
+        const Strides& strides = weights_.strides;
         const auto item = static_cast<std::int64_t>(weights_.item_size);
-        if (weights_.strides.column_stride() == item)
-            return {first, weights_.strides.row_stride(), columns == kBlockColumns};
-        if (item == 4)
-            copy<4>(first, rows, columns);
+        if (strides.column_stride() == item)
+            return {first, strides.row_stride(), columns == kBlockColumns};
+        if (strides.row_stride() == item)
+            strip_kernels().transposing_copy(static_cast<int>(item))(
+                {first, strides.column_stride(), static_cast<int>(rows), static_cast<int>(columns)},
+                copy_, kBlockColumns * item);
         else
-            copy<2>(first, rows, columns);
+            copy(first, rows, columns);
         return {copy_, kBlockColumns * item, true};
     }
 
-    template <int kItem>
     void copy(const std::byte* first, std::int64_t rows, std::int64_t columns) {
-        constexpr std::int64_t kStep = 8;  // rows of a cache line that is read once
-        for (std::int64_t top = 0; top < rows; top += kStep)
+        const std::size_t item = weights_.item_size;
+        for (std::int64_t r = 0; r < rows; ++r)
             for (std::int64_t j = 0; j < columns; ++j)
-                for (std::int64_t r = top; r < std::min(top + kStep, rows); ++r)
-                    std::memcpy(copy_ + (r * kBlockColumns + j) * kItem,
-                                first + r * weights_.strides.row_stride() +
-                                    j * weights_.strides.column_stride(),
-                                kItem);
+                std::memcpy(copy_ + (r * kBlockColumns + j) * static_cast<std::int64_t>(item),
+                            first + r * weights_.strides.row_stride() +
+                                j * weights_.strides.column_stride(),
+                            item);
     }
 
     const ElementsView& weights_;
