@@ -65,7 +65,7 @@ demo: $(VENV)/.installed $(VENV)/.minilm ## prune MiniLM to 2:4 and 8:16, check 
 	    -o $(DEMO)/retained.png
 
 # ---- benchmarks --------------------------------------------------------------
-bench: $(VENV)/.installed-bench ## measure against peers, about 6 minutes; results in build/bench
+bench: $(VENV)/.installed-bench ## measure against peers, about 12 minutes; results in build/bench
 	$(BIN)/python -m bench
 
 # ---- tests -------------------------------------------------------------------
