@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 import tests.support.strategies  # noqa: F401 - the profile of hypothesis
 import tnm_core as tnm
-from tnm_core.products import PackedArrays, arrays_of_buffer, buffer_of_arrays, pack_buffer
+from tnm_core.products import (
+    PackedArrays,
+    arrays_of_buffer,
+    buffer_of_arrays,
+    describe_buffer,
+    pack_buffer,
+    unpack_buffer,
+)
 
 DTYPES = [np.dtype(name) for name in (np.float32, np.float16, ml_dtypes.bfloat16)]
 
@@ -99,7 +106,10 @@ def test_buffers_take_bfloat16_as_uint16() -> None:
     values, bits, shape = arrays_of_buffer(buffer)
     assert values.dtype == np.uint16
     np.testing.assert_array_equal(values.view(ml_dtypes.bfloat16), weights[weights != 0])
-    np.testing.assert_array_equal(buffer_of_arrays(values, bits, shape, "bfloat16"), buffer)
+    again = buffer_of_arrays(values, bits, shape, "bfloat16")
+    assert describe_buffer(again) == describe_buffer(buffer)
+    for found, expected in zip(unpack_buffer(again), unpack_buffer(buffer), strict=True):
+        np.testing.assert_array_equal(found, expected)
     with pytest.raises(TypeError, match="array of values has dtype uint16"):
         tnm.PackedMatrix.from_arrays(values, bits, shape)
 

@@ -134,8 +134,10 @@ def save_packed(
     >>> packed = tnm.pack(weights, tnm.transposable_mask(weights, "2:4"))
     >>> bias = np.zeros(64, np.float32)
     >>> save_packed("layer.safetensors", {"weight": packed, "bias": bias}, pattern="2:4")
-    >>> load_packed("layer.safetensors")["weight"]
-    <PackedMatrix 64 x 32, float32, 1024 kept (50.0%), 4480 bytes>
+    >>> loaded = load_packed("layer.safetensors")
+    >>> x = np.ones((1, 32), np.float32)
+    >>> bool((x @ loaded["weight"].T == x @ packed.T).all())
+    True
     """
     stored = [part for name, tensor in tensors.items() for part in _parts(name, tensor)]
     _check_names([part.entry.name for part in stored])
