@@ -79,7 +79,7 @@ test-cpp: $(VENV)/.installed-test ## run the C++ tests with sanitizers
 	$(BIN)/cmake --build $(CPP_BUILD)
 	$(BIN)/ctest --test-dir $(CPP_BUILD) --output-on-failure --no-tests=error --parallel 2
 
-test-aarch64: $(VENV)/.installed-test ## run the C++ tests built for aarch64, in QEMU; about 10 minutes
+test-aarch64: $(VENV)/.installed-test ## run the C++ tests built for aarch64, in QEMU; about 5 minutes
 	$(BIN)/cmake -S . -B $(AARCH64_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
 	    --toolchain cpp/cmake/aarch64-linux.cmake -DTNM_BUILD_TESTS=ON -DTNM_WARNINGS_AS_ERRORS=ON
 	$(BIN)/cmake --build $(AARCH64_BUILD)
