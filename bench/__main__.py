@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import machine
 from bench.context import Context, Record, note
-from bench.output import plots, report
+from bench.output import pictures, report
 from bench.sections import SECTIONS
 
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     facts["processor_share"] = min(share, machine.processor_share())
     facts["seconds"] = perf_counter() - started
     results: dict[str, Any] = {"machine": facts, "sections": sections}
-    results["plots"] = plots.draw_all(sections, options.output)
+    results["plots"] = pictures.draw_all(sections, options.output)
     _write(results, options.output, options.docs)
     return _complain(sections)
 
@@ -40,11 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path("build/bench"))
-    parser.add_argument("--quick", action="store_true", help="small matrices, under a minute")
+    parser.add_argument("--quick", action="store_true", help="small matrices, under two minutes")
     parser.add_argument(
         "--only", nargs="+", metavar="SECTION", choices=[section.name for section in SECTIONS]
     )
-    parser.add_argument("--docs", type=Path, help="also write benchmarks.md and images/ there")
+    parser.add_argument(
+        "--docs", type=Path, help="also write the pages of what was run, and images/, there"
+    )
     return parser.parse_args(arguments)
 
 
@@ -59,13 +61,15 @@ def _run_section(name: str, context: Context) -> list[Record]:
 
 def _write(results: dict[str, Any], output: Path, docs: Path | None) -> None:
     (output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    table = report.render(results)
+    pages = report.pages(results)
+    table = "\n".join(report.render(results, page) for page in pages)
     (output / "table.md").write_text(table)
     if docs is not None:
         images = docs / "images"
         images.mkdir(parents=True, exist_ok=True)
-        (docs / "benchmarks.md").write_text(report.render(results, images="images/"))
-        for name in results["plots"]:
+        for page in pages:
+            (docs / f"{page}.md").write_text(report.render(results, page, images="images/"))
+        for name in (name for drawn in results["plots"].values() for name in drawn):
             shutil.copyfile(output / name, images / name)
     note(f"\n{table}")
 
@@ -74,8 +78,7 @@ def _complain(sections: dict[str, list[Record]]) -> int:
     """Exit status 1 if any peer's answer contradicts ours."""
     wrong = [r for records in sections.values() for r in records if r.get("disagreement")]
     for record in wrong:
-        pattern = f"{record['n']}:{record['m']}, {record['distribution']}"
-        found = f"{record['peer']}, {pattern}: {record['disagreement']}"
+        found = f"{record['peer']}, {record['case']}: {record['disagreement']}"
         print(f"DISAGREEMENT: {found}", file=sys.stderr)
     return 1 if wrong else 0
 

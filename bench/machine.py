@@ -12,13 +12,17 @@ from typing import Any
 
 import tnm_core as tnm
 
-PACKAGES = ("numpy", "scipy", "ortools", "networkx", "ml_dtypes", "matplotlib")
+PACKAGES = (
+    *("numpy", "scipy", "ortools", "networkx", "ml_dtypes", "matplotlib"),
+    *("torch", "onnx", "onnxruntime"),
+)
+EXTENSIONS = ("sse2", "avx2", "avx512f", "avx512bw", "avx512vl", "avx512_bf16", "amx_bf16")
 
 
 def describe() -> dict[str, Any]:
     return {
         "cpu": _cpu_model(),
-        "vector_extensions": _vector_extensions(),
+        "vector_extensions": [name for name in EXTENSIONS if name in flags()],
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -67,9 +71,9 @@ def _cpu_model() -> str:
     return name
 
 
-def _vector_extensions() -> list[str]:
-    flags = set(_cpu_fields().get("flags", "").split())
-    return [name for name in ("sse2", "avx2", "avx512f", "avx512bw", "avx512vl") if name in flags]
+def flags() -> set[str]:
+    """Name what the processor can do, as the system spells it."""
+    return set(_cpu_fields().get("flags", "").split())
 
 
 def _version(package: str) -> str | None:

@@ -12,10 +12,23 @@ from bench.machine import compiler
 
 HERE = Path(__file__).parent
 BUILD = HERE.parent / "build" / "bench" / "native"
+_FLAGS = {
+    "baseline": [],
+    "avx2": ["-march=x86-64-v3"],
+    "avx512": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
+}
 
 
 class UnavailableError(Exception):
     """A peer or a driver that this machine cannot run; the text says why."""
+
+
+def flags_of(instruction_set: str) -> list[str]:
+    """Give the compiler's flags for an instruction set of the library."""
+    name = next((n for n in reversed(_FLAGS) if instruction_set.startswith(n)), None)
+    if name is None:
+        raise UnavailableError(f"no flags are known for {instruction_set}")
+    return _FLAGS[name]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Two pictures: throughput against m, and what is lost against the time it takes."""
+"""Two pictures of masks: throughput against m, and what is lost against the time it takes."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.context import Record, note
+from bench.context import Record
+from bench.output.style import (
+    ACCENT,
+    APPROXIMATE,
+    EXACT,
+    LIMIT,
+    SECOND,
+    SIZE,
+    Sections,
+    save,
+    spread,
+    style,
+)
 from bench.sections.peers.runs import OURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-ACCENT, SECOND = "#0b6e4f", "#54a487"
-EXACT, APPROXIMATE, LIMIT = "#3b5b92", "#b3662e", "#888888"
 LOSS_M = 16
 ENTRIES = 8192 * 8192
 
@@ -35,48 +44,25 @@ SHOWN_LOSSES = {
     "tnm_core greedy, completed": "greedy, completed",
 }
 
-Sections = dict[str, list[Record]]
 
-
-def draw_all(sections: Sections, output: Path) -> dict[str, str]:
+def draw(sections: Sections, output: Path) -> dict[str, str]:
     """Draw what was measured; file names with their titles."""
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        note("plots skipped: matplotlib is not installed")
-        return {}
-    mpl.use("Agg")
     from matplotlib import pyplot
 
     drawn: dict[str, str] = {}
     if sections.get("headline") and sections.get("peers"):
-        figure, axes = pyplot.subplots(figsize=(8.6, 5.4), layout="constrained")
+        figure, axes = pyplot.subplots(figsize=SIZE, layout="constrained")
         _throughput(axes, sections)
-        _save(figure, output / "throughput.png", drawn, "Throughput against m")
+        save(figure, output / "throughput.png", drawn, "Throughput against m")
     if sections.get("peers") and sections.get("approximations"):
-        figure, axes = pyplot.subplots(figsize=(8.6, 5.4), layout="constrained")
+        figure, axes = pyplot.subplots(figsize=SIZE, layout="constrained")
         _loss_against_time(axes, [*sections["peers"], *sections["approximations"]])
-        _save(figure, output / "loss_against_time.png", drawn, "Loss against time")
+        save(figure, output / "loss_against_time.png", drawn, "Loss against time")
     return drawn
 
 
-def _save(figure: Figure, path: Path, drawn: dict[str, str], title: str) -> None:
-    from matplotlib import pyplot
-
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
-    drawn[path.name] = title
-
-
-def _style(axes: Axes, title: str) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e6e6e6", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
-
-
 def _throughput(axes: Axes, sections: Sections) -> None:
-    _style(axes, "Transposable masks, n = m / 2, normal float32 weights")
+    style(axes, "Transposable masks, n = m / 2, normal float32 weights")
     headline = sections["headline"]
     lines = [
         ("tnm_core, 2 threads", [r for r in headline if r["call"] == "2 threads"], SECOND),
@@ -117,12 +103,10 @@ def _draw_lines(axes: Axes, lines: Sequence[tuple[str, list[Record], str]]) -> N
 def _label_ends(axes: Axes, x: float, ends: list[tuple[str, float, str]]) -> None:
     """Name each line at its right end, moved apart so that names do not touch."""
     low, high = axes.get_ylim()
-    apart = (high / low) ** 0.045
-    previous = 0.0
-    for name, rate, colour in sorted(ends, key=lambda end: end[1]):
-        previous = max(rate, previous * apart)
+    places = spread([rate for _, rate, _ in ends], (high / low) ** 0.045)
+    for (name, _, colour), place in zip(ends, places, strict=True):
         suffix = " (approximate)" if colour == APPROXIMATE else ""
-        axes.text(x, previous, name + suffix, color=colour, fontsize=8.5, va="center")
+        axes.text(x, place, name + suffix, color=colour, fontsize=8.5, va="center")
 
 
 def _draw_limits(axes: Axes, passes: list[Record]) -> None:
@@ -146,7 +130,7 @@ def _draw_limits(axes: Axes, passes: list[Record]) -> None:
 def _loss_against_time(axes: Axes, records: list[Record]) -> None:
     points = {r["peer"]: r for r in records if r["m"] == LOSS_M}
     chosen = {name: points[name] for name in SHOWN_LOSSES if name in points}
-    _style(axes, f"What an 8192 x 8192 matrix costs at {LOSS_M // 2}:{LOSS_M}, one thread")
+    style(axes, f"What an 8192 x 8192 matrix costs at {LOSS_M // 2}:{LOSS_M}, one thread")
     losses = [r["loss"] for r in chosen.values() if r["loss"] > 0]
     floor = min(losses) / 8
     axes.set_xscale("log")

@@ -5,30 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from bench.context import Record
+from bench.output.pages import PAGES
 from bench.sections import SECTIONS
-
-INTRODUCTION = """\
-# Benchmarks
-
-Written by `make bench` (`python -m bench --docs docs`), everything in one run. Rates are medians of
-repeated calls; seeds are fixed.
-"""
 
 QUIET = 0.95
 ABSENT = "Not available on this machine or with this build.\n"
 
 
-def render(results: dict[str, Any], images: str = "") -> str:
-    """Render all sections that were run; `images` is the folder of the plots."""
-    parts = [INTRODUCTION, machine(results["machine"])]
+def pages(results: dict[str, Any]) -> list[str]:
+    """Name the pages that have a section which was run."""
+    return [
+        page
+        for page in PAGES
+        if any(section.page == page and section.name in results["sections"] for section in SECTIONS)
+    ]
+
+
+def render(results: dict[str, Any], page: str, images: str = "") -> str:
+    """Render the sections of a page that were run; `images` is the folder of the plots."""
+    parts = [PAGES[page], machine(results["machine"])]
     for section in SECTIONS:
         records = results["sections"].get(section.name)
-        if records is not None:
+        if section.page == page and records is not None:
             table = section.table(records) if records else ABSENT
             parts.append(f"## {section.title}\n\n{section.text}\n\n{table}")
-    parts.extend(
-        f"![{title}]({images}{name})\n" for name, title in results.get("plots", {}).items()
-    )
+    drawn = results.get("plots", {}).get(page, {})
+    parts.extend(f"![{title}]({images}{name})\n" for name, title in drawn.items())
     return "\n".join(parts)
 
 

@@ -39,6 +39,7 @@ def compare(context: Context, peer: Peer, tiles: TileSample) -> Record:
         "tiles_per_second": rates["rate"] * 1e6 / tiles.m**2,
         "loss": 1 - int(part.kept(masks).sum()) / max(1, int(part.optimum.sum())),
         "filled_tiles": float((masks.sum(axis=(1, 2)) == tiles.n * tiles.m).mean()),
+        "case": f"{tiles.n}:{tiles.m}, {tiles.distribution}",
         "disagreement": disagreement(context, peer, part, masks),
     }
 

@@ -12,6 +12,8 @@ from bench.sections import (
     headline,
     instruction_sets,
     patterns,
+    products,
+    products_training,
     shapes,
     small_call,
     stages,
@@ -36,6 +38,8 @@ SECTIONS: tuple[Section, ...] = (
     small_call.SECTION,
     enumeration.SECTION,
     diversity.SECTION,
+    products.SECTION,
+    products_training.SECTION,
 )
 
 __all__ = ["SECTIONS", "Section"]

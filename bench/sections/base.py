@@ -12,10 +12,11 @@ MAIN_M = (4, 8, 16, 32, 64)
 
 @dataclass(frozen=True)
 class Section:
-    """A set of measurements; `table` renders its records as Markdown."""
+    """A set of measurements; `table` renders its records as Markdown, on a page of the docs."""
 
     name: str
     title: str
     text: str
     run: Callable[[Context], list[Record]]
     table: Callable[[list[Record]], str]
+    page: str = "benchmarks"

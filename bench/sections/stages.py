@@ -18,20 +18,15 @@ from bench.tables import markdown, number
 STAGES = ("load", "quantize", "transpose", "price sweeps", "threshold", "augmenting paths", "store")
 SIZES = (8, 16, 32, 64)
 ROWS, COLUMNS = 1024, 8192
-FLAGS = {
-    "baseline": [],
-    "avx2": ["-march=x86-64-v3"],
-    "avx512": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
-}
 
 
 def _run(context: Context) -> list[Record]:
     weights = draw("normal", (ROWS, COLUMNS), 2, 4)
     mask, shares = np.empty(weights.shape, dtype=np.bool_), np.empty(len(STAGES))
     core = native.HERE.parent / "cpp"
-    flags = FLAGS[str(tnm.build_info()["instruction_set"])]
     include = ["-std=c++20", "-ffp-contract=off", f"-I{core / 'include'}", f"-I{core / 'src'}"]
     try:
+        flags = native.flags_of(str(tnm.build_info()["instruction_set"]))
         library = native.load("stages.cpp", *include, *flags)
     except native.UnavailableError as reason:
         note(f"  skipped: {reason}")

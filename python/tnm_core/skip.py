@@ -51,13 +51,22 @@ class SkipCode(Enum):
     OTHER_TYPE = "{kind} is not among layers="
     NOT_CALLED_WEIGHT = "a parameter of {kind} that is not called weight"
     OWN_FORWARD = "is a {kind}, whose own code may read the weight without its mask"
-    WHOLE_MODEL = "the model is itself a linear layer: use TransposableLinear.from_linear"
+    NO_MATRIX_PRODUCT = "is a {kind}, expected a Linear, a Conv1D or a pointwise convolution"
+    NOT_POINTWISE = (
+        "is a convolution of kernel {kernel}, groups {groups} and padding {padding}, expected "
+        "kernels of one position, one group and no padding"
+    )
+    WHOLE_MODEL = (
+        "the model is itself this layer, which nothing can stand in for: use "
+        "TransposableLinear.from_linear, or put it into a torch.nn.Sequential"
+    )
     HAS_HOOKS = "has hooks, which would be lost: remove them first"
     ENCODER_FAST_PATH = (
         "the fast path of TransformerEncoderLayer reads the weight without its mask: call "
         "torch.backends.mha.set_fastpath_enabled(False) first"
     )
     BACKEND_CANNOT = "{reason}"
+    DENSE_IS_FASTER = "dense is faster: {reason}"
 
     # by state of the weight
     SPARSE_ALREADY = "is sparse already"

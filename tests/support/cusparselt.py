@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 
-from tnm_core.torch.linear.backends import cusparselt
+from tnm_core.torch.linear.backends import choice, cusparselt
 
 DTYPES = (torch.float16, torch.bfloat16)
 
@@ -88,4 +88,5 @@ def install(patch: pytest.MonkeyPatch) -> Standin:
     patch.setattr(torch, "_cslt_compress", standin.compress)
     patch.setattr(torch, "_cslt_sparse_mm", standin.sparse_mm)
     patch.setattr(cusparselt, "_device_reason", lambda device: None)
+    patch.setattr(choice, "packed_backend_of", lambda spec: "cusparselt")
     return standin

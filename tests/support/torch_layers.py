@@ -19,6 +19,10 @@ ROUNDING = {
 }
 
 
+# What gradients are checked in; the CPU's packed products have no float64.
+EXACT = {"cpu": torch.float32, "dense": torch.float64, "emulate": torch.float64}
+
+
 def make_layer(
     out_features: int, in_features: int, n: int = 2, m: int = 4, seed: int = 0, **options: Any
 ) -> TransposableLinear:

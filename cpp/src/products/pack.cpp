@@ -73,7 +73,14 @@ Status pack_checked(const ElementsView& weights, const ConstMaskView& mask,
     }
     put(packed, layout.begins_offset() + pieces * 8, total);
     if (total != shape.kept) return Status::invalid_argument;
+<<<<<<< HEAD
     clear_gaps(packed, layout);
+=======
+    // Two of one matrix are equal byte for byte.
+    const std::int64_t bits_end = layout.bits_offset() + layout.blocks() * shape.rows * 8;
+    std::memset(packed + bits_end, 0, static_cast<std::size_t>(layout.values_offset() - bits_end));
+    std::memset(packed + layout.bytes() - kReadableBeyond, 0, kReadableBeyond);
+>>>>>>> main
     return update_packed(weights, packed, execution);
 }
 

@@ -24,9 +24,7 @@ struct ActivationBlock {
     Dtype dtype;
 };
 
-// Rows of the result: element (t, r) goes to tokens[t] + r * row_stride, from sums + t *
-// sums_stride
-// + r.
+// Rows of the result: element (t, r) goes to tokens[t] + r * row_stride.
 struct ResultBlock {
     std::byte* const* tokens;
     int count;
@@ -37,18 +35,26 @@ struct ResultBlock {
     Activation activation;
 };
 
-struct ProductKernels {
+// Lanes are tokens. A panel holds a block of columns, one after another.
+struct PanelKernels {
     int lanes;         // tokens of a vector
     int most_vectors;  // of a panel
-    int most_few;      // up to so many tokens multiply_few() is faster
 
-    // Columns one after another, in each vectors * lanes tokens, zeros where there are none.
-    void (*load_panel)(const ActivationBlock& block, int vectors, float* panel);
-    // Adds the products of a window to its sums: rows, in each vectors * lanes tokens.
-    void (*multiply_panel)(const PackedWindow& window, const float* values, const float* panel,
-                           int vectors, float* sums);
-    // Sums of up to kWindowRows rows, turned: tokens, in each kWindowRows rows.
-    void (*turn_panel)(const float* sums, int vectors, int rows, float* turned);
+    // In each column vectors * lanes tokens, zeros where there are none.
+    void (*load)(const ActivationBlock& block, int vectors, void* panel);
+    // Adds the products of a window to its sums: rows, in each vectors * lanes tokens. Values are
+    // floats, or what the window holds if the kernels are for that.
+    void (*multiply)(const PackedWindow& window, const void* values, const void* panel, int vectors,
+                     float* sums);
+};
+
+struct ProductKernels {
+    int lanes;     // of a vector of floats
+    int most_few;  // up to so many tokens multiply_few() is faster
+
+    PanelKernels panel;
+    // Sums of up to kWindowRows rows of `stride` tokens, turned: tokens, in each kWindowRows rows.
+    void (*turn_panel)(const float* sums, int stride, int rows, float* turned);
 
     // Tokens one after another, in each kFewColumns columns, zeros where there are none. Returns
     // whether all are finite.
@@ -58,16 +64,22 @@ struct ProductKernels {
                          int tokens, float* sums);
     void (*turn_few)(const float* sums, int tokens, int rows, float* turned);
 
-    // Adds the bias, applies the activation, converts and stores.
-    void (*finish)(float* turned, const ResultBlock& block);
+    // Adds the bias, applies the activation, converts and stores what was turned.
+    void (*finish)(const float* turned, const ResultBlock& block);
+    // The same of sums as they are, where the rows of a token do not lie next to each other.
+    void (*finish_rows)(const float* sums, int stride, const ResultBlock& block);
 
     void (*widen)(const std::byte* values, Dtype dtype, std::int64_t count, float* target);
     // Writes the kept ones of up to 64 elements of 2 or 4 bytes that lie one after another.
-    // `readable`: 64 may be read and written. Returns the end of what counts.
+    // `has_room`: all 64 may be read, and kReadableBeyond bytes written beyond those that count.
+    // Returns the end of these.
     std::byte* (*compress)(const std::byte* row, std::uint64_t word, std::int64_t item_size,
-                           bool readable, std::byte* target);
+                           bool has_room, std::byte* target);
 };
 
 const ProductKernels& product_kernels();
+
+// Those that multiply bfloat16 as it is; null where the instruction set has no such products.
+const PanelKernels* bfloat16_kernels();
 
 }  // namespace tnm

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "fast_path/strip_kernels.hpp"
 #include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
 #include "products/packed_layout.hpp"
@@ -46,26 +47,27 @@ class WindowUpdate {
 
     Rows lay_out(std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) {
         const std::byte* first = weights_.data + weights_.strides.offset(0, row, column);
+        const Strides& strides = weights_.strides;
         const auto item = static_cast<std::int64_t>(weights_.item_size);
-        if (weights_.strides.column_stride() == item)
-            return {first, weights_.strides.row_stride(), columns == kBlockColumns};
-        if (item == 4)
-            copy<4>(first, rows, columns);
+        if (strides.column_stride() == item)
+            return {first, strides.row_stride(), columns == kBlockColumns};
+        if (strides.row_stride() == item)
+            strip_kernels().transposing_copy(static_cast<int>(item))(
+                {first, strides.column_stride(), static_cast<int>(rows), static_cast<int>(columns)},
+                copy_, kBlockColumns * item);
         else
-            copy<2>(first, rows, columns);
+            copy(first, rows, columns);
         return {copy_, kBlockColumns * item, true};
     }
 
-    template <int kItem>
     void copy(const std::byte* first, std::int64_t rows, std::int64_t columns) {
-        constexpr std::int64_t kStep = 8;  // rows of a cache line that is read once
-        for (std::int64_t top = 0; top < rows; top += kStep)
+        const std::size_t item = weights_.item_size;
+        for (std::int64_t r = 0; r < rows; ++r)
             for (std::int64_t j = 0; j < columns; ++j)
-                for (std::int64_t r = top; r < std::min(top + kStep, rows); ++r)
-                    std::memcpy(copy_ + (r * kBlockColumns + j) * kItem,
-                                first + r * weights_.strides.row_stride() +
-                                    j * weights_.strides.column_stride(),
-                                kItem);
+                std::memcpy(copy_ + (r * kBlockColumns + j) * static_cast<std::int64_t>(item),
+                            first + r * weights_.strides.row_stride() +
+                                j * weights_.strides.column_stride(),
+                            item);
     }
 
     const ElementsView& weights_;
@@ -86,25 +88,27 @@ Status each_window(const PackedLayout& layout, const Execution& execution, const
                            });
 }
 
+template <class Element>
 void unpack_window(const PackedReader& reader, std::int64_t block, std::int64_t window,
                    const MutableElementsView& weights, const MaskView& mask) {
     const PackedWindow place = reader.window(block, window);
-    const auto item = static_cast<std::int64_t>(weights.item_size);
     const std::int64_t column = block * kBlockColumns;
     const std::int64_t columns = std::min(kBlockColumns, reader.shape().columns - column);
     const std::byte* values = place.values;
     for (std::int64_t r = 0; r < place.rows; ++r) {
         const std::int64_t row = window * kWindowRows + r;
         const std::uint64_t word = reader.word(block, row);
+        std::byte* element = weights.data + weights.strides.offset(0, row, column);
+        std::uint8_t* flag = mask.data + mask.strides.offset(0, row, column);
         for (std::int64_t j = 0; j < columns; ++j) {
             const bool is_kept = (word >> j & 1) != 0;
-            mask.data[mask.strides.offset(0, row, column + j)] = is_kept;
-            std::byte* target = weights.data + weights.strides.offset(0, row, column + j);
-            if (is_kept)
-                std::memcpy(target, values, weights.item_size);
-            else
-                std::memset(target, 0, weights.item_size);
-            values += is_kept ? item : 0;
+            Element value{};
+            if (is_kept) std::memcpy(&value, values, sizeof value);
+            values += is_kept ? sizeof value : 0;
+            std::memcpy(element, &value, sizeof value);
+            *flag = is_kept;
+            element += weights.strides.column_stride();
+            flag += mask.strides.column_stride();
         }
     }
 }
@@ -126,7 +130,12 @@ Status unpack(const std::byte* packed, const MutableElementsView& weights, const
     return guarded([&] {
         return each_window(reader.layout(), execution,
                            [&](std::int64_t block, std::int64_t window) {
-                               unpack_window(reader, block, window, weights, mask);
+                               if (weights.item_size == 4)
+                                   unpack_window<std::uint32_t>(reader, block, window, weights,
+                                                                mask);
+                               else
+                                   unpack_window<std::uint16_t>(reader, block, window, weights,
+                                                                mask);
                            });
     });
 }

@@ -7,6 +7,8 @@ namespace tnm {
 // What the compiler's options for the kernels (cpp/CMakeLists.txt) let them use.
 bool is_supported([[maybe_unused]] InstructionSet set) {
 #if defined(TNM_BUILD_X86_KERNELS)
+    if (set == InstructionSet::avx512_bf16)
+        return is_supported(InstructionSet::avx512) && __builtin_cpu_supports("avx512bf16");
     if (set == InstructionSet::avx512)
         return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
@@ -43,13 +45,14 @@ InstructionSetChoice choose() {
 }  // namespace
 
 const char* name_of(InstructionSet set) {
-    constexpr const char* kNames[] = {"baseline", "avx2", "avx512"};
+    constexpr const char* kNames[] = {"baseline", "avx2", "avx512", "avx512_bf16"};
     return kNames[static_cast<int>(set)];
 }
 
 std::vector<InstructionSet> built_instruction_sets() {
 #if defined(TNM_BUILD_X86_KERNELS)
-    return {InstructionSet::baseline, InstructionSet::avx2, InstructionSet::avx512};
+    return {InstructionSet::baseline, InstructionSet::avx2, InstructionSet::avx512,
+            InstructionSet::avx512_bf16};
 #else
     return {InstructionSet::baseline};
 #endif

@@ -6,8 +6,9 @@
 
 namespace tnm {
 
-// Plainest first. Each is the name of the namespace that its kernels are in.
-enum class InstructionSet { baseline, avx2, avx512 };
+// Plainest first. Each is the name of the namespace that its kernels are in. The last one adds
+// products of bfloat16 to avx512, and nothing else: other kernels are those of avx512.
+enum class InstructionSet { baseline, avx2, avx512, avx512_bf16 };
 
 const char* name_of(InstructionSet set);
 

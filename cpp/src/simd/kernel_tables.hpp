@@ -12,20 +12,20 @@
 #include "simd/instruction_set.hpp"
 
 #if defined(TNM_BUILD_X86_KERNELS)
-#define TNM_KERNELS_IN_USE(Table, kTable, function)                                  \
-    namespace baseline {                                                             \
-    extern const Table kTable;                                                       \
-    }                                                                                \
-    namespace avx2 {                                                                 \
-    extern const Table kTable;                                                       \
-    }                                                                                \
-    namespace avx512 {                                                               \
-    extern const Table kTable;                                                       \
-    }                                                                                \
-    const Table& function() {                                                        \
-        static constexpr const Table* kTables[] = {&baseline::kTable, &avx2::kTable, \
-                                                   &avx512::kTable};                 \
-        return *kTables[static_cast<int>(choose_instruction_set().set)];             \
+#define TNM_KERNELS_IN_USE(Table, kTable, function)                                   \
+    namespace baseline {                                                              \
+    extern const Table kTable;                                                        \
+    }                                                                                 \
+    namespace avx2 {                                                                  \
+    extern const Table kTable;                                                        \
+    }                                                                                 \
+    namespace avx512 {                                                                \
+    extern const Table kTable;                                                        \
+    }                                                                                 \
+    const Table& function() {                                                         \
+        static constexpr const Table* kTables[] = {&baseline::kTable, &avx2::kTable,  \
+                                                   &avx512::kTable, &avx512::kTable}; \
+        return *kTables[static_cast<int>(choose_instruction_set().set)];              \
     }
 #else
 #define TNM_KERNELS_IN_USE(Table, kTable, function) \

@@ -35,7 +35,7 @@ def test_json_and_table_on_disk(tnm: Tnm, tmp_path: Path) -> None:
         report = json.loads(result.out)
         assert report["command"] == "bench linear"
         assert [part["graph_seconds"] for part in report["layers"][0]["parts"]] == [None] * 5
-        assert report["layers"][0]["backend"] == "dense"
+        assert report["layers"][0]["backend"] == "cpu"
     assert [(speed.out_features, speed.pattern) for speed in SpeedTable.load(table)] == [
         (64, "4:8"),
         (16, "4:8"),

@@ -14,7 +14,7 @@ from tests.support import cusparselt as standins
 from tests.support.torch_layers import assert_close, reference
 from tnm_core.skip import SkipCode
 from tnm_core.torch import SpeedTable, TransposableLinear, to_sparse_linear_
-from tnm_core.torch.linear import convert as convert_module
+from tnm_core.torch.linear.conversion import convert as convert_module
 from tnm_core.torch.linear.layer_benchmark import LayerBenchmark, PartTiming
 
 
@@ -153,12 +153,12 @@ def test_nothing_changes_if_one_layer_is_refused() -> None:
         ({"pattern": 2}, TypeError, "m is missing"),
         ({"pattern": "5:4"}, ValueError, "n is 5"),
         ({"backend": "gpu"}, ValueError, "backend is 'gpu'"),
-        ({"include": "down?"}, ValueError, "include 'down?' matches no linear layer"),
+        ({"include": "down?"}, ValueError, "include 'down?' matches no layer with a matrix"),
         ({"include": [3]}, TypeError, "include holds a int, expected shell patterns of names"),
         ({"exclude": "*"}, ValueError, "up: matched by exclude"),
         ({"pattern": "64:128"}, ValueError, "up: out_features is 64, expected at least m = 128"),
         ({"masks": {"gate": None}}, ValueError, "masks has 'gate', expected a layer to convert"),
-        ({"masks": {"nowhere": None}}, ValueError, "there is no such linear layer"),
+        ({"masks": {"nowhere": None}}, ValueError, "there is no such layer"),
         ({"pattern": "4:8", "backend": "cusparselt"}, ValueError, "pattern 4:8, expected 2:4"),
     ],
 )
@@ -175,7 +175,7 @@ def test_bad_arguments(options: dict[str, Any], error: type[Exception], words: s
 def test_a_model_that_is_one_layer() -> None:
     with pytest.raises(ValueError, match=r"the model: .* use TransposableLinear\.from_linear"):
         to_sparse_linear_(nn.Linear(32, 32))
-    with pytest.raises(ValueError, match="none is Linear"):
+    with pytest.raises(ValueError, match="none has a matrix"):
         to_sparse_linear_(nn.ReLU())
 
 

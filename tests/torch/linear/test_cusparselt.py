@@ -52,7 +52,7 @@ def test_what_fits_is_taken() -> None:
         ({"pattern": Pattern(4, 8)}, "pattern 4:8, expected 2:4"),
         ({"out_features": 40}, "out_features is 40, expected a multiple of 16"),
         ({"in_features": 100}, "in_features is 100, expected a multiple of 16"),
-        ({"device": torch.device("cpu")}, "on cpu, expected a CUDA device: move the model"),
+        ({"device": torch.device("xpu")}, "on xpu, expected a CUDA device: move the model"),
         ({"dtype": torch.float32}, "in float32, expected float16 or bfloat16: convert the model"),
     ],
 )

@@ -14,12 +14,13 @@ from torch.optim import optimizer as torch_optimizer
 from tests.support.torch_layers import assert_close, make_layer, reference
 from tnm_core.torch import TransposableLinear, repack_after_step
 from tnm_core.torch.linear import packed_state
+from tnm_core.torch.tensors import changes
 
 
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Share no hook with layers that other tests keep."""
-    monkeypatch.setattr(packed_state, "_shared", None)
+    monkeypatch.setattr(changes, "_shared", None)
 
 
 def _hooks() -> int:
@@ -171,7 +172,7 @@ def test_compiled_layers_notice_fused_optimizers() -> None:
     assert_close(compiled(x), reference(layer, x))
 
 
-@pytest.mark.parametrize("backend", ["dense", "emulate"])
+@pytest.mark.parametrize("backend", ["cpu", "dense", "emulate"])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_the_operator_keeps_the_rules_of_operators(backend: str, transposed: bool) -> None:
     layer = make_layer(16, 32, backend=backend)
@@ -181,5 +182,5 @@ def test_the_operator_keeps_the_rules_of_operators(backend: str, transposed: boo
     bias = None if transposed else layer.bias
     torch.library.opcheck(
         torch.ops.tnm_core.masked_product.default,
-        (x, layer.weight, layer.mask, bias, *packed, 2, 4, backend, transposed, False),
+        (x, layer.weight, layer.mask, bias, *packed, 2, 4, backend, transposed, False, "out_in"),
     )

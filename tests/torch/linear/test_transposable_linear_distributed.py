@@ -6,6 +6,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
@@ -17,10 +18,10 @@ from tnm_core.torch import repack_after_step, to_sparse_linear_, transposable_ma
 WORLD, STEPS = 2, 4
 
 
-def _model() -> Any:
+def _model(backend: str) -> Any:
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.ReLU(), torch.nn.Linear(64, 16))
-    to_sparse_linear_(model, "2:4", backend="emulate")
+    to_sparse_linear_(model, "2:4", backend=backend)
     return model
 
 
@@ -48,16 +49,16 @@ def _train(call: Any, model: Any, part: slice, *, maintained: bool = True) -> No
                 layer.set_mask(transposable_mask(whole.clone(), 2, 4))
 
 
-def _work(rank: int, folder: str) -> None:
+def _work(rank: int, folder: str, backend: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=WORLD)
     try:
-        alone, replicated, sharded = _model(), _model(), _sharded(_model())
+        alone, replicated, sharded = _model(backend), _model(backend), _sharded(_model(backend))
         part = slice(rank, None, WORLD)
         _train(alone, alone, slice(None))
         _train(DistributedDataParallel(replicated), replicated, part)
         _train(sharded, sharded, part)
-        left_alone, sharded_alone = _model(), _sharded(_model())
+        left_alone, sharded_alone = _model(backend), _sharded(_model(backend))
         _train(left_alone, left_alone, slice(None), maintained=False)
         _train(sharded_alone, sharded_alone, part, maintained=False)
         assert sharded[0].backend_reason == "the weight is sharded: packed when it is gathered"
@@ -86,8 +87,9 @@ def _whole(state: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def test_two_processes_train_as_one(tmp_path: Path) -> None:
-    torch.multiprocessing.spawn(_work, (str(tmp_path),), nprocs=WORLD)
+@pytest.mark.parametrize("backend", ["cpu", "emulate"])
+def test_two_processes_train_as_one(tmp_path: Path, backend: str) -> None:
+    torch.multiprocessing.spawn(_work, (str(tmp_path), backend), nprocs=WORLD)
     first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in range(WORLD))
     references = {"replicated": "alone", "sharded": "alone", "sharded, left alone": "left alone"}
     for kind, reference in references.items():

@@ -56,7 +56,7 @@ def test_patterns() -> None:
 
 
 def test_backends_and_dtypes() -> None:
-    with _refused(ValueError, "'cutlass'", "'auto', 'cusparselt', 'dense', 'emulate'"):
+    with _refused(ValueError, "'cutlass'", "'auto', 'cpu', 'cusparselt', 'dense', 'emulate'"):
         TransposableLinear(64, 64, backend="cutlass")  # type: ignore[arg-type]
     with _refused(TypeError, "fc1", "compute_dtype is torch.int8"):
         TransposableLinear(64, 64, compute_dtype=torch.int8, name="fc1")

@@ -14,7 +14,7 @@ from tests.support.torch_layers import assert_close, make_layer, reference
 from tnm_core.torch import TransposableLinear, to_sparse_linear_
 from tnm_core.torch.linear.packing import compress
 
-BACKENDS_HERE = ["dense", "emulate"]
+BACKENDS_HERE = ["cpu", "dense", "emulate"]
 
 
 def _assert_packed_as_it_is(layer: TransposableLinear) -> None:

@@ -172,7 +172,7 @@ class _Packed(nn.Linear):
         self.calls.append("set_mask")
         self.mask.copy_(mask)
 
-    def repack(self) -> None:
+    def repack_if_changed(self) -> None:
         self.calls.append("repack")
 
     def forward(self, inputs: Any) -> Any:

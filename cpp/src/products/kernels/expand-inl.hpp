@@ -13,8 +13,8 @@ inline Floats expand(const std::byte* values, std::uint64_t bits) {
     return _mm512_maskz_expand_ps(static_cast<__mmask16>(bits), load_floats<kDtype>(values));
 }
 
-inline Floats keep(const float* row, std::uint64_t bits) {
-    return _mm512_maskz_compress_ps(static_cast<__mmask16>(bits), load<Floats>(row));
+inline Floats keep(Floats row, std::uint64_t bits) {
+    return _mm512_maskz_compress_ps(static_cast<__mmask16>(bits), row);
 }
 
 #elif defined(__AVX2__)
@@ -54,8 +54,8 @@ inline Floats expand(const std::byte* values, std::uint64_t bits) {
     return kept;
 }
 
-inline Floats keep(const float* row, std::uint64_t bits) {
-    return _mm256_permutevar8x32_ps(load<Floats>(row), lanes_of(kLaneTables.compress[bits]));
+inline Floats keep(Floats row, std::uint64_t bits) {
+    return _mm256_permutevar8x32_ps(row, lanes_of(kLaneTables.compress[bits]));
 }
 
 #else
@@ -69,7 +69,7 @@ inline Floats expand(const std::byte* values, std::uint64_t bits) {
     return lanes;
 }
 
-inline Floats keep(const float* row, std::uint64_t bits) {
+inline Floats keep(Floats row, std::uint64_t bits) {
     Floats lanes{};
     for (int lane = 0, kept = 0; lane < kFloats; ++lane)
         if (bits >> lane & 1) lanes[kept++] = row[lane];
@@ -80,28 +80,50 @@ inline Floats keep(const float* row, std::uint64_t bits) {
 
 inline constexpr std::uint64_t kStepBits = (std::uint64_t{1} << kFloats) - 1;
 
-// A step without a branch; where `readable` is false, one element after another.
-inline std::byte* compress(const std::byte* row, std::uint64_t word, std::int64_t item_size,
-                           bool readable, std::byte* target) {
-    if (!readable || item_size != 4) {
-        for (; word != 0; word &= word - 1, target += item_size) {
-            const std::byte* source = row + __builtin_ctzll(word) * item_size;
-            if (item_size == 4)
-                std::memcpy(target, source, 4);
-            else
-                std::memcpy(target, source, 2);
-        }
-        return target;
+// Elements move as they are, whatever they mean: lanes of 32 bits hold them.
+template <int kItem>
+inline Floats load_lanes(const std::byte* source) {
+    if constexpr (kItem == 4) return load_floats<Dtype::float32>(source);
+    Halves halves;
+    std::memcpy(&halves, source, sizeof halves);
+    return reinterpret_cast<Floats>(widen_halves(halves));
+}
+
+template <int kItem>
+inline void store_lanes(std::byte* target, Floats lanes) {
+    if constexpr (kItem == 4) {
+        std::memcpy(target, &lanes, sizeof lanes);
+    } else {
+        const Halves halves = __builtin_convertvector(reinterpret_cast<Uint32s>(lanes), Halves);
+        std::memcpy(target, &halves, sizeof halves);
     }
+}
+
+template <int kItem>
+inline std::byte* compress_row(const std::byte* row, std::uint64_t word, std::byte* target) {
     for (int j = 0; j < kBlockColumns; j += kFloats) {
-        const auto bits = word >> j & kStepBits;
-        float lanes[kFloats];
-        std::memcpy(lanes, row + j * 4, sizeof lanes);
-        const Floats kept = keep(lanes, bits);
-        std::memcpy(target, &kept, sizeof kept);
-        target += __builtin_popcountll(bits) * 4;
+        const std::uint64_t bits = word >> j & kStepBits;
+        store_lanes<kItem>(target, keep(load_lanes<kItem>(row + j * kItem), bits));
+        target += __builtin_popcountll(bits) * kItem;
     }
     return target;
+}
+
+template <int kItem>
+inline std::byte* compress_one_by_one(const std::byte* row, std::uint64_t word, std::byte* target) {
+    for (; word != 0; word &= word - 1, target += kItem)
+        std::memcpy(target, row + __builtin_ctzll(word) * kItem, kItem);
+    return target;
+}
+
+// A step without a branch; without room for it, one element after another.
+inline std::byte* compress(const std::byte* row, std::uint64_t word, std::int64_t item_size,
+                           bool has_room, std::byte* target) {
+    if (item_size == 4)
+        return has_room ? compress_row<4>(row, word, target)
+                        : compress_one_by_one<4>(row, word, target);
+    return has_room ? compress_row<2>(row, word, target)
+                    : compress_one_by_one<2>(row, word, target);
 }
 
 }  // namespace tnm::TNM_ISA

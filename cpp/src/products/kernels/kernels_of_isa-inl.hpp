@@ -11,15 +11,20 @@ namespace tnm::TNM_ISA {
 extern const ProductKernels kProductKernels;
 const ProductKernels kProductKernels = {
     .lanes = kFloats,
-    .most_vectors = kMostVectors,
     .most_few = kMostFewTokens,
-    .load_panel = load_panel,
-    .multiply_panel = multiply_panel,
+    .panel =
+        {
+            .lanes = kFloats,
+            .most_vectors = kMostVectors,
+            .load = load_panel,
+            .multiply = multiply_panel,
+        },
     .turn_panel = turn_panel,
     .load_few = load_few,
     .multiply_few = multiply_few,
     .turn_few = turn_few,
     .finish = finish,
+    .finish_rows = finish_rows,
     .widen = widen,
     .compress = compress,
 };

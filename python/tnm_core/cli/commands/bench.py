@@ -42,8 +42,12 @@ def bench_linear_command(
         str, typer.Option("--pattern", "-p", metavar="N:M", help="N of M are kept.")
     ] = "2:4",
     backend: Annotated[
-        str, typer.Option(help="auto, cusparselt, dense (masked) or emulate.")
-    ] = "auto",
+        str | None,
+        typer.Option(
+            help="auto, cpu, cusparselt, dense (masked) or emulate; auto on CUDA and cpu on the "
+            "CPU, if not given."
+        ),
+    ] = None,
     dtype: Annotated[
         str | None,
         typer.Option(help="bfloat16 on CUDA and float32 on the CPU, if not given."),
@@ -67,6 +71,7 @@ def bench_linear_command(
     wanted = str(options.parse_pattern(pattern))
     shapes = [_parse_shape(text) for text in shape]
     place = _place(device, torch.cuda.is_available())
+    backend = backend or ("auto" if place.startswith("cuda") else "cpu")
     kind = {"backend": backend, "device": place, "dtype": getattr(torch, _dtype(dtype, place))}
     try:
         speeds = adapters.SpeedTable.load(table) if table and table.exists() else None

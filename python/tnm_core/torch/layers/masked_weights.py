@@ -3,7 +3,7 @@
 Two kinds of layers have one: those that `sparsify_` gave a parametrisation, and modules whose class
 says ``tnm_masked_weight = True`` and that offer ``weight`` (the dense Parameter), ``mask`` (a
 persistent bool buffer of its shape), ``n``, ``m``, ``masked_gradient`` (whether gradients of pruned
-entries are zero), ``set_mask(mask)`` and ``repack()``, to be called when the weight has changed.
+entries are zero), ``set_mask(mask)`` and ``repack_if_changed()``, called when it may have.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class _PackedWeight(MaskedWeight):
         )
 
     def after_step(self) -> None:
-        self._layer.repack()
+        self._layer.repack_if_changed()
 
 
 def unwrap(model: nn.Module) -> nn.Module:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from tnm_core.pattern import Pattern
+from tnm_core.torch.layers.cached_weight import CachedWeight, may_be_cached
 from tnm_core.torch.layers.weight_axes import WeightAxes
 from tnm_core.torch.tensors import is_sharded, local_mask, mask_like
 
@@ -19,6 +20,10 @@ Mode = Literal["masked", "straight_through", "fading", "dense"]
 
 class MaskedParametrization(nn.Module):
     """Shows the layer its weight with pruned entries as zeros; the dense weight is the parameter.
+
+    In evaluation, where no gradient by the weight is wanted, it is masked once and kept, until the
+    weight or the mask changes or `train` is called. What is written through ``weight.data`` is not
+    noticed: call `eval` after it.
 
     Attributes
     ----------
@@ -47,6 +52,7 @@ class MaskedParametrization(nn.Module):
         self.register_buffer("mask", mask)
         self.register_buffer("pattern", _numbers(pattern))
         self.register_buffer("leak", torch.zeros((), device=mask.device), persistent=False)
+        self._cached = CachedWeight()
 
     def set_pattern(self, pattern: Pattern) -> None:
         """Note that the mask obeys another pattern from now on."""
@@ -58,6 +64,8 @@ class MaskedParametrization(nn.Module):
         if self.mode == "dense":
             return weight
         mask = self.mask
+        if not self.training and self.mode != "fading" and may_be_cached(weight, mask):
+            return self._cached.masked(weight, mask)
         if is_sharded(weight):
             mask = mask_like(local_mask(mask, weight), weight)
         if self.backward_decay:
@@ -70,6 +78,11 @@ class MaskedParametrization(nn.Module):
             pruned = pruned * (1.0 - self.leak)
         return weight - pruned
 
+    def train(self, mode: bool = True) -> MaskedParametrization:
+        """Choose between training and evaluation, and forget the masked weight."""
+        self._cached.clear()
+        return super().train(mode)
+
     def right_inverse(self, weight: torch.Tensor) -> torch.Tensor:
         """Let what is assigned to the layer's weight be the dense weight."""
         return weight
@@ -77,6 +90,10 @@ class MaskedParametrization(nn.Module):
     def extra_repr(self) -> str:
         """Return pattern and mode, for ``print(model)``."""
         return f"{self.mask_pattern}, mode={self.mode!r}"
+
+    def _apply(self, fn: Any, recurse: bool = True) -> MaskedParametrization:
+        self._cached.clear()
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)

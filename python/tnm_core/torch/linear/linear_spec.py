@@ -21,6 +21,11 @@ class LinearSpec:
     dtype: torch.dtype
 
     @property
+    def density(self) -> float:
+        """The share of the weight that is kept."""
+        return self.pattern.n / self.pattern.m
+
+    @property
     def dtype_name(self) -> str:
         """The dtype as tables of speeds name it, such as ``"bfloat16"``."""
         return str(self.dtype).removeprefix("torch.")

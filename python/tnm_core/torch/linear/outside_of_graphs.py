@@ -1,4 +1,4 @@
-"""Functions that compilers of graphs leave alone."""
+"""Functions that compilers of graphs leave alone, and calls that no graph has to know of."""
 
 from __future__ import annotations
 
@@ -24,3 +24,18 @@ def outside_of_graphs(function: Callable[_Arguments, _Result]) -> Callable[_Argu
         return disabled(*arguments, **options)
 
     return call
+
+
+def is_unwatched(rows: torch.Tensor, *parameters: torch.Tensor | None) -> bool:
+    """Tell whether neither gradients nor tracers have to know what is done with tensors."""
+    if torch.compiler.is_compiling() or type(rows) is not torch.Tensor:
+        return False
+    if torch.is_grad_enabled() and any(
+        one is not None and one.requires_grad for one in (rows, *parameters)
+    ):
+        return False
+    return not (
+        torch._C._len_torch_dispatch_stack()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._get_tracing_state() is not None
+    )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
+from weakref import finalize, ref
 
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
-from tnm_core.torch.linear.transposable_linear import TransposableLinear
+from tnm_core.torch.linear.packed_layer import PackedLayer
 
 
 def repack_(model: nn.Module) -> int:
-    """Repack every `TransposableLinear` of a model; return how many there are.
+    """Repack every `TransposableLinear` of a model, and its kin; return how many there are.
 
     Examples
     --------
@@ -21,7 +23,7 @@ def repack_(model: nn.Module) -> int:
     >>> repack_(torch.nn.Sequential(TransposableLinear(16, 16), torch.nn.ReLU()))
     1
     """
-    layers = [module for module in model.modules() if isinstance(module, TransposableLinear)]
+    layers = _packed_layers(model)
     for layer in layers:
         layer.repack()
     return len(layers)
@@ -30,7 +32,8 @@ def repack_(model: nn.Module) -> int:
 def repack_after_step(optimizer: torch.optim.Optimizer, model: nn.Module) -> RemovableHandle:
     """Repack a model's layers after every step of an optimizer.
 
-    Eager forward passes find changed weights themselves; compiled ones rely on this.
+    Eager forward passes find changed weights themselves; compiled ones rely on this. What changed
+    is packed once, whatever else follows the steps: this comes after the hooks of the optimizer.
 
     Parameters
     ----------
@@ -54,8 +57,18 @@ def repack_after_step(optimizer: torch.optim.Optimizer, model: nn.Module) -> Rem
     >>> layer(torch.ones(1, 16)).sum().backward()
     >>> optimizer.step()
     """
+    # The global hooks run last. This one must not keep the optimizer, which keeps the model.
+    followed = ref(optimizer)
 
-    def repack(*_: Any) -> None:
-        repack_(model)
+    def repack(stepped: torch.optim.Optimizer, *_: Any) -> None:
+        if stepped is followed():
+            for layer in _packed_layers(model):
+                layer.repack_if_changed()
 
-    return optimizer.register_step_post_hook(repack)
+    handle = register_optimizer_step_post_hook(repack)
+    finalize(optimizer, handle.remove).atexit = False
+    return handle
+
+
+def _packed_layers(model: nn.Module) -> list[PackedLayer]:
+    return [module for module in model.modules() if isinstance(module, PackedLayer)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tnm_core.torch.tensors.changes import CountedSteps, Snapshot, counted_steps
 from tnm_core.torch.tensors.shards import (
     check_cuts_between_tiles,
     is_sharded,
@@ -14,7 +15,10 @@ from tnm_core.torch.tensors.tensor_masks import nm_mask, transposable_mask
 from tnm_core.torch.tensors.unstructured import kept_of_m, least_disturbing_mask
 
 __all__ = [
+    "CountedSteps",
+    "Snapshot",
     "check_cuts_between_tiles",
+    "counted_steps",
     "is_sharded",
     "kept_of_m",
     "least_disturbing_mask",

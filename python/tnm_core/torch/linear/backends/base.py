@@ -27,8 +27,21 @@ class Backend(ABC):
         return None
 
     @abstractmethod
-    def pack(self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec) -> PackedPair:
-        """Pack the weight, already of the dtype of products, and its transpose."""
+    def pack(
+        self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec, *, both: bool = True
+    ) -> PackedPair:
+        """Pack the weight, already of the dtype of products, and its transpose.
+
+        The transpose may stay empty if `both` is not wanted: only input gradients need it.
+        """
+
+    def update_(self, packed: PackedPair, weight: torch.Tensor) -> bool:
+        """Write other values of the same mask into what is packed; False if this cannot do so."""
+        return False
+
+    def dtype_of(self, packed: Packed) -> torch.dtype:
+        """Tell in which dtype products are computed with what is packed."""
+        return packed.values.dtype
 
     @abstractmethod
     def product(

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, get_args
 
 from tnm_core.torch.linear.backends.base import Backend
+from tnm_core.torch.linear.backends.cpu import CpuBackend
+from tnm_core.torch.linear.backends.cpu_rule import why_dense_is_faster
 from tnm_core.torch.linear.backends.cusparselt import CusparseltBackend
 from tnm_core.torch.linear.backends.dense import DenseBackend
 from tnm_core.torch.linear.backends.emulate import EmulateBackend
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.speed_table import SpeedTable
 
-BackendName = Literal["auto", "cusparselt", "dense", "emulate"]
+BackendName = Literal["auto", "cpu", "cusparselt", "dense", "emulate"]
 
 BACKENDS: dict[str, Backend] = {
-    one.name: one for one in (CusparseltBackend(), DenseBackend(), EmulateBackend())
+    one.name: one for one in (CpuBackend(), CusparseltBackend(), DenseBackend(), EmulateBackend())
 }
 
 
@@ -38,20 +40,33 @@ def choose_backend(
 ) -> Choice:
     """Take the back end that was asked for, or pick one.
 
-    ``"auto"`` takes cuSPARSELt where its rules hold and no measurement of `benchmark_layer` speaks
-    against it, else the dense product.
+    ``"auto"`` takes packed products, on a CPU those of the core and else cuSPARSELt, where their
+    rules hold and no measurement of `benchmark_layer` speaks against them; else the dense product.
+    A measurement overrules what is expected of a CPU.
     """
     if requested != "auto":
         reason = _why_not(requested, spec)
         return Choice(None, reason) if reason else Choice(requested, "asked for")
-    reason = _why_not("cusparselt", spec)
+    packed = packed_backend_of(spec)
+    reason = _why_not(packed, spec)
     if reason:
-        return Choice("dense", f"cusparselt cannot: {reason}")
-    measured = None if speeds is None else speeds.find(spec)
-    if measured is None:
-        return Choice("cusparselt", "its rules hold; its speed was not measured")
-    verdict = f"{measured.speedup:.2f}x the dense speed at {measured.tokens} tokens, measured"
-    return Choice("cusparselt" if measured.worthwhile else "dense", f"cusparselt has {verdict}")
+        return Choice("dense", f"{packed} cannot: {reason}")
+    measured = None if speeds is None else speeds.find(spec, packed)
+    if measured is not None:
+        verdict = f"{measured.speedup:.2f}x the dense speed at {measured.tokens} tokens, measured"
+        return Choice(packed if measured.worthwhile else "dense", f"{packed} has {verdict}")
+    if packed != "cpu":
+        return Choice(packed, "its rules hold; its speed was not measured")
+    sides = (spec.out_features, spec.in_features)
+    reason = why_dense_is_faster(sides, spec.density, spec.dtype)
+    if reason:
+        return Choice("dense", f"expected to be faster: {reason}")
+    return Choice(packed, "expected to be faster, by shape and density; not measured")
+
+
+def packed_backend_of(spec: LinearSpec) -> str:
+    """Name the back end that ``"auto"`` compares with the dense product."""
+    return "cpu" if spec.device.type == "cpu" else "cusparselt"
 
 
 def _why_not(name: str, spec: LinearSpec) -> str | None:

@@ -46,7 +46,9 @@ class CusparseltBackend(Backend):
             )
         return reason
 
-    def pack(self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec) -> PackedPair:
+    def pack(
+        self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec, *, both: bool = True
+    ) -> PackedPair:
         """Compress both orientations; positions are part of the values."""
         kept = masked(weight, mask).contiguous()
         no_indices = torch.empty((0, 0), dtype=torch.uint8, device=weight.device)

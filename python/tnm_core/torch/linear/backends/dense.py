@@ -14,7 +14,9 @@ class DenseBackend(Backend):
 
     name = "dense"
 
-    def pack(self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec) -> PackedPair:
+    def pack(
+        self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec, *, both: bool = True
+    ) -> PackedPair:
         """Pack nothing: the product reads weight and mask."""
         return nothing_packed(weight, spec.dtype)
 

@@ -6,7 +6,7 @@ import torch
 
 from tnm_core.torch.linear.backends.base import Backend
 from tnm_core.torch.linear.linear_spec import LinearSpec
-from tnm_core.torch.linear.packing import Packed, PackedPair, compress
+from tnm_core.torch.linear.packing import Packed, PackedPair, compress, nothing_packed
 
 _GATHERED_ENTRIES = 1 << 22  # at most 32 MiB of float64 gathered at a time
 
@@ -20,9 +20,13 @@ class EmulateBackend(Backend):
 
     name = "emulate"
 
-    def pack(self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec) -> PackedPair:
-        """Compress W along its rows, and separately along its columns."""
+    def pack(
+        self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec, *, both: bool = True
+    ) -> PackedPair:
+        """Compress W along its rows, and separately along its columns if both are wanted."""
         packed = compress(weight, mask, spec.pattern, axis=-1)
+        if not both:
+            return packed, nothing_packed(weight, spec.dtype)[1]
         return packed, compress(weight, mask, spec.pattern, axis=-2)
 
     def product(

@@ -1,8 +1,9 @@
-"""Replacing the linear layers of a model by `TransposableLinear`."""
+"""Replacing the layers of a model by ones with transposable masks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 
 import torch
 from torch import nn
@@ -13,12 +14,22 @@ from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.layers import users_of_parameters
 from tnm_core.torch.linear.backends import BACKENDS, BackendName, as_backend_name
-from tnm_core.torch.linear.conversion_report import ConversionReport, ConvertedLayer
+from tnm_core.torch.linear.conversion.conversion_report import ConversionReport, ConvertedLayer
+from tnm_core.torch.linear.kinds import (
+    TransposableConv1D,
+    TransposablePointwise1d,
+    TransposablePointwise2d,
+    matrix_layers,
+    sides_of,
+    skip_of_place,
+)
 from tnm_core.torch.linear.layer_benchmark import benchmark_layer
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.mask_checks import skip_without_tile
+from tnm_core.torch.linear.masked_layer import MaskedLayer
 from tnm_core.torch.linear.speed_table import SpeedTable
 from tnm_core.torch.linear.transposable_linear import TransposableLinear
+from tnm_core.torch.linear.weight_layout import as_matrix
 
 
 def to_sparse_linear_(
@@ -36,7 +47,9 @@ def to_sparse_linear_(
 ) -> ConversionReport:
     """Replace linear layers by `TransposableLinear`, in place.
 
-    Weights and biases stay the same Parameters, so optimizers that hold them go on.
+    Weights and biases stay the same Parameters, so optimizers that hold them go on. Convolutions
+    with kernels of one position, and the ``Conv1D`` of transformers, become sparse layers of their
+    own kind, which behave alike.
 
     Parameters
     ----------
@@ -47,20 +60,20 @@ def to_sparse_linear_(
     backend, compute_dtype, masked_gradient
         As for `TransposableLinear`.
     include, exclude : str, sequence of str, or function, optional
-        Which of the layers that are exactly `torch.nn.Linear`: shell patterns of their names, or a
-        function of a layer's name and the layer. By default all of them.
+        Which of these layers: shell patterns of their names, or a function of a layer's name and
+        the layer. By default all of them. Subclasses are left alone.
     masks : mapping of module name to Tensor, optional
         Masks to use in place of the optimal ones of the weights' magnitudes.
     tokens : int, optional
-        With ``backend="auto"`` on a GPU: measure each shape with so many tokens, and leave the
-        dense product where the sparse one is not faster. Takes seconds per shape.
+        With ``backend="auto"``: measure each shape with so many tokens, and leave the dense
+        product where the sparse one is not faster. Takes seconds per shape.
     speeds : SpeedTable, optional
         Measurements that ``"auto"`` consults; measurements made here are added to it.
 
     Returns
     -------
     ConversionReport
-        What each layer became, or why it was left alone.
+        What each layer with a matrix became, or why it was left alone.
 
     Raises
     ------
@@ -86,14 +99,14 @@ def to_sparse_linear_(
     if not chosen:
         reasons = "; ".join(f"{name or 'the model'}: {why}" for name, why in skips.items())
         raise ValueError(
-            f"no layer to convert, expected one at least: {reasons or 'none is Linear'}"
+            f"no layer to convert, expected one at least: {reasons or 'none has a matrix'}"
         )
     table = SpeedTable() if speeds is None else speeds
-    built: dict[nn.Linear, TransposableLinear] = {}
-    for name, linear in chosen.items():
-        if linear not in built:
-            built[linear] = TransposableLinear.from_linear(
-                linear,
+    built: dict[nn.Module, MaskedLayer] = {}
+    for name, dense in chosen.items():
+        if dense not in built:
+            built[dense] = _sparse_form(dense)(
+                dense,
                 wanted,
                 mask=None if masks is None else masks.get(name),
                 backend=backend,
@@ -104,29 +117,36 @@ def to_sparse_linear_(
             )
     if tokens is not None:
         _measure(built.values(), table, tokens)
-    for name, linear in chosen.items():
+    for name, dense in chosen.items():
         parent, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(parent), attribute, built[linear])
-    converted = {name: _converted(built[linear]) for name, linear in chosen.items()}
+        setattr(model.get_submodule(parent), attribute, built[dense])
+    converted = {name: _converted(built[dense]) for name, dense in chosen.items()}
     return ConversionReport(str(wanted), converted, skips)
+
+
+def _sparse_form(dense: nn.Module) -> Callable[..., MaskedLayer]:
+    """Return what builds a sparse layer around the Parameters of a dense one."""
+    if isinstance(dense, nn.Linear):
+        return TransposableLinear.from_linear
+    if isinstance(dense, nn.Conv1d):
+        return TransposablePointwise1d.from_dense
+    if isinstance(dense, nn.Conv2d):
+        return TransposablePointwise2d.from_dense
+    return TransposableConv1D.from_dense
 
 
 def _choose(
     model: nn.Module, pattern: Pattern, backend: BackendName, selection: Selection
-) -> tuple[dict[str, nn.Linear], dict[str, Skip]]:
+) -> tuple[dict[str, nn.Module], dict[str, Skip]]:
     """List the layers to convert, under each of their names, and why others are left alone."""
-    layers = {
-        name: module
-        for name, module in model.named_modules(remove_duplicate=False)
-        if isinstance(module, nn.Linear)
-    }
-    for glob in selection.unmatched(layers):
+    layers, others = matrix_layers(model)
+    for glob in selection.unmatched([*layers, *others]):
         raise ValueError(
-            f"include {glob!r} matches no linear layer, expected a glob over their names, "
+            f"include {glob!r} matches no layer with a matrix, expected a glob over their names, "
             f"which are {', '.join(layers) or 'none'}"
         )
     users = users_of_parameters(model)
-    chosen: dict[str, nn.Linear] = {}
+    chosen: dict[str, nn.Module] = {}
     skips: dict[str, Skip] = {}
     for name, layer in layers.items():
         skip = selection.skip(name, layer) or _skip_of_module(model, name, layer)
@@ -137,58 +157,65 @@ def _choose(
             chosen[name] = layer
         else:
             skips[name] = skip
-    return chosen, skips
+    return chosen, {**skips, **others}
 
 
-def _skip_of_module(model: nn.Module, name: str, layer: nn.Linear) -> Skip | None:
+def _skip_of_module(model: nn.Module, name: str, layer: nn.Module) -> Skip | None:
     """Tell why a layer cannot be replaced as it stands in its model."""
-    if not name:
-        return SkipCode.WHOLE_MODEL()
-    if isinstance(layer, TransposableLinear):
+    if isinstance(layer, MaskedLayer):
         return SkipCode.SPARSE_ALREADY()
     if parametrize.is_parametrized(layer):
         return SkipCode.PARAMETRIZED_LAYER()
-    if type(layer) is not nn.Linear:
-        return SkipCode.OWN_FORWARD(kind=type(layer).__name__)
-    if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
-        return SkipCode.HAS_HOOKS()
-    parent = model.get_submodule(name.rpartition(".")[0])
-    if isinstance(parent, nn.TransformerEncoderLayer) and torch.backends.mha.get_fastpath_enabled():
-        return SkipCode.ENCODER_FAST_PATH()
-    return None
+    return skip_of_place(model, name, layer)
 
 
-def _skip_of_shape(layer: nn.Linear, pattern: Pattern, backend: BackendName) -> Skip | None:
+def _skip_of_shape(layer: nn.Module, pattern: Pattern, backend: BackendName) -> Skip | None:
     """Tell why a layer has no whole tile, or the back end can never multiply by it."""
-    skip = skip_without_tile((layer.out_features, layer.in_features), pattern.m)
+    weight = cast(torch.Tensor, layer.weight)
+    sides = sides_of(layer)
+    skip = skip_without_tile(sides, pattern.m)
     if skip is not None or backend == "auto":
         return skip
-    spec = LinearSpec.of(layer, pattern, layer.weight.dtype)
+    spec = LinearSpec(*sides, pattern, weight.device, weight.dtype)
     reason = BACKENDS[backend].unsupported_reason(spec)
     return None if reason is None else SkipCode.BACKEND_CANNOT(reason=reason)
 
 
 def _check_masks_are_used(
-    masks: Mapping[str, torch.Tensor] | None, chosen: dict[str, nn.Linear], skips: dict[str, Skip]
+    masks: Mapping[str, torch.Tensor] | None, chosen: dict[str, nn.Module], skips: dict[str, Skip]
 ) -> None:
     """Refuse masks for layers that are not converted: they would be dropped in silence."""
     for name in masks or {}:
         if name not in chosen:
-            reason = skips.get(name, "there is no such linear layer")
+            reason = skips.get(name, "there is no such layer")
             raise ValueError(f"masks has {name!r}, expected a layer to convert: {reason}")
 
 
-def _measure(layers: Iterable[TransposableLinear], table: SpeedTable, tokens: int) -> None:
+def _measure(layers: Iterable[MaskedLayer], table: SpeedTable, tokens: int) -> None:
     """Measure each situation once, where "auto" would take the sparse product."""
     for layer in layers:
-        if layer.backend == "auto" and layer.active_backend == "cusparselt":
-            spec = LinearSpec.of(layer, layer.pattern, layer.packed_values.dtype)
-            if table.find(spec) is None:
-                table.add(benchmark_layer(layer, tokens).as_speed())
+        if layer.backend == "auto" and layer.active_backend in ("cpu", "cusparselt"):
+            spec = layer._spec(layer._packed_dtype())
+            if table.find(spec, layer.active_backend) is None:
+                table.add(benchmark_layer(_as_linear(layer), tokens).as_speed())
             layer.repack()
 
 
-def _converted(layer: TransposableLinear) -> ConvertedLayer:
+def _as_linear(layer: MaskedLayer) -> TransposableLinear:
+    """Return a linear layer with the same products."""
+    if isinstance(layer, TransposableLinear):
+        return layer
+    linear = nn.Linear(layer.in_features, layer.out_features, device="meta")
+    weight = as_matrix(cast(torch.Tensor, layer.weight).detach(), layer.layout)
+    linear.weight = nn.Parameter(weight.contiguous())
+    linear.bias = cast(nn.Parameter, layer.bias)
+    mask = as_matrix(layer.mask, layer.layout)
+    return TransposableLinear.from_linear(
+        linear, layer.pattern, mask=mask, backend=layer.backend, compute_dtype=layer.compute_dtype
+    )
+
+
+def _converted(layer: MaskedLayer) -> ConvertedLayer:
     shape = (layer.out_features, layer.in_features)
     mask = layer.mask
     density = float("nan") if mask.is_meta else int(mask.sum()) / max(1, mask.numel())

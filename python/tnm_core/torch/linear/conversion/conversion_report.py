@@ -44,7 +44,7 @@ class ConversionReport:
     converted : dict of str to ConvertedLayer
         By module name.
     skips : dict of str to Skip
-        Linear layers that were left alone, with the code of the reason and its values.
+        Layers with a matrix that were left alone, with the code of the reason and its values.
     """
 
     pattern: str
@@ -53,7 +53,7 @@ class ConversionReport:
 
     @property
     def skipped(self) -> dict[str, str]:
-        """Linear layers that were left alone, with the reason as a sentence."""
+        """Layers with a matrix that were left alone, with the reason as a sentence."""
         return {name: str(skip) for name, skip in self.skips.items()}
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
-"""A linear layer that keeps its masked weight packed, and packs it anew when there is reason to."""
+"""A layer that keeps its masked weight packed, and packs it anew when there is reason to."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -20,39 +20,46 @@ from tnm_core.torch.linear.outside_of_graphs import outside_of_graphs
 from tnm_core.torch.linear.packed_state import packed_from, remember
 from tnm_core.torch.linear.packing import Packed, nothing_packed
 from tnm_core.torch.linear.speed_table import SpeedTable
+from tnm_core.torch.linear.weight_layout import Layout, as_matrix
 from tnm_core.torch.tensors import is_sharded
 
 PACKED = ("packed_values", "packed_indices", "packed_t_values", "packed_t_indices")
 
 
-class PackedLinear(nn.Linear):
-    """Weight, mask and packed forms of a `TransposableLinear`, without its product.
+class PackedLayer(nn.Module):
+    """Weight, mask and packed forms of a layer, without its product; to be mixed into its class.
 
     Packed forms are buffers that are not saved. They follow what moves, copies and loads modules.
+    The form of the transpose, which input gradients alone need, is made in training, or when such
+    a gradient is wanted.
+
+    Attributes
+    ----------
+    layout : Layout
+        How the weight is read as a matrix of `out_features` x `in_features`.
     """
 
+    layout: Layout = "out_in"
+    in_features: int
+    out_features: int
     mask: torch.Tensor
     packed_values: torch.Tensor
     packed_indices: torch.Tensor
     packed_t_values: torch.Tensor
     packed_t_indices: torch.Tensor
+    _choice: Choice
     _packed_for: torch.dtype | None
 
-    def __init__(
+    def _prepare_packing(
         self,
-        in_features: int,
-        out_features: int,
-        bias: bool,
         pattern: Pattern,
         *,
         backend: BackendName,
         compute_dtype: torch.dtype | None,
         name: str,
         speeds: SpeedTable | None,
-        device: torch.device | str | None,
-        dtype: torch.dtype | None,
     ) -> None:
-        super().__init__(in_features, out_features, bias, device=device, dtype=dtype)
+        """Take the options of packing, once there is a weight."""
         self.n, self.m = pattern.n, pattern.m
         self.layer_name = name
         self.backend: BackendName = as_backend_name(backend)
@@ -61,13 +68,13 @@ class PackedLinear(nn.Linear):
         # Under FSDP the weight is gathered anew into the same storage, and no counter moves.
         self._packs_at_every_forward = False
         if self.backend != "auto":
-            spec = LinearSpec.of(self, pattern, self.weight.dtype)
+            spec = self._spec(self._dense.dtype)
             reason = BACKENDS[self.backend].unsupported_reason(spec)
             if reason:
                 raise ValueError(
                     f"{self._owner}: {backend} cannot multiply: {reason}; take another backend"
                 )
-        self.register_buffer("mask", torch.zeros_like(self.weight, dtype=torch.bool))
+        self.register_buffer("mask", torch.zeros_like(self._dense, dtype=torch.bool))
         for buffer in PACKED:
             self.register_buffer(buffer, None, persistent=False)
         self._unpack("not packed yet")
@@ -93,31 +100,67 @@ class PackedLinear(nn.Linear):
 
         Buffers keep their memory, so that CUDA graphs may hold it. A weight that a back end cannot
         take as it is (its device, its dtype) stays unpacked, and the forward pass says why. So does
-        a shard of FSDP, which the forward pass packs once it is gathered.
+        a shard of FSDP, which the forward pass packs once it is gathered. On the CPU the values are
+        written where they belong if the mask is the same, which takes a small part of the time.
         """
-        self._pack(self._packed_dtype())
+        self._pack(self._packed_dtype(), self.training)
+
+    @outside_of_graphs
+    def repack_if_changed(self) -> None:
+        """Do the same unless weight and mask are those that are packed, as far as is known.
+
+        What is written through ``weight.data`` is not noticed.
+        """
+        if self._packed_for is None or self._packs_at_every_forward or self._is_outdated():
+            self.repack()
+
+    def train(self, mode: bool = True) -> PackedLayer:
+        """Choose between training and evaluation; training has the transpose packed."""
+        super().train(mode)
+        if mode and self.packed_values.numel() and not self._has_transpose:
+            self.repack()
+        return self
+
+    @property
+    def _dense(self) -> torch.Tensor:
+        # Classes of layers say differently what their weight is.
+        return cast(torch.Tensor, self.weight)
+
+    def _spec(self, dtype: torch.dtype) -> LinearSpec:
+        sides = (self.out_features, self.in_features)
+        return LinearSpec(*sides, self.pattern, self._dense.device, dtype)
 
     @property
     def _owner(self) -> str:
-        return self.layer_name or f"TransposableLinear({self.in_features}, {self.out_features})"
+        kind = type(self).__name__
+        return self.layer_name or f"{kind}({self.in_features}, {self.out_features})"
+
+    @property
+    def _has_transpose(self) -> bool:
+        return self.packed_t_values.numel() > 0
 
     def _product_dtype(self) -> torch.dtype | None:
         """Return the dtype to which inputs are cast; None if they have to come in the weight's."""
         if self.compute_dtype is not None:
             return self.compute_dtype
-        kind = self.weight.device.type
-        if self.weight.dtype != torch.float64 and torch.is_autocast_enabled(kind):
+        kind = self._dense.device.type
+        if self._dense.dtype != torch.float64 and torch.is_autocast_enabled(kind):
             return torch.get_autocast_dtype(kind)
         return None
 
     def _packed_dtype(self) -> torch.dtype:
         """Tell in which dtype to pack when no input is at hand: as last time."""
-        return self._packed_for or self.compute_dtype or self.weight.dtype
+        return self._packed_for or self.compute_dtype or self._dense.dtype
 
-    def _prepare(self, dtype: torch.dtype) -> None:
-        """Pack if there is reason to, or say why that cannot be."""
-        if self._packed_for != dtype or self._packs_at_every_forward or self._is_outdated():
-            self._pack(dtype)
+    def _prepare(self, dtype: torch.dtype, both: bool = True) -> None:
+        """Pack if there is reason to, or say why that cannot be; `both` for input gradients."""
+        if (
+            self._packed_for != dtype
+            or self._packs_at_every_forward
+            or self._is_outdated()
+            or (both and self.packed_values.numel() and not self._has_transpose)
+        ):
+            self._pack(dtype, both or self.training)
         if self._choice.backend is None:
             raise ValueError(
                 f"{self._owner}: {self.backend} cannot multiply: {self._choice.reason}, "
@@ -129,27 +172,41 @@ class PackedLinear(nn.Linear):
         if not self.packed_values.numel():
             return False
         source = packed_from(self.packed_values)
-        return source is None or not source.is_current(self.weight, self.mask)
+        return source is None or not source.is_current(self._dense, self.mask)
 
     @torch.no_grad()
-    def _pack(self, dtype: torch.dtype) -> None:
-        if is_sharded(self.weight):
+    def _pack(self, dtype: torch.dtype, both: bool) -> None:
+        if is_sharded(self._dense):
             self._packs_at_every_forward = True
             self._unpack("the weight is sharded: packed when it is gathered")
             return
-        if self.weight.is_meta:
+        if self._dense.is_meta:
             self._unpack("the weight is on the device meta")
             return
-        spec = LinearSpec.of(self, self.pattern, dtype)
-        self._choice = choose_backend(self.backend, spec, self._speeds)
+        spec = self._spec(dtype)
+        before, self._choice = self._choice, choose_backend(self.backend, spec, self._speeds)
         if self._choice.backend is None:
             self._unpack(self._choice.reason)
             return
+        both = both or self._has_transpose
+        is_alike = (self._packed_for, self._has_transpose) == (dtype, both)
         with torch.inference_mode(False):
-            weight = self.weight.detach().to(dtype)
-            self._store(*BACKENDS[self._choice.backend].pack(weight, self.mask, spec))
+            weight = as_matrix(self._dense.detach(), self.layout).to(dtype)
+            if not (is_alike and before.backend == self._choice.backend and self._update(weight)):
+                mask = as_matrix(self.mask, self.layout)
+                backend = BACKENDS[self._choice.backend]
+                self._store(*backend.pack(weight, mask, spec, both=both))
         self._packed_for = dtype
-        remember(self.packed_values, self.weight, self.mask, self._owner)
+        remember(self.packed_values, self._dense, self.mask, self._owner)
+
+    def _update(self, weight: torch.Tensor) -> bool:
+        """Write other values of the mask that is packed; False if that cannot be."""
+        source = packed_from(self.packed_values)
+        if source is None or not source.is_of_mask(self.mask):
+            return False
+        values, indices, values_t, indices_t = (getattr(self, buffer) for buffer in PACKED)
+        pair = (Packed(values, indices), Packed(values_t, indices_t))
+        return BACKENDS[self._choice.backend or self.backend].update_(pair, weight)
 
     def _store(self, packed: Packed, packed_t: Packed) -> None:
         """Write into the memory that earlier packed forms have, where they are alike."""
@@ -167,7 +224,7 @@ class PackedLinear(nn.Linear):
 
     def _unpack(self, reason: str) -> None:
         self._choice, self._packed_for = Choice(None, reason), None
-        packed, packed_t = nothing_packed(self.mask, self.weight.dtype)
+        packed, packed_t = nothing_packed(self.mask, self._dense.dtype)
         for buffer, tensor in zip(PACKED, (*packed, *packed_t), strict=True):
             setattr(self, buffer, tensor)
 
@@ -184,7 +241,7 @@ class PackedLinear(nn.Linear):
 
     # ---- what moves and copies modules --------------------------------------
 
-    def _apply(self, fn: Any, recurse: bool = True) -> PackedLinear:
+    def _apply(self, fn: Any, recurse: bool = True) -> PackedLayer:
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._pack_anew()
         return self

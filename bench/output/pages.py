@@ -1,0 +1,26 @@
+"""The documents that are written, and what stands at their top."""
+
+from __future__ import annotations
+
+BENCHMARKS = """\
+# Benchmarks
+
+Written by `make bench` (`python -m bench --docs docs`), everything in one run. Rates are medians of
+repeated calls; seeds are fixed.
+"""
+
+PRODUCTS = """\
+# Sparse products on the CPU
+
+A layer whose weight is mostly zeros multiplies faster when it is packed: `x @ packed.T` is its
+forward product, `y @ packed` its input gradient, `packed.update_(weights)` takes new values for the
+same mask after a step of training. The kernel takes any mask. What N:M adds is even work, and one
+checkpoint for all hardware; what transposable adds is that the transpose, which the input gradient
+needs, has the pattern too. An unstructured mask of the same density is as fast here and keeps more
+of the weights' magnitude.
+
+Written by `python -m bench --only products products_training --docs docs`, everything in one run.
+"""
+
+# By name of the file, without its ending.
+PAGES = {"benchmarks": BENCHMARKS, "products": PRODUCTS}

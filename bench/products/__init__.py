@@ -1,0 +1,1 @@
+"""Sparse products against dense and sparse ones of others, in worker processes."""

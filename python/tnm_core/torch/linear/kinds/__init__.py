@@ -1,0 +1,31 @@
+"""The layers that multiply by one matrix, and their sparse forms."""
+
+from __future__ import annotations
+
+from tnm_core.torch.linear.kinds.conv1d import TransposableConv1D
+from tnm_core.torch.linear.kinds.layer_kinds import (
+    Kind,
+    kind_of,
+    matrix_layers,
+    sides_of,
+    skip_of_place,
+)
+from tnm_core.torch.linear.kinds.pointwise import (
+    TransposablePointwise1d,
+    TransposablePointwise2d,
+    channels_first,
+    channels_last,
+)
+
+__all__ = [
+    "Kind",
+    "TransposableConv1D",
+    "TransposablePointwise1d",
+    "TransposablePointwise2d",
+    "channels_first",
+    "channels_last",
+    "kind_of",
+    "matrix_layers",
+    "sides_of",
+    "skip_of_place",
+]

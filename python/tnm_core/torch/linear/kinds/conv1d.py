@@ -1,0 +1,50 @@
+"""The linear layer of transformers whose weight is stored as (in, out)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from tnm_core.pattern import Pattern
+from tnm_core.torch.linear.masked_layer import MaskedLayer
+
+
+class TransposableConv1D(MaskedLayer):
+    """``Y = X (W * mask) + b`` with a transposable mask, as GPT-2 has it.
+
+    `to_sparse_linear_` makes it of the ``Conv1D`` of transformers. Weight and mask are (in, out).
+    """
+
+    layout = "in_out"
+
+    @classmethod
+    def from_dense(
+        cls, dense: Any, pattern: Pattern, mask: torch.Tensor | None = None, **options: Any
+    ) -> TransposableConv1D:
+        """Build a layer around the Parameters of a dense one; optimizers go on with them.
+
+        Parameters
+        ----------
+        dense : transformers.pytorch_utils.Conv1D
+            The dense layer; it is left as it is.
+        pattern : Pattern
+            n of m are kept, along rows and columns.
+        mask : Tensor of bool, shape of the weight, optional
+            A transposable mask; by default the optimal one of the weight's magnitudes.
+        **options
+            `backend`, `compute_dtype`, `masked_gradient`, `name` and `speeds`, as for
+            `TransposableLinear`.
+        """
+        layer = cls.__new__(cls)
+        nn.Module.__init__(layer)
+        layer.nx, layer.nf = layer.in_features, layer.out_features = tuple(dense.weight.shape)
+        layer.weight, layer.bias = dense.weight, dense.bias
+        layer.training = dense.training
+        layer._prepare_masking(pattern, mask=mask, **options)
+        return layer
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Multiply: (..., in) to (..., out)."""
+        return self._product(input)

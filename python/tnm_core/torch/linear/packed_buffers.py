@@ -1,0 +1,92 @@
+"""Packed weights of the CPU as tensors of bytes, which share memory with what multiplies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tnm_core import arguments, products
+
+# The dtypes that packed weights have, by the names that their buffers know.
+DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+# So many products cost as much as an entry of a mask, in which the work for a thread is counted.
+_PRODUCTS_PER_ENTRY = 64
+
+
+def pack_matrix(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Pack the kept entries of a matrix, of any strides, into one tensor of uint8."""
+    buffer = products.pack_buffer(_lent(weight), _lent(mask), dtype=_name_of(weight.dtype))
+    return torch.from_numpy(buffer)
+
+
+def update_matrix_(packed: torch.Tensor, weight: torch.Tensor) -> None:
+    """Write other values into what `pack_matrix` returned; the mask stays."""
+    products.update_buffer_(packed.numpy(), _lent(weight))
+    # Written behind the back of autograd, which may have saved the tensor.
+    torch.autograd.graph.increment_version(packed)
+
+
+def multiply(
+    rows: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None, out_features: int
+) -> torch.Tensor:
+    """Multiply rows (tokens, k) by the transpose of a packed matrix (out_features, k)."""
+    if rows.stride(-1) != 1:
+        rows = rows.contiguous()
+    buffer = packed.numpy()
+    result = rows.new_empty((rows.shape[0], out_features))
+    products.multiply_buffer(
+        buffer,
+        _viewed(rows.detach()).numpy(),
+        out=_viewed(result).numpy(),
+        bias=None if bias is None else _lent(bias.float()),
+        threads=_threads(rows.shape[0], buffer),
+    )
+    return result
+
+
+def rows_of(packed: torch.Tensor) -> int:
+    """Tell how many rows a packed matrix has."""
+    return products.describe_buffer(packed.numpy()).rows
+
+
+def _threads(tokens: int, buffer: NDArray[np.uint8]) -> int:
+    """Use as many threads as torch does, or fewer where the work is not worth them."""
+    most = torch.get_num_threads()
+    if most == 1:
+        return 1
+    work = tokens * products.describe_buffer(buffer).nnz // _PRODUCTS_PER_ENTRY
+    return min(most, arguments.as_threads(None, work))
+
+
+def unpack_matrix(packed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the matrix with its zeros, and the mask."""
+    values, mask = products.unpack_buffer(packed.numpy())
+    return torch.from_numpy(values).view(dtype_of(packed)), torch.from_numpy(mask)
+
+
+def dtype_of(packed: torch.Tensor) -> torch.dtype:
+    """Tell the dtype of the values in a packed matrix."""
+    return DTYPES[products.describe_buffer(packed.numpy()).dtype]
+
+
+def _name_of(dtype: torch.dtype) -> str:
+    return next(name for name, one in DTYPES.items() if one == dtype)
+
+
+def _lent(tensor: torch.Tensor) -> NDArray[Any]:
+    # Not tensor.numpy(): what has lent its memory that way cannot be resized, and FSDP resizes
+    # weights.
+    return np.from_dlpack(_viewed(tensor.detach()))
+
+
+def _viewed(tensor: torch.Tensor) -> torch.Tensor:
+    """NumPy has no bfloat16: show its bits."""
+    return tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor
