@@ -61,14 +61,14 @@ def test_bfloat16_as_uint16() -> None:
 
 @EVERY_DTYPE
 def test_buffers_may_be_moved(dtype: str) -> None:
-    """They hold no pointers: any place that a float32 may have will do."""
+    """They hold no pointers, and need not be aligned."""
     weights, mask = make_array((70, 90), dtype), make_mask("half", (70, 90))
     buffer = products.pack_buffer(weights, mask)
     x = make_array((7, 90), dtype, seed=1)
     expected = products.multiply_buffer(buffer, x).tobytes()
     room = np.zeros(buffer.size + 128, dtype=np.uint8)
     start = -room.ctypes.data % 64
-    for shift in (0, 4, 20, 60):
+    for shift in (0, 1, 2, 4, 7, 63):
         moved = room[start + shift : start + shift + buffer.size]
         moved[...] = buffer
         assert products.multiply_buffer(moved, x).tobytes() == expected
@@ -200,10 +200,7 @@ def test_what_is_no_buffer_is_refused() -> None:
     for other in (good.astype(np.int8), good.reshape(1, -1), good.tolist(), good.tobytes(), None):
         with pytest.raises(TypeError, match="expected a packed matrix"):
             products.describe_buffer(other)
-    room = np.zeros(good.size + 8, dtype=np.uint8)
-    room[1:-7] = good
-    shifted = room[1:-7] if room.ctypes.data % 4 == 0 else room[2:-6]
-    for other in (np.repeat(good, 2)[::2], good[::-1], shifted):
+    for other in (np.repeat(good, 2)[::2], good[::-1]):
         with pytest.raises(ValueError, match=r"copy\(\)"):
             products.describe_buffer(other)
 

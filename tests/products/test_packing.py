@@ -229,62 +229,45 @@ def test_pickles(dtype: str, protocol: int) -> None:
         assert transposed.shape == shape[::-1]
 
 
-def test_pickle_holds_one_orientation() -> None:
+def test_pickle_holds_values_and_bits_once() -> None:
     packed = tnm.pack(make_array((256, 256)), make_mask("half", (256, 256)))
     size = len(pickle.dumps(packed))
+    assert size < 4 * packed.nnz + 256 * 256 / 8 + 600
     np.zeros((1, 256), dtype=np.float32) @ packed
-    assert len(pickle.dumps(packed)) <= size + 16
-    assert size < packed.nbytes / 2 + 1000
+    assert len(pickle.dumps(packed)) == size
 
 
-def _out_of_band(packed: tnm.PackedMatrix) -> tuple[bytes, bytearray]:
+def _out_of_band(packed: tnm.PackedMatrix) -> tuple[bytes, list[bytearray]]:
+    """A pickle, and its values and bits apart from it."""
     buffers: list[Any] = []
     data = pickle.dumps(packed, 5, buffer_callback=buffers.append)
-    assert len(buffers) == 1
-    return data, bytearray(buffers[0].raw())
+    return data, [bytearray(buffer.raw()) for buffer in buffers]
 
 
 def test_pickle_that_is_damaged() -> None:
-    """It is refused, or what is loaded is sound: other values, or room that nothing reads."""
-    weights, mask = make_array((9, 70)), make_mask("half", (9, 70))
+    """One bit of the mask more or less is found, and other values are other values."""
+    weights, mask = make_array((9, 71)), make_mask("half", (9, 71))
     packed = tnm.pack(weights, mask)
-    data, raw = _out_of_band(packed)
-    x = make_array((3, 70), seed=1)
-    refused = 0
-    values = len(raw) - 64 - 4 * packed.nnz
-    # Another shape of the same size may be sound, too.
-    for at in [*range(8), *range(24, values)]:
-        damaged = raw.copy()
+    data, (values, bits) = _out_of_band(packed)
+    assert (len(values), len(bits)) == (4 * packed.nnz, 80)
+    for at in range(80):
+        for bit in range(8):
+            damaged = bits.copy()
+            damaged[at] ^= 1 << bit
+            with pytest.raises(ValueError, match="expected"):
+                pickle.loads(data, buffers=[values, damaged])
+    for at in range(0, len(values), 37):
+        damaged = values.copy()
         damaged[at] ^= 0x10
-        try:
-            loaded = pickle.loads(data, buffers=[damaged])
-        except ValueError:
-            refused += 1
-            continue
-        _assert_holds(loaded, weights, mask)
-        np.testing.assert_array_equal(x @ loaded.T, x @ packed.T)
-    assert refused > 100
-    for length in (0, 10, 63, 64, len(raw) - 1):
-        with pytest.raises(ValueError, match="not a packed matrix"):
-            pickle.loads(data, buffers=[raw[:length]])
-
-
-def test_pickle_with_another_dtype() -> None:
-    """The dtype beside the buffer has to be that of the values."""
-    restore, (buffer, _) = tnm.pack(np.eye(4, dtype=np.float16)).__reduce__()
-    for dtype in (np.float32, dtype_of("bfloat16"), np.int16):
-        with pytest.raises(ValueError, match="float16"):
-            restore(buffer, np.dtype(dtype))
+        loaded = pickle.loads(data, buffers=[damaged, bits])
+        np.testing.assert_array_equal(loaded.mask, mask)
+        assert (loaded.toarray() != packed.toarray()).sum() == 1
 
 
 def test_pickle_in_read_only_memory() -> None:
-    """Products are right, and new values are refused in words."""
     weights, mask = make_array((9, 70)), make_mask("half", (9, 70))
-    data, raw = _out_of_band(tnm.pack(weights, mask))
-    loaded = pickle.loads(data, buffers=[bytes(raw)])
+    data, buffers = _out_of_band(tnm.pack(weights, mask))
+    loaded = pickle.loads(data, buffers=[bytes(raw) for raw in buffers])
     _assert_holds(loaded, weights, mask)
-    with pytest.raises(ValueError, match="writeable"):
-        loaded.update_(weights)
-    twin = loaded.copy()
-    twin.update_(-weights)
-    _assert_holds(twin, -weights, mask)
+    loaded.update_(-weights)
+    _assert_holds(loaded, -weights, mask)

@@ -15,14 +15,6 @@ void put(std::byte* packed, std::int64_t offset, std::int64_t value) {
     std::memcpy(packed + offset, &value, sizeof value);
 }
 
-// What lies between the parts, so that equal matrices are equal bytes.
-void clear_gaps(std::byte* packed, const PackedLayout& layout) {
-    const std::int64_t end_of_bits = layout.bits_offset() + layout.blocks() * layout.shape.rows * 8;
-    std::memset(packed + end_of_bits, 0,
-                static_cast<std::size_t>(layout.values_offset() - end_of_bits));
-    std::memset(packed + layout.bytes() - kReadableBeyond, 0, kReadableBeyond);
-}
-
 void write_header(std::byte* packed, const PackedShape& shape) {
     const PackedHeader header{kPackedMagic,
                               shape.rows,
@@ -73,14 +65,10 @@ Status pack_checked(const ElementsView& weights, const ConstMaskView& mask,
     }
     put(packed, layout.begins_offset() + pieces * 8, total);
     if (total != shape.kept) return Status::invalid_argument;
-<<<<<<< HEAD
-    clear_gaps(packed, layout);
-=======
     // Two of one matrix are equal byte for byte.
     const std::int64_t bits_end = layout.bits_offset() + layout.blocks() * shape.rows * 8;
     std::memset(packed + bits_end, 0, static_cast<std::size_t>(layout.values_offset() - bits_end));
     std::memset(packed + layout.bytes() - kReadableBeyond, 0, kReadableBeyond);
->>>>>>> main
     return update_packed(weights, packed, execution);
 }
 
