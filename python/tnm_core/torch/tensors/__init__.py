@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tnm_core.torch.tensors.cuda_graphs import is_capturing
 from tnm_core.torch.tensors.shards import (
     check_cuts_between_tiles,
     is_sharded,
@@ -10,11 +11,19 @@ from tnm_core.torch.tensors.shards import (
     mask_like,
     sum_over_shards,
 )
-from tnm_core.torch.tensors.tensor_masks import nm_mask, transposable_mask
+from tnm_core.torch.tensors.tensor_masks import (
+    finite_transposable_mask,
+    nm_mask,
+    transposable_mask,
+)
+from tnm_core.torch.tensors.transfer import are_finite
 from tnm_core.torch.tensors.unstructured import kept_of_m, least_disturbing_mask
 
 __all__ = [
+    "are_finite",
     "check_cuts_between_tiles",
+    "finite_transposable_mask",
+    "is_capturing",
     "is_sharded",
     "kept_of_m",
     "least_disturbing_mask",
