@@ -73,9 +73,7 @@ class WeightAxes:
                 # A copy with the matrix innermost is solved twice as fast as strided reads are.
                 matrices = matrices.movedim(axes, (-2, -1)).contiguous().movedim((-2, -1), axes)
             find = finite_transposable_mask if known_finite else transposable_mask
-            mask = find(
-                matrices, pattern, method=method, score=score, axes=axes, threads=threads
-            )
+            mask = find(matrices, pattern, method=method, score=score, axes=axes, threads=threads)
         return mask.flatten(0, 1) if rows else mask
 
     def violation(self, mask: torch.Tensor, pattern: Pattern) -> Violation | None:

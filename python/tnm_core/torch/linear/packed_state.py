@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from warnings import warn
 from weakref import finalize, ref
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from tnm_core.torch.tensors import is_sharded
+from tnm_core.torch.tensors import is_capturing, is_sharded
 
 
 class PackedFrom:
@@ -34,12 +38,15 @@ class PackedFrom:
 
 
 _packed_from: Any = WeakTensorKeyDictionary()
+# Weights that a step changes in each replay of a CUDA graph, while nothing in it packs them anew.
+_stepped_in_capture: Any = WeakTensorKeyDictionary()
 
 
 def remember(values: torch.Tensor, weight: torch.Tensor, mask: torch.Tensor, owner: str) -> None:
     """Keep what the values were packed from, as long as there are such values."""
     if values.numel():
         _packed_from[values] = PackedFrom(weight, mask, owner)
+        _stepped_in_capture.pop(weight, None)
 
 
 def packed_from(values: torch.Tensor) -> PackedFrom | None:
@@ -72,13 +79,16 @@ def _version(tensor: torch.Tensor) -> int:
 class _CountedSteps:
     """Counts the steps of optimizers as versions of weights: fused ones move no counter.
 
-    Its hook on all optimizers is removed when nothing holds this any more.
+    Its hooks on all optimizers are removed when nothing holds this any more.
     """
 
     def __init__(self) -> None:
         self._weights: Any = WeakTensorKeyDictionary()
-        self._handle = register_optimizer_step_pre_hook(partial(_count_step, self._weights))
-        finalize(self, self._handle.remove).atexit = False
+        for handle in (
+            register_optimizer_step_pre_hook(partial(_count_step, self._weights)),
+            register_optimizer_step_post_hook(_warn_of_capture),
+        ):
+            finalize(self, handle.remove).atexit = False
 
     def count_for(self, weight: torch.Tensor) -> None:
         """Count the steps that change this weight, too."""
@@ -99,13 +109,41 @@ def _counted_steps() -> _CountedSteps:
 
 
 def _count_step(weights: Any, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-    """Count what an optimizer is about to change."""
-    # A gradient scaler tells fused optimizers in this way to leave a step out.
-    if torch.compiler.is_compiling() or bool(getattr(optimizer, "found_inf", False)):
+    """Count what an optimizer is about to change.
+
+    A step that a gradient scaler tells a fused optimizer to leave out counts, too: only the device
+    knows of it, and packing once too often costs less than waiting in each step.
+    """
+    if torch.compiler.is_compiling():
         return
-    parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
+    parameters = _parameters(optimizer)
     # A step on shards changes weights that are gathered later, into tensors that are not told.
     changed = weights if any(map(is_sharded, parameters)) else parameters
+    # Gathered weights are packed in every forward pass, and so in every replay.
+    captured = changed is parameters and is_capturing()
     for weight in list(changed):
         if weight in weights:
             torch.autograd.graph.increment_version(weight)
+            if captured:
+                _stepped_in_capture[weight] = True
+
+
+def _warn_of_capture(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Tell that replays will leave layers behind; the optimizer's own hooks were called before."""
+    if not _stepped_in_capture:
+        return
+    left_behind = [one for one in _parameters(optimizer) if one in _stepped_in_capture]
+    for weight in left_behind:
+        del _stepped_in_capture[weight]
+    if left_behind:
+        warn(
+            f"an optimizer step is captured in a CUDA graph, and {len(left_behind)} packed weights "
+            "are not packed anew behind it: no replay would tell their layers; expected "
+            "repack_after_step(optimizer, model), which is captured as well, or a call of "
+            "repack_(model) behind the step or after each replay",
+            stacklevel=2,
+        )
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    return [weight for group in optimizer.param_groups for weight in group["params"]]

@@ -1,8 +1,9 @@
-"""The product of a masked linear layer as one operator that autograd and compilers know.
+"""The product of a masked linear layer, as autograd and compilers know it.
 
 ``tnm_core::masked_product`` computes X Wᵀ + b, or with ``transposed`` X W, with W masked. The
 gradient of either by X is the other, so that training multiplies by ``packed`` in the forward pass
-and by ``packed_t`` for the input gradient. The gradient by W is a dense product.
+and by ``packed_t`` for the input gradient. The gradient by W is a dense product. A weight that is
+not packed needs no operator: it is masked once, kept for the backward pass and multiplied densely.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from typing import Any
 
 import torch
 
+from tnm_core.pattern import Pattern
 from tnm_core.torch.linear.backends import BACKENDS
-from tnm_core.torch.linear.packed_state import packed_from
-from tnm_core.torch.linear.packing import Packed, masked
+from tnm_core.torch.linear.linear_spec import LinearSpec
+from tnm_core.torch.linear.packed_state import packed_from, remember
+from tnm_core.torch.linear.packing import Packed, PackedPair, masked
 
 _SCHEMA = (
     "(Tensor rows, Tensor weight, Tensor mask, Tensor? bias, Tensor values, Tensor indices, "
@@ -22,8 +25,61 @@ _SCHEMA = (
 )
 
 
-@torch.library.custom_op("tnm_core::masked_product", mutates_args=(), schema=_SCHEMA)
 def masked_product(
+    rows: torch.Tensor,
+    weight: torch.Tensor,
+    mask: torch.Tensor,
+    bias: torch.Tensor | None,
+    packed: PackedPair,
+    pattern: Pattern,
+    backend: str,
+    *,
+    transposed: bool = False,
+    masked_gradient: bool = False,
+    keeps_masked: bool = True,
+) -> torch.Tensor:
+    """Multiply rows (..., in) by the masked weight's transpose, or (..., out) by the weight.
+
+    `masked_gradient` gives dropped weights no gradient; they get that of the dense weight else.
+    Without `keeps_masked` a weight that is not packed is masked anew in the backward pass: it was
+    gathered from shards, and nothing of its size shall outlive that.
+    """
+    if backend != "dense" or not keeps_masked:
+        operands = (rows, weight, mask, bias, *packed[0], *packed[1])
+        options = (pattern.n, pattern.m, backend, transposed, masked_gradient)
+        result: torch.Tensor = packed_product(*operands, *options)
+        return result
+    # Autograd keeps the masked weight, so that the backward pass does not mask again.
+    dense = _MaskedWeight.apply(weight, mask, rows.dtype, masked_gradient)  # type: ignore[no-untyped-call]
+    with torch.autocast(rows.device.type, enabled=False):
+        flat = torch.nn.functional.linear(_by_rows(rows), dense.t() if transposed else dense, bias)
+    return _in_shape(flat, _result_shape(rows, weight, transposed))
+
+
+class _MaskedWeight(torch.autograd.Function):
+    """The masked weight in the dtype of products; its gradient passes as it is, or masked."""
+
+    @staticmethod
+    def forward(
+        weight: torch.Tensor, mask: torch.Tensor, dtype: torch.dtype, masked_gradient: bool
+    ) -> torch.Tensor:
+        return masked(weight, mask).to(dtype)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+        weight, mask, _, masked_gradient = inputs
+        ctx.dtype = weight.dtype
+        ctx.save_for_backward(mask if masked_gradient else None)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+        (mask,) = ctx.saved_tensors
+        gradient = gradient.to(ctx.dtype)
+        return gradient if mask is None else masked(gradient, mask), None, None, None
+
+
+@torch.library.custom_op("tnm_core::masked_product", mutates_args=(), schema=_SCHEMA)
+def packed_product(
     rows: torch.Tensor,
     weight: torch.Tensor,
     mask: torch.Tensor,
@@ -38,20 +94,23 @@ def masked_product(
     transposed: bool,
     masked_gradient: bool,
 ) -> torch.Tensor:
-    """Multiply rows (..., in) by the masked weight's transpose, or (..., out) by the weight."""
+    """Do what `masked_product` does, by what is packed."""
     shape = _result_shape(rows, weight, transposed)
     if rows.numel() == 0:
         return rows.new_empty(shape)
-    packed = Packed(values_t, indices_t) if transposed else Packed(values, indices)
+    pair = Packed(values, indices), Packed(values_t, indices_t)
     if backend == "dense":
         dense = masked(weight, mask).to(rows.dtype)
-        packed = Packed(dense.t() if transposed else dense, indices)
+        pair = Packed(dense, indices), Packed(dense.t(), indices_t)
     elif not transposed:
         # Backward multiplies by what forward packed, whatever became of the weight since.
-        _check_usable(rows, weight, mask, values)
+        _check_usable(rows, weight, mask, pair, Pattern(n, m), backend)
     with torch.autocast(rows.device.type, enabled=False):
-        flat = rows.reshape(-1, rows.shape[-1])
-        result = BACKENDS[backend].product(flat, packed, bias, n, m)
+        result = BACKENDS[backend].product(_by_rows(rows), pair[transposed], bias, n, m)
+    return _in_shape(result, shape)
+
+
+def _in_shape(result: torch.Tensor, shape: tuple[int, ...]) -> torch.Tensor:
     # Not a view for autograd: what else refers to this memory is gone when this returns.
     return torch.ops.aten._unsafe_view(result, shape)  # type: ignore[no-any-return]
 
@@ -61,8 +120,14 @@ def _result_shape(rows: torch.Tensor, weight: torch.Tensor, transposed: bool) ->
 
 
 def _check_usable(
-    rows: torch.Tensor, weight: torch.Tensor, mask: torch.Tensor, values: torch.Tensor
+    rows: torch.Tensor,
+    weight: torch.Tensor,
+    mask: torch.Tensor,
+    packed: PackedPair,
+    pattern: Pattern,
+    backend: str,
 ) -> None:
+    values = packed[0].values
     if values.numel() == 0 and weight.numel() > 0:
         raise RuntimeError(
             "a TransposableLinear was compiled before it was packed; expected a packed one: run "
@@ -75,14 +140,48 @@ def _check_usable(
             f"{owner} is packed in {values.dtype} and its input is {rows.dtype}: expected the same "
             "dtype; give compute_dtype, or run one forward pass under autocast before torch.compile"
         )
-    if source is not None and not source.is_current(weight, mask):
+    if source is None:
+        _recognise(weight, mask, packed, pattern, backend, owner)
+    elif not source.is_current(weight, mask):
         raise RuntimeError(
             f"{owner}: weight or mask changed after they were packed; expected a call of repack() "
             "after each optimizer step, as repack_after_step(optimizer, model) makes"
         )
 
 
-@masked_product.register_fake
+@torch.no_grad()
+def _recognise(
+    weight: torch.Tensor,
+    mask: torch.Tensor,
+    packed: PackedPair,
+    pattern: Pattern,
+    backend: str,
+    owner: str,
+) -> None:
+    """Take packed tensors that somebody moved, cloned or loaded, if they are those of the weight.
+
+    Nothing else is known of them, so the weight is packed once more to compare.
+    """
+    dtype = packed[0].values.dtype
+    spec = LinearSpec(*weight.shape, pattern, weight.device, dtype)
+    expected = BACKENDS[backend].pack(weight.detach().to(dtype), mask, spec)
+    given = [tensor for one in packed for tensor in one]
+    if not all(map(_same_bytes, given, [tensor for one in expected for tensor in one])):
+        raise RuntimeError(
+            f"{owner}: what is packed was moved or cloned, and is not the present weight and mask; "
+            "expected a call of repack() after weights change"
+        )
+    remember(packed[0].values, weight, mask, owner)
+
+
+def _same_bytes(one: torch.Tensor, other: torch.Tensor) -> bool:
+    if (one.shape, one.dtype, one.device) != (other.shape, other.dtype, other.device):
+        return False
+    # NaN is equal to itself here.
+    return torch.equal(one.contiguous().view(torch.uint8), other.contiguous().view(torch.uint8))
+
+
+@packed_product.register_fake
 def _(rows: torch.Tensor, weight: torch.Tensor, *others: Any) -> torch.Tensor:
     *_, transposed, _ = others
     return rows.new_empty(_result_shape(rows, weight, transposed))
@@ -103,7 +202,7 @@ def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ..
     by_rows, by_weight, _, by_bias = ctx.needs_input_grad[:4]
     rows_gradient = weight_gradient = bias_gradient = None
     if by_rows:
-        rows_gradient = masked_product(
+        rows_gradient = packed_product(
             gradient, weight, mask, None, *packed, n, m, backend, not transposed, masked_gradient
         )
     if by_weight:
@@ -120,4 +219,4 @@ def _by_rows(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.reshape(-1, tensor.shape[-1])
 
 
-masked_product.register_autograd(_backward, setup_context=_setup_context)
+packed_product.register_autograd(_backward, setup_context=_setup_context)

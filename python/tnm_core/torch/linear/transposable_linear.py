@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
@@ -11,6 +11,7 @@ from tnm_core.pattern import Pattern, PatternLike, as_transposable
 from tnm_core.torch.linear.backends import BackendName
 from tnm_core.torch.linear.mask_checks import check_layer_mask, check_mask_shape, check_tiles_fit
 from tnm_core.torch.linear.packed_linear import PACKED, PackedLinear
+from tnm_core.torch.linear.packing import Packed
 from tnm_core.torch.linear.products import masked_product
 from tnm_core.torch.linear.speed_table import SpeedTable
 from tnm_core.torch.tensors import transposable_mask
@@ -230,11 +231,19 @@ class TransposableLinear(PackedLinear):
         self, rows: torch.Tensor, bias: torch.Tensor | None, *, transposed: bool = False
     ) -> torch.Tensor:
         """Multiply by what is packed, of the weight or of its transpose."""
-        packed = [getattr(self, buffer) for buffer in PACKED]
-        backend = self._choice.backend or self.backend
-        options = (self.n, self.m, backend, transposed, self.masked_gradient)
-        result = masked_product(rows, self.weight, self.mask, bias, *packed, *options)
-        return cast(torch.Tensor, result)
+        values, indices, values_t, indices_t = (getattr(self, buffer) for buffer in PACKED)
+        return masked_product(
+            rows,
+            self.weight,
+            self.mask,
+            bias,
+            (Packed(values, indices), Packed(values_t, indices_t)),
+            self.pattern,
+            self._choice.backend or self.backend,
+            transposed=transposed,
+            masked_gradient=self.masked_gradient,
+            keeps_masked=not self._packs_at_every_forward,
+        )
 
     @torch.no_grad()
     def _take_mask(self, mask: torch.Tensor) -> None:

@@ -7,4 +7,6 @@ import torch
 
 def is_capturing() -> bool:
     """Tell whether the current stream is recorded into a CUDA graph; starts no CUDA."""
-    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
+    if torch.compiler.is_compiling() or not torch.cuda.is_initialized():
+        return False
+    return torch.cuda.is_current_stream_capturing()

@@ -81,7 +81,9 @@ def transposable_mask(
     (torch.bool, (8, 16), 64)
     """
     pattern, score = as_transposable(n, m), arguments.as_score(score)
-    return _transposable(tensor, HostSolver(pattern, score, arguments.as_method(method), threads), axes)
+    return _transposable(
+        tensor, HostSolver(pattern, score, arguments.as_method(method), threads), axes
+    )
 
 
 def finite_transposable_mask(
@@ -102,9 +104,7 @@ def finite_transposable_mask(
     return _transposable(tensor, solve, axes)
 
 
-def _transposable(
-    tensor: torch.Tensor, solve: HostSolver, axes: tuple[int, int]
-) -> torch.Tensor:
+def _transposable(tensor: torch.Tensor, solve: HostSolver, axes: tuple[int, int]) -> torch.Tensor:
     check_scores(tensor, least_axes=2, of_arrays="tnm_core.transposable_mask")
     return _mask(tensor, _matrix_axes(axes, tensor.ndim), solve)
 

@@ -9,5 +9,13 @@ from tnm_core.torch.linear.backends.choice import (
     as_backend_name,
     choose_backend,
 )
+from tnm_core.torch.linear.backends.cusparselt import known_algorithms
 
-__all__ = ["BACKENDS", "BackendName", "Choice", "as_backend_name", "choose_backend"]
+__all__ = [
+    "BACKENDS",
+    "BackendName",
+    "Choice",
+    "as_backend_name",
+    "choose_backend",
+    "known_algorithms",
+]

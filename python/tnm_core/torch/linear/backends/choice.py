@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, get_args
 
 from tnm_core.torch.linear.backends.base import Backend
-from tnm_core.torch.linear.backends.cusparselt import CusparseltBackend
+from tnm_core.torch.linear.backends.cusparselt import CusparseltBackend, tell_algorithms
 from tnm_core.torch.linear.backends.dense import DenseBackend
 from tnm_core.torch.linear.backends.emulate import EmulateBackend
 from tnm_core.torch.linear.linear_spec import LinearSpec
@@ -41,6 +41,8 @@ def choose_backend(
     ``"auto"`` takes cuSPARSELt where its rules hold and no measurement of `benchmark_layer` speaks
     against it, else the dense product.
     """
+    if speeds is not None:
+        tell_algorithms(spec, speeds)
     if requested != "auto":
         reason = _why_not(requested, spec)
         return Choice(None, reason) if reason else Choice(requested, "asked for")
