@@ -163,7 +163,8 @@ def _recognise(
     Nothing else is known of them, so the weight is packed once more to compare.
     """
     dtype = packed[0].values.dtype
-    spec = LinearSpec(*weight.shape, pattern, weight.device, dtype)
+    rows, columns = weight.shape
+    spec = LinearSpec(rows, columns, pattern, weight.device, dtype)
     expected = BACKENDS[backend].pack(weight.detach().to(dtype), mask, spec)
     given = [tensor for one in packed for tensor in one]
     if not all(map(_same_bytes, given, [tensor for one in expected for tensor in one])):

@@ -7,6 +7,7 @@ import torch
 
 def is_capturing() -> bool:
     """Tell whether the current stream is recorded into a CUDA graph; starts no CUDA."""
-    if torch.compiler.is_compiling() or not torch.cuda.is_initialized():
+    in_use = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    if torch.compiler.is_compiling() or not in_use:
         return False
     return torch.cuda.is_current_stream_capturing()

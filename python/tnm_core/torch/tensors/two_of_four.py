@@ -55,7 +55,7 @@ def two_of_four_mask(tensor: torch.Tensor, score: Score) -> torch.Tensor:
 def _tiles(piece: torch.Tensor, score: Score) -> torch.Tensor:
     """Return scores of shape (4 rows, 4 columns, tiles), float64: tiles lie side by side."""
     rows, columns = piece.shape
-    tiles = piece.detach().unflatten(0, (rows // 4, 4)).unflatten(2, (columns // 4, 4))
+    tiles = piece.detach().reshape(rows // 4, 4, columns // 4, 4)
     shape = (4, 4, rows // 4, columns // 4)
     values = torch.empty(shape, dtype=torch.float64, device=piece.device)
     values.copy_(tiles.permute(1, 3, 0, 2))

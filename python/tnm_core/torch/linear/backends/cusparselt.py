@@ -97,9 +97,11 @@ def tell_algorithms(spec: LinearSpec, speeds: SpeedTable) -> None:
 
 def _keys(spec: LinearSpec, tokens: int) -> tuple[ProductKey, ProductKey]:
     """Return the keys of forward product and input gradient."""
-    shape = (spec.out_features, spec.in_features)
-    forward = _key(spec.device, spec.dtype, *shape, tokens)
-    return forward, _key(spec.device, spec.dtype, *reversed(shape), tokens)
+    rows, columns = spec.out_features, spec.in_features
+    return (
+        _key(spec.device, spec.dtype, rows, columns, tokens),
+        _key(spec.device, spec.dtype, columns, rows, tokens),
+    )
 
 
 def _key(
