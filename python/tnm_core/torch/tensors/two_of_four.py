@@ -6,9 +6,9 @@ agree with the core's bit for bit, ties included. It compares all 90 masks of a 
 pair its rows, and for either pair three classes of two opposite choices. The rare tiles for which
 the core takes another road (negative scores that outweigh all that is kept) take it here, too.
 
-Some twenty kernels over large pieces, each bound by memory. Float32 with float64 where that is in
-doubt was tried: telling what is in doubt takes more kernels than it saves bytes (59 in place of
-24), and picking those tiles waits for the device.
+It takes 24 kernels a piece, each bound by memory. Float32, with float64 where that leaves doubt,
+would move no less: to tell where it does takes twice as many kernels, and to pick those tiles
+waits for the device.
 """
 
 from __future__ import annotations
