@@ -100,25 +100,46 @@ def capture(monkeypatch: pytest.MonkeyPatch) -> _Capture:
     return _Capture(monkeypatch)
 
 
-@pytest.mark.parametrize("repacking", ["none", "hook", "dense", "eager"])
+@pytest.mark.parametrize("repacking", ["none", "hook", "late hook", "dense", "eager"])
 def test_captured_steps_without_repacking_are_told_of(capture: _Capture, repacking: str) -> None:
     layer = make_layer(16, 32, backend="dense" if repacking == "dense" else "emulate")
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
     if repacking == "hook":
         repack_after_step(optimizer, layer)
+    handle = None
+    if repacking == "late hook":
+        handle = torch_optimizer.register_optimizer_step_post_hook(lambda *_: layer.repack())
     layer(torch.randn(4, 32)).sum().backward()
     capture.is_on = repacking != "eager"
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         optimizer.step()
+        optimizer.step()
         capture.is_on = False
         optimizer.step()
-    expected = ["1 packed weights are not packed anew"] if repacking == "none" else []
+    if handle is not None:
+        handle.remove()
+    expected = ["1 packed weights are not packed anew"] * 2 if repacking == "none" else []
     assert len(told) == len(expected)
     for one, words in zip(told, expected, strict=True):
         assert words in str(one.message)
         assert "expected repack_after_step(optimizer, model)" in str(one.message)
     assert len(packed_state._stepped_in_capture) == 0
+
+
+@pytest.mark.usefixtures("alone")
+def test_hooks_of_captured_steps_end_with_the_last_packed_layer(capture: _Capture) -> None:
+    before = len(torch_optimizer._global_optimizer_post_hooks)
+    layer = make_layer(16, 32, backend="emulate")
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    capture.is_on = True
+    for _ in range(3):
+        with pytest.warns(UserWarning, match="captured in a CUDA graph"):
+            optimizer.step()
+    assert len(torch_optimizer._global_optimizer_post_hooks) == before + 1
+    del layer, optimizer
+    gc.collect()
+    assert len(torch_optimizer._global_optimizer_post_hooks) == before
 
 
 def test_nothing_is_kept_of_a_layer_that_is_gone() -> None:

@@ -18,6 +18,7 @@ from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
 )
+from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from tnm_core.torch.tensors import is_capturing, is_sharded
@@ -84,11 +85,10 @@ class _CountedSteps:
 
     def __init__(self) -> None:
         self._weights: Any = WeakTensorKeyDictionary()
-        for handle in (
-            register_optimizer_step_pre_hook(partial(_count_step, self._weights)),
-            register_optimizer_step_post_hook(_warn_of_capture),
-        ):
-            finalize(self, handle.remove).atexit = False
+        behind: list[RemovableHandle] = []
+        before = register_optimizer_step_pre_hook(partial(_count_step, self._weights, behind))
+        finalize(self, before.remove).atexit = False
+        finalize(self, _remove_all, behind).atexit = False
 
     def count_for(self, weight: torch.Tensor) -> None:
         """Count the steps that change this weight, too."""
@@ -108,7 +108,9 @@ def _counted_steps() -> _CountedSteps:
     return steps
 
 
-def _count_step(weights: Any, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+def _count_step(
+    weights: Any, behind: list[RemovableHandle], optimizer: torch.optim.Optimizer, *_: Any
+) -> None:
     """Count what an optimizer is about to change.
 
     A step that a gradient scaler tells a fused optimizer to leave out counts, too: only the device
@@ -119,19 +121,24 @@ def _count_step(weights: Any, optimizer: torch.optim.Optimizer, *_: Any) -> None
     parameters = _parameters(optimizer)
     # A step on shards changes weights that are gathered later, into tensors that are not told.
     changed = weights if any(map(is_sharded, parameters)) else parameters
+    counted = [weight for weight in list(changed) if weight in weights]
+    for weight in counted:
+        torch.autograd.graph.increment_version(weight)
     # Gathered weights are packed in every forward pass, and so in every replay.
-    captured = changed is parameters and is_capturing()
-    for weight in list(changed):
-        if weight in weights:
-            torch.autograd.graph.increment_version(weight)
-            if captured:
-                _stepped_in_capture[weight] = True
+    if counted and changed is parameters and is_capturing():
+        _stepped_in_capture.update((weight, True) for weight in counted)
+        # Registered now it is the last hook, behind all that may pack.
+        _remove_all(behind)
+        behind.append(register_optimizer_step_post_hook(_warn_of_capture))
+
+
+def _remove_all(handles: list[RemovableHandle]) -> None:
+    while handles:
+        handles.pop().remove()
 
 
 def _warn_of_capture(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-    """Tell that replays will leave layers behind; the optimizer's own hooks were called before."""
-    if not _stepped_in_capture:
-        return
+    """Tell that replays will leave layers behind."""
     left_behind = [one for one in _parameters(optimizer) if one in _stepped_in_capture]
     for weight in left_behind:
         del _stepped_in_capture[weight]
