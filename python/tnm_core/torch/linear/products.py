@@ -16,7 +16,7 @@ from tnm_core.pattern import Pattern
 from tnm_core.torch.linear.backends import BACKENDS
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.outside_of_graphs import is_unwatched
-from tnm_core.torch.linear.packed_state import packed_from, remember
+from tnm_core.torch.linear.packed_state import PackedFrom, packed_from, remember
 from tnm_core.torch.linear.packing import Packed, PackedPair, masked
 from tnm_core.torch.linear.weight_layout import Layout, as_matrix, like_weight
 
@@ -113,8 +113,9 @@ def _multiplied(
         pair = Packed(dense, indices), Packed(dense.t(), indices_t)
     elif not transposed:
         # Backward multiplies by what forward packed, whatever became of the weight since.
-        _check_usable(rows, weight, mask, pair[0], backend)
-        if packed_from(values) is None:
+        source = packed_from(values)
+        _check_usable(rows, weight, mask, pair[0], backend, source)
+        if source is None:
             _recognise(weight, mask, pair, Pattern(n, m), backend, layout)
     else:
         _check_has_transpose(weight, values_t)
@@ -135,15 +136,18 @@ def _result_shape(
 
 
 def _check_usable(
-    rows: torch.Tensor, weight: torch.Tensor, mask: torch.Tensor, packed: Packed, backend: str
+    rows: torch.Tensor,
+    weight: torch.Tensor,
+    mask: torch.Tensor,
+    packed: Packed,
+    backend: str,
+    source: PackedFrom | None,
 ) -> None:
-    values = packed.values
-    if values.numel() == 0 and weight.numel() > 0:
+    if packed.values.numel() == 0 and weight.numel() > 0:
         raise RuntimeError(
             "a TransposableLinear was compiled before it was packed; expected a packed one: run "
             "one forward pass before torch.compile, which packs or says what is in the way"
         )
-    source = packed_from(values)
     owner = _SOME_OWNER if source is None else source.owner
     dtype = BACKENDS[backend].dtype_of(packed)
     if dtype != rows.dtype:
