@@ -82,8 +82,6 @@ def pack_buffer(weights: NDArray[Any], mask: NDArray[np.bool_], dtype: str | Non
     kept = int(np.count_nonzero(mask))
     rows, columns = data.shape
     buffer = np.empty(_core.packed_bytes(rows, columns, kept, name), dtype=np.uint8)
-    # A gap before the values is not written below, and equal matrices have to be equal bytes.
-    buffer[: _core.packed_bytes(rows, columns, 0, name)] = 0
     _core.pack_matrix(data, name, mask, kept, buffer, arguments.as_threads(None, data.size))
     return buffer
 
