@@ -9,29 +9,53 @@ namespace tnm::TNM_ISA {
 // A vector holds kFloats tokens of a column; a panel must stay in the first-level cache.
 inline constexpr int kMostVectors = kVectorBytes == 64 ? 6 : 8;
 
-// A vector of tokens, or as many as there are.
+inline void store_square(Floats (&lines)[kFloats], int columns, int stride, float* target) {
+    transpose_lines(lines);
+    for (int j = 0; j < kFloats && j < columns; ++j) store(target + j * stride, lines[j]);
+}
+
 template <Dtype kDtype>
 inline void load_square(const ActivationBlock& block, int token, int column, int stride,
                         float* panel) {
     Floats lines[kFloats];
-    const int tokens = block.count - token, columns = block.columns - column;
-    for (int i = 0; i < kFloats; ++i) {
-        lines[i] = Floats{};
-        if (i >= tokens) continue;
-        const std::byte* source = block.tokens[token + i] + column * kItemBytes<kDtype>;
+    each<kFloats>([&]<int i>() __attribute__((always_inline)) {
+        lines[i] = load_floats<kDtype>(block.tokens[token + i] + column * kItemBytes<kDtype>);
+    });
+    store_square(lines, kFloats, stride, panel + column * stride + token);
+}
+
+// As much of a square as there is.
+template <Dtype kDtype>
+inline void load_part(const ActivationBlock& block, int token, int column, int stride,
+                      float* panel) {
+    Floats lines[kFloats] = {};
+    const int columns = block.columns - column < kFloats ? block.columns - column : kFloats;
+    for (int i = 0; i < kFloats && token + i < block.count; ++i)
         lines[i] =
-            columns >= kFloats ? load_floats<kDtype>(source) : load_first<kDtype>(source, columns);
-    }
-    transpose_lines(lines);
-    for (int j = 0; j < kFloats && j < columns; ++j)
-        store(panel + (column + j) * stride + token, lines[j]);
+            load_first<kDtype>(block.tokens[token + i] + column * kItemBytes<kDtype>, columns);
+    store_square(lines, columns, stride, panel + column * stride + token);
+}
+
+// The columns of the next block: no pattern of addresses gives them away.
+template <Dtype kDtype>
+inline void prefetch_next_block(const std::byte* token) {
+    constexpr int kLine = 64;
+    constexpr int kBytes = kBlockColumns * kItemBytes<kDtype>;
+    for (int byte = 0; byte < kBytes; byte += kLine)
+        __builtin_prefetch(token + kBytes + byte, 0, 2);
 }
 
 // Columns that lie next to each other.
 template <Dtype kDtype>
 inline void load_rows(const ActivationBlock& block, int token, int stride, float* panel) {
-    for (int column = 0; column < block.columns; column += kFloats)
-        load_square<kDtype>(block, token, column, stride, panel);
+    for (int i = 0; i < kFloats && token + i < block.count; ++i)
+        prefetch_next_block<kDtype>(block.tokens[token + i]);
+    for (int column = 0; column < block.columns; column += kFloats) {
+        if (token + kFloats <= block.count && column + kFloats <= block.columns)
+            load_square<kDtype>(block, token, column, stride, panel);
+        else
+            load_part<kDtype>(block, token, column, stride, panel);
+    }
 }
 
 // Tokens that lie next to each other, as those of an image with its channels first.
