@@ -147,6 +147,43 @@ inline __attribute__((always_inline)) void add_in_turns(KeptColumns& lower, Kept
     });
 }
 
+// Four values, repeated in every 128 bits.
+inline Floats repeat_four(const float* values) {
+#if defined(__AVX512F__)
+    return _mm512_maskz_broadcast_f32x4(0xffff, _mm_loadu_ps(values));
+#elif defined(__AVX2__)
+    return _mm256_broadcast_ps(reinterpret_cast<const __m128*>(values));
+#else
+    return load<Floats>(values);
+#endif
+}
+
+// One of them in all lanes.
+template <int kValue>
+inline __attribute__((always_inline)) Floats spread(Floats four) {
+    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
+        return __builtin_shufflevector(four, four, (l / 4 * 4 + kValue)...);
+    }(std::make_index_sequence<kFloats>{});
+}
+
+// Many vectors keep the units for loads busy: one load for four values relieves them.
+template <int kVectors>
+inline __attribute__((always_inline)) void add_fours(KeptColumns& kept, const float* panel,
+                                                     Floats (&sums)[kVectors]) {
+    for (int left = __builtin_popcountll(kept.word); left >= 4; left -= 4, kept.values += 4) {
+        const Floats four = repeat_four(kept.values);
+        each<4>([&]<int k>() __attribute__((always_inline)) {
+            const auto column = static_cast<std::size_t>(__builtin_ctzll(kept.word));
+            const float* tokens = panel + column * (kVectors * kFloats);
+            const Floats weight = spread<k>(four);
+            kept.word &= kept.word - 1;
+            each<kVectors>([&]<int v>() __attribute__((always_inline)) {
+                sums[v] += weight * load<Floats>(tokens + v * kFloats);
+            });
+        });
+    }
+}
+
 template <int kVectors>
 inline const float* add_row(std::uint64_t word, const float* values, const float* panel,
                             float* target) {
@@ -161,6 +198,8 @@ inline const float* add_row(std::uint64_t word, const float* values, const float
         KeptColumns upper{word ^ rest.word, values + __builtin_popcountll(rest.word)};
         add_in_turns(rest, upper, panel, sums);
         while (upper.word != 0) add_column(upper, panel, sums);
+    } else {
+        add_fours(rest, panel, sums);
     }
     while (rest.word != 0) add_column(rest, panel, sums);
     each<kVectors>([&]<int v>()
