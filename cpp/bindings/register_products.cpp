@@ -92,6 +92,43 @@ void multiply_matrix(const Bytes& packed, const py::array& activations, const st
     run(threads, [&](const Execution& execution) { return multiply(product, execution); });
 }
 
+const std::byte* at(std::uintptr_t address) {
+    return reinterpret_cast<const std::byte*>(address);
+}
+
+Strides matrix_strides(std::int64_t rows, std::int64_t columns, std::int64_t row_bytes,
+                       std::int64_t item) {
+    Strides strides;
+    strides.rank = 2;
+    strides.shape[0] = rows, strides.shape[1] = columns;
+    strides.bytes[0] = row_bytes, strides.bytes[1] = item;
+    return strides;
+}
+
+// The same product of a matrix of tokens in memory of other libraries, for which making arrays of
+// NumPy would cost more than a small product does. The result is contiguous, the bias float32 (0:
+// none). Returns false, and writes nothing, if no matrix of that shape and dtype is packed there.
+bool multiply_memory(std::uintptr_t packed, std::size_t packed_bytes, const std::string& dtype,
+                     std::uintptr_t activations, std::int64_t tokens, std::int64_t columns,
+                     std::int64_t token_stride, std::uintptr_t result, std::int64_t rows,
+                     std::uintptr_t bias, const std::string& activation, int threads) {
+    const auto shape = packed_shape(at(packed), packed_bytes);
+    if (!shape || shape->rows != rows || shape->columns != columns ||
+        shape->dtype != dtype_of(dtype))
+        return false;
+    const std::int64_t item = shape->dtype == Dtype::float32 ? 4 : 2;
+    Product product;
+    product.packed = at(packed);
+    product.activations = {at(activations), shape->dtype,
+                           matrix_strides(tokens, columns, token_stride * item, item)};
+    product.result = {const_cast<std::byte*>(at(result)), shape->dtype,
+                      matrix_strides(tokens, rows, rows * item, item)};
+    product.bias = reinterpret_cast<const float*>(bias);
+    product.activation = from_name<Activation>(kActivations, "activation", activation);
+    run(threads, [&](const Execution& execution) { return multiply(product, execution); });
+    return true;
+}
+
 }  // namespace
 }  // namespace tnm::python
 
@@ -108,4 +145,7 @@ void register_products(pybind11::module_& module) {
     module.def("multiply_matrix", &multiply_matrix, "packed"_a.noconvert(), "activations"_a,
                "dtype"_a, "result"_a, "result_dtype"_a, "bias"_a.noconvert(), "activation"_a,
                "threads"_a);
+    module.def("multiply_memory", &multiply_memory, "packed"_a, "packed_bytes"_a, "dtype"_a,
+               "activations"_a, "tokens"_a, "columns"_a, "token_stride"_a, "result"_a, "rows"_a,
+               "bias"_a, "activation"_a, "threads"_a);
 }

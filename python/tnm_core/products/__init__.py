@@ -13,6 +13,7 @@ from tnm_core.products.packed_buffer import (
     unpack_buffer,
     update_buffer_,
 )
+from tnm_core.products.packed_memory import multiply_memory
 from tnm_core.products.packed_matrix import PackedMatrix, TransposedPackedMatrix, pack
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "describe_buffer",
     "matmul",
     "multiply_buffer",
+    "multiply_memory",
     "pack",
     "pack_buffer",
     "unpack_buffer",

@@ -16,6 +16,7 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 # So many products cost as much as an entry of a mask, in which the work for a thread is counted.
 _PRODUCTS_PER_ENTRY = 64
@@ -23,7 +24,7 @@ _PRODUCTS_PER_ENTRY = 64
 
 def pack_matrix(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Pack the kept entries of a matrix, of any strides, into one tensor of uint8."""
-    buffer = products.pack_buffer(_lent(weight), _lent(mask), dtype=_name_of(weight.dtype))
+    buffer = products.pack_buffer(_lent(weight), _lent(mask), dtype=_NAMES.get(weight.dtype))
     return torch.from_numpy(buffer)
 
 
@@ -35,19 +36,34 @@ def update_matrix_(packed: torch.Tensor, weight: torch.Tensor) -> None:
 
 
 def multiply(
-    rows: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None, out_features: int
+    rows: torch.Tensor,
+    packed: torch.Tensor,
+    bias: torch.Tensor | None,
+    out_features: int,
+    activation: products.Activation | None = None,
 ) -> torch.Tensor:
-    """Multiply rows (tokens, k) by the transpose of a packed matrix (out_features, k)."""
-    if rows.stride(-1) != 1:
-        rows = rows.contiguous()
-    buffer = packed.numpy()
-    result = rows.new_empty((rows.shape[0], out_features))
-    products.multiply_buffer(
-        buffer,
-        _viewed(rows.detach()).numpy(),
-        out=_viewed(result).numpy(),
-        bias=None if bias is None else _lent(bias.float()),
-        threads=_threads(rows.shape[0], buffer),
+    """Multiply rows (..., k) by the transpose of a packed matrix (out_features, k)."""
+    for one in (rows, bias):
+        if one is not None and not one.is_cpu:
+            raise ValueError(f"input or bias is on {one.device}, expected both on the CPU")
+    columns = rows.shape[-1]
+    if rows.dim() == 2 and rows.stride(1) == 1:
+        stride = rows.stride(0)
+    else:
+        rows, stride = rows.contiguous(), columns
+    result = rows.new_empty((*rows.shape[:-1], out_features))
+    tokens = rows.numel() // columns
+    # Held here while its address is in use.
+    offsets = None if bias is None else bias.float().contiguous()
+    products.multiply_memory(
+        (packed.data_ptr(), packed.numel()),
+        (rows.data_ptr(), stride),
+        _NAMES[rows.dtype],
+        (tokens, columns, out_features),
+        result.data_ptr(),
+        bias=0 if offsets is None else offsets.data_ptr(),
+        activation=activation,
+        threads=_threads(tokens, packed.numel() // rows.element_size()),
     )
     return result
 
@@ -57,13 +73,12 @@ def rows_of(packed: torch.Tensor) -> int:
     return products.describe_buffer(packed.numpy()).rows
 
 
-def _threads(tokens: int, buffer: NDArray[np.uint8]) -> int:
+def _threads(tokens: int, kept: int) -> int:
     """Use as many threads as torch does, or fewer where the work is not worth them."""
     most = torch.get_num_threads()
     if most == 1:
         return 1
-    work = tokens * products.describe_buffer(buffer).nnz // _PRODUCTS_PER_ENTRY
-    return min(most, arguments.as_threads(None, work))
+    return min(most, arguments.as_threads(None, tokens * kept // _PRODUCTS_PER_ENTRY))
 
 
 def unpack_matrix(packed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -75,10 +90,6 @@ def unpack_matrix(packed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def dtype_of(packed: torch.Tensor) -> torch.dtype:
     """Tell the dtype of the values in a packed matrix."""
     return DTYPES[products.describe_buffer(packed.numpy()).dtype]
-
-
-def _name_of(dtype: torch.dtype) -> str:
-    return next(name for name, one in DTYPES.items() if one == dtype)
 
 
 def _lent(tensor: torch.Tensor) -> NDArray[Any]:
