@@ -50,6 +50,11 @@ class PiecePlan {
 
     std::int64_t count() const { return panels_ * parts_; }
     std::int64_t most_windows() const { return divide_up(windows_, parts_); }
+    // Of one row: as many as vectors of a panel hold, or a vector for each of a few tokens.
+    std::int64_t most_sums() const {
+        const std::int64_t most_units = divide_up(units_, panels_);
+        return most_units * (unit_ == 1 ? product_kernels().lanes : unit_);
+    }
     Piece piece(std::int64_t index) const {
         const std::int64_t panel = index / parts_, part = index % parts_;
         const std::int64_t first = units_ * panel / panels_ * unit_;
@@ -76,10 +81,10 @@ FloatArray allocate(std::int64_t floats) {
 // What one thread needs.
 class PieceWorker {
   public:
-    PieceWorker(const Product& product, std::int64_t most_windows)
+    PieceWorker(const Product& product, const PiecePlan& plan)
         : product_(product),
           reader_(product.packed),
-          sums_(allocate(most_windows * kWindowRows * kMostPanelTokens)),
+          sums_(allocate(plan.most_windows() * kWindowRows * most_sums(plan))),
           activations_(allocate(std::max<std::int64_t>(kBlockColumns * kMostPanelTokens,
                                                        kMostFewTokens * kFewColumns))),
           turned_(allocate(kMostPanelTokens * kWindowRows)),
@@ -100,10 +105,16 @@ class PieceWorker {
     ActivationBlock activation_block(const Piece& piece, std::int64_t column, int most_columns) {
         const Strides& strides = product_.activations.strides;
         for (int t = 0; t < piece.tokens; ++t)
-            moved_[t] = sources_[t] + column * strides.column_stride();
+            moved_sources_[t] = sources_[t] + column * strides.column_stride();
         const auto left = static_cast<int>(
             std::min<std::int64_t>(most_columns, reader_.shape().columns - column));
-        return {moved_, piece.tokens, strides.column_stride(), left, product_.activations.dtype};
+        return {moved_sources_, piece.tokens, strides.column_stride(), left,
+                product_.activations.dtype};
+    }
+
+    // Few tokens may go through a panel of one vector after all.
+    std::int64_t most_sums(const PiecePlan& plan) const {
+        return std::max<std::int64_t>(plan.most_sums(), panel_.lanes);
     }
 
     // Returns false if an activation is not finite.
@@ -127,7 +138,7 @@ class PieceWorker {
         for (std::int64_t w = piece.first_window; w < piece.end_window; ++w) {
             const float* sums = sums_.get() + (w - piece.first_window) * kWindowRows * row_floats;
             kernels_.turn_few(sums, piece.tokens, rows_of(w), turned_.get());
-            finish(piece, w);
+            kernels_.finish(turned_.get(), result_block(piece, w));
         }
         return true;
     }
@@ -147,9 +158,17 @@ class PieceWorker {
         }
         for (std::int64_t w = piece.first_window; w < piece.end_window; ++w) {
             const float* sums = sums_.get() + (w - piece.first_window) * kWindowRows * row_floats;
-            kernels_.turn_panel(sums, row_floats, rows_of(w), turned_.get());
-            finish(piece, w);
+            if (has_neighbouring_rows()) {
+                kernels_.turn_panel(sums, row_floats, rows_of(w), turned_.get());
+                kernels_.finish(turned_.get(), result_block(piece, w));
+            } else {
+                kernels_.finish_rows(sums, row_floats, result_block(piece, w));
+            }
         }
+    }
+
+    bool has_neighbouring_rows() const {
+        return product_.result.strides.column_stride() == value_bytes(product_.result.dtype);
     }
 
     void clear_sums(const Piece& piece, std::int64_t row_floats) {
@@ -169,15 +188,17 @@ class PieceWorker {
         return static_cast<int>(std::min(kWindowRows, reader_.shape().rows - window * kWindowRows));
     }
 
-    void finish(const Piece& piece, std::int64_t window) {
+    ResultBlock result_block(const Piece& piece, std::int64_t window) {
         const std::int64_t row = window * kWindowRows;
         const std::int64_t stride = product_.result.strides.column_stride();
-        std::byte* targets[kMostPanelTokens];
-        for (int t = 0; t < piece.tokens; ++t) targets[t] = targets_[t] + row * stride;
-        kernels_.finish(
-            turned_.get(),
-            {targets, piece.tokens, stride, rows_of(window), product_.result.dtype,
-             product_.bias == nullptr ? nullptr : product_.bias + row, product_.activation});
+        for (int t = 0; t < piece.tokens; ++t) moved_targets_[t] = targets_[t] + row * stride;
+        return {moved_targets_,
+                piece.tokens,
+                stride,
+                rows_of(window),
+                product_.result.dtype,
+                product_.bias == nullptr ? nullptr : product_.bias + row,
+                product_.activation};
     }
 
     const Product& product_;
@@ -186,8 +207,9 @@ class PieceWorker {
     const PanelKernels& panel_ = panel_kernels(reader_.shape().dtype);
     FloatArray sums_, activations_, turned_, values_;
     const std::byte* sources_[kMostPanelTokens];
-    const std::byte* moved_[kMostPanelTokens];
+    const std::byte* moved_sources_[kMostPanelTokens];
     std::byte* targets_[kMostPanelTokens];
+    std::byte* moved_targets_[kMostPanelTokens];
 };
 
 }  // namespace
@@ -199,7 +221,7 @@ Status multiply(const Product& product, const Execution& execution) {
     const PiecePlan plan(tokens, layout, execution.threads);
     return guarded([&] {
         return parallel_for(plan.count(), execution, [&]() -> Worker {
-            auto worker = std::make_shared<PieceWorker>(product, plan.most_windows());
+            auto worker = std::make_shared<PieceWorker>(product, plan);
             return [&plan, worker](std::int64_t index) {
                 worker->multiply(plan.piece(index));
                 return Status::ok;

@@ -65,6 +65,9 @@ Status pack_checked(const ElementsView& weights, const ConstMaskView& mask,
     }
     put(packed, layout.begins_offset() + pieces * 8, total);
     if (total != shape.kept) return Status::invalid_argument;
+    // Two of one matrix are equal byte for byte.
+    const std::int64_t bits_end = layout.bits_offset() + layout.blocks() * shape.rows * 8;
+    std::memset(packed + bits_end, 0, static_cast<std::size_t>(layout.values_offset() - bits_end));
     std::memset(packed + layout.bytes() - kReadableBeyond, 0, kReadableBeyond);
     return update_packed(weights, packed, execution);
 }

@@ -24,9 +24,7 @@ struct ActivationBlock {
     Dtype dtype;
 };
 
-// Rows of the result: element (t, r) goes to tokens[t] + r * row_stride, from sums + t *
-// sums_stride
-// + r.
+// Rows of the result: element (t, r) goes to tokens[t] + r * row_stride.
 struct ResultBlock {
     std::byte* const* tokens;
     int count;
@@ -66,8 +64,10 @@ struct ProductKernels {
                          int tokens, float* sums);
     void (*turn_few)(const float* sums, int tokens, int rows, float* turned);
 
-    // Adds the bias, applies the activation, converts and stores.
-    void (*finish)(float* turned, const ResultBlock& block);
+    // Adds the bias, applies the activation, converts and stores what was turned.
+    void (*finish)(const float* turned, const ResultBlock& block);
+    // The same of sums as they are, where the rows of a token do not lie next to each other.
+    void (*finish_rows)(const float* sums, int stride, const ResultBlock& block);
 
     void (*widen)(const std::byte* values, Dtype dtype, std::int64_t count, float* target);
     // Writes the kept ones of up to 64 elements of 2 or 4 bytes that lie one after another.

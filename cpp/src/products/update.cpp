@@ -88,25 +88,27 @@ Status each_window(const PackedLayout& layout, const Execution& execution, const
                            });
 }
 
+template <class Element>
 void unpack_window(const PackedReader& reader, std::int64_t block, std::int64_t window,
                    const MutableElementsView& weights, const MaskView& mask) {
     const PackedWindow place = reader.window(block, window);
-    const auto item = static_cast<std::int64_t>(weights.item_size);
     const std::int64_t column = block * kBlockColumns;
     const std::int64_t columns = std::min(kBlockColumns, reader.shape().columns - column);
     const std::byte* values = place.values;
     for (std::int64_t r = 0; r < place.rows; ++r) {
         const std::int64_t row = window * kWindowRows + r;
         const std::uint64_t word = reader.word(block, row);
+        std::byte* element = weights.data + weights.strides.offset(0, row, column);
+        std::uint8_t* flag = mask.data + mask.strides.offset(0, row, column);
         for (std::int64_t j = 0; j < columns; ++j) {
             const bool is_kept = (word >> j & 1) != 0;
-            mask.data[mask.strides.offset(0, row, column + j)] = is_kept;
-            std::byte* target = weights.data + weights.strides.offset(0, row, column + j);
-            if (is_kept)
-                std::memcpy(target, values, weights.item_size);
-            else
-                std::memset(target, 0, weights.item_size);
-            values += is_kept ? item : 0;
+            Element value{};
+            if (is_kept) std::memcpy(&value, values, sizeof value);
+            values += is_kept ? sizeof value : 0;
+            std::memcpy(element, &value, sizeof value);
+            *flag = is_kept;
+            element += weights.strides.column_stride();
+            flag += mask.strides.column_stride();
         }
     }
 }
@@ -128,7 +130,12 @@ Status unpack(const std::byte* packed, const MutableElementsView& weights, const
     return guarded([&] {
         return each_window(reader.layout(), execution,
                            [&](std::int64_t block, std::int64_t window) {
-                               unpack_window(reader, block, window, weights, mask);
+                               if (weights.item_size == 4)
+                                   unpack_window<std::uint32_t>(reader, block, window, weights,
+                                                                mask);
+                               else
+                                   unpack_window<std::uint16_t>(reader, block, window, weights,
+                                                                mask);
                            });
     });
 }

@@ -8,6 +8,12 @@ from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.file_opener import open_checkpoint
 from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.masks import MaskFile, is_mask_file, read_masks, save_masks, write_masks
+from tnm_core.checkpoint.packed_matrices import (
+    PackedFile,
+    is_packed_file,
+    load_packed,
+    save_packed,
+)
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
 from tnm_core.checkpoint.sharded import INDEX_SUFFIX
@@ -19,15 +25,19 @@ __all__ = [
     "FileTransaction",
     "HeaderEntry",
     "MaskFile",
+    "PackedFile",
     "PruneRecord",
     "SafetensorsFile",
     "TensorInfo",
     "is_mask_file",
+    "is_packed_file",
     "is_prunable",
+    "load_packed",
     "open_checkpoint",
     "read_masks",
     "record_metadata",
     "save_masks",
+    "save_packed",
     "write_header",
     "write_masks",
 ]

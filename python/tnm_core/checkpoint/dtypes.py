@@ -45,6 +45,12 @@ def array_dtype(code: str) -> np.dtype[Any] | None:
     return held
 
 
+def dtype_code(dtype: np.dtype[Any]) -> str | None:
+    """Find the safetensors code for a NumPy dtype; None if the format cannot hold it."""
+    codes = {name: code for code, name in (_NUMPY | _ML_DTYPES).items()}
+    return codes.get(dtype.name)
+
+
 def dtype_label(code: str) -> str:
     """Spell a safetensors dtype for people."""
     return _NUMPY.get(code) or _ML_DTYPES.get(code) or code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tnm_core.products.matmul import matmul
+from tnm_core.products.packed_arrays import PackedArrays, arrays_of_buffer, buffer_of_arrays
 from tnm_core.products.packed_buffer import (
     Activation,
     BufferShape,
@@ -19,8 +20,11 @@ from tnm_core.products.packed_matrix import PackedMatrix, TransposedPackedMatrix
 __all__ = [
     "Activation",
     "BufferShape",
+    "PackedArrays",
     "PackedMatrix",
     "TransposedPackedMatrix",
+    "arrays_of_buffer",
+    "buffer_of_arrays",
     "check_buffer",
     "describe_buffer",
     "matmul",

@@ -7,8 +7,7 @@ library. bfloat16, which NumPy lacks, may come and go as uint16.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,11 +22,9 @@ PACKABLE = ("float32", "bfloat16", "float16")
 _WORTHWHILE_DENSITY = 0.9
 # So many products of a weight and an activation cost as much as one entry of a mask.
 _PRODUCTS_PER_ENTRY = 64
-_ALIGNMENT = 4  # bytes; what a float32 needs
 
 
-@dataclass(frozen=True)
-class BufferShape:
+class BufferShape(NamedTuple):
     """What a buffer holds.
 
     Attributes
@@ -156,19 +153,16 @@ def multiply_buffer(
     if data.ndim == 0 or data.shape[-1] != shape.columns:
         raise ValueError(f"x has shape {data.shape}, expected (..., {shape.columns})")
     offsets = _as_bias(bias, shape.rows)
-    name = (
-        "none"
-        if activation is None
-        else arguments.as_choice("activation", activation, get_args(Activation))
-    )
+    name = "none" if activation is None else _as_activation(activation)
     result_shape = (*data.shape[:-1], shape.rows)
+    dtype = np.asarray(x).dtype
     if out is None:
-        out = np.empty(result_shape, dtype=np.asarray(x).dtype)
+        out = np.empty(result_shape, dtype=dtype)
     else:
         inputs = {"x": data, "the packed matrix": buffer}
         if offsets is not None:
             inputs["bias"] = offsets
-        arguments.check_output(out, result_shape, np.asarray(x).dtype, inputs)
+        arguments.check_output(out, result_shape, dtype, inputs)
     tokens = data.size // max(1, shape.columns)
     work = max(tokens, 1) * shape.nnz // _PRODUCTS_PER_ENTRY
     _core.multiply_matrix(
@@ -194,8 +188,8 @@ def describe_buffer(buffer: Buffer) -> BufferShape:
     """
     if not isinstance(buffer, np.ndarray) or buffer.dtype != np.uint8 or buffer.ndim != 1:
         raise TypeError("got something else than a flat uint8 array, expected a packed matrix")
-    if not buffer.flags.c_contiguous or buffer.ctypes.data % _ALIGNMENT:
-        raise ValueError("the packed matrix is strided or not aligned, expected a copy() of it")
+    if not buffer.flags.c_contiguous:
+        raise ValueError("the packed matrix is strided, expected a copy() of it")
     shape = _core.packed_shape(buffer)
     if shape is None:
         raise ValueError(
@@ -230,16 +224,29 @@ def warn_if_dense(shape: BufferShape) -> None:
 
 
 _STORED = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
+# Names of dtypes that were seen: NumPy makes a name anew each time, which takes as long as a small
+# product.
+_names: dict[np.dtype[Any], str] = {}
+
+
+def name_of(dtype: np.dtype[Any]) -> str:
+    """Return ``dtype.name``; of a foreign byte order the whole spelling, which nothing takes."""
+    name = _names.get(dtype)
+    if name is None:
+        name = dtype.name if dtype.isnative else str(dtype)
+        if dtype.kind != "V" or name in PACKABLE:
+            _names[dtype] = name
+    return name
 
 
 def as_values(array: Any, dtype: str | None, what: str) -> tuple[NDArray[Any], str]:
     """View values as the core reads them, with the name of their dtype, which is checked."""
     data = np.asarray(array)
-    name = data.dtype.name
+    name = name_of(data.dtype)
     if name == "uint16" and dtype == "bfloat16":
         return data, "bfloat16"
     expected = (dtype,) if dtype else PACKABLE
-    if name not in expected or not data.dtype.isnative:
+    if name not in expected:
         raise TypeError(
             f"{what} has dtype {data.dtype}, expected {' or '.join(expected)}: "
             f"convert it first, for example with astype(np.{expected[0]})"
@@ -248,15 +255,20 @@ def as_values(array: Any, dtype: str | None, what: str) -> tuple[NDArray[Any], s
 
 
 def _as_stored(data: NDArray[Any]) -> NDArray[Any]:
-    return data.view(np.uint16) if data.dtype.name == "bfloat16" else data
+    return data.view(np.uint16) if name_of(data.dtype) == "bfloat16" else data
 
 
 def _as_bias(bias: ArrayLike | None, rows: int) -> NDArray[np.float32] | None:
     if bias is None:
         return None
     data = np.asarray(bias)
-    if data.dtype.name not in (*PACKABLE, "float64") and data.dtype.kind not in "iu":
+    if name_of(data.dtype) not in (*PACKABLE, "float64") and data.dtype.kind not in "iu":
         raise TypeError(f"bias has dtype {data.dtype}, expected real numbers")
     if data.shape != (rows,):
         raise ValueError(f"bias has shape {data.shape}, expected ({rows},)")
     return np.ascontiguousarray(data, dtype=np.float32)
+
+
+def _as_activation(activation: str) -> str:
+    name: str = arguments.as_choice("activation", activation, get_args(Activation))
+    return name

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tnm_core import arguments
+from tnm_core.products.packed_arrays import (
+    PackedArrays,
+    arrays_of_buffer,
+    as_native,
+    buffer_of_arrays,
+)
 from tnm_core.products.packed_buffer import (
     PACKABLE,
     Activation,
     Buffer,
-    check_buffer,
     describe_buffer,
     multiply_buffer,
     pack_buffer,
@@ -65,6 +71,58 @@ class PackedMatrix:
         held = describe_buffer(buffer)
         self.shape = (held.rows, held.columns)
         self.nnz = held.nnz
+
+    @classmethod
+    def from_arrays(cls, values: ArrayLike, bits: ArrayLike, shape: Sequence[int]) -> PackedMatrix:
+        """Make a packed matrix of plain arrays, which any version of this package could have made.
+
+        Parameters
+        ----------
+        values : array_like, one axis
+            The kept values, row by row: float32, float16 or bfloat16, in either byte order.
+        bits : array_like of uint8
+            The mask, row by row, a bit for each entry; `PackedArrays` says how.
+        shape : pair of int
+            (rows, columns).
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a dtype does not fit, or values, bits and shape do not belong together.
+
+        See Also
+        --------
+        to_arrays : The way back.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import tnm_core as tnm
+        >>> bits = np.packbits([[0, 1, 0], [1, 0, 1]], axis=None, bitorder="little")
+        >>> tnm.PackedMatrix.from_arrays(np.float32([5, 7, 9]), bits, (2, 3)).toarray()
+        array([[0., 5., 0.],
+               [7., 0., 9.]], dtype=float32)
+        """
+        data = as_native(values)
+        return cls(buffer_of_arrays(data, bits, shape), data.dtype)
+
+    def to_arrays(self) -> PackedArrays:
+        """Return the kept values, the mask as bits, and the shape: for files and other libraries.
+
+        See Also
+        --------
+        from_arrays : The way back.
+        tnm_core.checkpoint.save_packed : Files of packed matrices.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import tnm_core as tnm
+        >>> tnm.pack(np.float32([[0, 5, 0], [7, 0, 9]])).to_arrays().bits
+        array([42], dtype=uint8)
+        """
+        values, bits, shape = arrays_of_buffer(self._rows)
+        return PackedArrays(values.view(self.dtype), bits, shape)
 
     @property
     def density(self) -> float:
@@ -122,7 +180,8 @@ class PackedMatrix:
         return self.copy()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self._rows, self.dtype)
+        # Arrays that any machine and version can read.
+        return PackedMatrix.from_arrays, tuple(self.to_arrays())
 
     def __rmatmul__(self, x: ArrayLike) -> NDArray[Any]:
         return multiply(x, self)
@@ -248,8 +307,3 @@ def multiply(
             "convert one of them first"
         )
     return multiply_buffer(buffer, data, out, bias, activation, threads)
-
-
-def _restore(buffer: Buffer, dtype: np.dtype[Any]) -> PackedMatrix:
-    check_buffer(buffer)
-    return PackedMatrix(buffer, dtype)

@@ -24,6 +24,7 @@ const ProductKernels kProductKernels = {
     .multiply_few = multiply_few,
     .turn_few = turn_few,
     .finish = finish,
+    .finish_rows = finish_rows,
     .widen = widen,
     .compress = compress,
 };

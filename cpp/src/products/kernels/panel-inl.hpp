@@ -9,52 +9,73 @@ namespace tnm::TNM_ISA {
 // A vector holds kFloats tokens of a column; a panel must stay in the first-level cache.
 inline constexpr int kMostVectors = kVectorBytes == 64 ? 6 : 8;
 
+// A vector of tokens, or as many as there are.
 template <Dtype kDtype>
 inline void load_square(const ActivationBlock& block, int token, int column, int stride,
                         float* panel) {
-    Floats rows[kFloats];
+    Floats lines[kFloats];
     const int tokens = block.count - token, columns = block.columns - column;
     for (int i = 0; i < kFloats; ++i) {
-        if (i >= tokens) {
-            rows[i] = Floats{};
-            continue;
-        }
+        lines[i] = Floats{};
+        if (i >= tokens) continue;
         const std::byte* source = block.tokens[token + i] + column * kItemBytes<kDtype>;
-        rows[i] =
+        lines[i] =
             columns >= kFloats ? load_floats<kDtype>(source) : load_first<kDtype>(source, columns);
     }
-    transpose_lines(rows);
+    transpose_lines(lines);
     for (int j = 0; j < kFloats && j < columns; ++j)
-        store(panel + (column + j) * stride + token, rows[j]);
+        store(panel + (column + j) * stride + token, lines[j]);
 }
 
 // Columns that lie next to each other.
 template <Dtype kDtype>
-inline void load_contiguous_columns(const ActivationBlock& block, int stride, float* panel) {
-    for (int token = 0; token < stride; token += kFloats)
-        for (int column = 0; column < block.columns; column += kFloats)
-            load_square<kDtype>(block, token, column, stride, panel);
+inline void load_rows(const ActivationBlock& block, int token, int stride, float* panel) {
+    for (int column = 0; column < block.columns; column += kFloats)
+        load_square<kDtype>(block, token, column, stride, panel);
+}
+
+// Tokens that lie next to each other, as those of an image with its channels first.
+template <Dtype kDtype>
+inline void load_columns_first(const ActivationBlock& block, int token, int stride, float* panel) {
+    const int tokens = block.count - token;
+    for (int column = 0; column < block.columns; ++column) {
+        const std::byte* source = block.tokens[token] + column * block.column_stride;
+        store(panel + column * stride + token,
+              tokens >= kFloats ? load_floats<kDtype>(source) : load_first<kDtype>(source, tokens));
+    }
 }
 
 template <Dtype kDtype>
-inline void load_strided(const ActivationBlock& block, int stride, float* panel) {
-    for (int column = 0; column < block.columns; ++column) {
-        float* target = panel + column * stride;
-        for (int token = 0; token < stride; ++token)
-            target[token] =
-                token < block.count
-                    ? load_one<kDtype>(block.tokens[token] + column * block.column_stride)
+inline void load_one_by_one(const ActivationBlock& block, int token, int stride, float* panel) {
+    for (int column = 0; column < block.columns; ++column)
+        for (int i = 0; i < kFloats; ++i)
+            panel[column * stride + token + i] =
+                token + i < block.count
+                    ? load_one<kDtype>(block.tokens[token + i] + column * block.column_stride)
                     : 0.0F;
-    }
+}
+
+// Whether tokens from `first` on, as many as a vector has, lie next to each other.
+template <class Byte>
+inline bool are_neighbours(Byte* const* tokens, int first, int count, std::int64_t item) {
+    for (int t = first + 1; t < count && t < first + kFloats; ++t)
+        if (tokens[t] - tokens[first] != (t - first) * item) return false;
+    return true;
 }
 
 inline void load_panel(const ActivationBlock& block, int vectors, void* panel) {
     auto* columns = static_cast<float*>(panel);
+    const int stride = vectors * kFloats;
     visit_values(block.dtype, [&]<Dtype kDtype>() {
-        if (block.column_stride == kItemBytes<kDtype>)
-            load_contiguous_columns<kDtype>(block, vectors * kFloats, columns);
-        else
-            load_strided<kDtype>(block, vectors * kFloats, columns);
+        constexpr std::int64_t kItem = kItemBytes<kDtype>;
+        for (int token = 0; token < stride; token += kFloats) {
+            if (block.column_stride == kItem)
+                load_rows<kDtype>(block, token, stride, columns);
+            else if (token < block.count && are_neighbours(block.tokens, token, block.count, kItem))
+                load_columns_first<kDtype>(block, token, stride, columns);
+            else
+                load_one_by_one<kDtype>(block, token, stride, columns);
+        }
     });
 }
 
@@ -70,7 +91,9 @@ inline __attribute__((always_inline)) void add_column(KeptColumns& kept, const f
                                                       Floats (&sums)[kVectors]) {
     const auto column = static_cast<std::size_t>(__builtin_ctzll(kept.word));
     const float* tokens = panel + column * (kVectors * kFloats);
-    const Floats weight = broadcast(*kept.values++);
+    float value = 0.0F;
+    std::memcpy(&value, kept.values++, sizeof value);
+    const Floats weight = broadcast(value);
     kept.word &= kept.word - 1;
     each<kVectors>([&]<int v>() __attribute__((always_inline)) {
         sums[v] += weight * load<Floats>(tokens + v * kFloats);

@@ -21,6 +21,7 @@ from tnm_core.checkpoint import (
     PruneRecord,
     TensorInfo,
     is_mask_file,
+    is_packed_file,
     open_checkpoint,
     write_masks,
 )
@@ -184,6 +185,11 @@ def prune(
         checkpoint = stack.enter_context(open_checkpoint(source))
         if is_mask_file(checkpoint):
             raise CommandError(f"{source} holds masks, not weights; expected a checkpoint")
+        if is_packed_file(checkpoint):
+            raise CommandError(
+                f"{source} holds packed matrices, which are pruned already; expected a checkpoint "
+                "of dense weights"
+            )
         if target is not None:
             _check_targets(checkpoint, target, masks_only, force)
         # A .npy file holds one array under the file's own name: whoever names the file wants it.

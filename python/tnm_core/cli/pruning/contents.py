@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tnm_core.checkpoint import Checkpoint, MaskFile, PruneRecord, TensorInfo, is_mask_file
+from tnm_core.checkpoint import (
+    Checkpoint,
+    MaskFile,
+    PackedFile,
+    PruneRecord,
+    TensorInfo,
+    is_mask_file,
+    is_packed_file,
+)
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.options import parse_pattern
 from tnm_core.pattern import Pattern
@@ -17,7 +25,7 @@ from tnm_core.pattern import Pattern
 
 @dataclass(frozen=True)
 class Contents:
-    """The tensors of a checkpoint, or the masks of a mask file, under one interface."""
+    """The tensors of a checkpoint, packed or not, or the masks of a mask file."""
 
     holds_masks: bool
     anonymous: bool  # one array under the name of its file, as .npy has it
@@ -29,7 +37,11 @@ class Contents:
     def of(cls, checkpoint: Checkpoint) -> Contents:
         """Look into an open checkpoint."""
         masks = is_mask_file(checkpoint)
-        source = MaskFile(checkpoint) if masks else checkpoint
+        source: Checkpoint | MaskFile | PackedFile = checkpoint
+        if masks:
+            source = MaskFile(checkpoint)
+        elif is_packed_file(checkpoint):
+            source = PackedFile(checkpoint)
         anonymous = checkpoint.suffix == ".npy"
         return cls(masks, anonymous, source.tensors, checkpoint.records, source.read)
 
