@@ -43,15 +43,15 @@ def multiply(
     activation: products.Activation | None = None,
 ) -> torch.Tensor:
     """Multiply rows (..., k) by the transpose of a packed matrix (out_features, k)."""
-    for one in (rows, bias):
-        if one is not None and not one.is_cpu:
-            raise ValueError(f"input or bias is on {one.device}, expected both on the CPU")
-    columns = rows.shape[-1]
-    if rows.dim() == 2 and rows.stride(1) == 1:
+    if not (rows.is_cpu and (bias is None or bias.is_cpu)):
+        raise ValueError(f"input or bias is on {rows.device}, expected both on the CPU")
+    *leading, columns = rows.shape
+    stride = columns
+    if len(leading) == 1 and rows.stride(1) == 1:
         stride = rows.stride(0)
-    else:
-        rows, stride = rows.contiguous(), columns
-    result = rows.new_empty((*rows.shape[:-1], out_features))
+    elif not rows.is_contiguous():
+        rows = rows.contiguous()
+    result = rows.new_empty((*leading, out_features))
     tokens = rows.numel() // columns
     # Held here while its address is in use.
     offsets = None if bias is None else bias.float().contiguous()
