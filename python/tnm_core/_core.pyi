@@ -148,3 +148,17 @@ def multiply_matrix(
     activation: str,
     threads: int,
 ) -> None: ...
+def multiply_memory(
+    packed: int,
+    packed_bytes: int,
+    dtype: str,
+    activations: int,
+    tokens: int,
+    columns: int,
+    token_stride: int,
+    result: int,
+    rows: int,
+    bias: int,
+    activation: str,
+    threads: int,
+) -> bool: ...

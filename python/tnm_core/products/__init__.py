@@ -14,8 +14,8 @@ from tnm_core.products.packed_buffer import (
     unpack_buffer,
     update_buffer_,
 )
-from tnm_core.products.packed_memory import multiply_memory
 from tnm_core.products.packed_matrix import PackedMatrix, TransposedPackedMatrix, pack
+from tnm_core.products.packed_memory import multiply_memory
 
 __all__ = [
     "Activation",

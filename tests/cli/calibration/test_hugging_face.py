@@ -273,7 +273,7 @@ def test_failure_while_writing_leaves_nothing(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tnm_core.cli.calibration.hugging_face.SafetensorsFile.copy_to", stop)
+    monkeypatch.setattr("tnm_core.cli.calibration.model_directory.SafetensorsFile.copy_to", stop)
     before = snapshot(tmp_path)
     result = tnm("calibrate", folder, text, "-o", tmp_path / "out", "-p", "2:4")
     assert result.status == 130
