@@ -119,7 +119,6 @@ def _check_packages() -> None:
 
 
 def _print(console: Console, report: SpeedReport) -> None:
-    _print_speeds(console, report)
     if report.changes:
         _print_changes(console, report)
     packing, (dense, packed) = report.packing, report.packed_bytes
@@ -130,6 +129,8 @@ def _print(console: Console, report: SpeedReport) -> None:
         soft_wrap=True,
     )
     print_skipped(console, names_by_reason(packing.skips))
+    console.print()
+    _print_speeds(console, report)
 
 
 def _print_speeds(console: Console, report: SpeedReport) -> None:
