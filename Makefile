@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 DEMO := build/demo
 CPP_BUILD := build/cpp-test
+AARCH64_BUILD := build/aarch64-test
 
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') \
            CMakeLists.txt pyproject.toml README.md LICENSE
@@ -19,10 +20,10 @@ DEMO_LAYER := encoder.layer.0.intermediate.dense.weight
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo bench test test-cpp test-python lint clean
+.PHONY: help demo bench test test-cpp test-aarch64 test-python lint clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 # ---- environments ------------------------------------------------------------
 $(VENV)/.created:
@@ -87,6 +88,12 @@ test-cpp: $(VENV)/.installed-test ## run the C++ tests with sanitizers
 	    -DTNM_WARNINGS_AS_ERRORS=ON
 	$(BIN)/cmake --build $(CPP_BUILD)
 	$(BIN)/ctest --test-dir $(CPP_BUILD) --output-on-failure --no-tests=error --parallel 2
+
+test-aarch64: $(VENV)/.installed-test ## run the C++ tests built for aarch64, in QEMU; about 5 minutes
+	$(BIN)/cmake -S . -B $(AARCH64_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	    --toolchain cpp/cmake/aarch64-linux.cmake -DTNM_BUILD_TESTS=ON -DTNM_WARNINGS_AS_ERRORS=ON
+	$(BIN)/cmake --build $(AARCH64_BUILD)
+	$(BIN)/ctest --test-dir $(AARCH64_BUILD) --output-on-failure --no-tests=error --parallel 2
 
 test-python: $(VENV)/.installed-test ## run pytest
 	$(BIN)/python -m pytest

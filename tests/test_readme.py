@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import os
 import pkgutil
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,6 +72,19 @@ def _run_session(block: Block) -> None:
     results = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(examples)
     assert results.attempted > 0
     assert results.failed == 0
+
+
+@pytest.mark.parametrize("block", _blocks("cpp"), ids=str)
+def test_cpp_block_compiles(block: Block, tmp_path: Path) -> None:
+    compiler = shutil.which(os.environ.get("CXX", "c++"))
+    if compiler is None:
+        pytest.skip("no C++ compiler")
+    source = tmp_path / "block.cpp"
+    source.write_text(block.text)
+    options = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Werror"]
+    command = [compiler, *options, "-I", str(ROOT / "cpp" / "include"), str(source)]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
 
 
 def test_readme_has_a_python_example() -> None:

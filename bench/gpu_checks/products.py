@@ -1,4 +1,4 @@
-"""Products of single layers over shapes and tokens, by `benchmark_layer`."""
+"""Steps of single layers over shapes and tokens, by `benchmark_layer`."""
 
 from __future__ import annotations
 

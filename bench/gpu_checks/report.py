@@ -97,12 +97,26 @@ def _products(records: list[Record]) -> str:
         [
             f"{_shape(record)}, {record['tokens']} tokens",
             *(_ms(part["seconds"]) for part in record["parts"]),
+            _ms(record["dense_seconds"]),
+            _ms(record["sparse_seconds"]),
             _ratio(record["speedup"]),
             _ratio(record["graph_speedup"]),
+            _algorithms(record),
         ]
         for record in records
     )
-    return markdown(["ms", *names, "dense / sparse", "with graphs"], rows)
+    sums = ["dense step", "sparse step", "dense / sparse", "with graphs", "algorithms"]
+    text = (
+        "A step is forward product, input gradient, weight gradient (a dense product either way) "
+        "and, of the sparse layer, packing. Algorithms are cuSPARSELt's, forward and for the input "
+        "gradient: number, parts of the sum and how those are added up.\n"
+    )
+    return f"{text}\n{markdown(['ms', *names, *sums], rows)}"
+
+
+def _algorithms(record: Record) -> str:
+    found = record["algorithms"] or ()
+    return ", ".join("/".join(map(str, algorithm)) for algorithm in found) or "-"
 
 
 def draw(results: dict[str, Any], path: Path) -> bool:
@@ -129,7 +143,7 @@ def draw(results: dict[str, Any], path: Path) -> bool:
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlabel("tokens")
     graphs = " in CUDA graphs" if key == "graph_speedup" else ""
-    axes.set_ylabel(f"time of dense / sparse with packing{graphs}")
+    axes.set_ylabel(f"time of a dense step / a sparse one with packing{graphs}")
     dry = ", a dry run on the CPU" if results["machine"]["dry_run"] else ""
     title = f"2:4 against dense, {records[0]['dtype']}, {results['machine']['device']}{dry}"
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold")

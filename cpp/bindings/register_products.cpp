@@ -111,7 +111,7 @@ Strides matrix_strides(std::int64_t rows, std::int64_t columns, std::int64_t row
 bool multiply_memory(std::uintptr_t packed, std::size_t packed_bytes, const std::string& dtype,
                      std::uintptr_t activations, std::int64_t tokens, std::int64_t columns,
                      std::int64_t token_stride, std::uintptr_t result, std::int64_t rows,
-                     std::uintptr_t bias, const std::string& activation, int threads) {
+                     std::uintptr_t bias, int threads) {
     const auto shape = packed_shape(at(packed), packed_bytes);
     if (!shape || shape->rows != rows || shape->columns != columns ||
         shape->dtype != dtype_of(dtype))
@@ -124,7 +124,6 @@ bool multiply_memory(std::uintptr_t packed, std::size_t packed_bytes, const std:
     product.result = {const_cast<std::byte*>(at(result)), shape->dtype,
                       matrix_strides(tokens, rows, rows * item, item)};
     product.bias = reinterpret_cast<const float*>(bias);
-    product.activation = from_name<Activation>(kActivations, "activation", activation);
     run(threads, [&](const Execution& execution) { return multiply(product, execution); });
     return true;
 }
@@ -147,5 +146,5 @@ void register_products(pybind11::module_& module) {
                "threads"_a);
     module.def("multiply_memory", &multiply_memory, "packed"_a, "packed_bytes"_a, "dtype"_a,
                "activations"_a, "tokens"_a, "columns"_a, "token_stride"_a, "result"_a, "rows"_a,
-               "bias"_a, "activation"_a, "threads"_a);
+               "bias"_a, "threads"_a);
 }

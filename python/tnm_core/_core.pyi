@@ -159,6 +159,5 @@ def multiply_memory(
     result: int,
     rows: int,
     bias: int,
-    activation: str,
     threads: int,
 ) -> bool: ...

@@ -56,6 +56,9 @@ def test_dry_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert block["sparse"]["graph_problem"] == "no CUDA device"
     assert block["speedup"] == block["dense"]["eager"] / block["sparse"]["eager"]
     assert len(sections["products"]) == 4
+    for record in sections["products"]:
+        assert record["speedup"] == record["dense_seconds"] / record["sparse_seconds"]
+        assert [part["part"] for part in record["parts"]][2] == "weight gradient"
     table = (tmp_path / "gpu.md").read_text()
     assert "these figures say nothing about any GPU" in table
     assert all(f"## {name}" in table for name in SECTIONS)
@@ -95,7 +98,7 @@ def test_time_is_kept() -> None:
 def test_the_sections_with_the_hardware_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the CPU can run of it: operands, packing and refreshes through the stand-in."""
     from bench.gpu_checks import SECTIONS as RUNS
-    from bench.gpu_checks import settings
+    from bench.gpu_checks import report, settings
 
     standin = standins.install(monkeypatch)
     small = dataclasses.replace(settings.for_cpu_check(), backend="cusparselt")
@@ -106,4 +109,8 @@ def test_the_sections_with_the_hardware_backend(monkeypatch: pytest.MonkeyPatch)
     measured = RUNS["products"](small, lambda text: None)
     assert {record["backend"] for record in measured} == {"cusparselt"}
     assert {record["dtype"] for record in measured} == {"bfloat16"}
+    assert all(record["algorithms"] for record in measured)
+    facts = {"dry_run": True}
+    table = report.render({"machine": facts, "sections": {"products": measured}})
+    assert all(f" {'/'.join(map(str, one))}" in table for one in measured[0]["algorithms"])
     assert all(transposed for _, _, transposed in standin.products)

@@ -1,4 +1,4 @@
-"""cuSPARSELt's two operators on the CPU, as far as layouts, sizes and rules go.
+"""cuSPARSELt's operators on the CPU, as far as layouts, sizes and rules go.
 
 Like the hardware they get a pointer and a leading dimension: an operand that is neither contiguous
 nor the transpose of something contiguous is read wrongly, and not politely copied.
@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tnm_core.torch.linear.backends import choice, cusparselt
+from tnm_core.torch.linear.backends.algorithms import Algorithms
 
 DTYPES = (torch.float16, torch.bfloat16)
 
@@ -22,6 +23,8 @@ class Standin:
 
     compressed: list[tuple[int, ...]] = field(default_factory=list)
     products: list[tuple[tuple[int, ...], tuple[int, ...], bool]] = field(default_factory=list)
+    algorithms: list[tuple[int, ...]] = field(default_factory=list)
+    searched: list[tuple[tuple[int, ...], tuple[int, ...]]] = field(default_factory=list)
 
     def compress(self, dense: torch.Tensor) -> torch.Tensor:
         rows, columns = dense.shape
@@ -45,9 +48,15 @@ class Standin:
         compressed: torch.Tensor,
         dense: torch.Tensor,
         bias: torch.Tensor | None = None,
-        *,
+        alpha: torch.Tensor | None = None,
+        out_dtype: torch.dtype | None = None,
         transpose_result: bool = False,
+        *algorithm: int,
     ) -> torch.Tensor:
+        assert alpha is None
+        assert out_dtype is None
+        assert 1 <= len(algorithm) <= 3
+        self.algorithms.append(algorithm)
         k, n = dense.shape
         rows = compressed.shape[0]
         assert compressed.is_contiguous()
@@ -66,6 +75,22 @@ class Standin:
             result += bias.float().unsqueeze(1)
         result = result.to(dense.dtype)
         return result.t().contiguous() if transpose_result else result
+
+    def search(
+        self,
+        compressed: torch.Tensor,
+        dense: torch.Tensor,
+        bias: torch.Tensor | None = None,
+        alpha: torch.Tensor | None = None,
+        out_dtype: torch.dtype | None = None,
+        transpose_result: bool = False,
+    ) -> int:
+        """Find another algorithm at each search: 1, 2, 3."""
+        self.sparse_mm(compressed, dense, bias, alpha, out_dtype, transpose_result, 0)
+        self.products.pop()
+        self.algorithms.pop()
+        self.searched.append(((compressed.shape[0], dense.shape[0]), tuple(dense.shape)))
+        return len(self.searched)
 
 
 def _as_the_kernel_reads(tensor: torch.Tensor, rows: int, columns: int) -> torch.Tensor:
@@ -87,6 +112,8 @@ def install(patch: pytest.MonkeyPatch) -> Standin:
     standin = Standin()
     patch.setattr(torch, "_cslt_compress", standin.compress)
     patch.setattr(torch, "_cslt_sparse_mm", standin.sparse_mm)
+    patch.setattr(torch, "_cslt_sparse_mm_search", standin.search)
+    patch.setattr(cusparselt, "ALGORITHMS", Algorithms())
     patch.setattr(cusparselt, "_device_reason", lambda device: None)
     patch.setattr(choice, "packed_backend_of", lambda spec: "cusparselt")
     return standin

@@ -24,8 +24,10 @@ bool is_plausible(const PackedHeader& header) {
 // Whether the bits lie within the columns, and are as many as the begins say.
 bool has_consistent_bits(const PackedReader& reader) {
     const PackedLayout& layout = reader.layout();
+    // Without rows there may be any number of blocks, and nothing in them.
+    const std::int64_t blocks = layout.shape.rows == 0 ? 0 : layout.blocks();
     std::int64_t total = 0;
-    for (std::int64_t block = 0; block < layout.blocks(); ++block) {
+    for (std::int64_t block = 0; block < blocks; ++block) {
         const std::int64_t columns = layout.shape.columns - block * kBlockColumns;
         const std::uint64_t beyond = columns >= kBlockColumns ? 0 : ~std::uint64_t{0} << columns;
         for (std::int64_t row = 0; row < layout.shape.rows; ++row) {

@@ -14,7 +14,7 @@ namespace {
 
 // Their sums stay in the second-level cache.
 constexpr std::int64_t kMostRows = 1024;
-constexpr std::int64_t kPiecesOfThread = 4;
+constexpr std::int64_t kPiecesOfThread = 2;
 
 struct Piece {
     std::int64_t first_token;

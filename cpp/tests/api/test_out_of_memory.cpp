@@ -12,6 +12,7 @@
 #include "tnm/curveball.hpp"
 #include "tnm/margin_count.hpp"
 #include "tnm/mask_table.hpp"
+#include "tnm/products.hpp"
 #include "tnm/rowwise.hpp"
 
 namespace {
@@ -22,19 +23,32 @@ thread_local bool failed = false;
 
 }  // namespace
 
-void* operator new(std::size_t size) {
+static void count_allocation() {
     if (allocations_left == 0) {
         failed = true;
         throw std::bad_alloc();
     }
     if (allocations_left > 0) --allocations_left;
+}
+
+void* operator new(std::size_t size) {
+    count_allocation();
     if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+    throw std::bad_alloc();
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    count_allocation();
+    const auto step = static_cast<std::size_t>(alignment);
+    if (void* memory = std::aligned_alloc(step, (size + step) / step * step)) return memory;
     throw std::bad_alloc();
 }
 void operator delete(void* memory) noexcept {
     std::free(memory);
 }
 void operator delete(void* memory, std::size_t) noexcept {
+    std::free(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
     std::free(memory);
 }
 
@@ -149,6 +163,31 @@ void test_curveball() {
         [&] { return curveball_masks({2, 4}, 10, seed.data(), 1, mask.data(), {}); });
 }
 
+void check_products(int threads) {
+    const Execution execution{.threads = threads};
+    const Array weights(Dtype::float16, {130, 70}), x(Dtype::float16, {40, 70});
+    Array y(Dtype::float32, {40, 130});
+    MaskArray mask({130, 70});
+    for (std::int64_t flat = 0; flat < mask.size(); ++flat) mask.set(flat, true);
+    const PackedShape shape{130, 70, mask.size(), Dtype::float16};
+    std::vector<std::byte> packed(static_cast<std::size_t>(packed_bytes(shape)));
+    const ArrayView view = weights.view(), result = y.view();
+    const ElementsView elements{view.data, 2, view.strides};
+    check_every_allocation(
+        [&] { return pack(elements, mask.const_view(), shape, packed.data(), execution); });
+    check_every_allocation([&] { return update_packed(elements, packed.data(), execution); });
+    Product product;
+    product.packed = packed.data();
+    product.activations = x.view();
+    product.result = {const_cast<std::byte*>(result.data), result.dtype, result.strides};
+    check_every_allocation([&] { return multiply(product, execution); });
+}
+
+void test_products() {
+    check_products(1);
+    check_products(2);
+}
+
 }  // namespace
 }  // namespace tnm::test
 
@@ -164,5 +203,6 @@ int main(int argc, char** argv) {
                          {"margins", test_margins},
                          {"mask_table", test_mask_table},
                          {"curveball", test_curveball},
+                         {"products", test_products},
                      });
 }

@@ -1,8 +1,8 @@
 # Runs PROGRAM under each instruction set; what it prints must not differ. Those that this machine
-# does not have (exit status 77) are left out.
+# does not have (exit status 77) are left out. EMULATOR may name what runs programs of the target.
 set(compared "")
 foreach(isa IN ITEMS baseline avx2 avx512)
-    execute_process(COMMAND ${CMAKE_COMMAND} -E env TNM_FORCE_ISA=${isa} ${PROGRAM}
+    execute_process(COMMAND ${CMAKE_COMMAND} -E env TNM_FORCE_ISA=${isa} ${EMULATOR} ${PROGRAM}
                     RESULT_VARIABLE result OUTPUT_VARIABLE output)
     if(result EQUAL 77)
         continue()

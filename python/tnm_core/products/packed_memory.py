@@ -6,7 +6,6 @@ Making arrays of NumPy around three or four tensors costs more than a small prod
 from __future__ import annotations
 
 from tnm_core import _core
-from tnm_core.products.packed_buffer import Activation
 
 
 def multiply_memory(
@@ -17,10 +16,9 @@ def multiply_memory(
     result: int,
     *,
     bias: int = 0,
-    activation: Activation | None = None,
     threads: int = 1,
 ) -> None:
-    """Write ``activation(x @ weights.T + bias)`` to memory that the caller answers for.
+    """Write ``x @ weights.T + bias`` to memory that the caller answers for.
 
     Parameters
     ----------
@@ -36,8 +34,6 @@ def multiply_memory(
         Address of the result, contiguous.
     bias : int
         Address of contiguous float32, or 0 for none.
-    activation : {"relu", "gelu", "gelu_tanh", "silu"}, optional
-        As for `multiply_buffer`.
     threads : int
         How many to use.
 
@@ -59,9 +55,8 @@ def multiply_memory(
     """
     tokens, columns, out = sides
     address, stride = rows
-    name = activation or "none"
     if not _core.multiply_memory(
-        *packed, dtype, address, tokens, columns, stride, result, out, bias, name, threads
+        *packed, dtype, address, tokens, columns, stride, result, out, bias, threads
     ):
         raise ValueError(
             f"the packed matrix is not a {dtype} one of {out} x {columns}, which rows of {columns} "

@@ -21,7 +21,7 @@ def test_table_and_verdict(tnm: Tnm) -> None:
     assert "16 tokens, float32, 2:4, cpu: milliseconds" in result.out
     assert "dense input gradient" in result.out
     assert "64 x 32: " in result.out
-    assert result.out.count("the dense speed, packing included") == 2
+    assert result.out.count("the dense speed, weight gradient and packing included") == 2
 
 
 def test_json_and_table_on_disk(tnm: Tnm, tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_json_and_table_on_disk(tnm: Tnm, tmp_path: Path) -> None:
         assert result.status == 0, result.err
         report = json.loads(result.out)
         assert report["command"] == "bench linear"
-        assert [part["graph_seconds"] for part in report["layers"][0]["parts"]] == [None] * 5
+        assert [part["graph_seconds"] for part in report["layers"][0]["parts"]] == [None] * 6
         assert report["layers"][0]["backend"] == "cpu"
     assert [(speed.out_features, speed.pattern) for speed in SpeedTable.load(table)] == [
         (64, "4:8"),

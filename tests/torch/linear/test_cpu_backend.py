@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -130,6 +131,20 @@ UPDATED, PACKED = ["update_buffer_"] * 2, ["pack_buffer"] * 2
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("sides", [(1, 1), (5, 3), (33, 65), (64, 256)])
+def test_equal_matrices_are_equal_bytes(sides: tuple[int, int], dtype: torch.dtype) -> None:
+    """Whatever was in the memory before, and whether values were written later."""
+    weight, mask = torch.randn(sides).to(dtype), torch.rand(sides) < 0.5
+    packed = packed_buffers.pack_matrix(weight, mask)
+    for junk in range(1, 9):
+        # Freed at once, so that the next buffer of this size finds it.
+        np.full(packed.numel(), junk, dtype=np.uint8)
+        again = packed_buffers.pack_matrix(torch.zeros_like(weight), mask)
+        packed_buffers.update_matrix_(again, weight)
+        assert torch.equal(again, packed)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_step_writes_values_in_place(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype) -> None:
     layer = make_layer(32, 64, backend="cpu", dtype=dtype)
     optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
@@ -197,6 +212,22 @@ def test_the_transpose_is_packed_where_input_gradients_are_wanted(
     calls = _calls(monkeypatch)
     other.eval().train()
     assert calls == []
+
+
+def test_graphs_of_evaluation_look_into_clones_without_a_transpose() -> None:
+    torch._dynamo.reset()
+    layer = TransposableLinear.from_linear(nn.Linear(32, 16).eval(), backend="cpu")
+    assert layer.packed_t_values.numel() == 0
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    x = torch.randn(4, 32)
+    with torch.no_grad():
+        compiled(x)
+        layer.packed_values = layer.packed_values.clone()
+        assert_close(compiled(x), reference(layer, x))
+        layer.weight.mul_(2)
+        layer.packed_values = layer.packed_values.clone()
+        with pytest.raises(RuntimeError, match="was moved or cloned"):
+            compiled(x)
 
 
 def test_graphs_of_evaluation_say_that_the_transpose_is_not_packed() -> None:

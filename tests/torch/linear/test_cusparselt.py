@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tests.support import cusparselt as standins
 from tests.support.torch_layers import assert_close, make_layer, reference
 from tnm_core import Pattern
-from tnm_core.torch import TransposableLinear
-from tnm_core.torch.linear.backends import BACKENDS, choose_backend, cusparselt
+from tnm_core.torch import TransposableLinear, benchmark_layer
+from tnm_core.torch.linear.backends import BACKENDS, algorithms, choose_backend, cusparselt
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.speed_table import Speed, SpeedTable
 
@@ -200,11 +202,134 @@ def test_the_standin_reads_memory_as_it_lies() -> None:
     kept = torch.tensor([True, True, False, False]).repeat(8)
     packed = standin.compress(dense * kept)
     rows = torch.randn(8, 32).half()
-    right = standin.sparse_mm(packed, rows.t(), transpose_result=True)
+    right = standin.sparse_mm(packed, rows.t(), None, None, None, True, 0)
     assert_close(right, rows.double() @ (dense * kept).double().t())
     strided = torch.randn(8, 64).half()[:, ::2].copy_(rows)
-    wrong = standin.sparse_mm(packed, strided.t(), transpose_result=True)
+    wrong = standin.sparse_mm(packed, strided.t(), None, None, None, True, 0)
     assert not torch.allclose(wrong, right)
     with pytest.raises(AssertionError):
         standin.compress(dense)
     assert cusparselt._WEIGHT_MULTIPLE == 16
+
+
+@pytest.fixture
+def standin(monkeypatch: pytest.MonkeyPatch) -> standins.Standin:
+    return standins.install(monkeypatch)
+
+
+def test_the_algorithm_is_searched_once_for_a_shape_dtype_and_magnitude(
+    standin: standins.Standin,
+) -> None:
+    layer = TransposableLinear(32, 64, backend="cusparselt", dtype=torch.float16)
+    for tokens in (17, 24, 23, 20):
+        x = torch.randn(tokens, 32).half().requires_grad_()
+        assert_close(layer(x), reference(layer, x))
+        layer(x).sum().backward()
+    assert standin.searched == [((64, 32), (32, 24)), ((32, 64), (64, 24))]
+    assert set(standin.algorithms) == {(1,), (2,)}
+    by_algorithm = dict(zip(standin.algorithms, standin.products, strict=True))
+    assert by_algorithm[1,][0] == (64, 32), "forward"
+    assert by_algorithm[2,][0] == (32, 64), "input gradient"
+
+    layer(torch.randn(64, 32).half())
+    assert len(standin.searched) == 3, "other tokens by a factor of two"
+    TransposableLinear(32, 64, backend="cusparselt", dtype=torch.float16)(x)
+    assert len(standin.searched) == 3, "another layer of that shape"
+    TransposableLinear(32, 64, backend="cusparselt", dtype=torch.bfloat16)(x.bfloat16())
+    assert len(standin.searched) == 4, "another dtype"
+
+
+def test_parts_of_a_sum_are_searched_where_torch_tells_them(
+    monkeypatch: pytest.MonkeyPatch, standin: standins.Standin
+) -> None:
+    found = iter([(5, 2, 1, 9), (6, 1, -1, 9)])
+    calls: list[tuple[Any, ...]] = []
+
+    class Library:
+        @staticmethod
+        def mm_search(*operands: Any) -> tuple[int, ...]:
+            calls.append(operands)
+            return next(found)
+
+    monkeypatch.setattr(torch._C, "_cusparselt", Library, raising=False)
+    layer = TransposableLinear(32, 64, backend="cusparselt", dtype=torch.float16)
+    x = torch.randn(8, 32).half().requires_grad_()
+    layer(x).sum().backward()
+    assert standin.searched == []
+    assert standin.algorithms == [(5, 2, 1), (6,)]
+    assert [operands[2:] for operands in calls] == [(None, None, None, True)] * 2
+    assert [tuple(operands[1].shape) for operands in calls] == [(32, 8), (64, 8)]
+
+
+def test_no_search_where_results_shall_not_depend_on_time(standin: standins.Standin) -> None:
+    layer = TransposableLinear(32, 64, backend="cusparselt", dtype=torch.float16)
+    x = torch.randn(8, 32).half()
+    torch.use_deterministic_algorithms(True)
+    try:
+        layer(x)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert (standin.searched, standin.algorithms) == ([], [(0,)])
+    layer(x)
+    assert (len(standin.searched), standin.algorithms) == (1, [(0,), (1,)])
+
+
+def test_capturing_without_a_search_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, standin: standins.Standin
+) -> None:
+    layer = TransposableLinear(32, 64, backend="cusparselt", dtype=torch.float16)
+    x = torch.randn(8, 32).half()
+    monkeypatch.setattr(algorithms, "is_capturing", lambda: True)
+    with pytest.warns(UserWarning, match="expected one step before capturing"):
+        layer(x)
+    assert (standin.searched, standin.algorithms) == ([], [(0,)])
+    monkeypatch.setattr(algorithms, "is_capturing", lambda: False)
+    layer(x)
+    monkeypatch.setattr(algorithms, "is_capturing", lambda: True)
+    layer(x)
+    assert standin.algorithms == [(0,), (1,), (1,)]
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_measured_algorithm_is_saved_and_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What `benchmark_layer` searched goes with its table to another process."""
+    standins.install(monkeypatch)
+    layer = TransposableLinear(32, 64, backend="cusparselt", dtype=torch.float16)
+    speed = benchmark_layer(layer, 24, seconds=0.001).as_speed()
+    assert speed.algorithms == ((1, 1, -1), (2, 1, -1))
+    SpeedTable([speed]).save(tmp_path / "speeds.json")
+
+    elsewhere = standins.install(monkeypatch)
+    table = SpeedTable.load(tmp_path / "speeds.json")
+    assert list(table) == [speed]
+    told = TransposableLinear(32, 64, backend="cusparselt", dtype=torch.float16, speeds=table)
+    x = torch.randn(17, 32).half().requires_grad_()
+    told(x).sum().backward()
+    assert elsewhere.searched == []
+    assert elsewhere.algorithms == [(1,), (2,)]
+    told(torch.randn(99, 32).half())
+    assert len(elsewhere.searched) == 1
+
+
+def test_packing_masks_once_and_transposes_once(standin: standins.Standin) -> None:
+    """Two copies are all that the compressing operator needs: masked, and that transposed."""
+    layer = TransposableLinear(32, 64, backend="cusparselt", dtype=torch.float16)
+    weight = layer.weight.detach()
+    spec = LinearSpec.of(layer, layer.pattern, torch.float16)
+    copies: list[str] = []
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None):
+            result = function(*args, **(kwargs or {}))
+            name = function._schema.name.removeprefix("aten::")
+            is_view = name in ("t", "detach", "alias")
+            if isinstance(result, torch.Tensor) and result.numel() > 1 and not is_view:
+                copies.append(name)
+            return result
+
+    with pytest.MonkeyPatch.context() as patch, Counting():
+        patch.setattr(torch, "_cslt_compress", lambda dense: dense.new_empty((0,)))
+        BACKENDS["cusparselt"].pack(weight, layer.mask, spec)
+    assert copies == ["where", "clone"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import warnings
 import weakref
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 import torch
 from torch.optim import optimizer as torch_optimizer
 
+from tests.support.scaled_steps import DeviceFlag, FusedSgd, device_flag
 from tests.support.torch_layers import assert_close, make_layer, reference
-from tnm_core.torch import TransposableLinear, repack_after_step
+from tnm_core.torch import TransposableLinear, repack_after_step, sparsify_
 from tnm_core.torch.linear import packed_state
+from tnm_core.torch.linear.packed_layer import PACKED
 from tnm_core.torch.tensors import changes
 
 
@@ -69,6 +72,94 @@ def test_what_is_not_packed_is_not_watched() -> None:
     assert _hooks() == before + 1
     layer.to("meta")
     assert _hooks() == before
+
+
+def test_a_step_that_a_scaler_leaves_out_is_not_waited_for() -> None:
+    """It counts as a change: packing once too often costs less than asking the device."""
+    layer = make_layer(16, 32, backend="emulate")
+    optimizer = FusedSgd(layer.parameters(), lr=0.1)
+    layer(torch.randn(4, 32)).sum().backward()
+    version, weight = layer.weight._version, layer.weight.detach().clone()
+    optimizer.found_inf, DeviceFlag.reads = device_flag(1.0), 0
+    optimizer.step()
+    assert DeviceFlag.reads == 0
+    assert torch.equal(layer.weight, weight)
+    assert layer.weight._version > version
+    _assert_right(layer)
+
+
+class _Capture:
+    """Lets the package believe that a CUDA graph is captured."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.is_on = False
+        patch.setattr(changes, "is_capturing", lambda: self.is_on)
+
+
+@pytest.fixture
+def capture(monkeypatch: pytest.MonkeyPatch) -> _Capture:
+    return _Capture(monkeypatch)
+
+
+@pytest.mark.parametrize("repacking", ["none", "hook", "in place", "late hook", "dense", "eager"])
+def test_captured_steps_without_repacking_are_told_of(capture: _Capture, repacking: str) -> None:
+    backend: Any = {"dense": "dense", "in place": "cpu"}.get(repacking, "emulate")
+    layer = make_layer(16, 32, backend=backend)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    if repacking in ("hook", "in place"):
+        repack_after_step(optimizer, layer)
+    handle = None
+    if repacking == "late hook":
+        handle = torch_optimizer.register_optimizer_step_post_hook(lambda *_: layer.repack())
+    layer(torch.randn(4, 32)).sum().backward()
+    capture.is_on = repacking != "eager"
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        optimizer.step()
+        optimizer.step()
+        capture.is_on = False
+        optimizer.step()
+    if handle is not None:
+        handle.remove()
+    expected = ["1 packed weights are not packed anew"] * 2 if repacking == "none" else []
+    assert len(told) == len(expected)
+    for one, words in zip(told, expected, strict=True):
+        assert words in str(one.message)
+        assert "expected repack_after_step(optimizer, model)" in str(one.message)
+    assert len(changes._stepped_in_capture) == 0
+
+
+def test_captured_steps_of_weights_that_are_not_packed_are_not_told_of(capture: _Capture) -> None:
+    """In evaluation their masked form is kept, whose changes are counted as well."""
+    model = torch.nn.Sequential(torch.nn.Linear(32, 16))
+    sparsify_(model, "2:4")
+    x = torch.randn(4, 32)
+    with torch.no_grad():
+        model.eval()(x)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model.train()(x).sum().backward()
+    version = optimizer.param_groups[0]["params"][-1]._version
+    capture.is_on = True
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        optimizer.step()
+    assert optimizer.param_groups[0]["params"][-1]._version > version
+    assert len(changes._stepped_in_capture) == 0
+
+
+@pytest.mark.usefixtures("alone")
+def test_hooks_of_captured_steps_end_with_the_last_packed_layer(capture: _Capture) -> None:
+    before = len(torch_optimizer._global_optimizer_post_hooks)
+    layer = make_layer(16, 32, backend="emulate")
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    capture.is_on = True
+    for _ in range(3):
+        with pytest.warns(UserWarning, match="captured in a CUDA graph"):
+            optimizer.step()
+    assert len(torch_optimizer._global_optimizer_post_hooks) == before + 1
+    del layer, optimizer
+    gc.collect()
+    assert len(torch_optimizer._global_optimizer_post_hooks) == before
 
 
 def test_nothing_is_kept_of_a_layer_that_is_gone() -> None:
@@ -155,6 +246,56 @@ def test_compiled_layers_refuse_what_changed(grad: bool) -> None:
                 compiled(x)
             layer.repack()
             assert_close(compiled(x), reference(layer, x))
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.parametrize("backend", ["cpu", "emulate"])
+@pytest.mark.parametrize("grad", [True, False])
+def test_compiled_layers_look_into_what_was_cloned(grad: bool, backend: Any) -> None:
+    """Nothing is known of a clone but its content, which is compared once."""
+    layer = make_layer(16, 32, backend=backend)
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    x = torch.randn(4, 32)
+    with torch.set_grad_enabled(grad):
+        compiled(x)
+        for name in PACKED:
+            setattr(layer, name, getattr(layer, name).clone())
+        assert_close(compiled(x), reference(layer, x))
+        with torch.no_grad():
+            layer.weight.mul_(2)
+        with pytest.raises(RuntimeError, match="weight or mask changed after they were packed"):
+            compiled(x)
+        for name in PACKED:
+            setattr(layer, name, getattr(layer, name).clone())
+        with pytest.raises(RuntimeError, match="was moved or cloned, and is not the present"):
+            compiled(x)
+        layer.repack()
+        assert_close(compiled(x), reference(layer, x))
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.parametrize("name", PACKED)
+def test_each_packed_tensor_is_looked_into(name: str) -> None:
+    layer = make_layer(16, 32, backend="emulate")
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    x = torch.randn(4, 32)
+    compiled(x)
+    layer.packed_values = layer.packed_values.clone()
+    wrong = getattr(layer, name)
+    wrong.view(torch.uint8)[0, 0] ^= 1
+    with pytest.raises(RuntimeError, match="was moved or cloned"):
+        compiled(x)
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+def test_clones_with_nan_are_recognised() -> None:
+    layer = make_layer(16, 32, backend="emulate")
+    with torch.no_grad():
+        layer.weight.fill_(float("nan"))
+    layer.repack()
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    layer.packed_values = layer.packed_values.clone()
+    assert compiled(torch.ones(4, 32)).isnan().all()
 
 
 @pytest.mark.usefixtures("fresh_compiler")

@@ -12,6 +12,7 @@ import tnm_core as tnm
 from tests.support.torch_layers import EXACT, assert_close, make_layer, reference
 from tnm_core import Pattern
 from tnm_core.torch import TransposableLinear, repack_, repack_after_step, to_sparse_linear_
+from tnm_core.torch.linear import products
 from tnm_core.torch.linear.backends import BACKENDS
 
 BACKENDS_HERE = ["cpu", "dense", "emulate"]
@@ -232,17 +233,44 @@ def test_every_kind_of_optimizer_is_noticed(options: dict[str, bool]) -> None:
     assert_close(layer(x), reference(layer, x))
 
 
-def test_a_step_that_a_scaler_leaves_out_changes_nothing() -> None:
-    layer = make_layer(16, 32, backend="emulate")
-    optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1, fused=True)
-    layer(torch.randn(4, 32)).sum().backward()
-    version = layer.weight._version
-    optimizer.found_inf = torch.tensor(1.0)
-    optimizer.step()
-    assert layer.weight._version == version
-    del optimizer.found_inf
-    optimizer.step()
-    assert layer.weight._version > version
+def _masked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Note each tensor that is masked from now on."""
+    shapes: list[tuple[int, ...]] = []
+    original = products.masked
+
+    def noting(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        shapes.append(tuple(weight.shape))
+        return original(weight, mask)
+
+    monkeypatch.setattr(products, "masked", noting)
+    return shapes
+
+
+@pytest.mark.parametrize("masked_gradient", [False, True])
+def test_the_dense_product_masks_once(
+    monkeypatch: pytest.MonkeyPatch, masked_gradient: bool
+) -> None:
+    layer = make_layer(16, 32, backend="dense", masked_gradient=masked_gradient)
+    x = torch.randn(4, 32, requires_grad=True)
+    shapes = _masked(monkeypatch)
+    result = layer(x)
+    assert shapes == [(16, 32)]
+    result.sum().backward()
+    assert len(shapes) == 1 + masked_gradient, "the gradient alone is masked behind it"
+    dense = torch.where(layer.mask, layer.weight.detach(), 0.0)
+    assert_close(x.grad, dense.double().sum(0).expand(4, -1))
+
+
+def test_a_gathered_weight_is_masked_anew_in_the_backward_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing of the size of a gathered weight lives on until then."""
+    layer = make_layer(16, 32, backend="dense")
+    layer._packs_at_every_forward = True
+    x = torch.randn(4, 32, requires_grad=True)
+    shapes = _masked(monkeypatch)
+    layer(x).sum().backward()
+    assert shapes == [(16, 32)] * 2
 
 
 def test_checkpointed_activations() -> None:

@@ -6,33 +6,28 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import pytest
 import torch
 
 import tnm_core as tnm
-from tests.support.arrays import DISTRIBUTIONS, DTYPES, make_array
+from tests.support.arrays import DTYPES, make_array
+from tests.support.tensors import as_tensor
 from tests.torch.refusals import assert_refused
 from tnm_core import Pattern
 from tnm_core.torch import transposable_mask
+from tnm_core.torch.tensors import finite_transposable_mask, transfer
 from tnm_core.torch.tensors.host import HostSolver, array_of
 from tnm_core.torch.tensors.pieces import pieces
 from tnm_core.torch.tensors.transfer import (
     CudaLane,
-    all_finite,
+    are_finite,
+    solve_on_device,
     solve_through_host,
     solve_two_of_four,
 )
-from tnm_core.torch.tensors.two_of_four import two_of_four_mask
 
 SCORES = ["abs", "square", "identity"]
-
-
-def _tensor(array: np.ndarray) -> Any:
-    if array.dtype == ml_dtypes.bfloat16:
-        return torch.from_numpy(array.view(np.uint16)).view(torch.bfloat16)
-    return torch.from_numpy(array)
 
 
 def _assert_same(mask: Any, expected: np.ndarray) -> None:
@@ -48,7 +43,7 @@ def test_every_dtype(dtype: str, score: str) -> None:
     before = array.copy()
     for n, m in ((2, 4), (3, 8)):
         _assert_same(
-            transposable_mask(_tensor(array), n, m, score=score),
+            transposable_mask(as_tensor(array), n, m, score=score),
             tnm.transposable_mask(array, n, m, score=score),
         )
     np.testing.assert_array_equal(array, before)
@@ -63,7 +58,7 @@ def test_float8_as_float32(name: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64", "int8", "bool"])
 def test_cpu_tensors_are_read_in_place(dtype: str) -> None:
-    tensor = _tensor(make_array((8, 12), dtype))
+    tensor = as_tensor(make_array((8, 12), dtype))
     for view in (tensor, tensor.t(), tensor[::2, 1::3], torch.nn.Parameter(tensor, False)):
         array = array_of(view)
         assert array.__array_interface__["data"][0] == view.data_ptr()
@@ -104,43 +99,25 @@ def test_empty_and_small(shape: tuple[int, ...]) -> None:
     _assert_same(transposable_mask(torch.ones(shape), 2, 4), expected)
 
 
-# The search by tensor operations, which runs on other devices; here it runs on the CPU.
-
-
-@pytest.mark.parametrize("distribution", DISTRIBUTIONS)
-@pytest.mark.parametrize("dtype", ["bfloat16", "float32", "float64", "int8", "int64", "bool"])
-@pytest.mark.parametrize("score", SCORES)
-def test_two_of_four_by_tensor_operations(score: str, dtype: str, distribution: str) -> None:
-    array = make_array((2, 64, 96), dtype, distribution)
-    if score == "square" and distribution == "huge" and dtype == "float64":
-        array = np.sqrt(abs(array))
-    expected = tnm.transposable_mask(array, 2, 4, score=score)
-    np.testing.assert_array_equal(two_of_four_mask(_tensor(array), score).numpy(), expected)
-
-
-def test_two_of_four_on_all_binary_tiles() -> None:
-    """Nearly all of these have several best masks."""
-    bits = torch.arange(1 << 16)[:, None] >> torch.arange(16) & 1
-    tiles = bits.reshape(-1, 4, 4).to(torch.int8)
-    wide = tiles.reshape(256, 256, 4, 4).transpose(1, 2).reshape(1024, 1024)
-    expected = tnm.transposable_mask(wide.numpy(), 2, 4)
-    np.testing.assert_array_equal(two_of_four_mask(wide, "identity").numpy(), expected)
-    expected = tnm.transposable_mask(-wide.numpy(), 2, 4, score="identity")
-    np.testing.assert_array_equal(two_of_four_mask(-wide, "identity").numpy(), expected)
-
-
-def test_two_of_four_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    tensor = torch.randn(2, 3, 32, 24)
-    whole = two_of_four_mask(tensor, "abs")
-    monkeypatch.setattr("tnm_core.torch.tensors.two_of_four.PIECE_ENTRIES", 200)
-    torch.testing.assert_close(two_of_four_mask(tensor, "abs"), whole)
-
-
 @pytest.mark.parametrize("shape", [(8, 8), (9, 8), (8, 11), (2, 13, 15), (3, 20), (20, 2), (0, 9)])
 def test_edges_are_left_to_the_host(shape: tuple[int, ...]) -> None:
     tensor, solve = torch.randn(shape), HostSolver(Pattern(2, 4), "abs")
     expected = transposable_mask(tensor, 2, 4)
     torch.testing.assert_close(solve_two_of_four(tensor, solve), expected)
+
+
+def test_what_is_known_to_be_finite_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(tensor: Any, score: Any) -> Any:
+        raise AssertionError("this would wait for the device")
+
+    tensor = torch.randn(8, 12)
+    expected = transposable_mask(tensor, 2, 4)
+    monkeypatch.setattr(transfer, "are_finite", look)
+    known = HostSolver(Pattern(2, 4), "abs", known_finite=True)
+    assert torch.equal(solve_on_device(tensor, known), expected)
+    assert torch.equal(finite_transposable_mask(tensor, Pattern(2, 4)), expected)
+    with pytest.raises(AssertionError, match="would wait"):
+        solve_on_device(tensor, HostSolver(Pattern(2, 4), "abs"))
 
 
 class _CountingLane(CudaLane):
@@ -198,18 +175,18 @@ def test_pieces_cover_everything_once(shape: tuple[int, ...], m: int, entries: i
 @pytest.mark.parametrize("name", ["float16", "bfloat16", "float32", "float64", "float8_e5m2"])
 def test_all_finite(name: str) -> None:
     tensor = torch.ones(8, 8).to(getattr(torch, name))
-    assert all_finite(tensor, "abs")
+    assert are_finite(tensor, "abs")
     for bad in (float("nan"), float("inf"), -float("inf")):
         spoilt = tensor.float()
         spoilt[3, 4] = bad
-        assert not all_finite(spoilt.to(tensor.dtype), "abs")
-    assert all_finite(torch.full((4, 4), 7), "abs")
+        assert not are_finite(spoilt.to(tensor.dtype), "abs")
+    assert are_finite(torch.full((4, 4), 7), "abs")
 
 
 def test_squares_that_overflow_are_not_finite() -> None:
     large = torch.full((4, 4), 1e200, dtype=torch.float64)
-    assert all_finite(large, "abs")
-    assert not all_finite(large, "square")
+    assert are_finite(large, "abs")
+    assert not are_finite(large, "square")
 
 
 # Bad input.

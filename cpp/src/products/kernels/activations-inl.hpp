@@ -23,26 +23,33 @@ inline Floats exponential(Floats x) {
     return reinterpret_cast<Floats>(reinterpret_cast<Int32s>(series) + exponent);
 }
 
+// Far below zero activations are next to nothing, but infinity times that is not. NaN stays NaN.
+inline Floats at_least(float bound, Floats x) {
+    return x < bound ? broadcast(bound) : x;
+}
+
 inline Floats silu(Floats x) {
-    return x / (1.0F + exponential(-x));
+    return at_least(-88.0F, x) / (1.0F + exponential(-x));
 }
 
 // x times a logistic function, as 1 + tanh(u) is 2 / (1 + exp(-2u)).
 inline Floats gelu_tanh(Floats x) {
     constexpr float kTwiceRootOfTwoOverPi = 1.5957691216F;
-    return x / (1.0F + exponential(-kTwiceRootOfTwoOverPi * (x + 0.044715F * x * x * x)));
+    return at_least(-88.0F, x) /
+           (1.0F + exponential(-kTwiceRootOfTwoOverPi * (x + 0.044715F * x * x * x)));
 }
 
 // The complementary error function by Abramowitz and Stegun, Handbook of Mathematical Functions,
 // 7.1.26: off by 1.5e-7 at most.
 inline Floats gelu(Floats x) {
     const Floats z = magnitude(x) * 0.70710678F;
+    const Floats bounded = at_least(-14.0F, -at_least(-14.0F, -x));
     const Floats t = 1.0F / (1.0F + 0.3275911F * z);
     Floats series = t * 1.061405429F - 1.453152027F;
     series = series * t + 1.421413741F;
     series = series * t - 0.284496736F;
     series = series * t + 0.254829592F;
-    const Floats tail = 0.5F * x * (series * t * exponential(-z * z));
+    const Floats tail = 0.5F * bounded * (series * t * exponential(-z * z));
     return x > 0.0F ? x - tail : tail;
 }
 

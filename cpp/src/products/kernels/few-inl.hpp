@@ -42,13 +42,24 @@ constexpr int steps_of(int tokens) {
 template <int kTokens>
 using StepSums = Floats[steps_of(kTokens)][kTokens];
 
+// The bits of a step. Whole bytes come from memory: that takes one instruction.
+template <int kStep>
+inline __attribute__((always_inline)) std::uint64_t step_bits(const std::byte* word) {
+#if defined(__x86_64__)
+    if constexpr (kFloats == 8) return static_cast<std::uint64_t>(word[kStep]);
+#endif
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, word, sizeof bits);
+    return bits >> (kStep * kFloats) & kStepBits;
+}
+
 template <Dtype kDtype, int kTokens>
-inline __attribute__((always_inline)) const std::byte* add_word(std::uint64_t word,
+inline __attribute__((always_inline)) const std::byte* add_word(const std::byte* word,
                                                                 const std::byte* values,
                                                                 const float* columns,
                                                                 StepSums<kTokens>& sums) {
     each<kBlockColumns / kFloats>([&]<int step>() __attribute__((always_inline)) {
-        const std::uint64_t bits = word >> (step * kFloats) & kStepBits;
+        const std::uint64_t bits = step_bits<step>(word);
         const Floats weights = expand<kDtype>(values, bits);
         values += __builtin_popcountll(bits) * kItemBytes<kDtype>;
         each<kTokens>([&]<int t>() __attribute__((always_inline)) {
@@ -67,10 +78,8 @@ inline void add_windows(const PackedWindow* blocks, int count, const float* colu
     for (std::int64_t row = 0; row < blocks[0].rows; ++row, target += kTokens * kFloats) {
         StepSums<kTokens> sums = {};
         for (int b = 0; b < count; ++b) {
-            std::uint64_t word = 0;
-            std::memcpy(&word, blocks[b].words + row * 8, 8);
-            values[b] =
-                add_word<kDtype, kTokens>(word, values[b], columns + b * kBlockColumns, sums);
+            values[b] = add_word<kDtype, kTokens>(blocks[b].words + row * 8, values[b],
+                                                  columns + b * kBlockColumns, sums);
         }
         each<kTokens>([&]<int t>() __attribute__((always_inline)) {
             Floats total = load<Floats>(target + t * kFloats);

@@ -52,10 +52,10 @@ def bench_linear(
     ] = None,
     json_output: options.Json = False,
 ) -> None:
-    """Time dense and sparse products of linear layers, and packing; say whether to use them.
+    """Time dense and sparse steps of linear layers; say whether to use them.
 
-    A step of the sparse layer is its forward product, its input gradient and one packing; the
-    weight gradient is dense either way. With CUDA each part is measured with CUDA graphs, too.
+    A step is the forward product, the input gradient, the weight gradient (a dense product either
+    way) and one packing of the sparse layer. With CUDA each part is measured with CUDA graphs, too.
     """
     torch, adapters = _torch()
     wanted = str(options.parse_pattern(pattern))

@@ -3,7 +3,8 @@
 Two kinds of layers have one: those that `sparsify_` gave a parametrisation, and modules whose class
 says ``tnm_masked_weight = True`` and that offer ``weight`` (the dense Parameter), ``mask`` (a
 persistent bool buffer of its shape), ``n``, ``m``, ``masked_gradient`` (whether gradients of pruned
-entries are zero), ``set_mask(mask)`` and ``repack_if_changed()``, called when it may have.
+entries are zero), ``set_mask(mask, validate=False)``, which need not check masks that are right,
+and ``repack_if_changed()``, to be called when weight or mask may have changed.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class MaskedWeight:
         self._masked.leak.fill_(leak)
 
     def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
-        """Replace the mask, in place, and the pattern that it obeys."""
+        """Replace the mask, in place, by one that is right, and the pattern that it obeys."""
         self._masked.mask.copy_(mask)
         if pattern is not None and pattern != self.pattern:
             self._masked.set_pattern(pattern)
@@ -153,7 +154,7 @@ class _PackedWeight(MaskedWeight):
         self._layer.masked_gradient = mode == "masked"
 
     def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
-        self._layer.set_mask(mask)
+        self._layer.set_mask(mask, validate=False)
 
     def set_backward_decay(self, decay: float) -> None:
         raise TypeError(

@@ -22,8 +22,8 @@ class MaskedParametrization(nn.Module):
     """Shows the layer its weight with pruned entries as zeros; the dense weight is the parameter.
 
     In evaluation, where no gradient by the weight is wanted, it is masked once and kept, until the
-    weight or the mask changes or `train` is called. What is written through ``weight.data`` is not
-    noticed: call `eval` after it.
+    weight or the mask changes or `train` is called. What is written through ``weight.data``, or by
+    the replay of a CUDA graph, is not noticed: call `eval` after it.
 
     Attributes
     ----------

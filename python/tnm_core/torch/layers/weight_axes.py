@@ -11,7 +11,13 @@ from tnm_core.arguments import Method, Score
 from tnm_core.check import Violation, check_mask
 from tnm_core.pattern import Pattern
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.tensors import check_cuts_between_tiles, is_sharded, nm_mask, transposable_mask
+from tnm_core.torch.tensors import (
+    check_cuts_between_tiles,
+    finite_transposable_mask,
+    is_sharded,
+    nm_mask,
+    transposable_mask,
+)
 
 _CONVOLUTIONS = (
     nn.Conv1d,
@@ -46,8 +52,12 @@ class WeightAxes:
         score: Score = "abs",
         method: Method = "optimal",
         threads: int | None = None,
+        known_finite: bool = False,
     ) -> torch.Tensor:
-        """Find the mask of a weight, or of what its entries are valued by."""
+        """Find the mask of a weight, or of what its entries are valued by.
+
+        With `known_finite` nobody looks whether the values are finite, where that takes a wait.
+        """
         if self._splits_tiles(values, pattern) and is_sharded(values):
             raise ValueError(
                 f"{self.groups} groups of {values.shape[0] // self.groups} rows are sharded, "
@@ -62,9 +72,8 @@ class WeightAxes:
             if values.ndim > 2 and not is_sharded(values):
                 # A copy with the matrix innermost is solved twice as fast as strided reads are.
                 matrices = matrices.movedim(axes, (-2, -1)).contiguous().movedim((-2, -1), axes)
-            mask = transposable_mask(
-                matrices, pattern, method=method, score=score, axes=axes, threads=threads
-            )
+            find = finite_transposable_mask if known_finite else transposable_mask
+            mask = find(matrices, pattern, method=method, score=score, axes=axes, threads=threads)
         return mask.flatten(0, 1) if rows else mask
 
     def violation(self, mask: torch.Tensor, pattern: Pattern) -> Violation | None:

@@ -1,4 +1,4 @@
-"""Measuring whether a sparse layer pays: products and packing, with and without CUDA graphs."""
+"""Measuring whether a sparse layer pays: a whole step, with and without CUDA graphs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,22 @@ from typing import Any
 
 import torch
 
+from tnm_core.torch.linear.backends import known_algorithms
 from tnm_core.torch.linear.device_timing import seconds_in_cuda_graph, seconds_of_call
 from tnm_core.torch.linear.linear_spec import LinearSpec
+from tnm_core.torch.linear.packing import masked
 from tnm_core.torch.linear.speed_table import Speed
 from tnm_core.torch.linear.transposable_linear import TransposableLinear
+
+_WEIGHT_GRADIENT = "weight gradient"
+_PARTS_OF_DENSE = ("dense forward", "dense input gradient", _WEIGHT_GRADIENT)
+_PARTS_OF_SPARSE = (
+    "sparse forward",
+    "sparse input gradient",
+    _WEIGHT_GRADIENT,
+    "gradient mask",
+    "packing",
+)
 
 
 @dataclass(frozen=True)
@@ -21,8 +33,8 @@ class PartTiming:
     Attributes
     ----------
     part : str
-        ``"dense forward"``, ``"dense input gradient"``, ``"sparse forward"``,
-        ``"sparse input gradient"`` or ``"packing"``.
+        ``"dense forward"``, ``"dense input gradient"``, ``"weight gradient"``,
+        ``"sparse forward"``, ``"sparse input gradient"``, ``"gradient mask"`` or ``"packing"``.
     seconds : float
         Median of repeated calls.
     graph_seconds : float or None
@@ -54,7 +66,10 @@ class LayerBenchmark:
     tokens : int
         Rows of the input.
     parts : tuple of PartTiming
-        The parts of a step; the weight gradient is dense either way and left out.
+        The parts of a step. The weight gradient is a dense product either way and measured once;
+        a gradient is masked only if the layer has ``masked_gradient``.
+    algorithms : tuple of tuples of int or None
+        What cuSPARSELt multiplied by, forward and for the input gradient.
     """
 
     device: str
@@ -64,29 +79,36 @@ class LayerBenchmark:
     shape: tuple[int, int]
     tokens: int
     parts: tuple[PartTiming, ...]
+    algorithms: tuple[tuple[int, int, int], ...] | None = None
+
+    @property
+    def dense_seconds(self) -> float:
+        """A dense step: forward product, input gradient and weight gradient."""
+        return sum(part.seconds for part in self.parts if part.part in _PARTS_OF_DENSE)
+
+    @property
+    def sparse_seconds(self) -> float:
+        """A sparse step: the same, and one packing."""
+        return sum(part.seconds for part in self.parts if part.part in _PARTS_OF_SPARSE)
 
     @property
     def speedup(self) -> float:
-        """Forward and input gradient, dense over sparse with one packing, without graphs."""
-        return self._speedup({part.part: part.seconds for part in self.parts})
+        """A whole step, dense over sparse, without graphs."""
+        return self.dense_seconds / self.sparse_seconds
 
     @property
     def graph_speedup(self) -> float | None:
         """The same with CUDA graphs; None where they were not measured."""
-        seconds = {part.part: part.graph_seconds for part in self.parts}
-        known = {name: value for name, value in seconds.items() if value is not None}
-        return self._speedup(known) if len(known) == len(seconds) else None
+        if any(part.graph_seconds is None for part in self.parts):
+            return None
+        seconds = {part.part: part.graph_seconds or 0.0 for part in self.parts}
+        dense = sum(seconds[name] for name in _PARTS_OF_DENSE)
+        return dense / sum(seconds.get(name, 0.0) for name in _PARTS_OF_SPARSE)
 
     @property
     def worthwhile(self) -> bool:
         """Whether to use the sparse layer: it was faster, without graphs."""
         return self.speedup > 1.0
-
-    @staticmethod
-    def _speedup(seconds: dict[str, float]) -> float:
-        dense = seconds["dense forward"] + seconds["dense input gradient"]
-        sparse = seconds["sparse forward"] + seconds["sparse input gradient"]
-        return dense / (sparse + seconds["packing"])
 
     def as_speed(self) -> Speed:
         """Return the entry of a `SpeedTable`."""
@@ -98,6 +120,7 @@ class LayerBenchmark:
             self.pattern,
             self.backend,
             self.speedup,
+            self.algorithms,
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -106,6 +129,8 @@ class LayerBenchmark:
             **asdict(self),
             "shape": list(self.shape),
             "parts": [asdict(part) for part in self.parts],
+            "dense_seconds": self.dense_seconds,
+            "sparse_seconds": self.sparse_seconds,
             "speedup": self.speedup,
             "graph_speedup": self.graph_speedup,
             "worthwhile": self.worthwhile,
@@ -116,7 +141,10 @@ class LayerBenchmark:
         graphs = self.graph_speedup
         with_graphs = "" if graphs is None else f" ({graphs:.2f}x with CUDA graphs)"
         advice = "use the sparse layer" if self.worthwhile else "stay dense"
-        return f"{advice}: {self.speedup:.2f}x the dense speed{with_graphs}, packing included"
+        return (
+            f"{advice}: {self.speedup:.2f}x the dense speed{with_graphs}, "
+            "weight gradient and packing included"
+        )
 
     def __str__(self) -> str:
         shape = " x ".join(map(str, self.shape))
@@ -129,13 +157,18 @@ class LayerBenchmark:
             if part.graph_seconds is not None:
                 graph = f", {part.graph_seconds * 1e3:.3f} ms in a CUDA graph"
             lines.append(f"  {part.part}: {part.seconds * 1e3:.3f} ms{graph}")
+        step = (self.dense_seconds * 1e3, self.sparse_seconds * 1e3)
+        lines.append("  whole step: dense {:.3f} ms, sparse {:.3f} ms".format(*step))
         return "\n".join([*lines, self.verdict()])
 
 
 def benchmark_layer(
     layer: TransposableLinear, tokens: int, *, seconds: float = 0.2
 ) -> LayerBenchmark:
-    """Time a layer's products against dense ones on the device where it lies.
+    """Time a layer's step against a dense one on the device where it lies.
+
+    A step is the forward product, the input gradient, the weight gradient and, of the sparse layer,
+    one packing. Bias gradients and the optimizer are the same for both and left out.
 
     Parameters
     ----------
@@ -162,7 +195,7 @@ def benchmark_layer(
     >>> from tnm_core.torch import TransposableLinear, benchmark_layer
     >>> layer = TransposableLinear(64, 64, backend="emulate")
     >>> result = benchmark_layer(layer, 16, seconds=0.001)
-    >>> [part.part for part in result.parts][2:]
+    >>> [part.part for part in result.parts][3:]
     ['sparse forward', 'sparse input gradient', 'packing']
     """
     if not isinstance(layer, TransposableLinear):
@@ -193,6 +226,7 @@ def benchmark_layer(
         (spec.out_features, spec.in_features),
         tokens,
         timings,
+        known_algorithms(spec, tokens) if layer.active_backend == "cusparselt" else None,
     )
 
 
@@ -209,10 +243,14 @@ def _parts(
         return torch.randn(shape, generator=generator, device=dense.device).to(dtype)
 
     rows, gradient = random(layer.in_features), random(layer.out_features)
-    return {
+    calls: dict[str, Callable[[], object]] = {
         "dense forward": lambda: torch.nn.functional.linear(rows, dense, bias),
         "dense input gradient": lambda: gradient @ dense,
+        _WEIGHT_GRADIENT: lambda: (gradient.t() @ rows).to(layer.weight.dtype),
         "sparse forward": lambda: layer._multiply(rows, bias),
         "sparse input gradient": lambda: layer._multiply(gradient, None, transposed=True),
-        "packing": layer.repack,
     }
+    if layer.masked_gradient:
+        calls["gradient mask"] = lambda: masked(layer.weight.detach(), layer.mask)
+    calls["packing"] = layer.repack
+    return calls

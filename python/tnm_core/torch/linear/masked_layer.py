@@ -9,9 +9,8 @@ import torch
 from tnm_core.pattern import Pattern, PatternLike, as_transposable
 from tnm_core.torch.linear.backends import BackendName
 from tnm_core.torch.linear.mask_checks import check_layer_mask, check_mask_shape, check_tiles_fit
-from tnm_core.torch.linear.outside_of_graphs import is_unwatched
-from tnm_core.torch.linear.packed_layer import PACKED, PackedLayer
-from tnm_core.torch.linear.products import masked_product, multiply_masked
+from tnm_core.torch.linear.packed_layer import PackedLayer
+from tnm_core.torch.linear.products import masked_product
 from tnm_core.torch.linear.speed_table import SpeedTable
 from tnm_core.torch.linear.weight_layout import as_matrix, like_weight
 from tnm_core.torch.tensors import transposable_mask
@@ -120,12 +119,20 @@ class MaskedLayer(PackedLayer):
         self, rows: torch.Tensor, bias: torch.Tensor | None, *, transposed: bool = False
     ) -> torch.Tensor:
         """Multiply by what is packed, of the weight or of its transpose."""
-        packed = [getattr(self, buffer) for buffer in PACKED]
-        backend = self._choice.backend or self.backend
-        options = (self.n, self.m, backend, transposed, self.masked_gradient, self.layout)
-        # What an operator costs in Python is as much as a small product.
-        call: Any = multiply_masked if is_unwatched(rows, self._dense, bias) else masked_product
-        return cast(torch.Tensor, call(rows, self._dense, self.mask, bias, *packed, *options))
+        return masked_product(
+            rows,
+            self._dense,
+            self.mask,
+            bias,
+            self._packed_pair,
+            self.n,
+            self.m,
+            self._choice.backend or self.backend,
+            layout=self.layout,
+            transposed=transposed,
+            masked_gradient=self.masked_gradient,
+            keeps_masked=not self._packs_at_every_forward,
+        )
 
     @torch.no_grad()
     def _take_mask(self, mask: torch.Tensor) -> None:

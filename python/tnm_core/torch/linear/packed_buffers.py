@@ -36,11 +36,7 @@ def update_matrix_(packed: torch.Tensor, weight: torch.Tensor) -> None:
 
 
 def multiply(
-    rows: torch.Tensor,
-    packed: torch.Tensor,
-    bias: torch.Tensor | None,
-    out_features: int,
-    activation: products.Activation | None = None,
+    rows: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None, out_features: int
 ) -> torch.Tensor:
     """Multiply rows (..., k) by the transpose of a packed matrix (out_features, k)."""
     if not (rows.is_cpu and (bias is None or bias.is_cpu)):
@@ -62,7 +58,6 @@ def multiply(
         (tokens, columns, out_features),
         result.data_ptr(),
         bias=0 if offsets is None else offsets.data_ptr(),
-        activation=activation,
         threads=_threads(tokens, packed.numel() // rows.element_size()),
     )
     return result

@@ -18,7 +18,7 @@ from tnm_core.torch.linear.backends import (
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.outside_of_graphs import outside_of_graphs
 from tnm_core.torch.linear.packed_state import packed_from, remember
-from tnm_core.torch.linear.packing import Packed, nothing_packed
+from tnm_core.torch.linear.packing import Packed, PackedPair, nothing_packed
 from tnm_core.torch.linear.speed_table import SpeedTable
 from tnm_core.torch.linear.weight_layout import Layout, as_matrix
 from tnm_core.torch.tensors import is_sharded
@@ -136,6 +136,11 @@ class PackedLayer(nn.Module):
         return self.layer_name or f"{kind}({self.in_features}, {self.out_features})"
 
     @property
+    def _packed_pair(self) -> PackedPair:
+        values, indices, values_t, indices_t = (getattr(self, buffer) for buffer in PACKED)
+        return Packed(values, indices), Packed(values_t, indices_t)
+
+    @property
     def _has_transpose(self) -> bool:
         return self.packed_t_values.numel() > 0
 
@@ -204,9 +209,7 @@ class PackedLayer(nn.Module):
         source = packed_from(self.packed_values)
         if source is None or not source.is_of_mask(self.mask):
             return False
-        values, indices, values_t, indices_t = (getattr(self, buffer) for buffer in PACKED)
-        pair = (Packed(values, indices), Packed(values_t, indices_t))
-        return BACKENDS[self._choice.backend or self.backend].update_(pair, weight)
+        return BACKENDS[self._choice.backend or self.backend].update_(self._packed_pair, weight)
 
     def _store(self, packed: Packed, packed_t: Packed) -> None:
         """Write into the memory that earlier packed forms have, where they are alike."""

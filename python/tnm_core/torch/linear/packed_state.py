@@ -22,7 +22,7 @@ class PackedFrom:
         self.owner = owner
         self._weight, self._mask = Snapshot(weight), Snapshot(mask)
         self._steps = counted_steps()
-        self._steps.count_for(weight)
+        self._steps.note_packed(weight)
 
     def is_current(self, weight: torch.Tensor, mask: torch.Tensor) -> bool:
         """Tell whether these are the same weight and mask, and unchanged."""

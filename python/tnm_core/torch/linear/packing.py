@@ -38,7 +38,7 @@ def nothing_packed(like: torch.Tensor, dtype: torch.dtype) -> PackedPair:
 
 def masked(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return the weight with zeros where the mask drops, whatever is there, NaN included."""
-    return weight.masked_fill(~mask, 0)
+    return torch.where(mask, weight, 0.0)
 
 
 def compress(weight: torch.Tensor, mask: torch.Tensor, pattern: Pattern, *, axis: int) -> Packed:

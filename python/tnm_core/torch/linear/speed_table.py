@@ -26,7 +26,11 @@ class Speed:
     pattern, backend : str
         What was measured.
     speedup : float
-        Time of the dense products over that of the sparse ones with packing.
+        Time of a dense step (forward product and both gradients) over that of a sparse one, with
+        packing.
+    algorithms : tuple of tuples of int, optional
+        What cuSPARSELt multiplied by, forward and for the input gradient; layers that get the table
+        use it and do not search.
     """
 
     device: str
@@ -37,6 +41,7 @@ class Speed:
     pattern: str
     backend: str
     speedup: float
+    algorithms: tuple[tuple[int, int, int], ...] | None = None
 
     @property
     def worthwhile(self) -> bool:
@@ -79,14 +84,18 @@ class SpeedTable:
 
     def add(self, speed: Speed) -> None:
         """Take a measurement in, in place of an earlier one of the same situation."""
-        key = tuple(value for name, value in asdict(speed).items() if name != "speedup")
+        situation = {**asdict(speed), "speedup": None, "algorithms": None}
+        key = tuple(situation.values())
         self._speeds.pop(key, None)
         self._speeds[key] = speed
 
     def find(self, spec: LinearSpec, backend: str = "cusparselt") -> Speed | None:
         """Return the measurement of the same device, dtype and shape with the most tokens."""
-        fitting = [speed for speed in self if speed.is_of(spec, backend)]
-        return max(fitting, key=lambda speed: speed.tokens, default=None)
+        return max(self.of(spec, backend), key=lambda speed: speed.tokens, default=None)
+
+    def of(self, spec: LinearSpec, backend: str) -> list[Speed]:
+        """List the measurements of the same device, dtype and shape, for any number of tokens."""
+        return [speed for speed in self if speed.is_of(spec, backend)]
 
     def save(self, path: str | Path) -> None:
         """Write the table as JSON, beside its place first."""
@@ -106,7 +115,7 @@ class SpeedTable:
         """
         try:
             return cls(_speed(item) for item in json.loads(Path(path).read_bytes()))
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, AttributeError):
             raise ValueError(
                 f"{path} is not a table of speeds, expected what SpeedTable.save wrote"
             ) from None
@@ -116,4 +125,8 @@ def _speed(item: Any) -> Speed:
     """Make a `Speed` of one entry; numbers have to be numbers."""
     for name in ("out_features", "in_features", "tokens", "speedup"):
         item[name] + 0.0
-    return Speed(**item)
+    algorithms = item.get("algorithms")
+    if algorithms is not None:
+        forward, gradient = ((int(a), int(b), int(c)) for a, b, c in algorithms)
+        algorithms = (forward, gradient)
+    return Speed(**{**item, "algorithms": algorithms})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tnm_core.torch.tensors.changes import CountedSteps, Snapshot, counted_steps
+from tnm_core.torch.tensors.cuda_graphs import is_capturing
 from tnm_core.torch.tensors.shards import (
     check_cuts_between_tiles,
     is_sharded,
@@ -11,14 +12,22 @@ from tnm_core.torch.tensors.shards import (
     mask_like,
     sum_over_shards,
 )
-from tnm_core.torch.tensors.tensor_masks import nm_mask, transposable_mask
+from tnm_core.torch.tensors.tensor_masks import (
+    finite_transposable_mask,
+    nm_mask,
+    transposable_mask,
+)
+from tnm_core.torch.tensors.transfer import are_finite
 from tnm_core.torch.tensors.unstructured import kept_of_m, least_disturbing_mask
 
 __all__ = [
     "CountedSteps",
     "Snapshot",
+    "are_finite",
     "check_cuts_between_tiles",
     "counted_steps",
+    "finite_transposable_mask",
+    "is_capturing",
     "is_sharded",
     "kept_of_m",
     "least_disturbing_mask",

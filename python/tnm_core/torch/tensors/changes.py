@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from warnings import warn
 from weakref import finalize, ref
 
 import torch
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
+from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from tnm_core.torch.tensors.cuda_graphs import is_capturing
 from tnm_core.torch.tensors.shards import is_sharded
+
+# Weights that a step changes in each replay of a CUDA graph, while nothing in it packs them anew.
+_stepped_in_capture: Any = WeakTensorKeyDictionary()
 
 
 class Snapshot:
@@ -40,17 +49,28 @@ def _version(tensor: torch.Tensor) -> int:
 class CountedSteps:
     """Counts the steps of optimizers as versions of weights: fused ones move no counter.
 
-    Its hook on all optimizers is removed when nothing holds this any more.
+    Its hooks on all optimizers are removed when nothing holds this any more.
     """
 
     def __init__(self) -> None:
+        # Each weight, and whether it is packed, so that changes have to be followed by packing.
         self._weights: Any = WeakTensorKeyDictionary()
-        self._handle = register_optimizer_step_pre_hook(partial(_count_step, self._weights))
-        finalize(self, self._handle.remove).atexit = False
+        behind: list[RemovableHandle] = []
+        before = register_optimizer_step_pre_hook(partial(_count_step, self._weights, behind))
+        finalize(self, before.remove).atexit = False
+        finalize(self, _remove_all, behind).atexit = False
 
     def count_for(self, weight: torch.Tensor) -> None:
         """Count the steps that change this weight, too."""
+        self._weights.setdefault(weight, False)
+
+    def note_packed(self, weight: torch.Tensor) -> None:
+        """Do the same for a weight that has just been packed, in new memory or in place.
+
+        A step that is captured in a CUDA graph has to be followed by another call.
+        """
         self._weights[weight] = True
+        _stepped_in_capture.pop(weight, None)
 
 
 _shared: ref[CountedSteps] | None = None
@@ -66,14 +86,50 @@ def counted_steps() -> CountedSteps:
     return steps
 
 
-def _count_step(weights: Any, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-    """Count what an optimizer is about to change."""
-    # A gradient scaler tells fused optimizers in this way to leave a step out.
-    if torch.compiler.is_compiling() or bool(getattr(optimizer, "found_inf", False)):
+def _count_step(
+    weights: Any, behind: list[RemovableHandle], optimizer: torch.optim.Optimizer, *_: Any
+) -> None:
+    """Count what an optimizer is about to change.
+
+    A step that a gradient scaler tells a fused optimizer to leave out counts, too: only the device
+    knows of it, and packing once too often costs less than waiting in each step.
+    """
+    if torch.compiler.is_compiling():
         return
-    parameters = [weight for group in optimizer.param_groups for weight in group["params"]]
+    parameters = _parameters(optimizer)
     # A step on shards changes weights that are gathered later, into tensors that are not told.
     changed = weights if any(map(is_sharded, parameters)) else parameters
-    for weight in list(changed):
-        if weight in weights:
-            torch.autograd.graph.increment_version(weight)
+    counted = [weight for weight in list(changed) if weight in weights]
+    for weight in counted:
+        torch.autograd.graph.increment_version(weight)
+    packed = [weight for weight in counted if weights[weight]]
+    # Gathered weights are packed in every forward pass, and so in every replay.
+    if packed and changed is parameters and is_capturing():
+        _stepped_in_capture.update((weight, True) for weight in packed)
+        # Registered now it is the last hook, behind all that may pack.
+        _remove_all(behind)
+        behind.append(register_optimizer_step_post_hook(_warn_of_capture))
+
+
+def _remove_all(handles: list[RemovableHandle]) -> None:
+    while handles:
+        handles.pop().remove()
+
+
+def _warn_of_capture(optimizer: torch.optim.Optimizer, *_: Any) -> None:
+    """Tell that replays will leave layers behind."""
+    left_behind = [one for one in _parameters(optimizer) if one in _stepped_in_capture]
+    for weight in left_behind:
+        del _stepped_in_capture[weight]
+    if left_behind:
+        warn(
+            f"an optimizer step is captured in a CUDA graph, and {len(left_behind)} packed weights "
+            "are not packed anew behind it: no replay would tell their layers; expected "
+            "repack_after_step(optimizer, model), which is captured as well, or a call of "
+            "repack_(model) behind the step or after each replay",
+            stacklevel=2,
+        )
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    return [weight for group in optimizer.param_groups for weight in group["params"]]

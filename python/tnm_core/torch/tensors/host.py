@@ -76,12 +76,21 @@ def array_of(tensor: torch.Tensor) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class HostSolver:
-    """Finds masks of CPU tensors: their last two axes are the matrix, the last axis is the row."""
+    """Finds masks of CPU tensors: their last two axes are the matrix, the last axis is the row.
+
+    Attributes
+    ----------
+    method : {"optimal", "two_approximation", "greedy"}
+        Of transposable masks.
+    known_finite : bool
+        Whether somebody looked already that scores are finite; on the host it is seen on the way.
+    """
 
     pattern: Pattern
     score: Score
-    method: Method = "optimal"  # of transposable masks
+    method: Method = "optimal"
     threads: int | None = None
+    known_finite: bool = False
 
     def __call__(self, tensor: torch.Tensor) -> torch.Tensor:
         """Find the mask of such a tensor."""

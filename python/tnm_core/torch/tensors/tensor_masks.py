@@ -8,7 +8,7 @@ import torch
 
 from tnm_core import arguments
 from tnm_core.arguments import Method, Score
-from tnm_core.pattern import PatternLike, as_pattern, as_transposable
+from tnm_core.pattern import Pattern, PatternLike, as_pattern, as_transposable
 from tnm_core.torch.tensors.host import HostSolver, check_scores
 from tnm_core.torch.tensors.shards import (
     check_cuts_between_tiles,
@@ -65,7 +65,7 @@ def transposable_mask(
     Notes
     -----
     On CUDA, optimal 2:4 masks of full tiles are searched on the device, in double precision, with
-    about 64 MB of working memory. Everything else goes through pinned host memory to the CPU
+    about 140 MB of working memory. Everything else goes through pinned host memory to the CPU
     solver, in pieces of about 8 million entries that are copied while others are solved.
 
     Shards of a DTensor must be cut at multiples of m along `axes`. Each rank then solves its own
@@ -80,11 +80,32 @@ def transposable_mask(
     >>> mask.dtype, tuple(mask.shape), int(mask.sum())
     (torch.bool, (8, 16), 64)
     """
-    pattern = as_transposable(n, m)
-    method = arguments.as_method(method)
-    score = arguments.as_score(score)
+    pattern, score = as_transposable(n, m), arguments.as_score(score)
+    return _transposable(
+        tensor, HostSolver(pattern, score, arguments.as_method(method), threads), axes
+    )
+
+
+def finite_transposable_mask(
+    tensor: torch.Tensor,
+    pattern: Pattern,
+    *,
+    method: Method = "optimal",
+    score: Score = "abs",
+    axes: tuple[int, int] = (-2, -1),
+    threads: int | None = None,
+) -> torch.Tensor:
+    """Find the mask of `transposable_mask` where scores are known to be finite.
+
+    So the search of a 2:4 mask on CUDA does not wait for the device; what `are_finite` says of many
+    tensors can be read at once.
+    """
+    solve = HostSolver(pattern, score, method, threads, known_finite=True)
+    return _transposable(tensor, solve, axes)
+
+
+def _transposable(tensor: torch.Tensor, solve: HostSolver, axes: tuple[int, int]) -> torch.Tensor:
     check_scores(tensor, least_axes=2, of_arrays="tnm_core.transposable_mask")
-    solve = HostSolver(pattern, score, method, threads)
     return _mask(tensor, _matrix_axes(axes, tensor.ndim), solve)
 
 

@@ -20,7 +20,8 @@ def solve_on_device(tensor: torch.Tensor, solve: HostSolver) -> torch.Tensor:
     """Find the mask of a tensor that is not on the CPU; the mask lies on its device."""
     if tensor.ndim == 1:
         return solve_on_device(tensor[None], solve)[0]
-    if tensor.device.type != "cuda" or not all_finite(tensor, solve.score):
+    is_finite = solve.known_finite or bool(are_finite(tensor, solve.score))
+    if tensor.device.type != "cuda" or not is_finite:
         # In one piece, so that the error names the first score that is not finite.
         return solve(tensor.cpu()).to(tensor.device)
     is_two_of_four = (solve.pattern, solve.method) == (Pattern(2, 4), "optimal")
@@ -43,15 +44,13 @@ def solve_two_of_four(tensor: torch.Tensor, solve: HostSolver) -> torch.Tensor:
     return mask
 
 
-def all_finite(tensor: torch.Tensor, score: Score) -> bool:
-    """Tell whether no score is NaN or infinite."""
-    if not tensor.is_floating_point():
-        return True
+def are_finite(tensor: torch.Tensor, score: Score) -> torch.Tensor:
+    """Tell whether no score is NaN or infinite, in a tensor on the same device: nothing waits."""
     if tensor.dtype == torch.float64 and score == "square":
         tensor = tensor.square()
-    elif tensor.itemsize == 1:
+    elif tensor.is_floating_point() and tensor.itemsize == 1:
         tensor = tensor.to(torch.float32)
-    return bool(tensor.isfinite().all())
+    return tensor.isfinite().all()
 
 
 class CudaLane:

@@ -21,8 +21,9 @@ from tnm_core.torch.layers import (
     weight_axes_of,
 )
 from tnm_core.torch.tensors import is_sharded
+from tnm_core.torch.training.finite_weights import names_of_finite
 from tnm_core.torch.training.hooks import MaskOwner
-from tnm_core.torch.training.mask_statistics import MaskStatistics, compare_masks
+from tnm_core.torch.training.mask_statistics import MaskStatistics, RefreshRecords
 from tnm_core.torch.training.schedule import ScheduleLike, parse_schedule, pattern_at
 
 
@@ -123,8 +124,8 @@ class DynamicMask(MaskOwner):
                 "schedule came with dense_until or fade_until, expected one or the other; write "
                 "'dense' steps into the schedule"
             )
-        self.statistics: list[MaskStatistics] = []
-        self._records_statistics = bool(statistics)
+        self._settled_at = 0
+        self._records = RefreshRecords() if statistics else None
 
     @classmethod
     def fading(
@@ -148,6 +149,11 @@ class DynamicMask(MaskOwner):
             raise ValueError(f"warm, until are {warm}, {until}, expected 0 <= warm < until <= 1")
         begin, end = round(warm * total), round(until * total)
         return cls(every=every, dense_until=begin, fade_until=end, freeze_from=end, **rest)
+
+    @property
+    def statistics(self) -> list[MaskStatistics]:
+        """One record per layer and refresh; to ask waits for the devices of the weights."""
+        return [] if self._records is None else self._records.read()
 
     def to_records(self) -> list[dict[str, Any]]:
         """Return `statistics` as dicts, as ``pandas.DataFrame`` takes them."""
@@ -173,11 +179,12 @@ class DynamicMask(MaskOwner):
 
     def _enter(self) -> None:
         super()._enter()
-        self._set_modes()
+        self._settled_at = self.steps
+        self._set_modes(self.steps)
 
     def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """See, before the first step since attaching, that masks are those of the schedule."""
-        if self.schedule is None or self.steps > 0:
+        if self.schedule is None or self._count.at_most > 0:
             return
         expected = pattern_at(self.schedule, 0)
         for weight in self._weights:
@@ -187,45 +194,67 @@ class DynamicMask(MaskOwner):
                     f"which the schedule begins; call sparsify_ with {str(expected)!r}"
                 )
 
+    def _on_capture(self) -> None:
+        raise RuntimeError(
+            "an optimizer step with a DynamicMask is captured in a CUDA graph: replays call no "
+            "hook, so that masks would never be refreshed; expected steps outside of the graph: "
+            "capture forward and backward passes alone, and call optimizer.step() after each "
+            "replay, or detach the DynamicMask once its masks are fixed"
+        )
+
     def _after_step(self) -> None:
-        if self._refresh_is_due():
-            for weight in self._weights:
-                self._refresh(weight)
-        self._set_modes()
+        # No step can matter before as many were counted, whatever the device left out of them.
+        if self._matters(self._count.at_most) and self.steps > self._settled_at:
+            self._settle(self.steps)
         for weight in self._weights:
             weight.after_step()
 
-    def _set_modes(self) -> None:
-        mode, leak = self._mode()
+    def _matters(self, steps: int) -> bool:
+        """Tell whether masks or modes change when so many steps are done."""
+        return self._refresh_is_due(steps) or self._mode(steps) != self._mode(steps - 1)
+
+    def _settle(self, steps: int) -> None:
+        """Bring masks and modes to what is due after so many steps."""
+        self._settled_at = steps
+        if self._refresh_is_due(steps):
+            # A function's scores are looked at one by one: together they might not fit.
+            score = self.score
+            finite = frozenset() if callable(score) else names_of_finite(self._weights, score)
+            for weight in self._weights:
+                self._refresh(weight, steps, known_finite=weight.name in finite)
+        self._set_modes(steps)
+
+    def _set_modes(self, steps: int) -> None:
+        mode, leak = self._mode(steps)
         for weight in self._weights:
             weight.set_mode(mode, leak)
 
-    def _mode(self) -> tuple[Mode, float]:
-        """Tell what layers see in the next step."""
-        if self._is_dense():
+    def _mode(self, steps: int) -> tuple[Mode, float]:
+        """Tell what layers see in the step after so many."""
+        if self._is_dense(steps):
             return "dense", 1.0
-        if self.fade_until is not None and self.steps < self.fade_until:
-            share = (self.steps - self.dense_until) / (self.fade_until - self.dense_until)
+        if self.fade_until is not None and steps < self.fade_until:
+            share = (steps - self.dense_until) / (self.fade_until - self.dense_until)
             return "fading", 1.0 - share
-        if self.freeze_from is not None and self.steps >= self.freeze_from:
+        if self.freeze_from is not None and steps >= self.freeze_from:
             return "masked", 0.0
         return "straight_through", 0.0
 
-    def _is_dense(self) -> bool:
-        if self.dense_from is not None and self.steps >= self.dense_from:
+    def _is_dense(self, steps: int) -> bool:
+        if self.dense_from is not None and steps >= self.dense_from:
             return True
         if self.schedule is not None:
-            return pattern_at(self.schedule, self.steps) is None
-        return self.steps < self.dense_until
+            return pattern_at(self.schedule, steps) is None
+        return steps < self.dense_until
 
-    def _refresh_is_due(self) -> bool:
-        if self._is_dense():
+    def _refresh_is_due(self, steps: int) -> bool:
+        if self._is_dense(steps):
             return False
-        if self.steps in (self.dense_until, self.freeze_from):
+        if steps in (self.dense_until, self.freeze_from):
             return True
-        if self.freeze_from is not None and self.steps > self.freeze_from:
+        if self.freeze_from is not None and steps > self.freeze_from:
             return False
-        return self.steps % self.every == 0 or self.steps in dict(self.schedule or ())
+        return steps % self.every == 0 or steps in dict(self.schedule or ())
 
     @property
     def _needs_flexible(self) -> bool:
@@ -237,22 +266,20 @@ class DynamicMask(MaskOwner):
             return [weight.pattern]
         return [pattern for _, pattern in self.schedule if pattern is not None]
 
-    def _refresh(self, weight: MaskedWeight) -> None:
+    def _refresh(self, weight: MaskedWeight, steps: int, *, known_finite: bool) -> None:
         pattern = weight.pattern
         if self.schedule is not None:
-            pattern = pattern_at(self.schedule, self.steps) or pattern
+            pattern = pattern_at(self.schedule, steps) or pattern
         values, score = values_of(weight.name, weight.parameter, self.score)
+        options: dict[str, Any] = {"score": score, "method": self.method, "threads": self.threads}
         try:
-            solved = weight.axes.solve(
-                values, pattern, score=score, method=self.method, threads=self.threads
-            )
+            solved = weight.axes.solve(values, pattern, known_finite=known_finite, **options)
         except ValueError as error:
-            raise ValueError(f"layer {weight.name!r} after {self.steps} steps: {error}") from error
+            raise ValueError(f"layer {weight.name!r} after {steps} steps: {error}") from error
         # On every rank; a collective if the mask is sharded.
         mask = solved.full_tensor() if is_sharded(solved) else solved
-        if self._records_statistics:
-            sums = score_sums(values, score, solved)
-            self.statistics.append(compare_masks(self.steps, weight, mask, pattern, sums))
+        if self._records is not None:
+            self._records.add(steps, weight, mask, pattern, score_sums(values, score, solved))
         weight.set_mask(mask, pattern)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
+from warnings import warn
 
 import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from tnm_core.torch.layers import MaskedWeight, sparse_layers
+from tnm_core.torch.tensors import is_capturing
+from tnm_core.torch.training.step_count import StepCount, is_left_out
 
 Self = TypeVar("Self", bound="OptimizerHook")
 
@@ -23,13 +26,19 @@ class OptimizerHook:
     Attributes
     ----------
     steps : int
-        Optimizer steps so far.
+        Optimizer steps so far. A fused optimizer under a gradient scaler tells the device alone
+        which steps it left out, so that to ask may wait for the device.
     """
 
     def __init__(self) -> None:
-        self.steps = 0
+        self._count = StepCount()
         self._weights: list[MaskedWeight] = []
         self._handles: list[RemovableHandle] = []
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps so far."""
+        return self._count.exact()
 
     @property
     def is_attached(self) -> bool:
@@ -91,7 +100,7 @@ class OptimizerHook:
                 f"state of a {type(self).__name__} holds steps {steps!r}, expected a number of "
                 "steps; pass what state_dict() returned"
             )
-        self.steps = steps
+        self._count = StepCount(steps)
         if self.is_attached:
             self._enter()
 
@@ -105,18 +114,29 @@ class OptimizerHook:
         """Undo what holds only while attached."""
 
     def _before_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Gradients are complete, weights not updated yet."""
+        """Gradients are complete, weights not updated yet, and perhaps will not be."""
 
     def _after_step(self) -> None:
-        """Weights are updated and `steps` counts the step."""
+        """Weights are updated and the step is counted, unless the device left it out."""
+
+    def _on_capture(self) -> None:
+        """Say what a CUDA graph that is being captured will not do when it is replayed."""
+        warn(
+            f"an optimizer step with a {type(self).__name__} is captured in a CUDA graph: replays "
+            "do to weights what it did, but its steps stand still; expected steps outside of the "
+            "graph: capture forward and backward passes alone, and call optimizer.step() after "
+            "each replay",
+            stacklevel=2,
+        )
 
     def _on_step_begin(
         self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        if is_capturing():
+            self._on_capture()
         closure = kwargs["closure"] if "closure" in kwargs else (*args, None)[1]
         if closure is None:
-            if not _is_skipped(optimizer):
-                self._with_gradients(optimizer)
+            self._with_gradients(optimizer)
             return None
 
         # Gradients are complete when the optimizer has called its closure.
@@ -135,9 +155,8 @@ class OptimizerHook:
 
     @torch.no_grad()
     def _on_step_end(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-        if not _is_skipped(optimizer):
-            self.steps += 1
-            self._after_step()
+        self._count.add(is_left_out(optimizer))
+        self._after_step()
 
 
 class MaskOwner(OptimizerHook):
@@ -172,8 +191,3 @@ def _updated_by(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[Mask
             "fully_shard"
         )
     return weights
-
-
-def _is_skipped(optimizer: torch.optim.Optimizer) -> bool:
-    """Tell whether a fused optimizer, which scales by itself, leaves out this step."""
-    return bool(getattr(optimizer, "found_inf", 0))

@@ -10,6 +10,7 @@ import torch
 from tnm_core.torch.layers import MaskedWeight
 from tnm_core.torch.tensors import local_mask, local_values
 from tnm_core.torch.training.hooks import OptimizerHook
+from tnm_core.torch.training.step_count import is_left_out
 
 DecayForm = Literal["gradient", "decoupled", "backward"]
 
@@ -116,10 +117,15 @@ class SRSTE(OptimizerHook):
         rates: dict[int, Any] = {
             id(one): group["lr"] for group in optimizer.param_groups for one in group["params"]
         }
+        left_out = is_left_out(optimizer)
         for weight in self._weights:
             if weight.parameter.grad is not None and weight.mode != "dense":
                 step = rates[id(weight.parameter)] * self.decay
-                local_values(weight.parameter).sub_(self._pruned(weight) * step)
+                shrinkage = self._pruned(weight) * step
+                if isinstance(left_out, torch.Tensor):
+                    # Only the device knows, and nobody waits for it.
+                    shrinkage = torch.where(left_out, 0.0, shrinkage)
+                local_values(weight.parameter).sub_(shrinkage)
 
     @staticmethod
     def _pruned(weight: MaskedWeight) -> torch.Tensor:

@@ -10,6 +10,7 @@ from tnm_core.torch.linear.backends.choice import (
     choose_backend,
 )
 from tnm_core.torch.linear.backends.cpu_rule import why_dense_is_faster
+from tnm_core.torch.linear.backends.cusparselt import known_algorithms
 
 __all__ = [
     "BACKENDS",
@@ -17,5 +18,6 @@ __all__ = [
     "Choice",
     "as_backend_name",
     "choose_backend",
+    "known_algorithms",
     "why_dense_is_faster",
 ]

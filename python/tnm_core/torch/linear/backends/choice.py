@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, get_args
 from tnm_core.torch.linear.backends.base import Backend
 from tnm_core.torch.linear.backends.cpu import CpuBackend
 from tnm_core.torch.linear.backends.cpu_rule import why_dense_is_faster
-from tnm_core.torch.linear.backends.cusparselt import CusparseltBackend
+from tnm_core.torch.linear.backends.cusparselt import CusparseltBackend, tell_algorithms
 from tnm_core.torch.linear.backends.dense import DenseBackend
 from tnm_core.torch.linear.backends.emulate import EmulateBackend
 from tnm_core.torch.linear.linear_spec import LinearSpec
@@ -44,6 +44,8 @@ def choose_backend(
     rules hold and no measurement of `benchmark_layer` speaks against them; else the dense product.
     A measurement overrules what is expected of a CPU.
     """
+    if speeds is not None:
+        tell_algorithms(spec, speeds)
     if requested != "auto":
         reason = _why_not(requested, spec)
         return Choice(None, reason) if reason else Choice(requested, "asked for")

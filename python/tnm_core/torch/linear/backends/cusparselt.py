@@ -5,9 +5,11 @@ from __future__ import annotations
 import torch
 
 from tnm_core.pattern import Pattern
+from tnm_core.torch.linear.backends.algorithms import ALGORITHMS, Algorithm, ProductKey
 from tnm_core.torch.linear.backends.base import Backend
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.packing import Packed, PackedPair, masked
+from tnm_core.torch.linear.speed_table import SpeedTable
 
 _PATTERN = Pattern(2, 4)
 _DTYPES = (torch.float16, torch.bfloat16)
@@ -20,7 +22,8 @@ _LEAST_CAPABILITY = (8, 0)
 class CusparseltBackend(Backend):
     """Compress W and its transpose separately, and multiply by either.
 
-    Operands are contiguous and the tokens are padded with zeros to a multiple of 8.
+    Operands are contiguous and the tokens are padded with zeros to a multiple of 8. The first
+    product of a shape searches the fastest algorithm, unless a `SpeedTable` tells it.
     """
 
     name = "cusparselt"
@@ -49,7 +52,15 @@ class CusparseltBackend(Backend):
     def pack(
         self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec, *, both: bool = True
     ) -> PackedPair:
-        """Compress both orientations; positions are part of the values."""
+        """Compress both orientations; positions are part of the values.
+
+        Masked once, transposed once: the compressing operator reads memory row after row.
+        ``torch._sparse_semi_structured_tile`` would do all in one kernel, but it chooses entries by
+        itself, largest first: given the masked weight it would choose those of the mask, unless one
+        of them is NaN, which its sorting does not expect. Also it takes sides that are multiples of
+        128 alone, and writes positions in an order that torch found by trying, which differs
+        between versions of cuSPARSELt.
+        """
         kept = masked(weight, mask).contiguous()
         no_indices = torch.empty((0, 0), dtype=torch.uint8, device=weight.device)
         packed = Packed(torch._cslt_compress(kept), no_indices)
@@ -59,12 +70,47 @@ class CusparseltBackend(Backend):
         self, rows: torch.Tensor, packed: Packed, bias: torch.Tensor | None, n: int, m: int
     ) -> torch.Tensor:
         """Multiply once, the result written transposed so that it is (tokens, f)."""
-        tokens = rows.shape[0]
+        tokens, columns = rows.shape
         padding = -tokens % _TOKENS_MULTIPLE
         dense = torch.nn.functional.pad(rows, (0, 0, 0, padding)) if padding else _aligned(rows)
         bias = None if bias is None else _aligned(bias)
-        result = torch._cslt_sparse_mm(packed.values, dense.t(), bias=bias, transpose_result=True)
+        features = packed.values.numel() * 16 // (9 * columns)
+        algorithm = ALGORITHMS.find(
+            _key(rows.device, rows.dtype, features, columns, tokens), packed.values, dense.t()
+        )
+        result = torch._cslt_sparse_mm(
+            packed.values, dense.t(), bias, None, None, True, *algorithm.options
+        )
         return result.narrow(0, 0, tokens).contiguous() if padding else result
+
+
+def known_algorithms(spec: LinearSpec, tokens: int) -> tuple[Algorithm, Algorithm] | None:
+    """Return the algorithms of forward product and input gradient, if they were searched."""
+    found = [ALGORITHMS.get(key) for key in _keys(spec, tokens)]
+    return None if None in found else (found[0], found[1])  # type: ignore[return-value]
+
+
+def tell_algorithms(spec: LinearSpec, speeds: SpeedTable) -> None:
+    """Let products of a layer use the algorithms that were found when its speed was measured."""
+    for speed in speeds.of(spec, CusparseltBackend.name):
+        for key, algorithm in zip(_keys(spec, speed.tokens), speed.algorithms or (), strict=False):
+            ALGORITHMS.tell(key, Algorithm(*algorithm))
+
+
+def _keys(spec: LinearSpec, tokens: int) -> tuple[ProductKey, ProductKey]:
+    """Return the keys of forward product and input gradient."""
+    rows, columns = spec.out_features, spec.in_features
+    return (
+        _key(spec.device, spec.dtype, rows, columns, tokens),
+        _key(spec.device, spec.dtype, columns, rows, tokens),
+    )
+
+
+def _key(
+    device: torch.device, dtype: torch.dtype, rows: int, columns: int, tokens: int
+) -> ProductKey:
+    padded = tokens + -tokens % _TOKENS_MULTIPLE
+    return ProductKey(device, dtype, rows, columns, padded.bit_length())
 
 
 def _aligned(tensor: torch.Tensor) -> torch.Tensor:

@@ -211,7 +211,12 @@ def _as_linear(layer: MaskedLayer) -> TransposableLinear:
     linear.bias = cast(nn.Parameter, layer.bias)
     mask = as_matrix(layer.mask, layer.layout)
     return TransposableLinear.from_linear(
-        linear, layer.pattern, mask=mask, backend=layer.backend, compute_dtype=layer.compute_dtype
+        linear,
+        layer.pattern,
+        mask=mask,
+        backend=layer.backend,
+        compute_dtype=layer.compute_dtype,
+        masked_gradient=layer.masked_gradient,
     )
 
 

@@ -1,0 +1,1 @@
+"""Products with packed matrices: cases, references and the assertion helper."""
