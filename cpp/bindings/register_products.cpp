@@ -96,33 +96,50 @@ const std::byte* at(std::uintptr_t address) {
     return reinterpret_cast<const std::byte*>(address);
 }
 
-Strides matrix_strides(std::int64_t rows, std::int64_t columns, std::int64_t row_bytes,
-                       std::int64_t item) {
+// A layout of two axes at least: what has one axis is a matrix of one row.
+Strides as_strides(const std::vector<std::int64_t>& shape, const std::vector<std::int64_t>& steps,
+                   std::int64_t item) {
+    if (shape.size() != steps.size() || shape.empty() || shape.size() > kMaxRank)
+        throw py::value_error("shape and strides do not fit together");
+    const std::size_t added = shape.size() == 1 ? 1 : 0;
     Strides strides;
-    strides.rank = 2;
-    strides.shape[0] = rows, strides.shape[1] = columns;
-    strides.bytes[0] = row_bytes, strides.bytes[1] = item;
+    strides.rank = static_cast<int>(shape.size() + added);
+    strides.shape[0] = 1;
+    for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+        strides.shape[axis + added] = shape[axis];
+        strides.bytes[axis + added] = steps[axis] * item;
+    }
     return strides;
 }
 
-// The same product of a matrix of tokens in memory of other libraries, for which making arrays of
-// NumPy would cost more than a small product does. The result is contiguous, the bias float32 (0:
+// An array of that shape in C order but for its last axis, which has so many entries.
+Strides contiguous_strides(Strides strides, std::int64_t last, std::int64_t item) {
+    strides.shape[strides.rank - 1] = last;
+    for (int axis = strides.rank - 1; axis >= 0; --axis) {
+        strides.bytes[axis] = item;
+        item *= strides.shape[axis];
+    }
+    return strides;
+}
+
+// The same product in memory of other libraries, for which making arrays of NumPy would cost more
+// than a small product does. Strides count elements; the result is contiguous, the bias float32 (0:
 // none). Returns false, and writes nothing, if no matrix of that shape and dtype is packed there.
 bool multiply_memory(std::uintptr_t packed, std::size_t packed_bytes, const std::string& dtype,
-                     std::uintptr_t activations, std::int64_t tokens, std::int64_t columns,
-                     std::int64_t token_stride, std::uintptr_t result, std::int64_t rows,
-                     std::uintptr_t bias, int threads) {
-    const auto shape = packed_shape(at(packed), packed_bytes);
-    if (!shape || shape->rows != rows || shape->columns != columns ||
-        shape->dtype != dtype_of(dtype))
+                     std::uintptr_t activations, const std::vector<std::int64_t>& shape,
+                     const std::vector<std::int64_t>& strides, std::uintptr_t result,
+                     std::int64_t rows, std::uintptr_t bias, int threads) {
+    const auto held = packed_shape(at(packed), packed_bytes);
+    const std::int64_t item = dtype_of(dtype) == Dtype::float32 ? 4 : 2;
+    const Strides layout = as_strides(shape, strides, item);
+    if (!held || held->rows != rows || held->columns != layout.columns() ||
+        held->dtype != dtype_of(dtype))
         return false;
-    const std::int64_t item = shape->dtype == Dtype::float32 ? 4 : 2;
     Product product;
     product.packed = at(packed);
-    product.activations = {at(activations), shape->dtype,
-                           matrix_strides(tokens, columns, token_stride * item, item)};
-    product.result = {const_cast<std::byte*>(at(result)), shape->dtype,
-                      matrix_strides(tokens, rows, rows * item, item)};
+    product.activations = {at(activations), held->dtype, layout};
+    product.result = {const_cast<std::byte*>(at(result)), held->dtype,
+                      contiguous_strides(layout, rows, item)};
     product.bias = reinterpret_cast<const float*>(bias);
     run(threads, [&](const Execution& execution) { return multiply(product, execution); });
     return true;
@@ -145,6 +162,6 @@ void register_products(pybind11::module_& module) {
                "dtype"_a, "result"_a, "result_dtype"_a, "bias"_a.noconvert(), "activation"_a,
                "threads"_a);
     module.def("multiply_memory", &multiply_memory, "packed"_a, "packed_bytes"_a, "dtype"_a,
-               "activations"_a, "tokens"_a, "columns"_a, "token_stride"_a, "result"_a, "rows"_a,
-               "bias"_a, "threads"_a);
+               "activations"_a, "shape"_a, "strides"_a, "result"_a, "rows"_a, "bias"_a,
+               "threads"_a);
 }

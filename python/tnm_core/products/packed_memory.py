@@ -5,15 +5,17 @@ Making arrays of NumPy around three or four tensors costs more than a small prod
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tnm_core import _core
 
 
 def multiply_memory(
     packed: tuple[int, int],
-    rows: tuple[int, int],
     dtype: str,
-    sides: tuple[int, int, int],
+    x: tuple[int, Sequence[int], Sequence[int]],
     result: int,
+    rows: int,
     *,
     bias: int = 0,
     threads: int = 1,
@@ -24,14 +26,14 @@ def multiply_memory(
     ----------
     packed : pair of int
         Address and bytes of what `pack_buffer` returned.
-    rows : pair of int
-        Address of x, and how many elements lie between its rows; those of a row are neighbours.
     dtype : str
         That of x and of the result: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
-    sides : tuple of int
-        Rows of x, its columns, and rows of the packed matrix.
+    x : tuple of int, sequence of int, sequence of int
+        Its address, its shape (..., columns) and its strides, in elements.
     result : int
-        Address of the result, contiguous.
+        Address of the result (..., rows), contiguous.
+    rows : int
+        Rows of the packed matrix.
     bias : int
         Address of contiguous float32, or 0 for none.
     threads : int
@@ -48,17 +50,16 @@ def multiply_memory(
     >>> from tnm_core.products import multiply_memory, pack_buffer
     >>> packed = pack_buffer(np.diag([2, 3]).astype(np.float32), np.eye(2, dtype=bool))
     >>> x, y = np.ones((1, 2), np.float32), np.empty((1, 2), np.float32)
-    >>> memory = (packed.ctypes.data, packed.nbytes), (x.ctypes.data, 2)
-    >>> multiply_memory(*memory, "float32", (1, 2, 2), y.ctypes.data)
+    >>> memory = packed.ctypes.data, packed.nbytes
+    >>> multiply_memory(memory, "float32", (x.ctypes.data, (1, 2), (2, 1)), y.ctypes.data, 2)
     >>> y
     array([[2., 3.]], dtype=float32)
     """
-    tokens, columns, out = sides
-    address, stride = rows
+    address, shape, strides = x
     if not _core.multiply_memory(
-        *packed, dtype, address, tokens, columns, stride, result, out, bias, threads
+        *packed, dtype, address, shape, strides, result, rows, bias, threads
     ):
         raise ValueError(
-            f"the packed matrix is not a {dtype} one of {out} x {columns}, which rows of {columns} "
-            f"{dtype} values and results of {out} need: expected what pack_buffer returned for it"
+            f"what is packed is no {dtype} matrix of {rows} x {shape[-1]}, expected one that fits "
+            f"x of shape {tuple(shape)} and results of {rows} entries"
         )

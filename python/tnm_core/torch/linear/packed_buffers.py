@@ -41,22 +41,17 @@ def multiply(
     """Multiply rows (..., k) by the transpose of a packed matrix (out_features, k)."""
     if not (rows.is_cpu and (bias is None or bias.is_cpu)):
         raise ValueError(f"input or bias is on {rows.device}, expected both on the CPU")
-    *leading, columns = rows.shape
-    stride = columns
-    if len(leading) == 1 and rows.stride(1) == 1:
-        stride = rows.stride(0)
-    elif not rows.is_contiguous():
-        rows = rows.contiguous()
-    result = rows.new_empty((*leading, out_features))
-    tokens = rows.numel() // columns
+    shape = rows.shape
+    result = rows.new_empty((*shape[:-1], out_features))
+    tokens = rows.numel() // shape[-1]
     # Held here while its address is in use.
     offsets = None if bias is None else bias.float().contiguous()
     products.multiply_memory(
         (packed.data_ptr(), packed.numel()),
-        (rows.data_ptr(), stride),
         _NAMES[rows.dtype],
-        (tokens, columns, out_features),
+        (rows.data_ptr(), shape, rows.stride()),
         result.data_ptr(),
+        out_features,
         bias=0 if offsets is None else offsets.data_ptr(),
         threads=_threads(tokens, packed.numel() // rows.element_size()),
     )
