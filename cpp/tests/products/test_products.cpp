@@ -49,9 +49,8 @@ class Case {
         fill_normal(weights_, random);
         fill_normal(x_, random);
         keep(mask_, setup.kept, random);
-        if (setup.has_bias)
-            for (std::int64_t r = 0; r < setup.rows; ++r)
-                bias_.push_back(static_cast<float>(random.normal()));
+        bias_ = std::vector<float>(static_cast<std::size_t>(setup.has_bias ? setup.rows : 0));
+        for (float& offset : bias_) offset = static_cast<float>(random.normal());
         pack_weights();
     }
 
@@ -170,7 +169,7 @@ void test_memories() {
             for (const Memory result_memory : kMemories)
                 for (const Shape& lead : {Shape{3}, Shape{2, 9}, Shape{3, 2, 4}, Shape{35}}) {
                     if (memory != result_memory && lead.size() == 3) continue;
-                    check_product({.rows = 18,
+                    check_product({.rows = 31,
                                    .columns = 37,
                                    .lead = lead,
                                    .dtype = dtype,
