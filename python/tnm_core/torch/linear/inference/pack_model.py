@@ -99,13 +99,14 @@ def pack_for_inference_(
     for name, layer in layers.items():
         mask = None if masks is None else masks.get(name)
         found = dense_weight_of(name, layer, wanted, mask, compute_dtype)
-        skip = (
-            found if isinstance(found, Skip) else _why_dense(found, backend, compute_dtype, tokens)
-        )
-        if isinstance(found, Skip) or skip is not None:
-            skips[name] = cast(Skip, skip)
-        else:
+        if isinstance(found, Skip):
+            skips[name] = found
+            continue
+        skip = _why_dense(found, backend, compute_dtype, tokens)
+        if skip is None:
             weights[name] = found
+        else:
+            skips[name] = skip
     if not weights:
         reasons = "; ".join(f"{name or 'the model'}: {why}" for name, why in skips.items())
         raise ValueError(
