@@ -30,6 +30,12 @@ HELD = {
         "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
         "OPENBLAS_CORETYPE": "SkylakeX",
     },
+    "avx512_bf16": {
+        "ATEN_CPU_CAPABILITY": "avx512",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX512_E1",
+        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16",
+        "OPENBLAS_CORETYPE": "Cooperlake",
+    },
 }
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
