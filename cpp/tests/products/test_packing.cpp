@@ -1,5 +1,6 @@
 // Packing, unpacking, new values, and what is made of memory that pack() did not write.
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <limits>
 #include <vector>
@@ -127,6 +128,27 @@ void test_transposed() {
     TNM_CHECK(same_bytes(packed, packed_of(weights, mask)));
 }
 
+// Nothing is read beyond the first row, which is the last one in memory.
+void test_rows_backwards() {
+    Random random(11);
+    for (const Dtype dtype : kValueDtypes)
+        for (const std::int64_t columns : {63, 64, 70, 127}) {
+            const Matrix matrix(dtype, {9, columns}, Kept::half, random);
+            Array backwards(dtype, {9, columns});
+            for (std::int64_t flat = 0; flat < backwards.size(); ++flat)
+                backwards.set((8 - flat / columns) * columns + flat % columns,
+                              matrix.weights.get(flat));
+            ElementsView view = elements_of(backwards);
+            view.data += 8 * view.strides.row_stride();
+            view.strides.bytes[0] = -view.strides.row_stride();
+            const PackedShape shape = shape_for(matrix.weights, matrix.mask);
+            PackedMemory packed(packed_bytes(shape));
+            TNM_CHECK(pack(view, matrix.mask.const_view(), shape, packed.data(), Execution{}) ==
+                      Status::ok);
+            TNM_CHECK(same_bytes(packed, packed_of(matrix.weights, matrix.mask)));
+        }
+}
+
 void test_wrong_count() {
     Random random(5);
     const Matrix matrix(Dtype::float32, {20, 70}, Kept::half, random);
@@ -246,6 +268,13 @@ void test_sizes() {
     Random random(10);
     const Matrix matrix(Dtype::float32, {66, 70}, Kept::half, random);
     const PackedMemory packed = packed_of(matrix.weights, matrix.mask);
+    // Room for a value more, and a header that says so.
+    PackedMemory longer(static_cast<std::int64_t>(packed.size()) + 4);
+    std::copy(packed.data(), packed.data() + packed.size(), longer.data());
+    const std::int64_t kept = shape_for(matrix.weights, matrix.mask).kept + 1;
+    std::memcpy(longer.data() + offsetof(PackedHeader, kept), &kept, sizeof kept);
+    TNM_CHECK(packed_shape(longer.data(), longer.size()).has_value());
+    TNM_CHECK(!is_consistent(longer.data(), longer.size()));
     for (std::size_t bytes = 0; bytes < packed.size(); ++bytes) {
         PackedMemory shorter(static_cast<std::int64_t>(bytes));
         std::copy(packed.data(), packed.data() + bytes, shorter.data());
@@ -265,6 +294,7 @@ int main(int argc, char** argv) {
                          {"memories", test_memories},
                          {"update", test_update},
                          {"transposed", test_transposed},
+                         {"rows_backwards", test_rows_backwards},
                          {"wrong_count", test_wrong_count},
                          {"interruption", test_interruption},
                          {"damaged_bytes", test_damaged_bytes},
