@@ -9,11 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
+_MODEL_SPEED = ["cli/model_speed", "cli/commands/test_bench_model.py"]
 # What the extra "test" brings; without it the other tests run, and pytest says what is left out.
 _NEEDS = {
-    "torch": ["torch", "bench", "examples", "cli/calibration"],
+    "torch": ["torch", "bench", "examples", "cli/calibration", *_MODEL_SPEED],
     "scipy": ["torch/calibrate", "bench", "cli/calibration"],
-    "transformers": ["cli/calibration/test_hugging_face.py"],
+    "transformers": ["cli/calibration/test_hugging_face.py", *_MODEL_SPEED],
 }
 _MISSING = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
 collect_ignore = sorted({path for name in _MISSING for path in _NEEDS[name]})

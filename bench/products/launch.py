@@ -30,8 +30,16 @@ HELD = {
         "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
         "OPENBLAS_CORETYPE": "SkylakeX",
     },
+    "avx512_bf16": {
+        "ATEN_CPU_CAPABILITY": "avx512",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX512_E1",
+        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_BF16",
+        "OPENBLAS_CORETYPE": "Cooperlake",
+    },
 }
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+# Threads that wait by spinning take the cores away from whoever has the next turn.
+WAITING = {"KMP_BLOCKTIME": "0", "OMP_WAIT_POLICY": "passive", "OPENBLAS_THREAD_TIMEOUT": "4"}
 
 
 def run_worker(
@@ -64,7 +72,7 @@ def run_worker(
 
 def environment(threads: int, instruction_set: str | None, held: bool) -> dict[str, str]:
     """Set what libraries read when they are loaded."""
-    changed = dict.fromkeys(THREADS, str(threads))
+    changed = dict.fromkeys(THREADS, str(threads)) | (WAITING if threads > 1 else {})
     if instruction_set is not None:
         changed["TNM_FORCE_ISA"] = instruction_set
     if held and instruction_set is not None:

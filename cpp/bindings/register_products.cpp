@@ -92,6 +92,59 @@ void multiply_matrix(const Bytes& packed, const py::array& activations, const st
     run(threads, [&](const Execution& execution) { return multiply(product, execution); });
 }
 
+const std::byte* at(std::uintptr_t address) {
+    return reinterpret_cast<const std::byte*>(address);
+}
+
+// A layout of two axes at least: what has one axis is a matrix of one row.
+Strides as_strides(const std::vector<std::int64_t>& shape, const std::vector<std::int64_t>& steps,
+                   std::int64_t item) {
+    if (shape.size() != steps.size() || shape.empty() || shape.size() > kMaxRank)
+        throw py::value_error("shape and strides do not fit together");
+    const std::size_t added = shape.size() == 1 ? 1 : 0;
+    Strides strides;
+    strides.rank = static_cast<int>(shape.size() + added);
+    strides.shape[0] = 1;
+    for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+        strides.shape[axis + added] = shape[axis];
+        strides.bytes[axis + added] = steps[axis] * item;
+    }
+    return strides;
+}
+
+// An array of that shape in C order but for its last axis, which has so many entries.
+Strides contiguous_strides(Strides strides, std::int64_t last, std::int64_t item) {
+    strides.shape[strides.rank - 1] = last;
+    for (int axis = strides.rank - 1; axis >= 0; --axis) {
+        strides.bytes[axis] = item;
+        item *= strides.shape[axis];
+    }
+    return strides;
+}
+
+// The same product in memory of other libraries, for which making arrays of NumPy would cost more
+// than a small product does. Strides count elements; the result is contiguous, the bias float32 (0:
+// none). Returns false, and writes nothing, if no matrix of that shape and dtype is packed there.
+bool multiply_memory(std::uintptr_t packed, std::size_t packed_bytes, const std::string& dtype,
+                     std::uintptr_t activations, const std::vector<std::int64_t>& shape,
+                     const std::vector<std::int64_t>& strides, std::uintptr_t result,
+                     std::int64_t rows, std::uintptr_t bias, int threads) {
+    const auto held = packed_shape(at(packed), packed_bytes);
+    const std::int64_t item = dtype_of(dtype) == Dtype::float32 ? 4 : 2;
+    const Strides layout = as_strides(shape, strides, item);
+    if (!held || held->rows != rows || held->columns != layout.columns() ||
+        held->dtype != dtype_of(dtype))
+        return false;
+    Product product;
+    product.packed = at(packed);
+    product.activations = {at(activations), held->dtype, layout};
+    product.result = {const_cast<std::byte*>(at(result)), held->dtype,
+                      contiguous_strides(layout, rows, item)};
+    product.bias = reinterpret_cast<const float*>(bias);
+    run(threads, [&](const Execution& execution) { return multiply(product, execution); });
+    return true;
+}
+
 }  // namespace
 }  // namespace tnm::python
 
@@ -107,5 +160,8 @@ void register_products(pybind11::module_& module) {
     module.def("is_consistent", &is_consistent_matrix, "packed"_a.noconvert());
     module.def("multiply_matrix", &multiply_matrix, "packed"_a.noconvert(), "activations"_a,
                "dtype"_a, "result"_a, "result_dtype"_a, "bias"_a.noconvert(), "activation"_a,
+               "threads"_a);
+    module.def("multiply_memory", &multiply_memory, "packed"_a, "packed_bytes"_a, "dtype"_a,
+               "activations"_a, "shape"_a, "strides"_a, "result"_a, "rows"_a, "bias"_a,
                "threads"_a);
 }

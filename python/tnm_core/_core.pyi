@@ -148,3 +148,15 @@ def multiply_matrix(
     activation: str,
     threads: int,
 ) -> None: ...
+def multiply_memory(
+    packed: int,
+    packed_bytes: int,
+    dtype: str,
+    activations: int,
+    shape: Sequence[int],
+    strides: Sequence[int],
+    result: int,
+    rows: int,
+    bias: int,
+    threads: int,
+) -> bool: ...

@@ -20,6 +20,7 @@ def _open(weights: Array, inputs: Array) -> Product:
     onnx, runtime = _import()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.inter_op_num_threads = 1
     session = runtime.InferenceSession(
         _model(onnx, weights), options, providers=["CPUExecutionProvider"]

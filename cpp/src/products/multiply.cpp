@@ -85,7 +85,7 @@ class PieceWorker {
         : product_(product),
           reader_(product.packed),
           sums_(allocate(plan.most_windows() * kWindowRows * most_sums(plan))),
-          activations_(allocate(std::max<std::int64_t>(kBlockColumns * kMostPanelTokens,
+          activations_(allocate(std::max<std::int64_t>((kBlockColumns + 1) * kMostPanelTokens,
                                                        kMostFewTokens * kFewColumns))),
           turned_(allocate(kMostPanelTokens * kWindowRows)),
           values_(allocate(kWindowEntries + kMostPanelTokens)) {}

@@ -12,7 +12,7 @@ namespace tnm {
 inline constexpr int kMostPanelTokens = 128;
 inline constexpr int kMostFewTokens = 8;
 // So many blocks of columns does the kernel for few tokens take at once.
-inline constexpr int kFewBlocks = 8;
+inline constexpr int kFewBlocks = 4;
 inline constexpr int kFewColumns = kFewBlocks * static_cast<int>(kBlockColumns);
 
 // Columns of the activations of a few tokens: element (t, j) is at tokens[t] + j * column_stride.
@@ -40,7 +40,8 @@ struct PanelKernels {
     int lanes;         // tokens of a vector
     int most_vectors;  // of a panel
 
-    // In each column vectors * lanes tokens, zeros where there are none.
+    // In each column vectors * lanes tokens, zeros where there are none. The panel has room for
+    // kBlockColumns + 1 columns.
     void (*load)(const ActivationBlock& block, int vectors, void* panel);
     // Adds the products of a window to its sums: rows, in each vectors * lanes tokens. Values are
     // floats, or what the window holds if the kernels are for that.

@@ -128,15 +128,13 @@ Status unpack(const std::byte* packed, const MutableElementsView& weights, const
               const Execution& execution) {
     const PackedReader reader(packed);
     return guarded([&] {
-        return each_window(reader.layout(), execution,
-                           [&](std::int64_t block, std::int64_t window) {
-                               if (weights.item_size == 4)
-                                   unpack_window<std::uint32_t>(reader, block, window, weights,
-                                                                mask);
-                               else
-                                   unpack_window<std::uint16_t>(reader, block, window, weights,
-                                                                mask);
-                           });
+        return each_window(
+            reader.layout(), execution, [&](std::int64_t block, std::int64_t window) {
+                if (weights.item_size == 4)
+                    unpack_window<std::uint32_t>(reader, block, window, weights, mask);
+                else
+                    unpack_window<std::uint16_t>(reader, block, window, weights, mask);
+            });
     });
 }
 

@@ -1,7 +1,7 @@
 # Looks through OBJECTS, the kernels of the wider instruction sets, with NM: a weak function outside
 # the namespace of its instruction set might be the copy that the linker keeps for everybody.
 foreach(object IN LISTS OBJECTS)
-    if(NOT object MATCHES "kernels_(avx2|avx512)")
+    if(NOT object MATCHES "kernels_(avx2|avx512_bf16|avx512)[.]")
         continue()
     endif()
     set(isa ${CMAKE_MATCH_1})

@@ -15,6 +15,7 @@ from tnm_core.products.packed_buffer import (
     update_buffer_,
 )
 from tnm_core.products.packed_matrix import PackedMatrix, TransposedPackedMatrix, pack
+from tnm_core.products.packed_memory import multiply_memory
 
 __all__ = [
     "Activation",
@@ -28,6 +29,7 @@ __all__ = [
     "describe_buffer",
     "matmul",
     "multiply_buffer",
+    "multiply_memory",
     "pack",
     "pack_buffer",
     "unpack_buffer",

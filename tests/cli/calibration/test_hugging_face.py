@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tokenizers
 import torch
 import transformers
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from tests.cli.conftest import Tnm, keeps_exactly, snapshot
+from tests.cli.local_models import WORDS, save_with_tokenizer
 from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import collect_statistics
 
-WORDS = [f"w{index}" for index in range(60)]
 SIZES = {
     "vocab_size": 64,
     "hidden_size": 16,
@@ -53,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
     """A tiny BERT with a pooler, a tokenizer, and what else such directories hold."""
     path = tmp_path / "dense"
     torch.manual_seed(0)
-    _save(transformers.BertModel(transformers.BertConfig(**SIZES)), path)
+    save_with_tokenizer(transformers.BertModel(transformers.BertConfig(**SIZES)), path)
     (path / "1_Pooling").mkdir()
     (path / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
     (path / "README.md").write_text("what it is")
@@ -62,16 +61,6 @@ def folder(tmp_path: Path) -> Path:
     (path / "onnx").mkdir()
     (path / "onnx" / "model.onnx").write_bytes(b"and again")
     return path
-
-
-def _save(model: Any, path: Path) -> None:
-    model.save_pretrained(path)
-    vocabulary = {word: index for index, word in enumerate(["[PAD]", "[UNK]", *WORDS])}
-    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]"
-    ).save_pretrained(path)
 
 
 @pytest.fixture
@@ -171,7 +160,7 @@ def test_heads_and_dtypes_stay(tnm: Tnm, text: Path, tmp_path: Path) -> None:
     folder, out = tmp_path / "dense", tmp_path / "sparse"
     torch.manual_seed(0)
     config = transformers.BertConfig(**SIZES, num_labels=8)
-    _save(transformers.BertForSequenceClassification(config).bfloat16(), folder)
+    save_with_tokenizer(transformers.BertForSequenceClassification(config).bfloat16(), folder)
     options = ("--include", "bert.encoder*", "-p", "2:4")
     result = tnm("calibrate", folder, text, "-o", out, *options)
     assert result.status == 0, result.err
@@ -213,7 +202,7 @@ def test_a_decoder_without_a_token_to_pad_with(tnm: Tnm, text: Path, tmp_path: P
     folder, out = tmp_path / "dense", tmp_path / "sparse"
     torch.manual_seed(0)
     config = transformers.LlamaConfig(**SIZES, num_key_value_heads=1, tie_word_embeddings=False)
-    _save(transformers.LlamaForCausalLM(config), folder)
+    save_with_tokenizer(transformers.LlamaForCausalLM(config), folder)
     told = json.loads((folder / "tokenizer_config.json").read_text())
     told.pop("pad_token")
     (folder / "tokenizer_config.json").write_text(json.dumps(told))
@@ -273,7 +262,7 @@ def test_failure_while_writing_leaves_nothing(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tnm_core.cli.calibration.hugging_face.SafetensorsFile.copy_to", stop)
+    monkeypatch.setattr("tnm_core.cli.calibration.model_directory.SafetensorsFile.copy_to", stop)
     before = snapshot(tmp_path)
     result = tnm("calibrate", folder, text, "-o", tmp_path / "out", "-p", "2:4")
     assert result.status == 130

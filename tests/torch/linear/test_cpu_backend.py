@@ -48,10 +48,15 @@ def test_where_auto_takes_it() -> None:
         assert told in choice.reason
 
 
-@pytest.mark.parametrize("tokens", [None, 1, 64])
-def test_the_rule_knows_tokens(tokens: int | None) -> None:
-    assert why_dense_is_faster((64, 64), 0.5, torch.float32, tokens) is None
-    assert why_dense_is_faster((64, 64), 0.51, torch.float32, tokens)
+def test_the_rule_knows_tokens() -> None:
+    small, large = (64, 64), (4096, 4096)
+    for tokens in (None, 2, 31):
+        assert why_dense_is_faster(small, 0.5, torch.float32, tokens) is None
+        assert "density 0.51" in str(why_dense_is_faster(small, 0.51, torch.float32, tokens))
+    assert why_dense_is_faster(small, 0.75, torch.float32, 32) is None
+    assert "one token" in str(why_dense_is_faster(small, 0.5, torch.float32, 1))
+    assert why_dense_is_faster(large, 0.5, torch.float32, 1) is None
+    assert why_dense_is_faster(small, 0.5, torch.bfloat16, 1) is None
 
 
 def test_measurements_overrule_what_is_expected() -> None:

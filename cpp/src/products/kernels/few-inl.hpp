@@ -70,6 +70,13 @@ inline __attribute__((always_inline)) const std::byte* add_word(const std::byte*
     return values;
 }
 
+// Each block is a stream of its own; hardware follows a few of them alone.
+inline void prefetch_values(const std::byte* values) {
+    constexpr int kLine = 64, kAhead = 512;
+    __builtin_prefetch(values + kAhead);
+    __builtin_prefetch(values + kAhead + kLine);
+}
+
 template <Dtype kDtype, int kTokens>
 inline void add_windows(const PackedWindow* blocks, int count, const float* columns,
                         float* target) {
@@ -78,6 +85,7 @@ inline void add_windows(const PackedWindow* blocks, int count, const float* colu
     for (std::int64_t row = 0; row < blocks[0].rows; ++row, target += kTokens * kFloats) {
         StepSums<kTokens> sums = {};
         for (int b = 0; b < count; ++b) {
+            prefetch_values(values[b]);
             values[b] = add_word<kDtype, kTokens>(blocks[b].words + row * 8, values[b],
                                                   columns + b * kBlockColumns, sums);
         }

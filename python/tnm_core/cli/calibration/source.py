@@ -10,7 +10,8 @@ from typing import Any
 from torch import nn
 
 from tnm_core.checkpoint import FileTransaction
-from tnm_core.cli.calibration import hugging_face
+from tnm_core.cli import hugging_face
+from tnm_core.cli.calibration import model_directory
 from tnm_core.cli.calibration.result import CalibrationResult
 from tnm_core.cli.calibration.state_dict import batches_of, model_of, write_state_dict
 from tnm_core.cli.errors import CommandError
@@ -68,7 +69,7 @@ def _from_folder(
     arguments: CalibrateArguments, is_text: bool, transaction: FileTransaction
 ) -> LoadedModel:
     folder = Path(arguments.model)
-    hugging_face.check_target(folder, arguments.output, arguments.force)
+    model_directory.check_target(folder, arguments.output, arguments.force)
     loaded = hugging_face.load(folder)
     batches: Iterable[Any]
     if is_text:
@@ -79,7 +80,7 @@ def _from_folder(
     transaction.make_folder(arguments.output)
 
     def write(result: CalibrationResult) -> None:
-        hugging_face.write(loaded, transaction, arguments.output, result)
+        model_directory.write(loaded, transaction, arguments.output, result)
 
     head_size = arguments.head_size or loaded.head_size
     missing = loaded.layers_without_weights

@@ -16,6 +16,7 @@ DTYPES = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 # So many products cost as much as an entry of a mask, in which the work for a thread is counted.
 _PRODUCTS_PER_ENTRY = 64
@@ -23,7 +24,7 @@ _PRODUCTS_PER_ENTRY = 64
 
 def pack_matrix(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Pack the kept entries of a matrix, of any strides, into one tensor of uint8."""
-    buffer = products.pack_buffer(_lent(weight), _lent(mask), dtype=_name_of(weight.dtype))
+    buffer = products.pack_buffer(_lent(weight), _lent(mask), dtype=_NAMES.get(weight.dtype))
     return torch.from_numpy(buffer)
 
 
@@ -37,17 +38,22 @@ def update_matrix_(packed: torch.Tensor, weight: torch.Tensor) -> None:
 def multiply(
     rows: torch.Tensor, packed: torch.Tensor, bias: torch.Tensor | None, out_features: int
 ) -> torch.Tensor:
-    """Multiply rows (tokens, k) by the transpose of a packed matrix (out_features, k)."""
-    if rows.stride(-1) != 1:
-        rows = rows.contiguous()
-    buffer = packed.numpy()
-    result = rows.new_empty((rows.shape[0], out_features))
-    products.multiply_buffer(
-        buffer,
-        _viewed(rows.detach()).numpy(),
-        out=_viewed(result).numpy(),
-        bias=None if bias is None else _lent(bias.float()),
-        threads=_threads(rows.shape[0], buffer),
+    """Multiply rows (..., k) by the transpose of a packed matrix (out_features, k)."""
+    if not (rows.is_cpu and (bias is None or bias.is_cpu)):
+        raise ValueError(f"input or bias is on {rows.device}, expected both on the CPU")
+    shape = rows.shape
+    result = rows.new_empty((*shape[:-1], out_features))
+    tokens = rows.numel() // shape[-1]
+    # Held here while its address is in use.
+    offsets = None if bias is None else bias.float().contiguous()
+    products.multiply_memory(
+        (packed.data_ptr(), packed.numel()),
+        _NAMES[rows.dtype],
+        (rows.data_ptr(), shape, rows.stride()),
+        result.data_ptr(),
+        out_features,
+        bias=0 if offsets is None else offsets.data_ptr(),
+        threads=_threads(tokens, packed.numel() // rows.element_size()),
     )
     return result
 
@@ -57,13 +63,12 @@ def rows_of(packed: torch.Tensor) -> int:
     return products.describe_buffer(packed.numpy()).rows
 
 
-def _threads(tokens: int, buffer: NDArray[np.uint8]) -> int:
+def _threads(tokens: int, kept: int) -> int:
     """Use as many threads as torch does, or fewer where the work is not worth them."""
     most = torch.get_num_threads()
     if most == 1:
         return 1
-    work = tokens * products.describe_buffer(buffer).nnz // _PRODUCTS_PER_ENTRY
-    return min(most, arguments.as_threads(None, work))
+    return min(most, arguments.as_threads(None, tokens * kept // _PRODUCTS_PER_ENTRY))
 
 
 def unpack_matrix(packed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -75,10 +80,6 @@ def unpack_matrix(packed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def dtype_of(packed: torch.Tensor) -> torch.dtype:
     """Tell the dtype of the values in a packed matrix."""
     return DTYPES[products.describe_buffer(packed.numpy()).dtype]
-
-
-def _name_of(dtype: torch.dtype) -> str:
-    return next(name for name, one in DTYPES.items() if one == dtype)
 
 
 def _lent(tensor: torch.Tensor) -> NDArray[Any]:

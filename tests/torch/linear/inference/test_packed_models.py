@@ -158,3 +158,17 @@ def test_models_that_sparsify_masked(bert: BertModel) -> None:
         assert len(report.packed) == 12
         assert report.skipped["pooler.dense"].startswith("dense is faster: density 1.00")
         _assert_alike(model(tokens).last_hidden_state, expected)
+
+
+def test_one_token_at_a_time_pays_for_large_matrices_alone() -> None:
+    def model(side: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(side, side), nn.Linear(side, 64)).requires_grad_(False)
+
+    with pytest.raises(ValueError, match="with one token, expected at least 8388608 entries"):
+        pack_for_inference_(model(64), "2:4", tokens=1)
+    assert pack_for_inference_(model(64), "2:4").packed.keys() == {"0", "1"}
+    large = model(4096)
+    assert pack_for_inference_(large, "row 2:4", tokens=1).packed.keys() == {"0"}
+    for wrong, error in ((0, ValueError), (1.5, TypeError)):
+        with pytest.raises(error, match="tokens is"):
+            pack_for_inference_(model(64), "2:4", tokens=wrong)

@@ -13,14 +13,27 @@ class _Limit(NamedTuple):
     least_tokens: int
     most_density: float
     least_side: int
+    least_entries: int = 0
 
 
-# The last limit that the number of tokens reaches counts, the first one where it is not known.
+# Larger matrices of float32 come from memory, not from a cache.
+_BEYOND_CACHES = 1 << 23
+
+# The last limit that the number of tokens reaches counts; if that is not known, the one for a few.
+# Measured on AVX2 against the best of torch, oneDNN and OpenBLAS (docs/products.md): at half
+# density a token alone pays beyond the caches, 2 to 15 break even or gain, from 32 on it is 1.5
+# times and more; dense products catch up at a density of .85. torch's 16-bit products are slow
+# where the CPU has none, and ours are not.
 _LIMITS: dict[torch.dtype, tuple[_Limit, ...]] = {
-    torch.float32: (_Limit(1, 0.5, 64),),
-    torch.bfloat16: (_Limit(1, 0.5, 64),),
-    torch.float16: (_Limit(1, 0.5, 64),),
+    torch.float32: (
+        _Limit(1, 0.5, 64, _BEYOND_CACHES),
+        _Limit(2, 0.5, 64),
+        _Limit(32, 0.75, 64),
+    ),
+    torch.bfloat16: (_Limit(1, 0.5, 64), _Limit(32, 0.75, 64)),
+    torch.float16: (_Limit(1, 0.5, 64, _BEYOND_CACHES), _Limit(2, 0.5, 64), _Limit(32, 0.75, 64)),
 }
+_FEW_TOKENS = 2
 
 
 def why_dense_is_faster(
@@ -39,12 +52,13 @@ def why_dense_is_faster(
     tokens : int, optional
         Rows of the input, if they are known.
     """
-    limits = _LIMITS[dtype]
-    reached = [one for one in limits if tokens is not None and one.least_tokens <= tokens]
-    limit = (reached or limits[:1])[-1]
+    reached = [one for one in _LIMITS[dtype] if one.least_tokens <= (tokens or _FEW_TOKENS)]
+    limit = reached[-1]
+    shape = " x ".join(map(str, sides))
     if density > limit.most_density:
         return f"density {density:.2f}, expected at most {limit.most_density:.2f}"
     if min(sides) < limit.least_side:
-        shape = " x ".join(map(str, sides))
         return f"{shape}, expected sides of at least {limit.least_side}"
+    if sides[0] * sides[1] < limit.least_entries:
+        return f"{shape} with one token, expected at least {limit.least_entries} entries"
     return None

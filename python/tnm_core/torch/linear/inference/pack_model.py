@@ -8,6 +8,7 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import nn
 
+from tnm_core.arguments import as_integer
 from tnm_core.pattern import PatternLike, as_pattern
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, SkipCode
@@ -33,6 +34,7 @@ def pack_for_inference_(
     exclude: Names | None = None,
     masks: Mapping[str, torch.Tensor] | None = None,
     compute_dtype: torch.dtype | None = None,
+    tokens: int | None = None,
 ) -> InferenceReport:
     """Keep nothing of a model's sparse weights but their packed form, in place, on the CPU.
 
@@ -58,6 +60,9 @@ def pack_for_inference_(
         Masks of any kind, of the weights' shapes, in place of the zeros.
     compute_dtype : torch.dtype, optional
         Pack in this dtype, and cast inputs to it and outputs back. By default that of the weight.
+    tokens : int, optional
+        How many tokens a product will have (sentences times their length; 1 where text is generated
+        token by token), for ``"auto"``. By default a few.
 
     Returns
     -------
@@ -81,6 +86,8 @@ def pack_for_inference_(
     torch.Size([5, 3])
     """
     _check_options(backend, compute_dtype)
+    if tokens is not None:
+        tokens = as_integer("tokens", tokens, least=1)
     wanted = None if pattern is None else as_pattern(pattern)
     layers, skips = _choose(model, Selection(include, exclude))
     for name in masks or {}:
@@ -92,11 +99,14 @@ def pack_for_inference_(
     for name, layer in layers.items():
         mask = None if masks is None else masks.get(name)
         found = dense_weight_of(name, layer, wanted, mask, compute_dtype)
-        skip = found if isinstance(found, Skip) else _why_dense(found, backend, compute_dtype)
-        if isinstance(found, Skip) or skip is not None:
-            skips[name] = cast(Skip, skip)
-        else:
+        if isinstance(found, Skip):
+            skips[name] = found
+            continue
+        skip = _why_dense(found, backend, compute_dtype, tokens)
+        if skip is None:
             weights[name] = found
+        else:
+            skips[name] = skip
     if not weights:
         reasons = "; ".join(f"{name or 'the model'}: {why}" for name, why in skips.items())
         raise ValueError(
@@ -175,11 +185,15 @@ def _choose(model: nn.Module, selection: Selection) -> tuple[dict[str, nn.Module
 
 
 def _why_dense(
-    found: DenseWeight, backend: InferenceBackend, dtype: torch.dtype | None
+    found: DenseWeight,
+    backend: InferenceBackend,
+    dtype: torch.dtype | None,
+    tokens: int | None,
 ) -> Skip | None:
     if backend == "cpu":
         return None
-    reason = why_dense_is_faster(found.sides, found.density, dtype or found.weight.dtype)
+    dtype = dtype or found.weight.dtype
+    reason = why_dense_is_faster(found.sides, found.density, dtype, tokens)
     return None if reason is None else SkipCode.DENSE_IS_FASTER(reason=reason)
 
 

@@ -23,8 +23,7 @@ def _multiplied(
 ) -> torch.Tensor:
     if rows.numel() == 0:
         return rows.new_empty((*rows.shape[:-1], out_features))
-    result = multiply(rows.reshape(-1, in_features), packed, bias, out_features)
-    return result.view(*rows.shape[:-1], out_features)
+    return multiply(rows, packed, bias, out_features)
 
 
 _product = torch.library.custom_op(

@@ -1,0 +1,166 @@
+"""``tnm bench model``: how much faster a pruned model runs on this machine when it is packed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from tnm_core.cli import options
+from tnm_core.cli.console import print_json, report_head, share_bar, stdout_console
+from tnm_core.cli.errors import CommandError, printable
+from tnm_core.cli.packages import is_installed
+from tnm_core.cli.skips import names_by_reason
+from tnm_core.cli.tables import new_table, print_skipped
+
+if TYPE_CHECKING:
+    from tnm_core.cli.model_speed import SpeedReport
+
+_DTYPES = ("float32", "bfloat16")
+_BATCH_SIZES = (1, 8, 32)
+_MB = 1e6
+
+
+def bench_model(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="A directory in the layout of Hugging Face with pruned weights, as tnm calibrate "
+            "writes it.",
+            show_default=False,
+        ),
+    ],
+    sentences: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SENTENCES",
+            help="A text file with one sentence per line.",
+            show_default=False,
+        ),
+    ],
+    dense: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Also compare outputs with those of the model before pruning.",
+            show_default=False,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--batch-size",
+            min=1,
+            help="Sentences in a batch; may be repeated (1, 8 and 32).",
+            show_default=False,
+        ),
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="float32 or bfloat16, of both models.")] = "float32",
+    threads: options.Threads = None,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", min=1, help="Cut longer sentences.")
+    ] = 512,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=0.001,
+            help="About how long for each batch size; few batches count where it is short.",
+        ),
+    ] = 10.0,
+    compiled: Annotated[
+        bool,
+        typer.Option("--compile", help="Also measure both under torch.compile (a C++ compiler)."),
+    ] = False,
+    json_output: options.Json = False,
+) -> None:
+    """Time a pruned model dense and packed, in turns on the same sentences, on the CPU.
+
+    The masks are the zeros of the weights; nothing is searched for. Beside the speeds stand how far
+    outputs move, which packing does not change but for rounding, and the memory of the weights.
+    Nothing is fetched from the network.
+    """
+    _check_packages()
+    from tnm_core.cli.model_speed import SpeedArguments, measure_speed
+
+    for folder in (model, dense):
+        if folder is not None and not folder.is_dir():
+            raise CommandError(
+                f"{folder} is no directory; expected one in the layout of Hugging Face"
+            )
+    arguments = SpeedArguments(
+        model,
+        sentences,
+        dense,
+        tuple(dict.fromkeys(batch_size or _BATCH_SIZES)),
+        options.parse_choice(dtype, _DTYPES, "--dtype"),
+        threads,
+        max_tokens,
+        seconds,
+        compiled,
+    )
+    with share_bar("measuring") as update:
+        report = measure_speed(arguments, update)
+    if json_output:
+        print_json({**report_head("bench model"), "model": str(model), **report.as_json()})
+    else:
+        _print(stdout_console(), report)
+
+
+def _check_packages() -> None:
+    for package in ("torch", "transformers"):
+        if not is_installed(package):
+            raise CommandError(
+                f'tnm bench model needs the package {package}: pip install "tnm_core[transformers]"'
+            )
+
+
+def _print(console: Console, report: SpeedReport) -> None:
+    if report.changes:
+        _print_changes(console, report)
+    packing, (dense, packed) = report.packing, report.packed_bytes
+    console.print(
+        f"  {len(packing.packed)} layers packed: their weights take {packed / _MB:.1f} MB, "
+        f"{dense / _MB:.1f} MB dense ({packed / dense:.2f}); the model "
+        f"{packing.bytes_after / _MB:.1f} MB, {packing.bytes_before / _MB:.1f} MB before",
+        soft_wrap=True,
+    )
+    print_skipped(console, names_by_reason(packing.skips))
+    console.print()
+    _print_speeds(console, report)
+
+
+def _print_speeds(console: Console, report: SpeedReport) -> None:
+    threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
+    headers = ("batch", "model", "sentences/s", "tokens/s", "ms a batch", "speed-up")
+    table = new_table(f"Speed, {report.dtype}, {threads}", *headers, left=2)
+    for speed in report.speeds:
+        batches = -(-speed.sentences // speed.batch_size)
+        for position, (name, seconds) in enumerate(speed.seconds.items()):
+            table.add_row(
+                str(speed.batch_size) if position == 0 else "",
+                name,
+                f"{speed.sentences / seconds:,.1f}",
+                f"{speed.tokens / seconds:,.0f}",
+                f"{seconds / batches * 1e3:,.2f}",
+                f"{speed.speedup(name):.2f}",
+            )
+    console.print(table)
+
+
+def _print_changes(console: Console, report: SpeedReport) -> None:
+    headers = ("model", "against", "largest difference", "of", "mean cosine", "least cosine")
+    table = new_table("Change of the outputs", *headers, left=2)
+    for (variant, against), change in report.changes.items():
+        table.add_row(
+            variant,
+            Text(printable(against)),
+            f"{change.largest:.1e}",
+            f"{change.scale:.2f}",
+            f"{change.mean_cosine:.6f}",
+            f"{change.least_cosine:.6f}",
+        )
+    console.print(table)

@@ -1,0 +1,126 @@
+"""Load a pruned model, make its variants, time them and compare what they return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tnm_core.cli.errors import CommandError
+from tnm_core.cli.hugging_face import Loaded, load, sentence_batches
+from tnm_core.cli.model_speed.output_change import OutputChange, output_change
+from tnm_core.cli.model_speed.rounds import Batch, best_seconds, some_of
+from tnm_core.cli.model_speed.speed_report import BatchSpeed, SpeedReport
+from tnm_core.cli.model_speed.variants import Variants, variants_of
+from tnm_core.cli.references import foreign_errors
+
+# Sentences whose outputs are compared.
+_COMPARED, _COMPARED_BATCH = 256, 16
+MASKED = "the masked model"
+
+
+@dataclass(frozen=True)
+class SpeedArguments:
+    """Arguments of the command, as they were written."""
+
+    model: Path
+    sentences: Path
+    original: Path | None
+    batch_sizes: tuple[int, ...]
+    dtype: str
+    threads: int | None
+    most_tokens: int
+    seconds: float
+    compiled: bool
+
+
+def measure_speed(arguments: SpeedArguments, advance: Callable[[float], None]) -> SpeedReport:
+    """Measure a model; `advance` is told the share that is done."""
+    loaded = load(arguments.model)
+    texts = {size: _batches(loaded, arguments, size) for size in arguments.batch_sizes}
+    compared = _spread(_batches(loaded, arguments, _compared_size(arguments)), _COMPARED)
+    variants = variants_of(loaded.model, getattr(torch, arguments.dtype), arguments.compiled)
+    with _threads(arguments.threads), torch.inference_mode():
+        if arguments.compiled:
+            _compile(variants, compared[0])
+        with foreign_errors("the model failed"):
+            changes = _changes(variants, arguments.original, compared)
+            speeds = []
+            for position, (size, batches) in enumerate(texts.items()):
+
+                def step(share: float, position: int = position) -> None:
+                    advance((position + share) / len(texts))
+
+                speeds.append(_speed(variants, size, batches, arguments.seconds, step))
+        threads = torch.get_num_threads()
+    return SpeedReport(arguments.dtype, threads, speeds, changes, variants.packing)
+
+
+def _batches(loaded: Loaded, arguments: SpeedArguments, size: int) -> list[Batch]:
+    return sentence_batches(loaded, arguments.sentences, size, arguments.most_tokens)
+
+
+def _compared_size(arguments: SpeedArguments) -> int:
+    """Take sentences one by one where the user does, whose tokenizer may not pad."""
+    return min(_COMPARED_BATCH, max(arguments.batch_sizes))
+
+
+def _spread(batches: list[Batch], sentences: int) -> list[Batch]:
+    """Take batches of all lengths until there are so many sentences."""
+    step = max(1, len(batches) * len(batches[0]["input_ids"]) // sentences)
+    return batches[::step]
+
+
+@contextmanager
+def _threads(wanted: int | None) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(wanted or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _compile(variants: Variants, batch: Batch) -> None:
+    for name, model in variants.models.items():
+        with foreign_errors(f"torch.compile of the {name} model failed; leave out --compile"):
+            model(**batch)
+
+
+def _changes(
+    variants: Variants, original: Path | None, batches: list[Batch]
+) -> dict[tuple[str, str], OutputChange]:
+    models = variants.models
+    others = {MASKED: variants.reference}
+    if original is not None:
+        others[str(original)] = load(original).model
+    changes = {
+        (variant, against): output_change(model, other, batches)
+        for against, other in others.items()
+        for variant, model in models.items()
+        if model is not other
+    }
+    if not all(torch.isfinite(torch.tensor(one.largest)) for one in changes.values()):
+        raise CommandError("outputs are not finite; expected a model that works")
+    return changes
+
+
+def _speed(
+    variants: Variants,
+    size: int,
+    batches: list[Batch],
+    seconds: float,
+    advance: Callable[[float], None],
+) -> BatchSpeed:
+    some = some_of(variants.models, batches, seconds)
+    best = best_seconds(variants.models, some, seconds, advance)
+    sentences = sum(len(batch["input_ids"]) for batch in some)
+    return BatchSpeed(size, sentences, sum(map(_real, some)), best)
+
+
+def _real(batch: Batch) -> int:
+    """Count the tokens that are not padding."""
+    return int(batch.get("attention_mask", torch.ones_like(batch["input_ids"])).sum())
