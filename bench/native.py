@@ -19,6 +19,11 @@ _FLAGS = {
 }
 
 
+# Sums in any order. -ffast-math would say so, too, but GCC links a library that is built with it so
+# that the whole process takes denormal numbers for zeros from then on.
+ANY_ORDER = ("-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math", "-fno-math-errno")
+
+
 class UnavailableError(Exception):
     """A peer or a driver that this machine cannot run; the text says why."""
 

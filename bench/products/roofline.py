@@ -45,7 +45,7 @@ def _operations(call: ctypes._NamedFuncPointer, seconds: float) -> float:
 
 def _read(seconds: float) -> float:
     """Gigabytes a second."""
-    library = native.load("ceilings.cpp", "-march=native", "-ffast-math")
+    library = native.load("ceilings.cpp", "-march=native", *native.ANY_ORDER)
     library.abs_sum.restype = ctypes.c_double
     values = np.ones(READ_BYTES // 4, dtype=np.float32)
     pointer, count = ctypes.c_void_p(values.ctypes.data), ctypes.c_int64(values.size)

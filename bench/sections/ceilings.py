@@ -33,7 +33,7 @@ def _run(context: Context) -> list[Record]:
 
 def _native_passes(weights: np.ndarray, mask: np.ndarray) -> dict[str, Callable[[], object]]:
     try:
-        library = native.load("ceilings.cpp", "-march=native", "-ffast-math")
+        library = native.load("ceilings.cpp", "-march=native", *native.ANY_ORDER)
     except native.UnavailableError as reason:
         note(f"  skipped: passes in C++: {reason}")
         return {}

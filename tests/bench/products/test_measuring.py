@@ -151,3 +151,9 @@ def test_limits_of_the_machine() -> None:
     assert start.value == sum(chain * 0.5 + 1 for chain in range(12))
     with pytest.raises(UnavailableError, match="no flags are known for abacus"):
         flags_of("abacus")
+
+
+def test_drivers_leave_denormal_numbers_alone() -> None:
+    measure_limits("baseline", 0.01)
+    smallest = np.full(8, 2.0**-149, dtype=np.float32)
+    assert (smallest * np.float32(1) == smallest).all()
