@@ -20,9 +20,9 @@ class _Limit(NamedTuple):
 _BEYOND_CACHES = 1 << 23
 
 # The last limit that the number of tokens reaches counts; if that is not known, the one for a few.
-# Measured on AVX2 against the best of torch, oneDNN and OpenBLAS (docs/products.md): at half
-# density a token alone pays beyond the caches, 2 to 15 break even or gain, from 32 on it is 1.5
-# times and more; dense products catch up at a density of .85. torch's 16-bit products are slow
+# Measured on AVX2 against torch's own product, which is what would run instead (docs/products.md):
+# at half density a token alone pays beyond the caches, 2 to 15 break even or gain, from 32 on it is
+# 1.5 times and more; dense products catch up at a density of .85. torch's 16-bit products are slow
 # where the CPU has none, and ours are not.
 _LIMITS: dict[torch.dtype, tuple[_Limit, ...]] = {
     torch.float32: (
