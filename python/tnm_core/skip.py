@@ -47,6 +47,20 @@ class SkipCode(Enum):
     DENSE_WITHIN_BUDGET = "stays dense within the budget"
     NO_WEIGHTS = "the checkpoint has no weights for it"
 
+    # by what calibration data show
+    NEVER_CALLED = (
+        "no row of the calibration data reaches it, or other code reads its weight without calling "
+        "it: give data that use it, or sparsify_ it"
+    )
+    UNPAIRED = (
+        "pruned on what it gets in the dense model alone: the pruned model takes another way "
+        "through its code (at {step}), so rows of the two cannot be paired"
+    )
+    NOT_TUNED = (
+        "not tuned: the pruned model takes another way through its code than the dense one (at "
+        "{step}), so their outputs cannot be compared"
+    )
+
     # by kind of layer
     OTHER_TYPE = "{kind} is not among layers="
     NOT_CALLED_WEIGHT = "a parameter of {kind} that is not called weight"

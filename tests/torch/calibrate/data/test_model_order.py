@@ -9,7 +9,7 @@ from tests.torch.calibrate.networks import WIDTH, Detour, make_batches, make_net
 from tnm_core.torch import prune_model_
 from tnm_core.torch.calibrate.data import (
     Calibration,
-    execution_groups,
+    execution_order,
     find_chain,
     find_residuals,
 )
@@ -18,8 +18,10 @@ from tnm_core.torch.calibrate.data import (
 def test_order_groups_residuals_and_chain_are_found() -> None:
     model, calibration = make_network().eval(), Calibration(make_batches())
     layers = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear)}
-    groups, batch = execution_groups(model, calibration, layers)
-    assert [group.names for group in groups] == [
+    order = execution_order(model, calibration, layers)
+    batch = order.batch
+    assert order.unreached == ()
+    assert [group.names for group in order.groups] == [
         ("stem",),
         ("blocks.0.gate", "blocks.0.up"),
         ("blocks.0.down",),

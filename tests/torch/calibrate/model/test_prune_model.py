@@ -323,11 +323,42 @@ def test_bad_recipes() -> None:
             Recipe(**argument)
 
 
-def test_data_that_miss_a_layer_or_are_not_finite_change_nothing() -> None:
+@pytest.mark.parametrize("recipe", ["best", "tuned", "magnitude"])
+def test_layers_that_are_never_called_stay_dense_with_the_reason(recipe: str) -> None:
+    class Attending(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.first = nn.Linear(WIDTH, WIDTH)
+            self.attention = nn.MultiheadAttention(WIDTH, 2, batch_first=True)
+            self.unused = nn.Linear(WIDTH, WIDTH)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = self.first(x)
+            return self.attention(h, h, h)[0]
+
+    model = Attending()
+    before = model.unused.weight.clone()
+    report = prune_model_(model, [torch.randn(6, 10, WIDTH) for _ in range(3)], "2:4", recipe)
+    assert [layer.name for layer in report.pruned] == ["first"]
+    left = {layer.name: layer.skip for layer in report.skipped}
+    assert set(left) == {"attention", "attention.out_proj", "unused"} or set(left) == {
+        "attention.in_proj_weight", "attention.out_proj", "unused"
+    }  # fmt: skip
+    for name in ("attention.out_proj", "unused"):
+        skip = left[name]
+        assert skip is not None
+        assert skip.code is SkipCode.NEVER_CALLED
+        assert "other code reads its weight" in str(report)
+    assert torch.equal(model.unused.weight, before)
+    assert set(masks(model)) == {"first"}
+
+
+def test_data_that_miss_all_layers_or_are_not_finite_change_nothing() -> None:
     model = make_network()
     model.unused = nn.Linear(8, 8).double()
-    with pytest.raises(ValueError, match="never reach layer 'unused'"):
-        prune_model_(model, make_batches(), "2:4")
+    with pytest.raises(ValueError, match="reach none of the 1 selected layers .'unused'"):
+        prune_model_(model, make_batches(), "2:4", include="unused")
     del model.unused
     bad = make_batches()
     bad[1][0, 0, 0] = float("nan")
