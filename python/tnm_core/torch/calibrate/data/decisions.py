@@ -155,12 +155,14 @@ class _Repeater(_Watcher):
         if self._left is None:
             return None
         made = next(self._left, None)
-        if made is not None and made.name == name and len(made.tensors) == count:
-            if numbers is None or numbers == made.numbers:
-                return made
-        return self._lost(name)
+        alike = made is not None and made.name == name and len(made.tensors) == count
+        if made is not None and alike and numbers in (None, made.numbers):
+            return made
+        self._lost(name)
+        return None
 
     def _lost(self, name: str) -> None:
+        """Go on without repeating anything, if that is allowed."""
         if self._strict:
             raise Unpaired(name)
         self._left = None

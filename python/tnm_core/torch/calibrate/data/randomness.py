@@ -6,21 +6,18 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
 import torch
 
 
 @contextmanager
 def same_randomness(seed: int) -> Iterator[None]:
-    """Let torch, NumPy and Python draw within what they draw for a seed; and go on as before."""
+    """Let torch and Python draw within what they draw for a seed; go on as before afterwards."""
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-    plain, legacy = random.getstate(), np.random.get_state()
+    before = random.getstate()
     with torch.random.fork_rng(devices):
         torch.manual_seed(seed)
         random.seed(seed)
-        np.random.seed(seed)
         try:
             yield
         finally:
-            random.setstate(plain)
-            np.random.set_state(legacy)
+            random.setstate(before)
