@@ -49,6 +49,7 @@ class SkipCode(Enum):
 
     # by kind of layer
     OTHER_TYPE = "{kind} is not among layers="
+    ONLY_BY_NAME = "a parameter of {kind} that is not called weight (include its name to prune it)"
     NOT_CALLED_WEIGHT = "a parameter of {kind} that is not called weight"
     OWN_FORWARD = "is a {kind}, whose own code may read the weight without its mask"
     NO_MATRIX_PRODUCT = "is a {kind}, expected a Linear, a Conv1D or a pointwise convolution"
@@ -79,6 +80,7 @@ class SkipCode(Enum):
     COMPUTED = "its weight is computed and no parameter"
     SHARED = "its weight is shared ({users})"
     SHARED_UNMASKED = "its weight is shared with another module, which would use it without a mask"
+    OVERLAPS_ITSELF = "several entries of its weight may lie in one place in memory; clone it first"
     SHARDED = "its weight is sharded already; call sparsify_ before fully_shard"
     NO_DATA = "its weight is on the device meta and has no data; load it first"
     NOT_FLOATING = "its weight has dtype {dtype}, expected floating point"
@@ -87,6 +89,9 @@ class SkipCode(Enum):
     # by shape
     FEW_AXES = "its weight has {axes} axes, expected at least 2"
     MANY_AXES = "its weight has {axes} axes and is not that of a convolution"
+    UNKNOWN_ORDER = (
+        "which axis of its weight the inputs are is not known, which a row-wise pattern needs"
+    )
     FEW_FEATURES = "{side} {size} < m = {m}"
     FEW_CHANNELS = "{size} {side} channels < m = {m}"
     FEW_CHANNELS_PER_GROUP = "{size} {side} channels in each of {groups} groups < m = {m}"

@@ -30,7 +30,9 @@ LEFT_ALONE = {
     "up": "ConvTranspose2d is not among layers=",
     "embedding": "Embedding is not among layers=",
     "narrow": "out_features 3 < m = 4",
-    "attention.in_proj_weight": "a parameter of MultiheadAttention that is not called weight",
+    "attention.in_proj_weight": (
+        "a parameter of MultiheadAttention that is not called weight (include its name to prune it)"
+    ),
     "head": "its weight is shared (embedding.weight and head.weight)",
 }
 
