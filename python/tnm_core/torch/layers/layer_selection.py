@@ -15,9 +15,11 @@ from tnm_core.pattern import Pattern
 from tnm_core.selection import Selection
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.layers.masked_weights import unwrap
+from tnm_core.torch.layers.model_weights import weight_rules
 from tnm_core.torch.layers.parametrization import masked_parametrization, parametrizations_of_weight
 from tnm_core.torch.layers.weight_axes import WeightAxes, weight_axes_of
 from tnm_core.torch.tensors import is_sharded
+from tnm_core.weights import WeightRules
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ def _candidates(
 ) -> Iterator[Candidate]:
     """Judge every layer that has parameters of two axes or more."""
     users = users_of_parameters(model)
+    rules = weight_rules(model)
     for name, module in model.named_modules():
         if isinstance(module, parametrize.ParametrizationList):
             continue
@@ -81,6 +84,7 @@ def _candidates(
             verdict = (
                 (selection.skip(name, module) if meant else SkipCode.OTHER_TYPE(kind=kind))
                 or _why_not_this_weight(module, weight, users)
+                or _why_not_by_rules(_tensor_name(name), weight, rules, selection)
                 or weight_axes_of(module, weight, m)
             )
             yield Candidate(name, module, kind, shape, verdict)
@@ -116,9 +120,21 @@ def _why_not_this_weight(
         return SkipCode.SHARDED()
     if weight.is_meta:
         return SkipCode.NO_DATA()
+    return None
+
+
+def _why_not_by_rules(
+    tensor: str, weight: torch.Tensor, rules: WeightRules, selection: Selection
+) -> Skip | None:
+    """Tell why a parameter is no weight to prune; what it is counts unless it is asked for."""
+    quantized = rules.quantized(tensor)
+    if quantized is not None:
+        return quantized
     if not weight.is_floating_point():
         return SkipCode.NOT_FLOATING(dtype=weight.dtype)
-    return None
+    if weight.itemsize < 2:
+        return SkipCode.OTHER_DTYPE(dtype=str(weight.dtype).removeprefix("torch."))
+    return rules.skip(tensor) if selection.by_default else None
 
 
 def _weight_of(module: nn.Module) -> torch.Tensor | None:
@@ -129,6 +145,10 @@ def _weight_of(module: nn.Module) -> torch.Tensor | None:
         return None
     weight = getattr(module, "weight", None)
     return weight if isinstance(weight, torch.Tensor) else None
+
+
+def _tensor_name(layer: str) -> str:
+    return f"{layer}.weight".removeprefix(".")
 
 
 def _axes(parameter: torch.Tensor) -> int:
