@@ -42,10 +42,26 @@ class SkipCode(Enum):
     # by name
     NOT_INCLUDED = "not matched by include="
     EXCLUDED = "matched by exclude="
-    EXCLUDED_BY_DEFAULT = "embedding, head or norm by its name (include it to prune it)"
     NO_PATTERN = "not named in pattern"
     DENSE_WITHIN_BUDGET = "stays dense within the budget"
     NO_WEIGHTS = "the checkpoint has no weights for it"
+
+    # by what a tensor is: `tnm_core.weights`, which include lifts
+    EMBEDDING = "an embedding (include it to prune it)"
+    POSITION_TABLE = "a table of positions (include it to prune it)"
+    TOKEN = "a learned token (include it to prune it)"
+    HEAD = "a head (include it to prune it)"
+    ROUTER = "a router of experts (include it to prune it)"
+    NORM = "the scale of a norm (include it to prune it)"
+    BIAS = "a bias (include it to prune it)"
+    STATE_SPACE = "a constant of a state space (include it to prune it)"
+    ADAPTER = "an adapter, LoRA (include it to prune it)"
+    QUANTIZATION = "a scale, zero point or index of quantised weights (include it to prune it)"
+    LOOSE = "no weight of a linear layer or convolution by its name (include it to prune it)"
+
+    # by what stands beside a tensor: `tnm_core.weights`, which nothing lifts
+    QUANTIZED = "quantised ({scheme}): prune the checkpoint as it was before"
+    PART_OF_QUANTIZED = "part of a quantised weight ({scheme})"
 
     # by kind of layer
     OTHER_TYPE = "{kind} is not among layers="

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from tnm_core.torch.layers.layer_selection import (
-    Candidate,
-    full_name,
-    matrices_of,
-    select_layers,
-)
+from tnm_core.torch.layers.layer_selection import Candidate, select_layers
 from tnm_core.torch.layers.masked_weights import MaskedWeight, sparse_layers, unwrap
+from tnm_core.torch.layers.matrices import full_name, matrices_of
 from tnm_core.torch.layers.model_masks import apply_masks_, load_masks_, masks, remove_sparsity_
 from tnm_core.torch.layers.parametrization import Mode, masked_parametrization
 from tnm_core.torch.layers.registration import register_mask

@@ -15,8 +15,10 @@ from tnm_core.pattern import Pattern
 from tnm_core.selection import Selection
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.layers.masked_weights import unwrap
+from tnm_core.torch.layers.matrices import full_name, matrices_of, weight_of
 from tnm_core.torch.layers.matrix_order import is_conv1d, is_stack_of_experts
-from tnm_core.torch.layers.parametrization import masked_parametrization, parametrizations_of_weight
+from tnm_core.torch.layers.model_weights import weight_rules
+from tnm_core.torch.layers.parametrization import masked_parametrization
 from tnm_core.torch.layers.shared_memory import SharedMemory, overlaps_itself
 from tnm_core.torch.layers.weight_axes import WeightAxes, weight_axes_of
 from tnm_core.torch.tensors import is_sharded
@@ -86,7 +88,7 @@ def select_layers(
             f"include {unmatched[0]!r} matches no layer, expected names such as those of "
             "model.named_modules(), or of parameters with two axes or more"
         )
-    found = list(_candidates(model, pattern, selection, layers))
+    found = list(_Judge(model, pattern, selection, layers).candidates())
     for one in found:
         if one.skip is None and one.weight.is_inference():
             raise ValueError(
@@ -96,119 +98,101 @@ def select_layers(
     return found
 
 
-def matrices_of(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
-    """Iterate over the own matrices of a module, by name: dense ones where they are parametrised.
-
-    What is computed counts if it is called weight.
-    """
-    if isinstance(module, parametrize.ParametrizationList):
-        return
-    weight = weight_of(module)
-    if weight is not None and axes_of(weight) >= 2:
-        yield "weight", weight
-    others: dict[str, torch.Tensor] = dict(module.named_parameters(recurse=False))
-    if parametrize.is_parametrized(module):
-        for name in cast(nn.ModuleDict, module.parametrizations):
-            chain = cast(parametrize.ParametrizationList, parametrizations_of_weight(module, name))
-            others[name] = chain.original if chain.is_tensor else getattr(module, name)
-    for name, parameter in others.items():
-        if name != "weight" and axes_of(parameter) >= 2:
-            yield name, parameter
-
-
-def full_name(layer: str, parameter_name: str) -> str:
-    """Return the name of a layer's parameter in its model."""
-    return f"{layer}.{parameter_name}".removeprefix(".")
-
-
 def _names(model: nn.Module) -> Iterator[str]:
     for layer, module in model.named_modules():
         yield layer
         yield from (full_name(layer, own) for own, _ in matrices_of(module))
 
 
-def _candidates(
-    model: nn.Module, pattern: Pattern, selection: Selection, layers: Types
-) -> Iterator[Candidate]:
-    """Judge every parameter of two axes or more, and every weight of the layers that are meant."""
-    memory = SharedMemory(model)
-    for layer, module in model.named_modules():
+class _Judge:
+    """Says of every matrix of a model how it is read, or why it is left alone."""
+
+    def __init__(
+        self, model: nn.Module, pattern: Pattern, selection: Selection, layers: Types
+    ) -> None:
+        self._model, self._pattern = model, pattern
+        self._selection, self._layers = selection, layers
+        self._memory, self._rules = SharedMemory(model), weight_rules(model)
+
+    def candidates(self) -> Iterator[Candidate]:
+        """Judge every parameter of two axes or more, and every weight of layers that are meant."""
+        for layer, module in self._model.named_modules():
+            kind = parametrize.type_before_parametrizations(module).__name__
+            matrices = dict(matrices_of(module))
+            weight = weight_of(module)
+            if weight is not None and isinstance(module, self._layers):
+                matrices.setdefault("weight", weight)
+            for own, matrix in matrices.items():
+                shape = () if isinstance(matrix, UninitializedParameter) else tuple(matrix.shape)
+                verdict = (
+                    self._why_not_meant(layer, module, own, matrix)
+                    or self._why_not_this_state(module, own, matrix)
+                    or self._why_not_by_rules(layer, module, own, matrix)
+                    or weight_axes_of(module, matrix, self._pattern, own)
+                )
+                name = layer if own == "weight" else full_name(layer, own)
+                yield Candidate(name, module, kind, shape, verdict, own)
+
+    def _why_not_meant(
+        self, layer: str, module: nn.Module, own: str, matrix: torch.Tensor
+    ) -> Skip | None:
+        """Tell why a matrix is not meant, by the type of its layer and by name."""
+        full = full_name(layer, own)
+        if self._is_usual(layer, module, own, matrix):
+            names = (layer, full) if own == "weight" else (full, layer)
+            return self._selection.skip(names, module)
+        if self._selection.singles_out(full):
+            return self._selection.skip(full, module)
         kind = parametrize.type_before_parametrizations(module).__name__
-        matrices = dict(matrices_of(module))
-        weight = weight_of(module)
-        if weight is not None and isinstance(module, layers):
-            matrices.setdefault("weight", weight)
-        for own, parameter in matrices.items():
-            shape = () if isinstance(parameter, UninitializedParameter) else tuple(parameter.shape)
-            verdict = (
-                _why_not_meant(layer, module, own, parameter, selection, layers)
-                or _why_not_this_weight(module, own, parameter, memory)
-                or weight_axes_of(module, parameter, pattern, own)
-            )
-            name = layer if own == "weight" else full_name(layer, own)
-            yield Candidate(name, module, kind, shape, verdict, own)
+        return (SkipCode.OTHER_TYPE if own == "weight" else SkipCode.ONLY_BY_NAME)(kind=kind)
 
+    def _is_usual(self, layer: str, module: nn.Module, own: str, matrix: torch.Tensor) -> bool:
+        """Tell whether a matrix need not be named to be meant."""
+        if own == "weight" and isinstance(module, self._layers):
+            return True
+        if nn.Linear not in self._layers:
+            return False
+        if isinstance(module, nn.MultiheadAttention):
+            return own.endswith("proj_weight")
+        is_linear = own == "weight" and is_conv1d(module)
+        return is_linear or is_stack_of_experts(layer, module, own, matrix)
 
-def _why_not_meant(
-    layer: str,
-    module: nn.Module,
-    own: str,
-    parameter: torch.Tensor,
-    selection: Selection,
-    layers: Types,
-) -> Skip | None:
-    """Tell why a parameter is not meant, by what it is and by its name."""
-    full = full_name(layer, own)
-    names = (layer, full) if own == "weight" else (full, layer)
-    if own == "weight" and isinstance(module, layers):
-        return selection.skip(names, module)
-    is_usual = is_conv1d(module) if own == "weight" else False
-    is_usual = is_usual or is_stack_of_experts(layer, module, own, parameter)
-    if is_usual and nn.Linear in layers:
-        return selection.skip(names, module)
-    if selection.singles_out(full):
-        return selection.skip((full,), module)
-    kind = parametrize.type_before_parametrizations(module).__name__
-    return (SkipCode.OTHER_TYPE if own == "weight" else SkipCode.ONLY_BY_NAME)(kind=kind)
+    def _why_not_this_state(self, module: nn.Module, own: str, matrix: torch.Tensor) -> Skip | None:
+        """Tell why a parameter cannot be masked as it is."""
+        masked = masked_parametrization(module, own)
+        if masked is not None:
+            return SkipCode.SPARSE_ALREADY_AT(pattern=masked.mask_pattern)
+        if getattr(type(module), "tnm_masked_weight", False):
+            return SkipCode.SPARSE_ALREADY()
+        if parametrize.is_parametrized(module, own):
+            return SkipCode.PARAMETRIZED()
+        if isinstance(matrix, UninitializedParameter):
+            return SkipCode.NO_SHAPE_YET()
+        if not isinstance(matrix, nn.Parameter):
+            return SkipCode.COMPUTED()
+        sharing = self._memory.users_of(matrix)
+        if len(sharing) > 1:
+            return SkipCode.SHARED(users=" and ".join(sharing))
+        if is_sharded(matrix):
+            return SkipCode.SHARDED()
+        if matrix.is_meta:
+            return SkipCode.NO_DATA()
+        return SkipCode.OVERLAPS_ITSELF() if overlaps_itself(matrix) else None
 
-
-def _why_not_this_weight(
-    module: nn.Module, own: str, weight: torch.Tensor, memory: SharedMemory
-) -> Skip | None:
-    masked = masked_parametrization(module, own)
-    if masked is not None:
-        return SkipCode.SPARSE_ALREADY_AT(pattern=masked.mask_pattern)
-    if getattr(type(module), "tnm_masked_weight", False):
-        return SkipCode.SPARSE_ALREADY()
-    if parametrize.is_parametrized(module, own):
-        return SkipCode.PARAMETRIZED()
-    if isinstance(weight, UninitializedParameter):
-        return SkipCode.NO_SHAPE_YET()
-    if not isinstance(weight, nn.Parameter):
-        return SkipCode.COMPUTED()
-    sharing = memory.users_of(weight)
-    if len(sharing) > 1:
-        return SkipCode.SHARED(users=" and ".join(sharing))
-    if is_sharded(weight):
-        return SkipCode.SHARDED()
-    if weight.is_meta:
-        return SkipCode.NO_DATA()
-    if not weight.is_floating_point():
-        return SkipCode.NOT_FLOATING(dtype=weight.dtype)
-    return SkipCode.OVERLAPS_ITSELF() if overlaps_itself(weight) else None
-
-
-def weight_of(module: nn.Module) -> torch.Tensor | None:
-    """Return what a module calls its weight: the dense one where that is parametrised."""
-    chain = parametrizations_of_weight(module)
-    if chain is not None and chain.is_tensor:
-        return chain.original
-    if isinstance(module, (nn.ParameterList, nn.ParameterDict)):
-        return None
-    weight = getattr(module, "weight", None)
-    return weight if isinstance(weight, torch.Tensor) else None
-
-
-def axes_of(parameter: torch.Tensor) -> int:
-    """Count the axes of a parameter; two, if it has no shape yet."""
-    return 2 if isinstance(parameter, UninitializedParameter) else parameter.ndim
+    def _why_not_by_rules(
+        self, layer: str, module: nn.Module, own: str, matrix: torch.Tensor
+    ) -> Skip | None:
+        """Tell why a parameter is no weight to prune; what it is counts unless it is asked for."""
+        full = full_name(layer, own)
+        quantized = self._rules.quantized(full)
+        if quantized is not None:
+            return quantized
+        if not matrix.is_floating_point():
+            return SkipCode.NOT_FLOATING(dtype=matrix.dtype)
+        if matrix.itemsize < 2:
+            return SkipCode.OTHER_DTYPE(dtype=str(matrix.dtype).removeprefix("torch."))
+        skip = self._rules.skip(full) if self._selection.by_default else None
+        # A module tells more of experts than names do.
+        if skip == SkipCode.LOOSE() and is_stack_of_experts(layer, module, own, matrix):
+            return None
+        return skip
