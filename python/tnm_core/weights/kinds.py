@@ -37,7 +37,6 @@ _TOP_HEADS = frozenset((
 ))  # fmt: skip
 _MIXTURE_PARENTS = frozenset({"mlp", "ffn", "ff", "feed_forward"})
 _PLAIN_MLP = re.compile(r"(up|down|fc|w|wi|wo|dense|lin|linear)\d*(_.*)?")
-_WEIGHT = re.compile(r"weight|(in|q|k|v|out)_proj_weight")
 
 
 def _is_bias(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
@@ -135,7 +134,7 @@ def _is_norm(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bo
 
 def _is_loose(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
     # Where nothing is called weight, names are not those of torch, and tell nothing.
-    return neighbours.has_weights and not (_WEIGHT.fullmatch(name.own) or "experts" in name.modules)
+    return neighbours.has_weights and name.own != "weight" and "experts" not in name.modules
 
 
 KINDS: tuple[tuple[SkipCode, Rule], ...] = (

@@ -37,7 +37,7 @@ def layout_of(
         if inputs_first is None:
             inputs_first = gpt2 and name.layer in _GPT2
         return Layout.IN_OUT if inputs_first else Layout.OUT_IN
-    if rank == 3 and _is_fused(name):
+    if rank == 3 and _is_stack(facts, name, neighbours):
         return _layout_of_experts(facts, neighbours)
     if rank in (4, 5) or (rank == 3 and name.own == "weight"):
         return Layout.CONVOLUTION
@@ -64,9 +64,14 @@ def _inputs_first(facts: TensorFacts, name: TensorName, neighbours: Neighbours) 
     return (facts.shape[0] < facts.shape[1]) == (name.layer in _WIDENING)
 
 
-def _is_fused(name: TensorName) -> bool:
-    """Tell whether a tensor of three axes holds the matrices of all experts."""
-    return "experts" in name.modules or any("moe" in words_of(part) for part in name.modules)
+def _is_stack(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
+    """Tell whether a tensor of three axes holds a matrix for each expert, not a convolution."""
+    if "experts" in name.modules or any("moe" in words_of(part) for part in name.modules):
+        return True
+    bias = neighbours.beside(facts.name, "bias")
+    is_convolution = bias is not None and bias.shape == facts.shape[:1]
+    # Kernels are short, and there are few experts.
+    return name.own == "weight" and not is_convolution and facts.shape[2] > facts.shape[0]
 
 
 def _layout_of_experts(facts: TensorFacts, neighbours: Neighbours) -> Layout:
