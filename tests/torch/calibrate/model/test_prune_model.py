@@ -357,7 +357,7 @@ def test_layers_that_are_never_called_stay_dense_with_the_reason(recipe: str) ->
 def test_data_that_miss_all_layers_or_are_not_finite_change_nothing() -> None:
     model = make_network()
     model.unused = nn.Linear(8, 8).double()
-    with pytest.raises(ValueError, match="reach none of the 1 selected layers .'unused'"):
+    with pytest.raises(ValueError, match="reach none of the 1 selected layers"):
         prune_model_(model, make_batches(), "2:4", include="unused")
     del model.unused
     bad = make_batches()

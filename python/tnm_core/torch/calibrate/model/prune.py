@@ -95,7 +95,7 @@ def prune_model_(
     Notes
     -----
     A layer that no row of the data reaches stays dense, and the report says so: an expert without
-    tokens, or a layer whose weight other code reads (``out_proj`` of `torch.nn.MultiheadAttention`).
+    tokens, or a layer whose weight other code reads (`torch.nn.MultiheadAttention.out_proj`).
 
     Recipes that go in order compare rows of both models. What the dense model decides about its
     rows (an order, the expert of a token) is therefore repeated in the pruned one while it is
