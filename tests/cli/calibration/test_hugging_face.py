@@ -89,7 +89,7 @@ def test_the_result_is_that_of_the_api(tnm: Tnm, folder: Path, text: Path, tmp_p
     options = ("-o", out, "-p", "2:4", "--batch-size", "16")
     result = tnm("calibrate", folder, text, *options, "--json")
     assert result.status == 0, result.err
-    assert result.err == ""
+    assert result.said == ""
     assert snapshot(folder) == before
     dense = transformers.AutoModel.from_pretrained(folder)
     batches = _batches(folder, text)
@@ -266,5 +266,5 @@ def test_failure_while_writing_leaves_nothing(
     before = snapshot(tmp_path)
     result = tnm("calibrate", folder, text, "-o", tmp_path / "out", "-p", "2:4")
     assert result.status == 130
-    assert result.err == "tnm: interrupted; no unfinished file is left\n"
+    assert result.said == "tnm: interrupted; no unfinished file is left\n"
     assert snapshot(tmp_path) == before

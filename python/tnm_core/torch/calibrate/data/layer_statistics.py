@@ -15,6 +15,7 @@ from torch import nn
 
 from tnm_core.pattern import Pattern
 from tnm_core.selection import Names, Selection, as_selection
+from tnm_core.short_repr import short_repr
 from tnm_core.torch.calibrate.data.batches import Calibration
 from tnm_core.torch.calibrate.data.execution_order import Group, execution_order
 from tnm_core.torch.calibrate.data.layer_matrices import (
@@ -49,6 +50,8 @@ class Statistics:
 
     layers: dict[str, Moments]
     unreached: set[str] = field(default_factory=set)
+
+    __repr__ = short_repr
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write them to a file, which is replaced as a whole."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tnm_core.short_repr import short_repr
 from tnm_core.skip import Skip
 from tnm_core.text_table import aligned
 
@@ -116,6 +117,8 @@ class PruneReport:
     layers: tuple[PrunedLayer, ...]
     blocks: tuple[TunedBlock, ...] = ()
     untuned: Mapping[str, Skip] = field(default_factory=dict)
+
+    __repr__ = short_repr
 
     @property
     def pruned(self) -> tuple[PrunedLayer, ...]:
