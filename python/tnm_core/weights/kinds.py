@@ -32,7 +32,7 @@ _QUANTIZATION = frozenset((
 _BEFORE_HEAD = frozenset({"multi", "per", "single", "attention", "attn"})
 # At the top of a model alone; within a block they are ordinary layers.
 _TOP_HEADS = frozenset((
-    "output", "output_layer", "output_projection", "proj_out", "logits", "score", "qa_outputs",
+    "output", "output_layer", "output_projection", "proj_out", "logits", "qa_outputs",
     "vocab_projector", "vocab_transform",
 ))  # fmt: skip
 _MIXTURE_PARENTS = frozenset({"mlp", "ffn", "ff", "feed_forward"})
@@ -116,7 +116,11 @@ def _always_a_head(part: str) -> bool:
 
 def _head_outside_of_blocks(part: str) -> bool:
     words = words_of(part)
-    if part == "head_dist" or words[-1:] in {("classifier",), ("classifiers",), ("predictions",)}:
+    if part in {"head_dist", "score"} or words[-1:] in {
+        ("classifier",),
+        ("classifiers",),
+        ("predictions",),
+    }:
         return True
     return words[-1:] == ("head",) and _BEFORE_HEAD.isdisjoint(words)
 
@@ -134,7 +138,7 @@ def _is_norm(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bo
 
 def _is_loose(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
     # Where nothing is called weight, names are not those of torch, and tell nothing.
-    return neighbours.has_weights and name.own != "weight" and "experts" not in name.modules
+    return neighbours.has_weights and name.own != "weight" and not name.is_of_experts
 
 
 KINDS: tuple[tuple[SkipCode, Rule], ...] = (
@@ -142,12 +146,12 @@ KINDS: tuple[tuple[SkipCode, Rule], ...] = (
     (SkipCode.QUANTIZATION, _is_quantization),
     (SkipCode.STATE_SPACE, _is_state_space),
     (SkipCode.ADAPTER, _is_adapter),
+    (SkipCode.NORM, _is_norm),
     (SkipCode.POSITION_TABLE, _is_position_table),
     (SkipCode.TOKEN, _is_token),
     (SkipCode.ROUTER, _is_router),
     (SkipCode.HEAD, _is_head),
     (SkipCode.EMBEDDING, _is_embedding),
-    (SkipCode.NORM, _is_norm),
     (SkipCode.LOOSE, _is_loose),
 )
 

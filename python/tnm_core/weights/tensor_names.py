@@ -19,6 +19,7 @@ _WRAPPERS = frozenset(
         "default",
     }
 )
+_FUSED = frozenset({"gate_up_proj", "gate_proj", "up_proj", "down_proj"})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
@@ -66,6 +67,11 @@ class TensorName:
     def own_words(self) -> tuple[str, ...]:
         """The words of the tensor's own name."""
         return words_of(self.own)
+
+    @property
+    def is_of_experts(self) -> bool:
+        """Whether it lies among the experts of a mixture, or is called as their fused weights."""
+        return "experts" in self.modules or self.own in _FUSED
 
     @property
     def outside_of_blocks(self) -> tuple[str, ...]:
