@@ -12,7 +12,13 @@ from torch.nn.utils import parametrize
 from tnm_core.pattern import Pattern, PatternLike, as_transposable
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.layers import SharedMemory
+from tnm_core.torch.layers import (
+    SharedMemory,
+    check_can_change,
+    check_not_distributed,
+    replace_layer,
+    unwrap,
+)
 from tnm_core.torch.linear.backends import BACKENDS, BackendName, as_backend_name
 from tnm_core.torch.linear.conversion.conversion_report import ConversionReport, ConvertedLayer
 from tnm_core.torch.linear.kinds import (
@@ -94,6 +100,8 @@ def to_sparse_linear_(
     """
     wanted = as_transposable(pattern)
     as_backend_name(backend)
+    check_not_distributed(model, "to_sparse_linear_")
+    model = unwrap(model)
     chosen, skips = _choose(model, wanted, backend, Selection(include, exclude))
     _check_masks_are_used(masks, chosen, skips)
     if not chosen:
@@ -118,8 +126,7 @@ def to_sparse_linear_(
     if tokens is not None:
         _measure(built.values(), table, tokens)
     for name, dense in chosen.items():
-        parent, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(parent), attribute, built[dense])
+        replace_layer(model, name, built[dense])
     converted = {name: _converted(built[dense]) for name, dense in chosen.items()}
     return ConversionReport(str(wanted), converted, skips)
 
@@ -154,6 +161,7 @@ def _choose(
             skip = SkipCode.SHARED_UNMASKED()
         skip = skip or _skip_of_shape(layer, pattern, backend)
         if skip is None:
+            check_can_change(name, cast(torch.Tensor, layer.weight))
             chosen[name] = layer
         else:
             skips[name] = skip
