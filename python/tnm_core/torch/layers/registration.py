@@ -16,6 +16,7 @@ from tnm_core.torch.layers.parametrization import (
 )
 from tnm_core.torch.layers.plain_state import make_plain, take_plain, wants_plain_state
 from tnm_core.torch.layers.weight_axes import WeightAxes
+from tnm_core.torch.tensors import is_sharded
 
 
 def register_mask(
@@ -28,7 +29,8 @@ def register_mask(
 def mask_parameter(module: nn.Module, name: str, masked: MaskedParametrization) -> None:
     """Let a parametrisation mask a parameter of a layer, one after another if need be."""
     training = module.training
-    others = masked_parameters(module)
+    others, order = masked_parameters(module), tuple(module._parameters)
+    masked.mask = _laid_out_like(masked.mask, getattr(module, name))
     # Shape and dtype are the parameter's by construction; the check would run the forward.
     parametrize.register_parametrization(module, name, masked, unsafe=True)
     cast(nn.Module, module.parametrizations).train(training)
@@ -44,7 +46,7 @@ def mask_parameter(module: nn.Module, name: str, masked: MaskedParametrization) 
             replica.__class__ = _class_like(type(layer))
         return replica
 
-    module._parameters = _MaskedParameters(module._parameters)
+    module._parameters = _MaskedParameters(module._parameters, order)
     module.__class__ = _class_like(
         type(module),
         __reduce_ex__=_reduce,
@@ -56,11 +58,18 @@ def mask_parameter(module: nn.Module, name: str, masked: MaskedParametrization) 
     )
 
 
+def _laid_out_like(mask: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Give a mask the strides of its weight: what is masked gets those of the mask."""
+    if is_sharded(weight) or mask.stride() == weight.stride():
+        return mask
+    return torch.empty_like(weight, dtype=torch.bool, requires_grad=False).copy_(mask)
+
+
 def remove_mask(module: nn.Module, name: str) -> None:
     """Make the dense weight behind a mask the parameter of its layer again."""
     parametrize.remove_parametrizations(module, name, leave_parametrized=False)
     if not masked_parameters(module):
-        module._parameters = dict(module._parameters)
+        module._parameters = _in_order(module._parameters)
 
 
 def _class_like(made: type[nn.Module], **methods: Any) -> type[nn.Module]:
@@ -112,7 +121,7 @@ def _set_state(
     state, dense = saved
     module.__dict__.update(state)
     weights = {name: weight for name, (weight, _) in dense.items()}
-    module._parameters = {**module._parameters, **weights}
+    module._parameters = _in_order(module._parameters, weights)
     for name, (_, masked) in dense.items():
         mask_parameter(module, name, masked)
 
@@ -162,6 +171,13 @@ class _MaskedParameters(dict[str, Any]):
     `torch.nn.utils.weight_norm` and `torch.nn.utils.spectral_norm` would, and know no property.
     """
 
+    def __init__(self, parameters: dict[str, Any], order: tuple[str, ...]) -> None:
+        super().__init__(parameters)
+        self.order = order
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _MaskedParameters, (dict(self), self.order)
+
     def __missing__(self, name: str) -> Any:
         raise ValueError(_refusal("torch.nn.utils.weight_norm or spectral_norm"))
 
@@ -169,6 +185,15 @@ class _MaskedParameters(dict[str, Any]):
         if name not in self:
             self.__missing__(name)
         super().__delitem__(name)
+
+
+def _in_order(
+    parameters: dict[str, Any], more: dict[str, nn.Parameter] | None = None
+) -> dict[str, Any]:
+    """Return parameters in the order before masks, by which optimizers number them."""
+    found = {**parameters, **(more or {})}
+    order = parameters.order if isinstance(parameters, _MaskedParameters) else ()
+    return {name: found[name] for name in dict.fromkeys((*order, *found)) if name in found}
 
 
 class _MaskedChain(parametrize.ParametrizationList):
