@@ -14,6 +14,7 @@ from tnm_core.torch.layers.model_parts import (
     replace_layer,
     unwrap,
 )
+from tnm_core.torch.layers.model_weights import left_by_default, weight_rules
 from tnm_core.torch.layers.parametrization import Mode, masked_parametrization
 from tnm_core.torch.layers.plain_state import dense_state_dict, wants_plain_state
 from tnm_core.torch.layers.registration import register_mask
@@ -38,6 +39,7 @@ __all__ = [
     "dense_state_dict",
     "full_name",
     "has_hooks",
+    "left_by_default",
     "load_masks_",
     "masked_parametrization",
     "masks",
@@ -53,4 +55,5 @@ __all__ = [
     "values_of",
     "wants_plain_state",
     "weight_axes_of",
+    "weight_rules",
 ]
