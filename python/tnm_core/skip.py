@@ -91,6 +91,7 @@ class SkipCode(Enum):
         "the model is itself this layer, which nothing can stand in for: use "
         "TransposableLinear.from_linear, or put it into a torch.nn.Sequential"
     )
+    COMPILED = "torch.compile holds on to the layer as it is: compile it afterwards"
     HAS_HOOKS = "has hooks, which would be lost: remove them first"
     ENCODER_FAST_PATH = (
         "the fast path of TransformerEncoderLayer reads the weight without its mask: call "

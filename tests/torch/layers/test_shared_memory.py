@@ -45,8 +45,7 @@ def test_views_of_one_weight_are_left_alone(view: Any) -> None:
             convert(_Pair(view), "2:4")
 
 
-def _fused_parts() -> nn.ModuleList:
-    fused = torch.randn(24, 8)
+def _fused_parts(fused: torch.Tensor) -> nn.ModuleList:
     layers = nn.ModuleList(nn.Linear(8, 8, bias=False) for _ in range(3))
     for layer, part in zip(layers, fused.chunk(3), strict=True):
         layer.weight = nn.Parameter(part)
@@ -54,7 +53,7 @@ def _fused_parts() -> nn.ModuleList:
 
 
 def test_parts_of_a_fused_matrix_are_masked() -> None:
-    parts = _fused_parts()
+    parts = _fused_parts(torch.randn(24, 8))
     assert len(sparsify_(parts, "2:4").sparse) == 3
     columns = nn.ModuleList(nn.Linear(8, 8, bias=False) for _ in range(2))
     fused = torch.randn(8, 16)
@@ -64,8 +63,9 @@ def test_parts_of_a_fused_matrix_are_masked() -> None:
 
 
 def test_the_fused_matrix_itself_shares_with_its_parts() -> None:
-    parts = _fused_parts()
-    parts.register_buffer("whole", parts[0].weight.data._base)
+    fused = torch.randn(24, 8)
+    parts = _fused_parts(fused)
+    parts.register_buffer("whole", fused)
     memory = SharedMemory(parts)
     assert memory.users_of(parts[1].weight) == ("whole", "1.weight")
     with pytest.raises(ValueError, match=r"shared \(whole and 0.weight\)"):

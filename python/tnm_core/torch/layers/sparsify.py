@@ -10,6 +10,7 @@ from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, counted
 from tnm_core.torch.layers.layer_selection import Candidate, select_layers
+from tnm_core.torch.layers.model_parts import check_not_distributed
 from tnm_core.torch.layers.parametrization import MaskedParametrization
 from tnm_core.torch.layers.registration import mask_parameter
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
@@ -94,6 +95,8 @@ def sparsify_(
     method = arguments.as_method(method)
     if not callable(score):
         score = arguments.as_score(score)
+    if isinstance(model, nn.Module):
+        check_not_distributed(model, "sparsify_")
     found = select_layers(model, wanted, Selection(include, exclude), layers)
     solved = [_solve(one, wanted, score, method, threads) for one in found]
     if all(masked is None for masked, _ in solved):

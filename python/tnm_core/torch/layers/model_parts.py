@@ -1,7 +1,8 @@
-"""The matrices of a model: all parameters of two axes or more, by layer and name."""
+"""The parts of a model: what wraps it, layers in their places, and all its matrices by name."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import cast
 
@@ -11,6 +12,50 @@ from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils import parametrize
 
 from tnm_core.torch.layers.parametrization import parametrizations_of_weight
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the model inside torch.compile and DistributedDataParallel, so that names are its."""
+    while True:
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and isinstance(model, nn.parallel.DistributedDataParallel):
+            inner = model.module
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+def check_not_distributed(model: nn.Module, function: str) -> None:
+    """Refuse a model in which something has taken hold of the parameters as they are now."""
+    fsdp = sys.modules.get("torch.distributed.fsdp")
+    kinds = (nn.parallel.DistributedDataParallel,)
+    kinds += () if fsdp is None else (fsdp.FullyShardedDataParallel,)
+    for name, module in model.named_modules():
+        if isinstance(module, kinds):
+            raise ValueError(
+                f"{name or 'the model'} is wrapped by {type(module).__name__}, expected a model "
+                f"that is not yet: call {function} first, and wrap it then"
+            )
+
+
+def check_can_change(name: str, weight: torch.Tensor) -> None:
+    """Refuse a weight that can be neither written nor trained."""
+    if weight.is_inference():
+        raise ValueError(
+            f"layer {name!r} was made under torch.inference_mode(), expected a weight that can be "
+            "changed; make or load the model outside of it"
+        )
+
+
+def has_hooks(layer: nn.Module) -> bool:
+    """Tell whether hooks would be lost with a layer."""
+    return bool(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks)
+
+
+def replace_layer(model: nn.Module, name: str, layer: nn.Module) -> None:
+    """Put a layer in the place of another, named as in `torch.nn.Module.named_modules`."""
+    parent, _, attribute = name.rpartition(".")
+    setattr(model.get_submodule(parent), attribute, layer)
 
 
 def matrices_of(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
