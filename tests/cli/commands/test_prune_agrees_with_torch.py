@@ -14,8 +14,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from tests.cli.conftest import Tnm
+from tnm_core.checkpoint import read_masks
 from tnm_core.selection import Selection
-from tnm_core.torch import sparsify_, to_sparse_linear_
+from tnm_core.torch import load_masks_, sparsify_, to_sparse_linear_
 from tnm_core.torch.calibrate.data import CALIBRATED_LAYERS
 from tnm_core.torch.calibrate.model.layer_plan import PlannedLayer, plan_layers
 
@@ -149,3 +150,21 @@ def test_asked_for_by_name() -> None:
     report = to_sparse_linear_(model, "1:4", masks={"head": mask}, backend="dense")
     assert "head" in report.converted
     assert report.skipped["blocks.0.gate"] == "a router of experts (include it to prune it)"
+
+
+@pytest.mark.parametrize(("groups", "fits"), [(1, True), (2, True), (4, False)])
+def test_masks_of_grouped_convolutions(tnm: Tnm, tmp_path: Path, groups: int, fits: bool) -> None:
+    """Files do not tell groups: tiles of 4 rows fit groups of 12 rows, and not those of 6."""
+    model = nn.Sequential(nn.Conv2d(groups * 8, 24, 3, groups=groups))
+    path, out = tmp_path / "model.safetensors", tmp_path / "masks.safetensors"
+    save_file(model.state_dict(), path)
+    assert tnm("prune", path, "-o", out, "-p", "2:4", "--masks-only").status == 0
+    sparsify_(model, "2:4")
+    if fits:
+        load_masks_(model, read_masks(out))
+        return
+    with pytest.raises(ValueError, match="across its 4 groups of 6 rows, expected tiles that end"):
+        load_masks_(model, read_masks(out))
+    wrong = torch.ones(24, 8, 3, 3, dtype=torch.bool)
+    with pytest.raises(ValueError, match="is not 2:4 transposable"):
+        load_masks_(model, {"0": wrong})

@@ -54,7 +54,8 @@ def sparsify_(
         and along columns of every m x m tile. ``"row n:m"``: along the inputs of each output alone.
     include, exclude : str, sequence of str, or function, optional
         Which layers are meant: shell patterns of layer names, such as ``"encoder.*"``, or a
-        function of a layer's name and the layer. By default all layers of the types in `layers`.
+        function of a layer's name and the layer. By default all layers of the types in `layers`
+        but embeddings, heads, routers and what else `tnm_core.weights` takes for no weight.
     layers : tuple of module classes
         Types of layers to mask. A weight of two axes is a matrix (out, in). That of a convolution
         is one matrix (out, in) per kernel position, so that no group crosses a filter; groups of a
