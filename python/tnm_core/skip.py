@@ -70,7 +70,7 @@ class SkipCode(Enum):
     BIAS = "a bias (include it to prune it)"
     STATE_SPACE = "a constant of a state space (include it to prune it)"
     ADAPTER = "an adapter, LoRA (include it to prune it)"
-    QUANTIZATION = "a scale, zero point or index of quantised weights (include it to prune it)"
+    QUANTIZATION = "a scale, zero point or index (include it to prune it)"
     LOOSE = "a parameter that is not called weight (include it to prune it)"
 
     # by what stands beside a tensor: `tnm_core.weights`, which nothing lifts

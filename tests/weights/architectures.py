@@ -244,6 +244,9 @@ ODD: Tensors = {
     "layers.0._orig_mod.proj.weight": ((16, 16), ""),
     "layers.0.proj2.parametrizations.weight.original": ((16, 16), ""),
     "layers.0.conv.weight_v": ((16, 16, 3), "loose"),
+    "led.shared.weight": ((96, 16), "embedding"),
+    "layers.0.layer_scale": ((16, 1, 1), "quantization"),
+    "encoder.relative_attention_bias_layer.bias_values.weight": ((32, 8), "bias"),
     "layers.0.lstm.weight_hh_l0": ((64, 16), "loose"),
     "layers.0.affine.weight": ((16, 16), "norm"),
     "layers.0.affine.bias": ((16, 16), "bias"),
@@ -253,6 +256,13 @@ ODD: Tensors = {
     "mask_decoder.mask_tokens.weight": ((8, 16), "token"),
     "lm_heads.0.weight": ((96, 16), "head"),
     "layers.0.mlp.router.classifier.weight": ((8, 16), "router"),
+}
+
+ENCODEC: Tensors = {
+    "encoder.layers.0.conv.parametrizations.weight.original0": ((16, 1, 1), "loose"),
+    "encoder.layers.0.conv.parametrizations.weight.original1": ((16, 16, 7), "loose"),
+    "encoder.layers.13.lstm.weight_ih_l0": ((64, 16), "loose"),
+    "quantizer.layers.0.codebook.embed": ((32, 16), "embedding"),
 }
 
 ARCHITECTURES = {

@@ -20,7 +20,7 @@ _HOLDERS = frozenset((
     "net", "network", "backbone", "llm", "lm", "bert", "roberta", "student", "teacher", "params",
     "state_dict",
 ))  # fmt: skip
-_LINEAR = frozenset({"proj", "projection", "linear", "fc", "dense", "mlp"})
+_LINEAR = frozenset({"proj", "projection", "project", "linear", "fc", "dense", "mlp"})
 _EMBEDDINGS = frozenset({"wte", "wpe", "emb", "embs", "codebook", "codebooks"})
 _POSITIONS = frozenset((
     "position", "positions", "positional", "wpe", "rotary", "rope", "sinusoidal", "freqs",
@@ -42,7 +42,8 @@ _PLAIN_MLP = re.compile(r"(up|down|fc|w|wi|wo|dense|lin|linear)\d*(_.*)?")
 def _is_bias(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
     if "bias" in name.own_words or "biases" in name.own_words:
         return True
-    return name.own == "weight" and name.layer_words[-1:] == ("bias",)
+    is_table = "bias" in name.layer_words and _LINEAR.isdisjoint(name.layer_words)
+    return name.own == "weight" and is_table
 
 
 def _is_quantization(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
@@ -78,7 +79,7 @@ def _is_token(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> b
 
 
 def _is_embedding(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
-    if name.layer == "shared" and _at_top(name):
+    if name.layer == "shared" and (_at_top(name) or len(name.modules) == 2):
         return True
     parts = name.modules[-2:] if name.own == "weight" else (*name.modules[-1:], name.own)
     words = [word for part in parts for word in words_of(part)]

@@ -43,7 +43,7 @@ class Neighbours:
         for name, facts in self.tensors.items():
             module, _, own = name.rpartition(".")
             parent, _, last = module.rpartition(".")
-            self.has_weights |= TensorName.of(name).own == "weight"
+            self.has_weights |= own.startswith("weight") or module.endswith("parametrizations.weight")
             self._tensors_in.setdefault(module, {})[own] = facts
             self._modules_in.setdefault(parent, set()).add(last)
             before, found, _ = f".{name}".partition(".experts.")
