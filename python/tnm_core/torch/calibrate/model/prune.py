@@ -12,6 +12,7 @@ from tnm_core.pattern import PatternLike
 from tnm_core.selection import Names, Selection, as_selection
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.calibrate.data import Calibration, evaluating
+from tnm_core.torch.calibrate.model.journal import Journal, NoJournal
 from tnm_core.torch.calibrate.model.layer_plan import PlannedLayer, plan_layers
 from tnm_core.torch.calibrate.model.prune_layers import PrunedLayers, prune_layers_
 from tnm_core.torch.calibrate.model.prune_report import (
@@ -37,6 +38,7 @@ def prune_model_(
     rows: Callable[[Any], torch.Tensor | None] | None = None,
     residuals: Mapping[str, str] | None = None,
     progress: bool | Callable[[PrunedLayer | TunedBlock, int, int], None] = False,
+    journal: Journal | None = None,
 ) -> PruneReport:
     """Prune a trained model with calibration data, in place: masks, and the best weights on them.
 
@@ -71,6 +73,9 @@ def prune_model_(
     progress : bool or function
         True prints a line per layer on standard error; a function gets each `PrunedLayer`, how many
         layers are done, and how many there are. Where the recipe tunes, each `TunedBlock`, too.
+    journal : Journal, optional
+        Keeps what each step has done (`tnm_core.torch.calibrate.Journal`: two methods), so that a
+        later call with the same model, batches and arguments goes on where this one ended.
 
     Returns
     -------
@@ -134,7 +139,9 @@ def prune_model_(
     patterns = {name: one.pattern for name, one in planned.items()}
     model = unwrap(model)
     with evaluating(model):
-        done = prune_layers_(model, calibration, patterns, chosen, residuals, announce)
+        done = prune_layers_(
+            model, calibration, patterns, chosen, residuals, announce, journal or NoJournal()
+        )
     for name, mask in done.masks.items():
         pattern, axes = planned[name].pattern, planned[name].axes
         if pattern.transposable:
