@@ -18,6 +18,7 @@ from tnm_core.torch.calibrate.data import (
     Collector,
     Group,
     PairedRuns,
+    Products,
     Unpaired,
     execution_order,
     find_chain,
@@ -62,6 +63,7 @@ def prune_layers_(
     residuals: Mapping[str, str] | None,
     announce: Callable[[PrunedLayer | TunedBlock, int, int], None],
     journal: Journal,
+    products: Products,
 ) -> PrunedLayers:
     """Prune layers in the order of their calls; after an exception the model is as before."""
     selected = {name: model.get_submodule(name) for name in patterns}
@@ -76,6 +78,7 @@ def prune_layers_(
     if "" in ends.values():
         check_tunable(model, calibration, batch, layers, recipe.tune_norms)
     dense = dense_reference(model, _changing(model, layers, ends.values(), recipe))
+    products.watch(dense)
     one_stream = not (recipe.sequential or recipe.tune_epochs)
     runs = PairedRuns(dense, model, calibration, chain, one_stream=one_stream)
     collector = Collector(runs, residuals, recipe.sequential)
