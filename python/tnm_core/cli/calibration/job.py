@@ -73,7 +73,7 @@ def prune_(
     )
     remove_sparsity_(model)
     uneven = frozenset(
-        layer.name for layer in report.pruned if _is_uneven(model.get_submodule(layer.name), layer)
+        layer.name for layer in report.pruned if _is_uneven(model, layer)
     )
     return CalibrationResult(report, permutation, allocation, uneven)
 
@@ -134,7 +134,11 @@ def _evenly_spread(batches: Iterable[Any], most: int) -> list[Any]:
     return [batch for index, batch in enumerate(batches) if index in wanted]
 
 
-def _is_uneven(module: nn.Module, layer: PrunedLayer) -> bool:
+def _is_uneven(model: nn.Module, layer: PrunedLayer) -> bool:
+    try:
+        module = model.get_submodule(layer.name)
+    except AttributeError:  # the weight of experts, by its own name
+        return False
     pattern = as_pattern(layer.pattern or "")
     groups = module.groups if isinstance(module, nn.Conv2d) else 1
     return pattern.transposable and groups > 1 and layer.shape[0] // groups % pattern.m != 0
