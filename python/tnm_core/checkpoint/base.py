@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.records import PruneRecord, parse_records
+from tnm_core.checkpoint.writing import FileTransaction
 
 CHUNK_BYTES = 1 << 22
 _Self = TypeVar("_Self", bound="Checkpoint")  # typing.Self needs Python 3.11
@@ -85,12 +85,19 @@ class Checkpoint(ABC):
     def targets(self, out: Path) -> list[Path]:
         """List the files that `rewrite` would make for ``out``."""
 
-    @abstractmethod
     def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
         """Copy the checkpoint to ``out``, with ``transform`` applied to ``record.layers``.
 
         Every other tensor is copied byte for byte. Files appear at once, when all is written.
         """
+        with FileTransaction() as transaction:
+            self.write_into(transaction, out, record, transform)
+
+    @abstractmethod
+    def write_into(
+        self, transaction: FileTransaction, out: Path, record: PruneRecord, transform: Transform
+    ) -> None:
+        """Do the same as a part of what is written at once."""
 
     def close(self) -> None:
         """Close the files."""
@@ -123,11 +130,12 @@ class SingleFile(Checkpoint):
             )
         return [out]
 
-    def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
+    def write_into(
+        self, transaction: FileTransaction, out: Path, record: PruneRecord, transform: Transform
+    ) -> None:
         """Copy to ``out`` with ``transform`` applied to ``record.layers``."""
         self._check_names(record.layers)
-        with FileTransaction() as transaction:
-            self.write_to(transaction.open(out), record, transform)
+        self.write_to(transaction.open(out, last=True), record, transform)
 
     @abstractmethod
     def write_to(self, out: BinaryIO, record: PruneRecord, transform: Transform) -> None:

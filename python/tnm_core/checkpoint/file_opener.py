@@ -11,6 +11,7 @@ from tnm_core.checkpoint.npy import NpyFile
 from tnm_core.checkpoint.npz import NpzFile
 from tnm_core.checkpoint.safetensors_file import SafetensorsFile
 from tnm_core.checkpoint.sharded import INDEX_SUFFIX, ShardedCheckpoint
+from tnm_core.checkpoint.writing import is_stopped
 
 _EXPECTED = f"expected .safetensors, *{INDEX_SUFFIX}, a folder with one of them, .npy or .npz"
 _FORMATS: dict[str, type[SafetensorsFile | NpyFile | NpzFile]] = {
@@ -51,6 +52,11 @@ def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
 
 
 def _inside(folder: Path) -> Path:
+    if is_stopped(folder):
+        raise CheckpointError(
+            f"a run was stopped while it replaced files of {folder}: "
+            "write there again, which finishes it first"
+        )
     indices = sorted(folder.glob(f"*{INDEX_SUFFIX}"))
     files = indices or sorted(folder.glob("*.safetensors"))
     if len(files) != 1:

@@ -18,9 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from tnm_core.checkpoint.base import Checkpoint, TensorInfo
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
+from tnm_core.checkpoint.writing import FileTransaction
 from tnm_core.pattern import PatternLike, as_pattern
 
 FORMAT_KEY = "tnm.mask_format"

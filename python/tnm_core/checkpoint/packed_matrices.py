@@ -27,7 +27,6 @@ from numpy.typing import ArrayLike, NDArray
 from tnm_core.checkpoint.base import Checkpoint, TensorInfo, as_bytes
 from tnm_core.checkpoint.dtypes import dtype_code
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import (
     METADATA_KEY,
@@ -35,6 +34,7 @@ from tnm_core.checkpoint.safetensors_file import (
     SafetensorsFile,
     write_header,
 )
+from tnm_core.checkpoint.writing import FileTransaction
 from tnm_core.pattern import PatternLike, as_pattern
 from tnm_core.products import PackedMatrix, TransposedPackedMatrix
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 
 from tnm_core.checkpoint.base import Checkpoint, Transform
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
 from tnm_core.checkpoint.safetensors_file import MAX_HEADER_BYTES, SafetensorsFile
+from tnm_core.checkpoint.writing import FileTransaction
 
 INDEX_SUFFIX = ".safetensors.index.json"
+RUN_KEY = "tnm.run"  # metadata of every shard and of the index: the same in files of one run
 _FILE_SUFFIXES = (".safetensors", ".json", ".npy", ".npz")
 
 
@@ -53,21 +55,25 @@ class ShardedCheckpoint(Checkpoint):
             )
         return [*(folder / name for name in self._shards), folder / index]
 
-    def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
-        """Write every shard and the index; they are renamed together, the index last."""
+    def write_into(
+        self, transaction: FileTransaction, out: Path, record: PruneRecord, transform: Transform
+    ) -> None:
+        """Write every shard and the index, each of which tells of which run it is."""
         self._check_names(record.layers)
         *paths, index_path = self.targets(out)
-        with FileTransaction() as transaction:
-            transaction.make_folder(index_path.parent)
-            for path, shard in zip(paths, self._shards.values(), strict=True):
-                layers = tuple(name for name in record.layers if name in shard.tensors)
-                shard.write_to(transaction.open(path), replace(record, layers=layers), transform)
-            transaction.open(index_path).write(self._index_text(record))
-
-    def _index_text(self, record: PruneRecord) -> bytes:
+        run = {RUN_KEY: secrets.token_hex(16)}
+        transaction.make_folder(index_path.parent)
+        for path, shard in zip(paths, self._shards.values(), strict=True):
+            layers = tuple(name for name in record.layers if name in shard.tensors)
+            metadata = renewed_metadata(
+                shard.metadata, replace(record, layers=layers), shard.records
+            )
+            with transaction.open(path) as file:
+                shard.copy_to(file, {**metadata, **run}, dict.fromkeys(layers, transform))
         metadata = renewed_metadata(self._index["metadata"], record, self.records)
-        index = {**self._index, "metadata": metadata}
-        return (json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode()
+        index = {**self._index, "metadata": {**metadata, **run}}
+        text = json.dumps(index, indent=2, ensure_ascii=False) + "\n"
+        transaction.open(index_path, last=True).write(text.encode())
 
     def _open_shards(self, files: ExitStack) -> dict[str, SafetensorsFile]:
         weight_map: dict[str, str] = self._index["weight_map"]
@@ -94,7 +100,24 @@ class ShardedCheckpoint(Checkpoint):
                     f"{self.path} places {name!r} in {shard_name}, which does not hold it: "
                     "index and shards do not belong together"
                 )
+        self._check_runs(shards)
         return shards
+
+    def _check_runs(self, shards: dict[str, SafetensorsFile]) -> None:
+        """Raise if files of different runs lie side by side, as a copy that was stopped leaves."""
+        run = self._index["metadata"].get(RUN_KEY)
+        for name, shard in shards.items():
+            found = shard.metadata.get(RUN_KEY)
+            if found != run:
+                raise CheckpointError(
+                    f"{self.path.with_name(name)} is of {_run_text(found)}, the index "
+                    f"{self.path.name} of {_run_text(run)}: index and shards do not belong "
+                    "together; fetch or prune the checkpoint again"
+                )
+
+
+def _run_text(run: object) -> str:
+    return "no run of tnm prune" if run is None else f"the run {str(run)[:32]!r}"
 
 
 def _read_index(path: Path) -> dict[str, Any]:
