@@ -21,7 +21,7 @@ CHUNK_BYTES = 1 << 22
 _Self = TypeVar("_Self", bound="Checkpoint")  # typing.Self needs Python 3.11
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TensorInfo:
     """A tensor as its file describes it.
 
@@ -143,6 +143,18 @@ class SingleFile(Checkpoint):
                 f"expected {info.array_dtype}{info.shape}"
             )
         return array
+
+
+def check_regular(path: Path) -> None:
+    """Check that a path is that of a file: a device or a pipe would never end, or never begin."""
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path} is not a regular file; expected one that holds tensors")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to read."""
+    check_regular(path)
+    return path.open("rb")
 
 
 def read_exactly(stream: BinaryIO, nbytes: int, label: str) -> NDArray[np.uint8]:

@@ -10,7 +10,8 @@ from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.npy import NpyFile
 from tnm_core.checkpoint.npz import NpzFile
 from tnm_core.checkpoint.safetensors_file import SafetensorsFile
-from tnm_core.checkpoint.sharded import INDEX_SUFFIX, ShardedCheckpoint
+from tnm_core.checkpoint.shard_index import INDEX_SUFFIX, check_link
+from tnm_core.checkpoint.sharded import ShardedCheckpoint
 
 _EXPECTED = f"expected .safetensors, *{INDEX_SUFFIX}, a folder with one of them, .npy or .npz"
 _FORMATS: dict[str, type[SafetensorsFile | NpyFile | NpzFile]] = {
@@ -58,4 +59,5 @@ def _inside(folder: Path) -> Path:
             f"the folder {folder} holds {len(files)} candidates; expected exactly one "
             f"*{INDEX_SUFFIX} or .safetensors file: name the file itself"
         )
+    check_link(files[0])
     return files[0]

@@ -10,13 +10,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tnm_core.checkpoint.base import Checkpoint, Transform
+from tnm_core.checkpoint.base import Checkpoint, SingleFile, Transform
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
-from tnm_core.checkpoint.safetensors_file import MAX_HEADER_BYTES, SafetensorsFile
+from tnm_core.checkpoint.safetensors_file import SafetensorsFile
+from tnm_core.checkpoint.shard_index import INDEX_SUFFIX, read_index
 
-INDEX_SUFFIX = ".safetensors.index.json"
 _FILE_SUFFIXES = (".safetensors", ".json", ".npy", ".npz")
 
 
@@ -27,7 +27,7 @@ class ShardedCheckpoint(Checkpoint):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._index = _read_index(path)
+        self._index = read_index(path)
         with ExitStack() as files:
             self._shards = self._open_shards(files)
             self._files = files.pop_all()
@@ -69,9 +69,9 @@ class ShardedCheckpoint(Checkpoint):
         index = {**self._index, "metadata": metadata}
         return (json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode()
 
-    def _open_shards(self, files: ExitStack) -> dict[str, SafetensorsFile]:
+    def _open_shards(self, files: ExitStack) -> dict[str, SingleFile]:
         weight_map: dict[str, str] = self._index["weight_map"]
-        shards: dict[str, SafetensorsFile] = {}
+        shards: dict[str, SingleFile] = {}
         for shard_name in dict.fromkeys(weight_map.values()):
             path = self.path.with_name(shard_name)
             if not path.is_file():
@@ -79,15 +79,15 @@ class ShardedCheckpoint(Checkpoint):
                     f"{self.path} names the shard {shard_name}, which is not beside it: "
                     "fetch the missing file"
                 )
-            shards[shard_name] = files.enter_context(SafetensorsFile(path))
-        found = [(name, key) for key, shard in shards.items() for name in shard.tensors]
-        for name, shard_name in found:
-            if weight_map.get(name) != shard_name:
-                raise CheckpointError(
-                    f"{self.path.with_name(shard_name)} holds {name!r}, which the index "
-                    f"{self.path.name} places in {weight_map.get(name, 'no shard')}: "
-                    "index and shards do not belong together"
-                )
+            shard = SafetensorsFile(path)
+            shards[shard_name] = files.enter_context(shard)
+            for name in shard.tensors:
+                if weight_map.get(name) != shard_name:
+                    raise CheckpointError(
+                        f"{path} holds {name!r}, which the index {self.path.name} places in "
+                        f"{weight_map.get(name, 'no shard')}: index and shards do not belong "
+                        "together"
+                    )
         for name, shard_name in weight_map.items():
             if name not in shards[shard_name].tensors:
                 raise CheckpointError(
@@ -95,31 +95,3 @@ class ShardedCheckpoint(Checkpoint):
                     "index and shards do not belong together"
                 )
         return shards
-
-
-def _read_index(path: Path) -> dict[str, Any]:
-    expected = 'expected {"weight_map": {tensor: shard file}}'
-    if path.stat().st_size > MAX_HEADER_BYTES:
-        raise CheckpointError(f"{path} is too large for an index; {expected}")
-    try:
-        index: dict[str, Any] = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not valid JSON ({error}); {expected}") from None
-    weight_map = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise CheckpointError(f"{path} is not the index of a sharded checkpoint; {expected}")
-    for name, shard in weight_map.items():
-        if not _is_plain_name(shard):
-            raise CheckpointError(
-                f"{path} places {name!r} in {shard!r}; expected the name of a .safetensors file "
-                "beside the index, without folders"
-            )
-    if not isinstance(index.setdefault("metadata", {}), dict):
-        raise CheckpointError(f"{path}: the entry metadata is not an object; {expected}")
-    return index
-
-
-def _is_plain_name(shard: object) -> bool:
-    if not isinstance(shard, str) or not shard.endswith(".safetensors"):
-        return False
-    return not any(mark in shard for mark in ("/", "\\", ":", "\0")) and not shard.startswith(".")
