@@ -108,8 +108,8 @@ class Archive:
             raise CheckpointError(f"{label} is encrypted; {self._expected}")
         if member.compress_type not in _METHODS:
             raise CheckpointError(
-                f"{label} is compressed by method {member.compress_type}, expected stored or deflated "
-                f"members; {self._expected}"
+                f"{label} is compressed by method {member.compress_type}, expected stored or "
+                f"deflated members; {self._expected}"
             )
         stored = member.compress_type == zipfile.ZIP_STORED
         if member.compress_size > self._bytes or (

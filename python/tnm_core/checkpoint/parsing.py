@@ -6,6 +6,7 @@ are put into one, and what a parser let through is validated: JSON, shapes, name
 
 from __future__ import annotations
 
+import gc
 import json
 import lzma
 import math
@@ -17,9 +18,9 @@ import warnings
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,23 +80,38 @@ def read_json(text: bytes | str, label: str, expected: str) -> Any:
 
     Each key stands once in its object, numbers are finite and of at most 20 digits, text is whole
     Unicode: what is read can be written again and means the same to every reader. The number of
-    values and the depth are bounded, and so is the memory that they take.
+    values is bounded, and so is the memory that they take.
     """
     with parsing(f"{label} is not valid JSON", expected):
         decoded = text if isinstance(text, str) else text.decode("utf-8-sig")
         if decoded.count(",") > MAX_JSON_COMMAS:
             raise ValueError(f"it has more than {MAX_JSON_COMMAS} commas")
-        value: Any = json.loads(
-            decoded,
-            object_pairs_hook=_JsonObjects(),
-            parse_constant=_refuse_constant,
-            parse_int=_as_int,
-            parse_float=_as_float,
-        )
-        _check_depth(value)
+        with no_collection():
+            value: Any = json.loads(
+                decoded,
+                object_pairs_hook=_JsonObjects(),
+                parse_constant=_refuse_constant,
+                parse_int=_as_int,
+                parse_float=_as_float,
+            )
         if _LONE_SURROGATE.search(decoded):
             check_unicode(json.dumps(value, ensure_ascii=False))
     return value
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Keep the garbage collector from looking, again and again, at what is being built.
+
+    Half of the time for a header of 100,000 tensors would be its.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class _JsonObjects:
@@ -115,13 +131,14 @@ class _JsonObjects:
         return fields
 
 
-def _check_depth(value: Any) -> None:
+def check_depth(value: Any, label: str) -> None:
+    """Check that decoded JSON is nested no deeper than what writes it again can follow."""
     level = [value]
     for _ in range(MAX_JSON_DEPTH):
         level = [inside for outer in level for inside in _members(outer)]
         if not level:
             return
-    raise ValueError(f"it is nested more than {MAX_JSON_DEPTH} deep")
+    raise CheckpointError(f"{label} is nested more than {MAX_JSON_DEPTH} deep; it is damaged")
 
 
 def _members(value: Any) -> list[Any]:
@@ -146,17 +163,28 @@ def as_shape(value: object, itemsize: int, label: str) -> tuple[int, ...]:
         If it is not a list of whole numbers from 0, has more axes than NumPy allows, or its
         entries of ``itemsize`` bytes could not be addressed.
     """
-    damaged = f"{label} is damaged: shape {reprlib.repr(value)}, expected"
-    if not isinstance(value, (list, tuple)) or not all(type(side) is int for side in value):
-        raise CheckpointError(f"{damaged} a list of whole numbers")
+    problem = _problem_of_shape(value, itemsize)
+    if problem is not None:
+        told = reprlib.repr(value)
+        raise CheckpointError(f"{label} is damaged: shape {told}, expected {problem}")
+    return tuple(cast("Sequence[int]", value))
+
+
+def _problem_of_shape(value: object, itemsize: int) -> str | None:
+    """Tell what a shape should be and is not."""
+    if not isinstance(value, (list, tuple)) or any(type(side) is not int for side in value):
+        return "a list of whole numbers"
     if len(value) > MAX_AXES:
-        raise CheckpointError(f"{damaged} at most {MAX_AXES} axes, not {len(value)}")
-    if min(value, default=0) < 0:
-        raise CheckpointError(f"{damaged} no negative sides")
+        return f"at most {MAX_AXES} axes, not {len(value)}"
     # NumPy multiplies the sides of an empty array, too, but for the zeros.
-    if math.prod(side for side in value if side) * max(itemsize, 1) > MAX_ARRAY_BYTES:
-        raise CheckpointError(f"{damaged} one that memory could hold")
-    return tuple(value)
+    entries = 1
+    for side in value:
+        if side < 0:
+            return "no negative sides"
+        entries *= side or 1
+    if entries * max(itemsize, 1) > MAX_ARRAY_BYTES:
+        return "one that memory could hold"
+    return None
 
 
 def read_shapes(text: str | None, label: str, expected: str) -> dict[str, tuple[int, ...]]:

@@ -29,7 +29,13 @@ from tnm_core.checkpoint.base import (
 from tnm_core.checkpoint.dtypes import array_dtype, dtype_label
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.limits import MAX_HEADER_BYTES, MAX_TENSORS
-from tnm_core.checkpoint.parsing import as_array, as_shape, check_name_lengths, read_json
+from tnm_core.checkpoint.parsing import (
+    as_array,
+    as_shape,
+    check_name_lengths,
+    no_collection,
+    read_json,
+)
 from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
 
 METADATA_KEY = "__metadata__"
@@ -58,10 +64,11 @@ class SafetensorsFile(SingleFile):
             self._files = files.pop_all()
         self.metadata = header.pop(METADATA_KEY, None) or {}
         check_name_lengths(header, str(path))
-        ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
-        self._entries = {name: _entry(name, fields, path) for name, fields in ordered}
-        self._starts = {name: fields["data_offsets"][0] for name, fields in ordered}
-        self.tensors = {name: _info(entry) for name, entry in self._entries.items()}
+        with no_collection():
+            ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
+            self._entries = {name: _entry(name, fields, path) for name, fields in ordered}
+            self._starts = {name: fields["data_offsets"][0] for name, fields in ordered}
+            self.tensors = {name: _info(entry) for name, entry in self._entries.items()}
 
     def _read(self, name: str) -> NDArray[Any]:
         info = self.tensors[name]

@@ -8,7 +8,7 @@ from typing import Any
 from tnm_core.checkpoint.base import open_regular
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.limits import MAX_HEADER_BYTES, MAX_TENSORS
-from tnm_core.checkpoint.parsing import check_name_lengths, read_json
+from tnm_core.checkpoint.parsing import check_depth, check_name_lengths, read_json
 
 INDEX_SUFFIX = ".safetensors.index.json"
 TORCH_INDEX_SUFFIX = ".bin.index.json"
@@ -23,7 +23,9 @@ def read_json_file(path: Path, expected: str) -> Any:
         raise CheckpointError(
             f"{path} is too large, expected at most {MAX_HEADER_BYTES} bytes; {expected}"
         )
-    return read_json(text, str(path), expected)
+    value = read_json(text, str(path), expected)
+    check_depth(value, str(path))
+    return value
 
 
 def read_index(path: Path) -> dict[str, Any]:
