@@ -56,7 +56,7 @@ class Archive:
         self._check_names()
         for member in self.members:
             self._check_member(member)
-        self._check_sizes()
+        check_unpacked_size(path, sum(one.file_size for one in self.members), self._bytes)
 
     def head(self, member: zipfile.ZipInfo, nbytes: int) -> io.BytesIO:
         """Unpack the first bytes of a member, fewer if it has not so many."""
@@ -120,16 +120,16 @@ class Archive:
                 f"of {self._bytes}; it is damaged: {self._expected}"
             )
 
-    def _check_sizes(self) -> None:
-        unpacked = sum(member.file_size for member in self.members)
-        most = max(MAX_UNPACKED_BYTES, MAX_UNPACKED_RATIO * self._bytes)
-        if unpacked > most:
-            raise CheckpointError(
-                f"{self.path} has {self._bytes} bytes and announces {unpacked} unpacked, expected "
-                f"at most {most}: {MAX_UNPACKED_RATIO} times its size, or "
-                f"{MAX_UNPACKED_BYTES >> 20} MiB; unpack it and write it stored, as numpy.savez "
-                "does, if you trust it"
-            )
+
+def check_unpacked_size(path: Path, unpacked: int, packed: int) -> None:
+    """Check that what a file of some size unpacks to is no bomb."""
+    most = max(MAX_UNPACKED_BYTES, MAX_UNPACKED_RATIO * packed)
+    if unpacked > most:
+        raise CheckpointError(
+            f"{path} has {packed} bytes and announces {unpacked} unpacked, expected at most {most}:"
+            f" {MAX_UNPACKED_RATIO} times its size, or {MAX_UNPACKED_BYTES >> 20} MiB; if you trust "
+            "it, write it again as numpy.savez does, or of torch each tensor.contiguous()"
+        )
 
 
 class _DirectoryReader(io.BufferedReader):

@@ -57,10 +57,13 @@ class Checkpoint(ABC):
         In the order in which they lie in the file.
     metadata : dict of str to str
         As stored in the file, where the format has a place for it.
+    notes : tuple of str
+        What users should know of how the file was read.
     """
 
     suffix: str
     tensors: dict[str, TensorInfo]
+    notes: tuple[str, ...] = ()
     _files: ExitStack
 
     def __init__(self, path: Path) -> None:

@@ -68,7 +68,7 @@ class SafetensorsFile(SingleFile):
             ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
             self._entries = {name: _entry(name, fields, path) for name, fields in ordered}
             self._starts = {name: fields["data_offsets"][0] for name, fields in ordered}
-            self.tensors = {name: _info(entry) for name, entry in self._entries.items()}
+            self.tensors = {name: info_of(entry) for name, entry in self._entries.items()}
 
     def _read(self, name: str) -> NDArray[Any]:
         info = self.tensors[name]
@@ -178,7 +178,8 @@ def _entry(name: str, fields: Mapping[str, Any], path: Path) -> HeaderEntry:
     return HeaderEntry(name, fields["dtype"], shape, end - start)
 
 
-def _info(entry: HeaderEntry) -> TensorInfo:
+def info_of(entry: HeaderEntry) -> TensorInfo:
+    """Describe a tensor for people."""
     return TensorInfo(
         entry.name, entry.shape, dtype_label(entry.code), entry.nbytes, array_dtype(entry.code)
     )

@@ -1,4 +1,4 @@
-"""Checkpoints in several safetensors files, named by an index ``*.safetensors.index.json``."""
+"""Checkpoints in several files, of safetensors or of torch, named by an index ``*.index.json``."""
 
 from __future__ import annotations
 
@@ -15,24 +15,27 @@ from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
 from tnm_core.checkpoint.safetensors_file import SafetensorsFile
-from tnm_core.checkpoint.shard_index import INDEX_SUFFIX, read_index
+from tnm_core.checkpoint.shard_index import INDEX_SUFFIX, TORCH_INDEX_SUFFIX, read_index
+from tnm_core.checkpoint.torch_file import TorchFile
 
 _FILE_SUFFIXES = (".safetensors", ".json", ".npy", ".npz")
 
 
 class ShardedCheckpoint(Checkpoint):
-    """Several safetensors files and their index."""
+    """Several files and their index; always written as safetensors."""
 
     suffix = INDEX_SUFFIX
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._index = read_index(path)
+        self._of_torch = path.name.endswith(TORCH_INDEX_SUFFIX)
         with ExitStack() as files:
             self._shards = self._open_shards(files)
             self._files = files.pop_all()
         self._home = {name: shard for shard in self._shards.values() for name in shard.tensors}
         self.tensors = {name: shard.tensors[name] for name, shard in self._home.items()}
+        self.notes = tuple(note for shard in self._shards.values() for note in shard.notes)
         self.metadata = {
             key: value for key, value in self._index["metadata"].items() if isinstance(value, str)
         }
@@ -45,13 +48,13 @@ class ShardedCheckpoint(Checkpoint):
         if out.name.endswith(INDEX_SUFFIX):
             folder, index = out.parent, out.name
         elif out.is_dir() or out.suffix.lower() not in _FILE_SUFFIXES:
-            folder, index = out, self.path.name
+            folder, index = out, self._written_name(self.path.name)
         else:
             raise CheckpointError(
                 f"cannot write {out}: the input is sharded, so the output must be a folder or "
                 f"end in {INDEX_SUFFIX}: name it like {out.with_suffix('').name}"
             )
-        return [*(folder / name for name in self._shards), folder / index]
+        return [*(folder / self._written_name(name) for name in self._shards), folder / index]
 
     def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
         """Write every shard and the index; they are renamed together, the index last."""
@@ -64,9 +67,21 @@ class ShardedCheckpoint(Checkpoint):
                 shard.write_to(transaction.open(path), replace(record, layers=layers), transform)
             transaction.open(index_path).write(self._index_text(record))
 
+    def _written_name(self, name: str) -> str:
+        """Name the safetensors file that stands for one of torch, as Hugging Face does."""
+        if not self._of_torch:
+            return name
+        renamed = name.replace(TORCH_INDEX_SUFFIX, INDEX_SUFFIX)
+        if renamed == name:
+            renamed = name.removesuffix(".bin") + ".safetensors"
+        return renamed.removeprefix("pytorch_")
+
     def _index_text(self, record: PruneRecord) -> bytes:
         metadata = renewed_metadata(self._index["metadata"], record, self.records)
-        index = {**self._index, "metadata": metadata}
+        weight_map = {
+            name: self._written_name(shard) for name, shard in self._index["weight_map"].items()
+        }
+        index = {**self._index, "metadata": metadata, "weight_map": weight_map}
         return (json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode()
 
     def _open_shards(self, files: ExitStack) -> dict[str, SingleFile]:
@@ -79,7 +94,7 @@ class ShardedCheckpoint(Checkpoint):
                     f"{self.path} names the shard {shard_name}, which is not beside it: "
                     "fetch the missing file"
                 )
-            shard = SafetensorsFile(path)
+            shard = TorchFile(path) if self._of_torch else SafetensorsFile(path)
             shards[shard_name] = files.enter_context(shard)
             for name in shard.tensors:
                 if weight_map.get(name) != shard_name:

@@ -10,8 +10,9 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from tnm_core.checkpoint import FileTransaction, open_checkpoint
+from tnm_core.checkpoint import FileTransaction
 from tnm_core.cli import options
+from tnm_core.cli.checkpoint_input import open_input
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.pruning import Contents, MatrixAxes, drawable, read_report
 from tnm_core.pattern import LARGEST_M
@@ -48,14 +49,14 @@ def plot_mask_command(
     Of a convolution, the kernel position 0, 0 is drawn.
     """
     plots = _plots_for(output)
-    with open_checkpoint(file) as checkpoint:
+    with open_input(file) as checkpoint:
         contents = Contents.of(checkpoint)
         mask = _matrix(contents, tensor, str(file), support=True)
         given = None if pattern is None else options.parse_pattern(pattern)
         wanted = contents.pattern_of(tensor, given, str(file))
         weights = None if contents.holds_masks else _matrix(contents, tensor, str(file))
     if dense is not None:
-        with open_checkpoint(dense) as checkpoint:
+        with open_input(dense) as checkpoint:
             weights = _matrix(Contents.of(checkpoint), tensor, str(dense))
         if weights.shape != mask.shape:
             raise CommandError(
