@@ -47,6 +47,7 @@ FLOORS = [
         "cli.errors",
         "cli.packages",
         "cli.console",
+        "cli.checkpoint_input",
         "cli.options",
         "cli.references",
         "cli.hugging_face",

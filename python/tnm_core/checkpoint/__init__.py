@@ -15,7 +15,7 @@ from tnm_core.checkpoint.packed_matrices import (
 )
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
-from tnm_core.checkpoint.sharded import INDEX_SUFFIX
+from tnm_core.checkpoint.shard_index import INDEX_SUFFIX, read_index, read_json_file
 from tnm_core.checkpoint.writing import (
     FileTransaction,
     LeftoverWarning,
@@ -42,6 +42,8 @@ __all__ = [
     "is_prunable",
     "load_packed",
     "open_checkpoint",
+    "read_index",
+    "read_json_file",
     "read_masks",
     "record_metadata",
     "save_masks",

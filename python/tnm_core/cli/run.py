@@ -48,14 +48,14 @@ def _status(arguments: Sequence[str]) -> int:
     except StoppedMidway as stopped:
         return _stopped(stopped.cause, stopped.left)
     except BrokenPipeError:
-        # The reader has gone (tnm inspect ... | head); the flush at exit must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()  # the reader has gone (tnm inspect ... | head)
         return BROKEN_PIPE
     except (CommandError, CheckpointError) as error:
         return _fail(str(error), BAD_INPUT)
     except MemoryError as error:
         return _fail(f"not enough memory for the largest tensor ({error})", BAD_INPUT)
     except OSError as error:
+        _drop_stdout()  # which may be what failed (tnm inspect ... > /dev/full)
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", BAD_INPUT)
 
@@ -72,6 +72,14 @@ def _invoke(arguments: Sequence[str]) -> int:
         where = getattr(getattr(error, "ctx", None), "command_path", "tnm")
         raise CommandError(f"{message.rstrip('.')} (see {where} --help)") from None
     return 0
+
+
+def _drop_stdout() -> None:
+    """Keep the flush at exit from complaining again, where stdout takes no more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stopped(cause: KeyboardInterrupt | Terminated, left: str) -> int:

@@ -22,10 +22,10 @@ from tnm_core.checkpoint import (
     TensorInfo,
     is_mask_file,
     is_packed_file,
-    open_checkpoint,
     write_masks,
 )
 from tnm_core.cli import options
+from tnm_core.cli.checkpoint_input import open_input
 from tnm_core.cli.console import (
     json_text,
     note,
@@ -129,7 +129,8 @@ def prune(
         Path,
         typer.Argument(
             metavar="IN",
-            help=".safetensors, *.safetensors.index.json, a folder with one, .npy or .npz.",
+            help=".safetensors, *.safetensors.index.json, a folder with one, .npy or .npz; or a "
+            "state dict of torch: .pt, .pth, .bin, *.bin.index.json.",
         ),
     ],
     pattern: Annotated[
@@ -141,7 +142,8 @@ def prune(
             "--output",
             "-o",
             metavar="OUT",
-            help="The file to write, of the kind of IN; a folder for a sharded checkpoint.",
+            help="The file to write, of the kind of IN (of torch: .safetensors); a folder for a "
+            "sharded checkpoint.",
         ),
     ] = None,
     method: Annotated[
@@ -182,7 +184,7 @@ def prune(
         raise CommandError("no output given; expected -o OUT, or --dry-run to write nothing")
     target = None if dry_run else output
     with ExitStack() as stack:
-        checkpoint = stack.enter_context(open_checkpoint(source))
+        checkpoint = stack.enter_context(open_input(source))
         if is_mask_file(checkpoint):
             raise CommandError(f"{source} holds masks, not weights; expected a checkpoint")
         if is_packed_file(checkpoint):
