@@ -6,6 +6,7 @@ from tnm_core.torch.layers.layer_selection import Candidate, select_layers
 from tnm_core.torch.layers.masked_weights import MaskedWeight, sparse_layers, unwrap
 from tnm_core.torch.layers.matrices import full_name, matrices_of
 from tnm_core.torch.layers.model_masks import apply_masks_, load_masks_, masks, remove_sparsity_
+from tnm_core.torch.layers.model_weights import left_by_default, weight_rules
 from tnm_core.torch.layers.parametrization import Mode, masked_parametrization
 from tnm_core.torch.layers.registration import register_mask
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
@@ -25,6 +26,7 @@ __all__ = [
     "WeightAxes",
     "apply_masks_",
     "full_name",
+    "left_by_default",
     "load_masks_",
     "masked_parametrization",
     "masks",
@@ -38,4 +40,5 @@ __all__ = [
     "unwrap",
     "values_of",
     "weight_axes_of",
+    "weight_rules",
 ]

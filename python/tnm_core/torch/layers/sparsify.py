@@ -15,7 +15,15 @@ from tnm_core.torch.layers.registration import mask_parameter
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
 from tnm_core.torch.layers.scores import ScoreLike, score_sums, values_of
 
-DEFAULT_LAYERS: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+DEFAULT_LAYERS: tuple[type[nn.Module], ...] = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
 
 
 def sparsify_(

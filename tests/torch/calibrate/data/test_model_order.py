@@ -27,7 +27,7 @@ def test_order_groups_residuals_and_chain_are_found() -> None:
         ("blocks.0.down",),
         ("blocks.1.gate", "blocks.1.up"),
         ("blocks.1.down",),
-        ("head",),
+        ("last",),
     ]
     found = find_residuals(model, calibration, batch, list(layers))
     # The input of the block and that of its norm are the same stream.
@@ -36,7 +36,7 @@ def test_order_groups_residuals_and_chain_are_found() -> None:
     assert chain is not None
     assert chain.blocks == ("blocks.0", "blocks.1")
     assert chain.block_of("blocks.1.up") == "blocks.1"
-    assert chain.block_of("head") is None
+    assert chain.block_of("last") is None
 
 
 def test_what_is_no_chain_is_not_taken_for_one() -> None:
