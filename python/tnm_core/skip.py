@@ -51,6 +51,14 @@ class SkipCode(Enum):
         "no row of the calibration data reaches it, or other code reads its weight without calling "
         "it: give data that use it, or sparsify_ it"
     )
+    EXPERTS_UNREACHED = (
+        "no row of the calibration data reaches the experts {experts}: masked by the magnitudes of "
+        "their weights"
+    )
+    PRODUCTS_UNSEEN = (
+        "masked by the magnitudes of its weights alone: no row reaches it, or the model's code "
+        "multiplies by it in a way that is not watched"
+    )
     UNPAIRED = (
         "pruned on what it gets in the dense model alone: the pruned model takes another way "
         "through its code (at {step}), so rows of the two cannot be paired"
