@@ -171,4 +171,8 @@ def test_what_cannot_come_back_is_named() -> None:
         remove_sparsity_(model)
     assert list(masks(model)) == ["0", "1"]
     handle.remove()
+    nn.utils.parametrize.register_parametrization(model[1], "bias", nn.Identity())
+    with pytest.raises(ValueError, match="'1' has parametrisations"):
+        remove_sparsity_(model)
+    nn.utils.parametrize.remove_parametrizations(model[1], "bias")
     assert remove_sparsity_(model) == ["0", "1"]
