@@ -9,7 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from tnm_core.torch import apply_masks_, pack_for_inference_, sparsify_, to_sparse_linear_
+from tnm_core.torch import (
+    apply_masks_,
+    pack_for_inference_,
+    prune_model_,
+    remove_sparsity_,
+    sparsify_,
+    to_sparse_linear_,
+)
 from tnm_core.torch.layers import SharedMemory
 
 
@@ -40,7 +47,10 @@ SHARING = {
 
 @pytest.mark.parametrize("view", SHARING.values(), ids=SHARING)
 def test_views_of_one_weight_are_left_alone(view: Any) -> None:
-    for convert in (sparsify_, to_sparse_linear_, pack_for_inference_):
+    def prune(model: nn.Module, pattern: str) -> Any:
+        return prune_model_(model, [torch.randn(32, 8)], pattern)
+
+    for convert in (sparsify_, to_sparse_linear_, pack_for_inference_, prune):
         with pytest.raises(ValueError, match="shared"):
             convert(_Pair(view), "2:4")
 
@@ -98,8 +108,9 @@ def test_masks_are_not_applied_to_what_was_tied_later() -> None:
     original = model.first.parametrizations.weight.original
     model.second.weight = nn.Parameter(original.data)
     before = original.detach().clone()
-    with pytest.raises(ValueError, match=r"'first' is shared \(first.weight and second.weight\)"):
-        apply_masks_(model)
+    for change in (apply_masks_, remove_sparsity_):
+        with pytest.raises(ValueError, match=r"'first' is shared \(first.weight and second.weig"):
+            change(model)
     assert torch.equal(original, before)
 
 

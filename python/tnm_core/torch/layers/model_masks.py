@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn.utils import parametrize
 
 from tnm_core.pattern import Pattern
 from tnm_core.torch.layers.masked_weights import MaskedWeight, masked_weights, sparse_layers
@@ -206,6 +207,10 @@ def _layers_to_replace(model: nn.Module) -> dict[str, Any]:
         if has_hooks(module):
             raise ValueError(
                 f"layer {name!r} has hooks, which would be lost, expected none; remove them first"
+            )
+        if parametrize.is_parametrized(module):
+            raise ValueError(
+                f"layer {name!r} has parametrisations, expected its weight alone; remove them first"
             )
         found[name] = module
     return found

@@ -74,7 +74,9 @@ def matrices_of(module: nn.Module) -> Iterator[tuple[str, torch.Tensor]]:
             chain = cast(parametrize.ParametrizationList, parametrizations_of_weight(module, name))
             others[name] = chain.original if chain.is_tensor else getattr(module, name)
     for name, parameter in others.items():
-        if name != "weight" and axes_of(parameter) >= 2:
+        # A bias without a shape will be none of two axes.
+        lazy_bias = name == "bias" and isinstance(parameter, UninitializedParameter)
+        if name != "weight" and not lazy_bias and axes_of(parameter) >= 2:
             yield name, parameter
 
 
