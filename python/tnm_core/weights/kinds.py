@@ -5,7 +5,6 @@ The order of `KINDS` is the order of the rules: the first that applies gives the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from tnm_core.skip import Skip, SkipCode
@@ -36,7 +35,6 @@ _TOP_HEADS = frozenset((
     "vocab_projector", "vocab_transform",
 ))  # fmt: skip
 _MIXTURE_PARENTS = frozenset({"mlp", "ffn", "ff", "feed_forward"})
-_PLAIN_MLP = re.compile(r"(up|down|fc|w|wi|wo|dense|lin|linear)\d*(_.*)?")
 
 
 def _is_bias(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
@@ -57,8 +55,8 @@ def _is_quantization(facts: TensorFacts, name: TensorName, neighbours: Neighbour
 def _is_state_space(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
     if name.own_words[:2] in {("a", "log"), ("a", "logs")}:
         return True
-    beside = neighbours.own_names_beside(facts.name)
-    return name.own in {"D", "Ds", "B", "C"} and any(one.startswith("A_log") for one in beside)
+    decays = ("A_log", "A_logs")
+    return name.own in {"D", "Ds", "B", "C"} and neighbours.any_beside(facts.name, decays)
 
 
 def _is_adapter(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
@@ -97,9 +95,7 @@ def _is_router(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> 
     if neighbours.experts_beside(facts.name) or "moe" in words_of(before[-1]):
         return True
     # Beside an "up" or "down" it is a matrix of a gated MLP.
-    return before[-1] in _MIXTURE_PARENTS and not any(
-        _PLAIN_MLP.fullmatch(one) for one in neighbours.modules_beside(facts.name)
-    )
+    return before[-1] in _MIXTURE_PARENTS and not neighbours.plain_mlp_beside(facts.name)
 
 
 def _is_head(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
