@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tnm_core.torch.layers.held_mask import checked_mask, is_changed, note_right
 from tnm_core.torch.layers.layer_selection import Candidate, select_layers, users_of_parameters
 from tnm_core.torch.layers.masked_weights import MaskedWeight, sparse_layers, unwrap
 from tnm_core.torch.layers.model_masks import apply_masks_, load_masks_, masks, remove_sparsity_
@@ -21,9 +22,12 @@ __all__ = [
     "SparsifyReport",
     "WeightAxes",
     "apply_masks_",
+    "checked_mask",
+    "is_changed",
     "load_masks_",
     "masked_parametrization",
     "masks",
+    "note_right",
     "register_mask",
     "remove_sparsity_",
     "score_sums",

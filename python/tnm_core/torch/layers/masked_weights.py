@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from tnm_core.pattern import Pattern
+from tnm_core.torch.layers.held_mask import checked_mask, note_right
 from tnm_core.torch.layers.parametrization import (
     MaskedParametrization,
     Mode,
@@ -58,8 +59,8 @@ class MaskedWeight:
 
     @property
     def mask(self) -> torch.Tensor:
-        """The whole mask, True where an entry is kept."""
-        return self._masked.mask
+        """The whole mask, True where an entry is kept; a ValueError if it breaks the pattern."""
+        return self._masked.held_mask()
 
     @property
     def pattern(self) -> Pattern:
@@ -83,9 +84,7 @@ class MaskedWeight:
 
     def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
         """Replace the mask, in place, by one that is right, and the pattern that it obeys."""
-        self._masked.mask.copy_(mask)
-        if pattern is not None and pattern != self.pattern:
-            self._masked.set_pattern(pattern)
+        self._masked.set_mask(mask, pattern)
 
     def set_backward_decay(self, decay: float) -> None:
         """Add decay * weight to the gradient of pruned entries in every backward pass."""
@@ -136,7 +135,8 @@ class _PackedWeight(MaskedWeight):
 
     @property
     def mask(self) -> torch.Tensor:
-        return cast(torch.Tensor, self._layer.mask)
+        owner, mask = f"layer {self.name!r}", cast(torch.Tensor, self._layer.mask)
+        return checked_mask(self.module, mask, self.pattern, self.axes, owner)
 
     @property
     def pattern(self) -> Pattern:
@@ -155,6 +155,7 @@ class _PackedWeight(MaskedWeight):
 
     def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
         self._layer.set_mask(mask, validate=False)
+        note_right(self.module, self._layer.mask)
 
     def set_backward_decay(self, decay: float) -> None:
         raise TypeError(

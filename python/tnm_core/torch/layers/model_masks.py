@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils import parametrize
 
+from tnm_core.torch.layers.held_mask import check_mask_of
 from tnm_core.torch.layers.masked_weights import MaskedWeight, masked_weights, sparse_layers
 from tnm_core.torch.layers.parametrization import parametrizations_of_weight
 from tnm_core.torch.tensors import is_sharded
@@ -167,19 +168,16 @@ def _check_same_names(given: set[str], sparse: set[str]) -> None:
 
 
 def _check_fit(weight: MaskedWeight, mask: torch.Tensor) -> None:
-    if mask.dtype != torch.bool:
-        raise TypeError(f"mask of layer {weight.name!r} has dtype {mask.dtype}, expected bool")
     shape = tuple(weight.parameter.shape)
     if tuple(mask.shape) != shape:
         raise ValueError(
             f"mask of layer {weight.name!r} has shape {tuple(mask.shape)}, expected {shape}; "
             "it belongs to another architecture"
         )
-    pattern = weight.pattern
-    violation = weight.axes.violation(mask, pattern)
-    if violation is not None:
-        kind = "transposable" if pattern.transposable else "sparse"
-        raise ValueError(
-            f"mask of layer {weight.name!r} is not {pattern} {kind}: {violation}; "
-            "sparsify_ the layer with the pattern of the mask"
-        )
+    check_mask_of(
+        f"layer {weight.name!r}",
+        mask,
+        weight.pattern,
+        weight.axes,
+        "sparsify_ the layer with the pattern of the mask",
+    )

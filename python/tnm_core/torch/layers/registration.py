@@ -14,10 +14,10 @@ from tnm_core.torch.layers.weight_axes import WeightAxes
 
 
 def register_mask(
-    module: nn.Module, mask: torch.Tensor, pattern: Pattern, axes: WeightAxes
+    module: nn.Module, mask: torch.Tensor, pattern: Pattern, axes: WeightAxes, layer_name: str = ""
 ) -> None:
     """Put a mask on the weight of a layer, which can still be copied and pickled."""
-    parametrize_weight(module, MaskedParametrization(mask, pattern, axes))
+    parametrize_weight(module, MaskedParametrization(mask, pattern, axes, layer_name))
 
 
 def parametrize_weight(module: nn.Module, masked: MaskedParametrization) -> None:

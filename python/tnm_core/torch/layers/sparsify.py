@@ -118,4 +118,4 @@ def _solve(
     retained = kept / total if total else 1.0
     density = float(mask.sum()) / max(mask.numel(), 1)
     report = LayerReport(one.name, one.kind, one.shape, str(pattern), None, retained, density)
-    return MaskedParametrization(mask, pattern, one.verdict), report
+    return MaskedParametrization(mask, pattern, one.verdict, one.name), report

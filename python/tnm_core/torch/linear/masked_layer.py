@@ -7,6 +7,7 @@ from typing import Any, cast
 import torch
 
 from tnm_core.pattern import Pattern, PatternLike, as_transposable
+from tnm_core.torch.layers import note_right
 from tnm_core.torch.linear.backends import BackendName
 from tnm_core.torch.linear.mask_checks import check_layer_mask, check_mask_shape, check_tiles_fit
 from tnm_core.torch.linear.packed_layer import PackedLayer
@@ -71,6 +72,7 @@ class MaskedLayer(PackedLayer):
 
     def masked_weight(self) -> torch.Tensor:
         """Return the weight with zeros where the mask drops, differentiable."""
+        self._check_held_mask()
         return self._dense.masked_fill(~self.mask, 0)
 
     def set_mask(self, mask: torch.Tensor, *, validate: bool = True) -> None:
@@ -104,6 +106,7 @@ class MaskedLayer(PackedLayer):
             input = input.to(dtype)
         self._check_input(input, dtype)
         if not torch.compiler.is_compiling():
+            self._check_held_mask()
             self._prepare(dtype, both=torch.is_grad_enabled() and input.requires_grad)
         bias = cast("torch.Tensor | None", self.bias)
         return self._multiply(input, None if bias is None else bias.to(dtype))
@@ -137,6 +140,7 @@ class MaskedLayer(PackedLayer):
     @torch.no_grad()
     def _take_mask(self, mask: torch.Tensor) -> None:
         self.mask.copy_(mask)
+        note_right(self, self.mask)
         self.repack()
 
     def _check_input(self, input: torch.Tensor, dtype: torch.dtype) -> None:
