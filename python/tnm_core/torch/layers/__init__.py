@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from tnm_core.torch.layers.held_mask import checked_mask, is_changed, note_right
 from tnm_core.torch.layers.layer_selection import Candidate, select_layers, users_of_parameters
-from tnm_core.torch.layers.masked_weights import MaskedWeight, sparse_layers, unwrap
+from tnm_core.torch.layers.masked_weights import (
+    HookRole,
+    MaskedWeight,
+    masked_weights,
+    sparse_layers,
+    unwrap,
+)
 from tnm_core.torch.layers.model_masks import apply_masks_, load_masks_, masks, remove_sparsity_
 from tnm_core.torch.layers.parametrization import Mode, masked_parametrization
 from tnm_core.torch.layers.registration import register_mask
@@ -15,6 +21,7 @@ from tnm_core.torch.layers.weight_axes import WeightAxes, weight_axes_of
 
 __all__ = [
     "Candidate",
+    "HookRole",
     "LayerReport",
     "MaskedWeight",
     "Mode",
@@ -26,6 +33,7 @@ __all__ = [
     "is_changed",
     "load_masks_",
     "masked_parametrization",
+    "masked_weights",
     "masks",
     "note_right",
     "register_mask",

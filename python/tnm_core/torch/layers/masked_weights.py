@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
@@ -26,6 +26,8 @@ from tnm_core.torch.layers.parametrization import (
 )
 from tnm_core.torch.layers.weight_axes import WeightAxes
 from tnm_core.torch.tensors import local_mask, local_values
+
+HookRole = Literal["masks", "decay"]
 
 
 class MaskedWeight:
@@ -101,18 +103,31 @@ class MaskedWeight:
         self.after_step()
 
     @property
-    def owner(self) -> object | None:
-        """What decides over the mask, as long as it lives."""
-        reference = vars(self.module).get("_mask_owner")
+    def is_masked(self) -> bool:
+        """Whether the layer still has the mask."""
+        return masked_parametrization(self.module) is not None
+
+    @property
+    def holder(self) -> nn.Module:
+        """What holds the mask; another one when the layer was made dense and masked again."""
+        return self._masked
+
+    def hook(self, role: HookRole) -> object | None:
+        """Return what decides over the masks, or the decay, as long as it lives."""
+        reference = vars(self.module).get(_hook_name(role))
         return None if reference is None else reference()
 
-    def set_owner(self, owner: object | None) -> None:
-        """Let this one decide over the mask from now on, or nobody."""
+    def set_hook(self, role: HookRole, hook: object | None) -> None:
+        """Let this one decide from now on, or nobody."""
         # Kept in the layer, because a `MaskedWeight` is made for each look at it.
-        vars(self.module)["_mask_owner"] = None if owner is None else _Owner(owner)
+        vars(self.module)[_hook_name(role)] = None if hook is None else _Hook(hook)
 
 
-class _Owner(weakref.ref[object]):
+def _hook_name(role: HookRole) -> str:
+    return f"_{role}_hook"
+
+
+class _Hook(weakref.ref[object]):
     """A reference that copies of a layer, and pickled layers, do not take with them."""
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
@@ -123,6 +138,14 @@ class _PackedWeight(MaskedWeight):
     """The weight of a module that keeps packed forms of it, all of one pattern."""
 
     is_flexible = False
+
+    @property
+    def is_masked(self) -> bool:
+        return True
+
+    @property
+    def holder(self) -> nn.Module:
+        return self.module
 
     # Any, because such modules are known by what they offer and not by their class.
     @property

@@ -25,6 +25,7 @@ __all__ = [
     "Snapshot",
     "are_finite",
     "check_cuts_between_tiles",
+    "check_followable",
     "counted_steps",
     "finite_transposable_mask",
     "is_capturing",

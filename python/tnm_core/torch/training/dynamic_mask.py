@@ -160,7 +160,6 @@ class DynamicMask(MaskOwner):
         return [asdict(record) for record in self.statistics]
 
     def _prepare(self, weights: list[MaskedWeight]) -> None:
-        super()._prepare(weights)
         for weight in weights:
             if self._needs_flexible and not weight.is_flexible:
                 raise ValueError(
@@ -178,7 +177,6 @@ class DynamicMask(MaskOwner):
                 _check_shards(weight, pattern)
 
     def _enter(self) -> None:
-        super()._enter()
         self._settled_at = self.steps
         self._set_modes(self.steps)
 
