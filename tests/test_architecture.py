@@ -23,6 +23,7 @@ FLOORS = [
         "skip",
         "pattern",
         "selection",
+        "weights",
         "certificate",
         "masks",
         "check",

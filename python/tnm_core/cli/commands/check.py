@@ -16,7 +16,6 @@ from tnm_core.cli import options
 from tnm_core.cli.console import print_json, report_head, stdout_console
 from tnm_core.cli.errors import CommandError, printable
 from tnm_core.cli.pruning import (
-    DEFAULT_EXCLUDE,
     Contents,
     MatrixAxes,
     TensorRules,
@@ -162,19 +161,15 @@ def _eligible(
         request.include,
         request.exclude,
         1 if contents.holds_masks else pattern.m,
-        request.three_d or ThreeD.SKIP,
-        () if everything else DEFAULT_EXCLUDE,
+        request.three_d or ThreeD.AUTO,
+        everything,
         any_dtype=contents.holds_masks,
     )
     return rules.select(contents.tensors.values(), source).chosen
 
 
 def _axes(contents: Contents, name: str, three_d: ThreeD | None) -> MatrixAxes:
-    if three_d is None:
-        record = contents.record_of(name)
-        known = record is not None and record.three_d in set(ThreeD)
-        three_d = ThreeD(record.three_d) if record is not None and known else ThreeD.SKIP
-    axes = MatrixAxes.of_rank(len(contents.tensors[name].shape), three_d)
+    axes = contents.axes_of(name, three_d)
     if isinstance(axes, Skip):
         raise CommandError(f"{name} cannot be checked: it is {sentence(axes)}")
     return axes

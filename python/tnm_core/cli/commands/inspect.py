@@ -15,7 +15,7 @@ from tnm_core.checkpoint import PruneRecord, TensorInfo, open_checkpoint
 from tnm_core.cli import options
 from tnm_core.cli.console import print_json, report_head, stdout_console
 from tnm_core.cli.errors import printable
-from tnm_core.cli.pruning import Contents, MatrixAxes, row_panels
+from tnm_core.cli.pruning import Contents, row_panels
 from tnm_core.cli.tables import new_table, shape_text
 from tnm_core.skip import Skip
 
@@ -73,7 +73,7 @@ def _look(contents: Contents, info: TensorInfo) -> _Tensor:
     support = contents.support(info.name)
     zeros = support.size - int(np.count_nonzero(support))
     sparsity = zeros / support.size if support.size else 0.0
-    axes = MatrixAxes.of_rank(len(info.shape))
+    axes = contents.axes_of(info.name)
     if isinstance(axes, Skip) or zeros == 0:
         return _Tensor(info, sparsity, [], [])
     view = axes.matrices(support)

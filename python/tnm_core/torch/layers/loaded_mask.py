@@ -34,9 +34,7 @@ def check_loaded_mask(
         return None
     if loaded.is_meta or type(loaded.detach()) is not torch.Tensor:
         return None
-    # "encoder.0.parametrizations.weight.0." lies below the layer "encoder.0".
-    name = prefix.rpartition("parametrizations.")[0].rstrip(".")
-    owner = f"layer {name!r}" if name else "the layer"
+    owner = _owner(prefix)
     if isinstance(numbers, torch.Tensor) and not numbers.is_meta:
         found = as_saved_pattern(numbers)
         if found is None:
@@ -54,6 +52,14 @@ def check_loaded_mask(
         state[f"{prefix}mask"] = loaded
     check_mask_of(owner, loaded, pattern, axes, _REMEDY)
     return pattern
+
+
+def _owner(prefix: str) -> str:
+    """Name the layer "encoder.0" for "encoder.0.parametrizations.weight.0."."""
+    layer, _, below = prefix.rpartition("parametrizations.")
+    parameter = below.partition(".")[0]
+    name = (layer if parameter == "weight" else f"{layer}{parameter}").rstrip(".")
+    return f"layer {name!r}" if name else "the layer"
 
 
 def as_saved_pattern(numbers: torch.Tensor) -> Pattern | None:

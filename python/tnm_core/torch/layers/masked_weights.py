@@ -4,7 +4,8 @@ Two kinds of layers have one: those that `sparsify_` gave a parametrisation, and
 says ``tnm_masked_weight = True`` and that offer ``weight`` (the dense Parameter), ``mask`` (a
 persistent bool buffer of its shape), ``n``, ``m``, ``masked_gradient`` (whether gradients of pruned
 entries are zero), ``set_mask(mask, validate=False)``, which need not check masks that are right,
-and ``repack_if_changed()``, to be called when weight or mask may have changed.
+``repack_if_changed()``, to be called when weight or mask may have changed, and ``to_dense()``, an
+ordinary layer with the same Parameters.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from tnm_core.torch.layers.held_mask import checked_mask, note_right
 from tnm_core.torch.layers.parametrization import (
     MaskedParametrization,
     Mode,
+    masked_parameters,
     masked_parametrization,
     parametrizations_of_weight,
 )
@@ -35,27 +37,34 @@ class MaskedWeight:
 
     Attributes
     ----------
+    name : str
+        That of the layer, or of its parameter if that is not called ``weight``.
+    module : torch.nn.Module
+        The layer.
+    parameter_name : str
+        What the layer calls it.
     is_flexible : bool
         Whether the pattern can change, and the layer can be dense, fade and decay in backward.
     """
 
     is_flexible = True
 
-    def __init__(self, name: str, module: nn.Module) -> None:
+    def __init__(self, name: str, module: nn.Module, parameter_name: str = "weight") -> None:
         self.name = name
         self.module = module
+        self.parameter_name = parameter_name
 
     # Properties, because sharding and loading may replace parameters and buffers.
     @property
     def _masked(self) -> MaskedParametrization:
-        found = masked_parametrization(self.module)
+        found = masked_parametrization(self.module, self.parameter_name)
         assert found is not None
         return found
 
     @property
     def parameter(self) -> nn.Parameter:
         """The dense weight."""
-        chain = parametrizations_of_weight(self.module)
+        chain = parametrizations_of_weight(self.module, self.parameter_name)
         assert chain is not None
         return cast(nn.Parameter, chain.original)
 
@@ -105,7 +114,7 @@ class MaskedWeight:
     @property
     def is_masked(self) -> bool:
         """Whether the layer still has the mask."""
-        return masked_parametrization(self.module) is not None
+        return masked_parametrization(self.module, self.parameter_name) is not None
 
     @property
     def holder(self) -> nn.Module:
@@ -113,18 +122,17 @@ class MaskedWeight:
         return self._masked
 
     def hook(self, role: HookRole) -> object | None:
-        """Return what decides over the masks, or the decay, as long as it lives."""
-        reference = vars(self.module).get(_hook_name(role))
+        """Return what decides over the mask, or the decay, as long as it lives."""
+        reference = vars(self.module).get(self._hook_key(role))
         return None if reference is None else reference()
 
     def set_hook(self, role: HookRole, hook: object | None) -> None:
         """Let this one decide from now on, or nobody."""
         # Kept in the layer, because a `MaskedWeight` is made for each look at it.
-        vars(self.module)[_hook_name(role)] = None if hook is None else _Hook(hook)
+        vars(self.module)[self._hook_key(role)] = None if hook is None else _Hook(hook)
 
-
-def _hook_name(role: HookRole) -> str:
-    return f"_{role}_hook"
+    def _hook_key(self, role: HookRole) -> str:
+        return f"_{role}_hook_of_{self.parameter_name}"
 
 
 class _Hook(weakref.ref[object]):
@@ -204,10 +212,12 @@ def unwrap(model: nn.Module) -> nn.Module:
 def masked_weights(model: nn.Module) -> Iterator[MaskedWeight]:
     """Iterate over the masked weights of a model, with the names of their layers."""
     for name, module in unwrap(model).named_modules():
-        if masked_parametrization(module) is not None:
-            yield MaskedWeight(name, module)
-        elif getattr(type(module), "tnm_masked_weight", False):
+        if getattr(type(module), "tnm_masked_weight", False):
             yield _PackedWeight(name, module)
+            continue
+        for own in masked_parameters(module):
+            full = name if own == "weight" else f"{name}.{own}".removeprefix(".")
+            yield MaskedWeight(full, module, own)
 
 
 def sparse_layers(model: nn.Module) -> list[MaskedWeight]:

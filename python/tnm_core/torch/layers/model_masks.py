@@ -137,14 +137,17 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
                 f"layer {weight.name!r} has a sharded weight, expected a whole one; load the "
                 "checkpoint into a model that is not sharded and remove the masks there"
             )
-        if len(parametrizations_of_weight(weight.module) or ()) > 1:
+        chain = parametrizations_of_weight(weight.module, weight.parameter_name)
+        if len(chain or ()) > 1:
             raise ValueError(
                 f"layer {weight.name!r} has another parametrisation on its masked weight, "
                 "expected the mask alone; remove that first"
             )
     for weight in weights:
         weight.zero_pruned_()
-        parametrize.remove_parametrizations(weight.module, "weight", leave_parametrized=False)
+        parametrize.remove_parametrizations(
+            weight.module, weight.parameter_name, leave_parametrized=False
+        )
     return [weight.name for weight in weights]
 
 

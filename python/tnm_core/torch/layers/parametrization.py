@@ -43,8 +43,8 @@ class MaskedParametrization(nn.Module):
         By how much pruned entries still count in mode ``"fading"``.
     mode : {"masked", "straight_through", "fading", "dense"}
         What the layer sees and which gradients pass; set by what trains the masks.
-    layer_name : str
-        What errors call the layer.
+    layer_name, parameter_name : str
+        What errors call the layer, and what that calls its weight.
     """
 
     mask: torch.Tensor
@@ -55,7 +55,7 @@ class MaskedParametrization(nn.Module):
         self, mask: torch.Tensor, pattern: Pattern, axes: WeightAxes, layer_name: str = ""
     ) -> None:
         super().__init__()
-        self.layer_name = layer_name
+        self.layer_name, self.parameter_name = layer_name, "weight"
         self.axes = axes
         self.mask_pattern = pattern
         self.mode: Mode = "masked"
@@ -93,9 +93,9 @@ class MaskedParametrization(nn.Module):
             raise RuntimeError(
                 f"something wrote into the masked weight of {self._owner}, which is computed at "
                 "each look, so that nothing was changed (as reset_parameters, torch.nn.init or an "
-                "adapter's merge do); expected writes into the dense weight, "
-                "layer.parametrizations.weight.original, under torch.no_grad(), or an assignment: "
-                "layer.weight = values"
+                "adapter's merge do); expected writes under torch.no_grad() into the dense weight, "
+                f"layer.parametrizations.{self.parameter_name}.original, or an assignment: "
+                f"layer.{self.parameter_name} = values"
             )
         if self.mode == "dense":
             return weight
@@ -198,16 +198,27 @@ class _DecayPruned(torch.autograd.Function):
         return gradient + torch.where(mask, 0.0, weight) * ctx.decay, None, None
 
 
-def parametrizations_of_weight(module: nn.Module) -> parametrize.ParametrizationList | None:
-    """Return what computes the weight of a layer, if that is parametrised."""
-    if not parametrize.is_parametrized(module, "weight"):
+def parametrizations_of_weight(
+    module: nn.Module, name: str = "weight"
+) -> parametrize.ParametrizationList | None:
+    """Return what computes the weight of a layer, or another parameter, if it is parametrised."""
+    if not parametrize.is_parametrized(module, name):
         return None
-    chain = cast(nn.ModuleDict, module.parametrizations)["weight"]
+    chain = cast(nn.ModuleDict, module.parametrizations)[name]
     return cast(parametrize.ParametrizationList, chain)
 
 
-def masked_parametrization(module: nn.Module) -> MaskedParametrization | None:
-    """Return the mask on the weight of a layer, if it has one."""
-    chain = parametrizations_of_weight(module)
+def masked_parametrization(module: nn.Module, name: str = "weight") -> MaskedParametrization | None:
+    """Return the mask on the weight of a layer, or on another parameter, if it has one."""
+    chain = parametrizations_of_weight(module, name)
     first = None if chain is None else chain[0]
     return first if isinstance(first, MaskedParametrization) else None
+
+
+def masked_parameters(module: nn.Module) -> dict[str, MaskedParametrization]:
+    """Return the masks on the parameters of a layer, by their names."""
+    chains = getattr(module, "parametrizations", None)
+    if not isinstance(chains, nn.ModuleDict) or not parametrize.is_parametrized(module):
+        return {}
+    found = {name: masked_parametrization(module, name) for name in chains}
+    return {name: masked for name, masked in found.items() if masked is not None}

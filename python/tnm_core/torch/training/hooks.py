@@ -200,12 +200,12 @@ class OptimizerHook:
         holders = {weight.holder for weight in present}
         if holders == self._holders:
             return
-        modules = {weight.module for weight in present}
+        places = {(weight.module, weight.parameter_name) for weight in present}
         parameters = {id(weight.parameter) for weight in present}
         for weight in self._weights:
-            if weight.module not in modules and not (
-                weight.is_masked and id(weight.parameter) in parameters
-            ):
+            # A layer may have been replaced by another one of the same weight.
+            replaced = weight.is_masked and id(weight.parameter) in parameters
+            if not replaced and (weight.module, weight.parameter_name) not in places:
                 raise _lost(self, weight)
         new = [weight for weight in present if weight.holder not in self._holders]
         self._check_takeable(new)

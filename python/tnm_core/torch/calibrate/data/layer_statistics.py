@@ -121,7 +121,11 @@ def collect_statistics(
     selection = as_selection(include, exclude)
     found = select_layers(model, Pattern(1, 1), selection, CALIBRATED_LAYERS)
     model = unwrap(model)
-    layers = {one.name: layer_of(model, one.name) for one in found if one.skip is None}
+    layers = {
+        one.name: layer_of(model, one.name)
+        for one in found
+        if one.skip is None and isinstance(one.module, CALIBRATED_LAYERS)
+    }
     if not layers:
         raise ValueError("no layer is selected, expected a Linear or Conv2d with a weight")
     with evaluating(model):

@@ -51,5 +51,7 @@ def _decide(one: Candidate, pattern: Pattern | None) -> PlannedLayer | Skip:
         return one.skip
     if pattern is None:
         return SkipCode.NO_PATTERN()
-    axes = weight_axes_of(one.module, one.weight, pattern.m)
+    if not isinstance(one.module, CALIBRATED_LAYERS) or one.parameter_name != "weight":
+        return SkipCode.OTHER_TYPE(kind=one.kind)
+    axes = weight_axes_of(one.module, one.weight, pattern)
     return axes if isinstance(axes, Skip) else PlannedLayer(pattern, axes)

@@ -149,7 +149,7 @@ class _UnitScores:
     def counts(self, name: str) -> bool:
         """Whether a layer is going to have a mask."""
         layer = layer_of(self.model, name)
-        return isinstance(weight_axes_of(layer, layer.weight, self.pattern.m), WeightAxes)
+        return isinstance(weight_axes_of(layer, layer.weight, self.pattern), WeightAxes)
 
     def of_layer(self, name: str, side: int) -> torch.Tensor:
         """Return output (side 0) or input units times what each meets, filled up to tiles."""

@@ -12,7 +12,7 @@ from torch.nn.utils import parametrize
 from tnm_core.pattern import Pattern, PatternLike, as_transposable
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.layers import users_of_parameters
+from tnm_core.torch.layers import SharedMemory
 from tnm_core.torch.linear.backends import BACKENDS, BackendName, as_backend_name
 from tnm_core.torch.linear.conversion.conversion_report import ConversionReport, ConvertedLayer
 from tnm_core.torch.linear.kinds import (
@@ -145,12 +145,12 @@ def _choose(
             f"include {glob!r} matches no layer with a matrix, expected a glob over their names, "
             f"which are {', '.join(layers) or 'none'}"
         )
-    users = users_of_parameters(model)
+    memory = SharedMemory(model)
     chosen: dict[str, nn.Module] = {}
     skips: dict[str, Skip] = {}
     for name, layer in layers.items():
         skip = selection.skip(name, layer) or _skip_of_module(model, name, layer)
-        if skip is None and len(users[id(layer.weight)]) > 1:
+        if skip is None and len(memory.users_of(cast(torch.Tensor, layer.weight))) > 1:
             skip = SkipCode.SHARED_UNMASKED()
         skip = skip or _skip_of_shape(layer, pattern, backend)
         if skip is None:

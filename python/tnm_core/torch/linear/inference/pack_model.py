@@ -12,7 +12,7 @@ from tnm_core.arguments import as_integer
 from tnm_core.pattern import PatternLike, as_pattern
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.layers import users_of_parameters
+from tnm_core.torch.layers import SharedMemory
 from tnm_core.torch.linear.backends import why_dense_is_faster
 from tnm_core.torch.linear.inference.dense_weight import DenseWeight, dense_weight_of
 from tnm_core.torch.linear.inference.inference_report import InferenceReport, PackedWeight
@@ -172,11 +172,11 @@ def _choose(model: nn.Module, selection: Selection) -> tuple[dict[str, nn.Module
             f"include {glob!r} matches no layer with a matrix, expected a glob over their names, "
             f"which are {', '.join(layers) or 'none'}"
         )
-    users = users_of_parameters(model)
+    memory = SharedMemory(model)
     for name, layer in list(layers.items()):
         skip = selection.skip(name, layer) or skip_of_place(model, name, layer)
-        own = {id(one) for one in layer.parameters()} - {id(layer.bias)}
-        if skip is None and any(len(users.get(one, ())) > 1 for one in own):
+        own = (one for one in layer.parameters() if one is not layer.bias)
+        if skip is None and any(len(memory.users_of(one)) > 1 for one in own):
             skip = SkipCode.SHARED_UNMASKED()
         if skip is not None:
             skips[name] = skip
