@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tnm_core.arguments import as_array
 from tnm_core.checkpoint.base import Checkpoint, TensorInfo, as_bytes
 from tnm_core.checkpoint.dtypes import dtype_code
 from tnm_core.checkpoint.errors import CheckpointError
@@ -218,7 +219,7 @@ def _parts(name: str, tensor: PackedMatrix | ArrayLike) -> list[_Stored]:
             f"{name!r} is the transpose of a packed matrix, expected the matrix: its .T"
         )
     if not isinstance(tensor, PackedMatrix):
-        array = np.asarray(tensor)
+        array = as_array(tensor, name)
         return [_Stored.of(name, array.dtype, array.shape, lambda: array)]
     bits = np.dtype(np.uint8)
     size = -(-math.prod(tensor.shape) // 8)

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from tnm_core.build_info import __version__
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.pattern import Pattern
+from tnm_core.short_repr import short_repr
 
 _PREFIX = "tnm."
 _FIELDS = ("pattern", "method", "score", "version", "three_d")
@@ -30,6 +31,8 @@ class PruneRecord:
     version: str
     layers: tuple[str, ...] = ()
     three_d: str = "skip"
+
+    __repr__ = short_repr
 
     @classmethod
     def of(

@@ -15,6 +15,7 @@ from torch import nn
 
 from tnm_core.pattern import Pattern
 from tnm_core.selection import Names, Selection, as_selection
+from tnm_core.short_repr import short_repr
 from tnm_core.torch.calibrate.data.batches import Calibration
 from tnm_core.torch.calibrate.data.execution_order import Group, execution_groups
 from tnm_core.torch.calibrate.data.layer_matrices import (
@@ -46,6 +47,8 @@ class Statistics:
     """
 
     layers: dict[str, Moments]
+
+    __repr__ = short_repr
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write them to a file, which is replaced as a whole."""

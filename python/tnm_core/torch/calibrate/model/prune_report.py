@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from tnm_core.short_repr import short_repr
 from tnm_core.skip import Skip
 from tnm_core.text_table import aligned
 
@@ -109,6 +110,8 @@ class PruneReport:
     recipe: str
     layers: tuple[PrunedLayer, ...]
     blocks: tuple[TunedBlock, ...] = ()
+
+    __repr__ = short_repr
 
     @property
     def pruned(self) -> tuple[PrunedLayer, ...]:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
+from tnm_core.short_repr import short_repr
 from tnm_core.torch.calibrate.data import Calibration, Statistics, layer_matrices_of, layer_of
 from tnm_core.torch.calibrate.permute.dimensions import (
     FreeDimension,
@@ -38,6 +39,8 @@ class Permutation:
     orders: dict[FreeDimension, torch.Tensor]
     before: float
     after: float
+
+    __repr__ = short_repr
 
     def undo_(self, model: nn.Module) -> None:
         """Bring the units of a model back into their old order, in place.
