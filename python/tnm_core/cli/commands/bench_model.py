@@ -90,7 +90,9 @@ def bench_model(
     _check_packages(onnxruntime)
     dtype = options.parse_choice(dtype, _DTYPES, "--dtype")
     if onnxruntime and dtype != "float32":
-        raise CommandError(f"--onnxruntime is measured in float32, --dtype is {dtype}; leave one out")
+        raise CommandError(
+            f"--onnxruntime is measured in float32, --dtype is {dtype}; leave one out"
+        )
     from tnm_core.cli.model_speed import SpeedArguments, measure_speed
 
     for folder in (model, dense):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils import parametrize
 
+from tnm_core import arguments
 from tnm_core.torch.layers.held_mask import check_mask_of
 from tnm_core.torch.layers.masked_weights import MaskedWeight, masked_weights, sparse_layers
 from tnm_core.torch.layers.parametrization import parametrizations_of_weight
@@ -70,7 +71,7 @@ def load_masks_(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.
     >>> load_masks_(model, {"0.weight": ~masks(model)["0"]})
     """
     weights = {weight.name: weight for weight in sparse_layers(model)}
-    given = {_layer_name(name, weights): torch.as_tensor(mask) for name, mask in masks.items()}
+    given = {_layer_name(name, weights): _as_tensor(name, mask) for name, mask in masks.items()}
     _check_same_names(set(given), set(weights))
     for name, mask in given.items():
         _check_fit(weights[name], mask)
@@ -154,6 +155,12 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
 def _layer_name(name: str, weights: Mapping[str, MaskedWeight]) -> str:
     short = name.removesuffix("weight").removesuffix(".")
     return short if name not in weights and short in weights else name
+
+
+def _as_tensor(name: str, mask: torch.Tensor | NDArray[np.bool_]) -> torch.Tensor:
+    if isinstance(mask, torch.Tensor):
+        return mask
+    return torch.as_tensor(arguments.as_array(mask, f"mask {name!r}"))
 
 
 def _check_same_names(given: set[str], sparse: set[str]) -> None:
