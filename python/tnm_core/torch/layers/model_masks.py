@@ -31,6 +31,11 @@ def masks(model: nn.Module) -> dict[str, torch.Tensor]:
         By name of the layer; each has the shape of the layer's whole weight, on its device. Empty
         if no layer is sparse.
 
+    Raises
+    ------
+    ValueError
+        If somebody wrote into a mask, so that it breaks its pattern.
+
     Examples
     --------
     >>> import torch
@@ -44,7 +49,10 @@ def masks(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def load_masks_(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.bool_]]) -> None:
-    """Replace the masks of a model's sparse layers, in place.
+    """Replace the masks of a model's sparse layers, in place, whatever they hold.
+
+    Layers whose masks no `DynamicMask` or `StaticMask` of this model trains are masked by them from
+    then on, also if they were copied while the original was dense.
 
     Parameters
     ----------
@@ -76,7 +84,11 @@ def load_masks_(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.
     for name, mask in given.items():
         _check_fit(weights[name], mask)
     for name, mask in given.items():
-        weights[name].set_mask(mask)
+        weight = weights[name]
+        weight.set_mask(mask)
+        # A copy made in a dense phase stays dense else: what trained the original never sees it.
+        if weight.is_flexible and weight.hook("masks") is None:
+            weight.set_mode("masked")
 
 
 def apply_masks_(model: nn.Module) -> None:
@@ -108,7 +120,7 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
     ----------
     model : torch.nn.Module
         Parameters stay the same objects, so that optimizers keep working. Detach what trains masks
-        first.
+        first: with layers that are masked no more, the next step of its optimizer raises.
 
     Returns
     -------
@@ -118,7 +130,8 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
     Raises
     ------
     ValueError
-        If a weight is sharded, or has other parametrisations on top. The model is unchanged then.
+        If a weight is sharded, has other parametrisations on top, or a mask that breaks its
+        pattern. The model is unchanged then.
 
     Examples
     --------
@@ -138,6 +151,7 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
                 f"layer {weight.name!r} has a sharded weight, expected a whole one; load the "
                 "checkpoint into a model that is not sharded and remove the masks there"
             )
+        _ = weight.mask  # refuses a broken one, before anything is changed
         chain = parametrizations_of_weight(weight.module, weight.parameter_name)
         if len(chain or ()) > 1:
             raise ValueError(

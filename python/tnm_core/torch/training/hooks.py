@@ -42,6 +42,7 @@ class OptimizerHook:
         self._model: nn.Module | None = None
         self._weights: list[MaskedWeight] = []
         self._holders: set[nn.Module] = set()
+        self._parameters: list[nn.Parameter] = []
         self._handles: list[RemovableHandle] = []
 
     @property
@@ -108,7 +109,8 @@ class OptimizerHook:
             handle.remove()
         # Layers may have been made dense in the meantime.
         weights = [weight for weight in self._weights if weight.is_masked]
-        self._model, self._weights, self._holders, self._handles = None, [], set(), []
+        self._model, self._weights, self._handles = None, [], []
+        self._holders, self._parameters = set(), []
         for weight in weights:
             weight.set_hook(self._role, None)
         self._leave(weights)
@@ -142,6 +144,7 @@ class OptimizerHook:
     def _take(self, weights: list[MaskedWeight]) -> None:
         self._weights = weights
         self._holders = {weight.holder for weight in weights}
+        self._parameters = [weight.parameter for weight in weights]
         for weight in weights:
             weight.set_hook(self._role, self)
         self._enter()
@@ -202,10 +205,10 @@ class OptimizerHook:
             return
         places = {(weight.module, weight.parameter_name) for weight in present}
         parameters = {id(weight.parameter) for weight in present}
-        for weight in self._weights:
-            # A layer may have been replaced by another one of the same weight.
-            replaced = weight.is_masked and id(weight.parameter) in parameters
-            if not replaced and (weight.module, weight.parameter_name) not in places:
+        for weight, parameter in zip(self._weights, self._parameters, strict=True):
+            # Another layer may have taken over the same weight.
+            moved = id(parameter) in parameters
+            if not moved and (weight.module, weight.parameter_name) not in places:
                 raise _lost(self, weight)
         new = [weight for weight in present if weight.holder not in self._holders]
         self._check_takeable(new)
