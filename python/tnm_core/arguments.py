@@ -50,7 +50,7 @@ def as_array(value: ArrayLike, name: str = "array", for_tensors: str = "") -> ND
     for part in value if isinstance(value, (list, tuple)) else (value,):
         if np.ma.isMaskedArray(part) and np.ma.is_masked(part):
             raise ValueError(
-                f"{name} is a masked array with {np.ma.count_masked(part)} masked entries, "
+                f"{name} is a masked array with {np.ma.getmaskarray(part).sum()} masked entries, "
                 "expected a plain one: fill them first, for example with .filled(0), or pass its "
                 ".data to have them read all the same"
             )

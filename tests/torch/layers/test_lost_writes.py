@@ -55,6 +55,15 @@ def test_writes_are_found_once(write: Callable[[Any], object], training: bool) -
     layer(X)
 
 
+def test_writes_in_evaluation_are_found_in_training() -> None:
+    layer = _layer().eval()
+    with torch.no_grad():
+        layer.weight.mul_(2)
+    layer.train()
+    assert_refused(lambda: layer(X), RuntimeError, "layer '0'")
+    layer(X)
+
+
 def test_writes_are_found_without_gradients() -> None:
     layer = _layer()
     with torch.no_grad():

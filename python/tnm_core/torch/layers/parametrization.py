@@ -89,18 +89,11 @@ class MaskedParametrization(nn.Module):
         """Return the weight that the layer uses."""
         if torch.compiler.is_compiling():
             return self._masked(weight)
-        if self._watch.found_write():
-            raise RuntimeError(
-                f"something wrote into the masked weight of {self._owner}, which is computed at "
-                "each look, so that nothing was changed (as reset_parameters, torch.nn.init or an "
-                "adapter's merge do); expected writes under torch.no_grad() into the dense weight, "
-                f"layer.parametrizations.{self.parameter_name}.original, or an assignment: "
-                f"layer.{self.parameter_name} = values"
-            )
+        self._refuse_lost_writes()
         if self.mode == "dense":
             return weight
         if not self.training and self.mode != "fading" and may_be_cached(weight, self.mask):
-            return self._watch.show(self._cached.masked(weight, self.held_mask()))
+            return self._cached.masked(weight, self.held_mask())
         return self._watch.show(self._masked(weight))
 
     def _masked(self, weight: torch.Tensor) -> torch.Tensor:
@@ -126,7 +119,9 @@ class MaskedParametrization(nn.Module):
 
     def right_inverse(self, weight: torch.Tensor) -> torch.Tensor:
         """Let what is assigned to the layer's weight be the dense weight."""
-        self._watch.forget()  # ``layer.weight += 1`` writes in place, and then assigns
+        # ``layer.weight += 1`` writes in place, and then assigns: nothing was lost.
+        self._watch.found_write()
+        self._cached.found_write()
         return weight
 
     def extra_repr(self) -> str:
@@ -141,6 +136,16 @@ class MaskedParametrization(nn.Module):
     def _owner(self) -> str:
         shape = "x".join(map(str, self.mask.shape))
         return f"layer {self.layer_name!r}" if self.layer_name else f"a layer of {shape} weights"
+
+    def _refuse_lost_writes(self) -> None:
+        if self._watch.found_write() or self._cached.found_write():
+            raise RuntimeError(
+                f"something wrote into the masked weight of {self._owner}, which is computed at "
+                "each look, so that nothing was changed (as reset_parameters, torch.nn.init or an "
+                "adapter's merge do); expected writes under torch.no_grad() into the dense weight, "
+                f"layer.parametrizations.{self.parameter_name}.original, or an assignment: "
+                f"layer.{self.parameter_name} = values"
+            )
 
     @torch.no_grad()
     def _judge(self, mask: torch.Tensor) -> None:
@@ -162,7 +167,7 @@ class MaskedParametrization(nn.Module):
 
     def _save_to_state_dict(self, *args: Any, **kwargs: Any) -> None:
         self.held_mask()
-        super()._save_to_state_dict(*args, **kwargs)  # type: ignore[no-untyped-call]
+        super()._save_to_state_dict(*args, **kwargs)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
         try:
@@ -170,7 +175,7 @@ class MaskedParametrization(nn.Module):
         except (TypeError, ValueError) as error:
             others[-1].append(str(error))  # load_state_dict raises them together
             return
-        super()._load_from_state_dict(state_dict, prefix, *others)  # type: ignore[no-untyped-call]
+        super()._load_from_state_dict(state_dict, prefix, *others)
         if pattern is not None:
             note_right(self, self.mask)
         elif not self.pattern.is_meta:

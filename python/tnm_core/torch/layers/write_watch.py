@@ -17,6 +17,7 @@ class WriteWatch:
     def __init__(self) -> None:
         self._shown: torch.Tensor | None = None
         self._version = 0
+        self._empty: torch.Tensor | None = None
 
     def __reduce__(self) -> tuple[type[WriteWatch], tuple[()]]:
         return WriteWatch, ()
@@ -26,13 +27,15 @@ class WriteWatch:
         if is_readable(weight) and not torch.is_inference_mode_enabled():
             shown = weight.detach()
             # It shares the counter with the weight; with other data it no longer keeps the memory.
-            shown.data = weight.new_empty(0)
+            shown.data = self._no_data(weight)
             self._shown, self._version = shown, weight._version
         return weight
 
-    def forget(self) -> None:
-        """Watch nothing, as when what was written has been assigned to the layer."""
-        self._shown = None
+    def _no_data(self, weight: torch.Tensor) -> torch.Tensor:
+        empty = self._empty
+        if empty is None or (empty.dtype, empty.device) != (weight.dtype, weight.device):
+            self._empty = empty = weight.detach().new_empty(0)
+        return empty
 
     def found_write(self) -> bool:
         """Tell once whether something was written into the weight that was shown last."""

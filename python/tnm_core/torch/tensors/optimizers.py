@@ -30,7 +30,7 @@ def check_followable(optimizer: Any) -> None:
         )
 
 
-def _runs_hooks(kind: type) -> bool:
+def _runs_hooks(kind: type[torch.optim.Optimizer]) -> bool:
     return bool(getattr(kind.step, "hooked", False))
 
 
