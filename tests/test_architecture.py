@@ -47,6 +47,8 @@ FLOORS = [
         "torch.calibrate",
         "torch",
         "cli.errors",
+        "cli.shortening",
+        "cli.progress",
         "cli.packages",
         "cli.console",
         "cli.options",

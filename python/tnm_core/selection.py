@@ -85,6 +85,10 @@ class Selection:
         """Whether nothing was asked for, so that `tnm_core.weights` decides what is a weight."""
         return self._include is None and not self._everything
 
+    def of_everything(self) -> Selection:
+        """Return the same selection, which also means what is no weight."""
+        return Selection(self._include, self._exclude, everything=True, known=self._known)
+
     def unmatched(self, names: Iterable[str]) -> tuple[str, ...]:
         """List shell patterns of `include` that match no name: typing errors, most likely."""
         known = list(names)

@@ -46,6 +46,20 @@ class SkipCode(Enum):
     DENSE_WITHIN_BUDGET = "stays dense within the budget"
     NO_WEIGHTS = "the checkpoint has no weights for it"
 
+    # by what calibration data show
+    NEVER_CALLED = (
+        "no row of the calibration data reaches it, or other code reads its weight without calling "
+        "it: give data that use it, or sparsify_ it"
+    )
+    UNPAIRED = (
+        "pruned on what it gets in the dense model alone: the pruned model takes another way "
+        "through its code (at {step}), so rows of the two cannot be paired"
+    )
+    NOT_TUNED = (
+        "not tuned: the pruned model takes another way through its code than the dense one (at "
+        "{step}), so their outputs cannot be compared"
+    )
+
     # by what a tensor is: `tnm_core.weights`, which include lifts
     EMBEDDING = "an embedding (include it to prune it)"
     POSITION_TABLE = "a table of positions (include it to prune it)"
@@ -77,6 +91,7 @@ class SkipCode(Enum):
         "the model is itself this layer, which nothing can stand in for: use "
         "TransposableLinear.from_linear, or put it into a torch.nn.Sequential"
     )
+    COMPILED = "torch.compile holds on to the layer as it is: compile it afterwards"
     HAS_HOOKS = "has hooks, which would be lost: remove them first"
     ENCODER_FAST_PATH = (
         "the fast path of TransformerEncoderLayer reads the weight without its mask: call "

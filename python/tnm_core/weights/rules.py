@@ -34,6 +34,10 @@ class WeightRules:
     def __init__(self, tensors: Iterable[TensorFacts]) -> None:
         self._neighbours = Neighbours(tensors)
 
+    def __contains__(self, name: object) -> bool:
+        """Tell whether there is a tensor of a name."""
+        return name in self._neighbours.tensors
+
     def skip(self, name: str) -> Skip | None:
         """Tell why a tensor is left alone unless it is asked for; None if it is a weight.
 

@@ -54,7 +54,6 @@ USES: list[Callable[[Any], object]] = [
     lambda model: model(X),
     lambda model: model.eval()(X),
     masks,
-    lambda model: model.state_dict(),
     apply_masks_,
     remove_sparsity_,
     lambda model: StaticMask().attach(model, torch.optim.SGD(model.parameters(), lr=1)),
@@ -219,6 +218,17 @@ def test_mask_and_pattern_that_come_in_place() -> None:
         value.copy_(state[name])
     assert torch.equal(masks(model)["0"], state[MASK])
     assert str(masked_parametrization(model[0]).mask_pattern) == "4:8"
+
+
+def test_memory_that_is_yet_to_be_filled() -> None:
+    model, state = _sparse(), _sparse(seed=1).state_dict()
+    model.to_empty(device="cpu")
+    _own_mask(model).fill_(True)
+    empty = model.state_dict()
+    for name, value in empty.items():
+        value.copy_(state[name])
+    model.load_state_dict(empty)
+    assert torch.equal(masks(model)["0"], state[MASK])
 
 
 def test_layers_are_named_from_the_whole_model() -> None:

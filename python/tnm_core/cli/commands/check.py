@@ -14,7 +14,7 @@ import tnm_core as tnm
 from tnm_core.checkpoint import open_checkpoint
 from tnm_core.cli import options
 from tnm_core.cli.console import print_json, report_head, stdout_console
-from tnm_core.cli.errors import CommandError, printable
+from tnm_core.cli.errors import CommandError
 from tnm_core.cli.pruning import (
     Contents,
     MatrixAxes,
@@ -23,6 +23,7 @@ from tnm_core.cli.pruning import (
     row_panels,
 )
 from tnm_core.cli.skips import sentence
+from tnm_core.cli.tables import print_paragraph
 from tnm_core.pattern import Pattern
 from tnm_core.selection import Selection
 from tnm_core.skip import Skip
@@ -203,10 +204,10 @@ def _print_verdicts(verdicts: list[_Verdict], source: str) -> None:
     console = stdout_console()
     broken = [verdict for verdict in verdicts if verdict.violation is not None]
     for verdict in broken:
-        console.print(f"violated: {printable(verdict.violation or '')}", markup=False)
+        print_paragraph(console, f"violated: {verdict.violation}")
     rules = dict.fromkeys(_rule(verdict.check) for verdict in verdicts)
     count = f"{len(verdicts) - len(broken)} of {len(verdicts)} tensors obey"
-    console.print(f"{source}: {count} {', '.join(rules)}", markup=False)
+    print_paragraph(console, f"{source}: {count} {', '.join(rules)}")
 
 
 def _rule(check: _Check) -> str:

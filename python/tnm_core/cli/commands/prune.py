@@ -30,11 +30,11 @@ from tnm_core.cli.console import (
     json_text,
     note,
     print_json,
-    progress_bar,
     report_head,
     stdout_console,
 )
 from tnm_core.cli.errors import CommandError
+from tnm_core.cli.progress import progress_bar
 from tnm_core.cli.pruning import (
     PrunedTensor,
     SelectedTensors,
@@ -46,7 +46,7 @@ from tnm_core.cli.pruning import (
     quantization_notes,
 )
 from tnm_core.cli.skips import names_by_reason, skip_json
-from tnm_core.cli.tables import print_skipped
+from tnm_core.cli.tables import print_paragraph, print_skipped
 from tnm_core.cli.targets import check_report, check_unused
 
 _METHODS: tuple[Method, ...] = get_args(Method)
@@ -248,4 +248,4 @@ def _print_tables(job: _Job) -> None:
     print_skipped(console, names_by_reason(job.selected.skipped))
     what = "masks" if job.masks_only else "checkpoint"
     done = "dry run: nothing written" if job.output is None else f"{what} written: {job.output}"
-    console.print(done, markup=False)
+    print_paragraph(console, done)

@@ -9,11 +9,20 @@ from tnm_core.torch.layers.masked_weights import (
     MaskedWeight,
     masked_weights,
     sparse_layers,
+)
+from tnm_core.torch.layers.model_masks import apply_masks_, load_masks_, masks, remove_sparsity_
+from tnm_core.torch.layers.model_parts import (
+    check_can_change,
+    check_not_distributed,
+    full_name,
+    has_hooks,
+    matrices_of,
+    replace_layer,
     unwrap,
 )
-from tnm_core.torch.layers.matrices import full_name, matrices_of
-from tnm_core.torch.layers.model_masks import apply_masks_, load_masks_, masks, remove_sparsity_
+from tnm_core.torch.layers.model_weights import left_by_default, weight_rules
 from tnm_core.torch.layers.parametrization import Mode, masked_parametrization
+from tnm_core.torch.layers.plain_state import dense_state_dict, wants_plain_state
 from tnm_core.torch.layers.registration import register_mask
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
 from tnm_core.torch.layers.scores import ScoreLike, score_sums, values_of
@@ -32,9 +41,14 @@ __all__ = [
     "SparsifyReport",
     "WeightAxes",
     "apply_masks_",
+    "check_can_change",
+    "check_not_distributed",
     "checked_mask",
+    "dense_state_dict",
     "full_name",
+    "has_hooks",
     "is_changed",
+    "left_by_default",
     "load_masks_",
     "masked_parametrization",
     "masked_weights",
@@ -43,11 +57,14 @@ __all__ = [
     "note_right",
     "register_mask",
     "remove_sparsity_",
+    "replace_layer",
     "score_sums",
     "select_layers",
     "sparse_layers",
     "sparsify_",
     "unwrap",
     "values_of",
+    "wants_plain_state",
     "weight_axes_of",
+    "weight_rules",
 ]

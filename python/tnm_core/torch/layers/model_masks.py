@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,8 +15,14 @@ from torch.nn.utils import parametrize
 from tnm_core import arguments
 from tnm_core.torch.layers.held_mask import check_mask_of
 from tnm_core.torch.layers.masked_weights import MaskedWeight, masked_weights, sparse_layers
+from tnm_core.torch.layers.model_parts import has_hooks, replace_layer, unwrap
 from tnm_core.torch.layers.parametrization import parametrizations_of_weight
+from tnm_core.torch.layers.registration import remove_mask
+from tnm_core.torch.layers.shared_memory import SharedMemory
 from tnm_core.torch.tensors import is_sharded
+
+# Classes of layers that stand in the place of ordinary ones, and have to_dense().
+_REPLACED = ("tnm_masked_weight", "tnm_packed_weight")
 
 
 def masks(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -99,6 +107,11 @@ def apply_masks_(model: nn.Module) -> None:
     model : torch.nn.Module
         With layers that `sparsify_` masked; sharded ones are no exception.
 
+    Raises
+    ------
+    ValueError
+        If a dense weight shares memory with another parameter or buffer. Nothing is changed then.
+
     Examples
     --------
     >>> import torch
@@ -109,29 +122,36 @@ def apply_masks_(model: nn.Module) -> None:
     >>> int((model[0].parametrizations.weight.original == 0).sum())
     32
     """
-    for weight in masked_weights(model):
+    weights = list(masked_weights(model))
+    _check_not_shared(model, weights)
+    for weight in weights:
         weight.zero_pruned_()
 
 
 def remove_sparsity_(model: nn.Module) -> list[str]:
-    """Make the layers that `sparsify_` masked ordinary layers, with masked weights, in place.
+    """Make sparse layers ordinary layers, with masked weights, in place.
+
+    Those are the layers that `sparsify_` masked, and those that `to_sparse_linear_` and
+    `pack_for_inference_` put in the place of others.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Parameters stay the same objects, so that optimizers keep working. Detach what trains masks
-        first: with layers that are masked no more, the next step of its optimizer raises.
+        Parameters stay the same objects, so that optimizers keep working; layers that were packed
+        for inference get new ones. Detach what trains masks first: with layers that are masked no
+        more, the next step of its optimizer raises.
 
     Returns
     -------
     list of str
-        Names of the layers.
+        Names of the layers, or of the parameters that are not called ``weight``.
 
     Raises
     ------
     ValueError
-        If a weight is sharded, has other parametrisations on top, or a mask that breaks its
-        pattern. The model is unchanged then.
+        If a weight is sharded, shares memory with another, has other parametrisations on top, or a
+        mask that breaks its pattern; or a layer cannot be replaced, because it is the model itself
+        or has hooks. The model is unchanged then.
 
     Examples
     --------
@@ -144,26 +164,70 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
     >>> int((model[0].weight == 0).sum())
     32
     """
-    weights = [weight for weight in masked_weights(model) if weight.is_flexible]
+    model = unwrap(model)
+    weights = list(masked_weights(model))
     for weight in weights:
-        if is_sharded(weight.parameter):
-            raise ValueError(
-                f"layer {weight.name!r} has a sharded weight, expected a whole one; load the "
-                "checkpoint into a model that is not sharded and remove the masks there"
-            )
-        _ = weight.mask  # refuses a broken one, before anything is changed
-        chain = parametrizations_of_weight(weight.module, weight.parameter_name)
-        if len(chain or ()) > 1:
-            raise ValueError(
-                f"layer {weight.name!r} has another parametrisation on its masked weight, "
-                "expected the mask alone; remove that first"
-            )
+        _check_removable(weight)
+    _check_not_shared(model, weights)
+    packed = _layers_to_replace(model)
+    names = [weight.name for weight in weights if weight.is_flexible]
     for weight in weights:
-        weight.zero_pruned_()
-        parametrize.remove_parametrizations(
-            weight.module, weight.parameter_name, leave_parametrized=False
+        if weight.is_flexible:
+            weight.zero_pruned_()
+            remove_mask(weight.module, weight.parameter_name)
+    dense = {layer: layer.to_dense() for layer in set(packed.values())}
+    for name, layer in packed.items():
+        replace_layer(model, name, dense[layer])
+    return [*names, *packed]
+
+
+def _check_removable(weight: MaskedWeight) -> None:
+    _ = weight.mask  # refuses a broken one
+    if is_sharded(weight.parameter):
+        raise ValueError(
+            f"layer {weight.name!r} has a sharded weight, expected a whole one; load the "
+            "checkpoint into a model that is not sharded and remove the masks there"
         )
-    return [weight.name for weight in weights]
+    if len(parametrizations_of_weight(weight.module, weight.parameter_name) or ()) > 1:
+        raise ValueError(
+            f"layer {weight.name!r} has another parametrisation on its masked weight, "
+            "expected the mask alone; remove that first"
+        )
+
+
+def _check_not_shared(model: nn.Module, weights: list[MaskedWeight]) -> None:
+    """Refuse to write zeros into what others use without a mask."""
+    memory = SharedMemory(unwrap(model)) if weights else None
+    for weight in weights:
+        users = () if memory is None else memory.users_of(weight.parameter)
+        if len(users) > 1:
+            raise ValueError(
+                f"the weight of layer {weight.name!r} is shared ({' and '.join(users)}), expected "
+                "memory of its own; clone one of them"
+            )
+
+
+def _layers_to_replace(model: nn.Module) -> dict[str, Any]:
+    """List the layers that are no ordinary ones with a mask, under each of their names."""
+    found: dict[str, Any] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        if not any(getattr(type(module), mark, False) for mark in _REPLACED):
+            continue
+        if not name:
+            raise ValueError(
+                f"the model is itself a {type(module).__name__}, expected one that holds it; call "
+                "its to_dense()"
+            )
+        if has_hooks(module):
+            raise ValueError(
+                f"layer {name!r} has hooks, which would be lost, expected none; remove them first"
+            )
+        if parametrize.is_parametrized(module):
+            raise ValueError(
+                f"layer {name!r} has parametrisations, expected its weight alone; remove them first"
+            )
+        found[name] = module
+    return found
 
 
 def _layer_name(name: str, weights: Mapping[str, MaskedWeight]) -> str:
@@ -198,10 +262,26 @@ def _check_fit(weight: MaskedWeight, mask: torch.Tensor) -> None:
             f"mask of layer {weight.name!r} has shape {tuple(mask.shape)}, expected {shape}; "
             "it belongs to another architecture"
         )
+    if weight.axes.groups > 1 and mask.dtype == torch.bool:
+        _check_groups(weight, mask)
     check_mask_of(
         f"layer {weight.name!r}",
         mask,
         weight.pattern,
         weight.axes,
         "sparsify_ the layer with the pattern of the mask",
+    )
+
+
+def _check_groups(weight: MaskedWeight, mask: torch.Tensor) -> None:
+    """Refuse a mask that is right but for the groups of a convolution, which it does not know."""
+    axes, pattern = weight.axes, weight.pattern
+    without = replace(axes, groups=1)
+    if axes.violation(mask, pattern) is None or without.violation(mask, pattern) is not None:
+        return
+    raise ValueError(
+        f"mask of layer {weight.name!r} has {pattern.m} x {pattern.m} tiles across its "
+        f"{axes.groups} groups of {mask.shape[0] // axes.groups} rows, expected tiles that end "
+        "with each group; tnm prune does not see groups in a file: take the mask from sparsify_ or "
+        "tnm calibrate, or prune with --exclude for this layer"
     )

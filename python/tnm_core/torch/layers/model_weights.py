@@ -9,12 +9,20 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from tnm_core.skip import Skip
+from tnm_core.torch.layers.model_parts import full_name
 from tnm_core.weights import TensorFacts, WeightRules
 
 
 def weight_rules(model: nn.Module) -> WeightRules:
     """Describe all parameters and buffers of a model; a masked weight keeps its plain name."""
     return WeightRules(_facts(model))
+
+
+def left_by_default(rules: WeightRules, layer: str) -> Skip | None:
+    """Tell why the weight of a layer is left alone unless it is asked for."""
+    name = full_name(layer, "weight")
+    return rules.skip(name) if name in rules else None
 
 
 def _facts(model: nn.Module) -> Iterator[TensorFacts]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Literal, cast
 
 import torch
@@ -28,8 +29,8 @@ class MaskedParametrization(nn.Module):
     weight or the mask changes or `train` is called. What is written through ``weight.data``, or by
     the replay of a CUDA graph, is not noticed: call `eval` after it.
 
-    A mask that somebody changed is looked at before it is used, saved or read, and refused if it
-    breaks the pattern; so are masks in a ``state_dict``. Compiled graphs do not look.
+    A mask that somebody changed is looked at before it is used or read, and refused if it breaks
+    the pattern; so are masks in a ``state_dict``. Compiled graphs do not look.
 
     Attributes
     ----------
@@ -166,7 +167,9 @@ class MaskedParametrization(nn.Module):
         self.pattern.copy_(_numbers(pattern))
 
     def _save_to_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        self.held_mask()
+        # A broken mask is refused where it is loaded: memory that is yet to be filled is none.
+        with suppress(TypeError, ValueError):
+            self.held_mask()
         super()._save_to_state_dict(*args, **kwargs)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:

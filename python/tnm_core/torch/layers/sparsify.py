@@ -10,12 +10,21 @@ from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, counted
 from tnm_core.torch.layers.layer_selection import Candidate, select_layers
+from tnm_core.torch.layers.model_parts import check_not_distributed
 from tnm_core.torch.layers.parametrization import MaskedParametrization
 from tnm_core.torch.layers.registration import mask_parameter
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
 from tnm_core.torch.layers.scores import ScoreLike, score_sums, values_of
 
-DEFAULT_LAYERS: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+DEFAULT_LAYERS: tuple[type[nn.Module], ...] = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
 
 
 def sparsify_(
@@ -92,6 +101,8 @@ def sparsify_(
     method = arguments.as_method(method)
     if not callable(score):
         score = arguments.as_score(score)
+    if isinstance(model, nn.Module):
+        check_not_distributed(model, "sparsify_")
     found = select_layers(model, wanted, Selection(include, exclude), layers)
     solved = [_solve(one, wanted, score, method, threads) for one in found]
     if all(masked is None for masked, _ in solved):

@@ -26,6 +26,8 @@ def plan_layers(
     model: nn.Module, pattern: PatternLike | Mapping[str, PatternLike], selection: Selection
 ) -> list[tuple[Candidate, PlannedLayer | Skip]]:
     """Decide on every layer that has a weight matrix; the pattern is for all, or by layer."""
+    if isinstance(pattern, Mapping):
+        selection = selection.of_everything()  # a layer that is named is asked for
     found = select_layers(model, Pattern(1, 1), selection, CALIBRATED_LAYERS)
     if isinstance(pattern, Mapping):
         by_name = {name: as_pattern(one) for name, one in pattern.items()}
