@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from tnm_core.pattern import Pattern
+from tnm_core.torch.layers.held_mask import note_right
 from tnm_core.torch.layers.parametrization import (
     MaskedParametrization,
     masked_parameters,
@@ -20,17 +21,25 @@ from tnm_core.torch.tensors import is_sharded
 
 
 def register_mask(
-    module: nn.Module, mask: torch.Tensor, pattern: Pattern, axes: WeightAxes, name: str = "weight"
+    module: nn.Module,
+    mask: torch.Tensor,
+    pattern: Pattern,
+    axes: WeightAxes,
+    name: str = "weight",
+    *,
+    layer_name: str = "",
 ) -> None:
     """Put a mask on a parameter of a layer, which can still be copied and pickled."""
-    mask_parameter(module, name, MaskedParametrization(mask, pattern, axes))
+    mask_parameter(module, name, MaskedParametrization(mask, pattern, axes, layer_name))
 
 
 def mask_parameter(module: nn.Module, name: str, masked: MaskedParametrization) -> None:
     """Let a parametrisation mask a parameter of a layer, one after another if need be."""
     training = module.training
     others, order = masked_parameters(module), tuple(module._parameters)
+    masked.parameter_name = name
     masked.mask = _laid_out_like(masked.mask, getattr(module, name))
+    note_right(masked, masked.mask)
     # Shape and dtype are the parameter's by construction; the check would run the forward.
     parametrize.register_parametrization(module, name, masked, unsafe=True)
     cast(nn.Module, module.parametrizations).train(training)

@@ -45,6 +45,12 @@ def sparsify_(
     a buffer and part of the ``state_dict``. Gradients of pruned entries are zero until
     `DynamicMask` lets them pass.
 
+    ``layer.weight`` is computed at each look. Write into the dense weight, under
+    ``torch.no_grad()``, or assign ``layer.weight = values``: what `torch.nn.init`,
+    ``reset_parameters()`` or another operation in place writes into ``layer.weight`` is lost, and
+    the next look at it raises a RuntimeError. Writes through ``layer.weight.data``, as a merge of
+    adapters may make them, are lost without a word: nothing tells of them.
+
     Parameters
     ----------
     model : torch.nn.Module
@@ -129,4 +135,4 @@ def _solve(
     retained = kept / total if total else 1.0
     density = float(mask.sum()) / max(mask.numel(), 1)
     report = LayerReport(one.name, one.kind, one.shape, str(pattern), None, retained, density)
-    return MaskedParametrization(mask, pattern, one.verdict), report
+    return MaskedParametrization(mask, pattern, one.verdict, one.name), report

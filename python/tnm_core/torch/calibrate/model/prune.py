@@ -138,7 +138,7 @@ def prune_model_(
     for name, mask in done.masks.items():
         pattern, axes = planned[name].pattern, planned[name].axes
         if pattern.transposable:
-            register_mask(model.get_submodule(name), mask, pattern, axes)
+            register_mask(model.get_submodule(name), mask, pattern, axes, layer_name=name)
     return PruneReport(
         recipe if isinstance(recipe, str) else "a Recipe",
         tuple(_told(one, decision, done) for one, decision in decided),
