@@ -22,7 +22,7 @@ from tnm_core.torch.layers.model_parts import (
 )
 from tnm_core.torch.layers.model_weights import left_by_default, weight_rules
 from tnm_core.torch.layers.parametrization import Mode, masked_parametrization
-from tnm_core.torch.layers.plain_state import dense_state_dict, wants_plain_state
+from tnm_core.torch.layers.plain_state import dense_state_dict, mask_of_zeros, wants_plain_state
 from tnm_core.torch.layers.registration import register_mask
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
 from tnm_core.torch.layers.scores import ScoreLike, score_sums, values_of
@@ -51,6 +51,7 @@ __all__ = [
     "is_changed",
     "left_by_default",
     "load_masks_",
+    "mask_of_zeros",
     "masked_parametrization",
     "masked_weights",
     "masks",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -13,7 +14,8 @@ import torch
 from torch import nn
 
 from tnm_core.torch.layers.model_parts import unwrap
-from tnm_core.torch.layers.parametrization import MaskedParametrization, masked_parameters
+from tnm_core.torch.layers.parametrization import masked_parameters
+from tnm_core.torch.tensors import is_sharded
 
 _is_wanted: ContextVar[bool] = ContextVar("_is_wanted", default=False)
 
@@ -83,28 +85,46 @@ def make_plain(module: nn.Module, state: dict[str, Any], prefix: str) -> None:
 
 
 def take_plain(module: nn.Module, state: dict[str, Any], prefix: str, errors: list[str]) -> None:
-    """Make of plain weights in a state what a masked layer loads: dense weights and masks."""
+    """Make of plain weights in a state what a masked layer loads.
+
+    That is the dense weight and, where its zeros tell it, the mask.
+    """
     for name, masked in masked_parameters(module).items():
         hidden = _hidden(prefix, name)
         if f"{prefix}{name}" not in state or f"{hidden}original" in state:
             continue
         weight = state[f"{hidden}original"] = state.pop(f"{prefix}{name}")
-        if f"{hidden}0.mask" in state or tuple(weight.shape) != tuple(masked.mask.shape):
+        if f"{hidden}0.mask" in state:
             continue
-        try:
-            state[f"{hidden}0.mask"] = _mask_for(weight, masked)
-        except ValueError as error:
-            errors.append(f"{prefix}{name}: no mask for it: {error}")
-        state[f"{hidden}0.pattern"] = masked.pattern
+        find = partial(masked.axes.solve, pattern=masked.mask_pattern)
+        mask = mask_of_zeros(f"{prefix}{name}", weight, masked.mask, find, errors)
+        if mask is not None:
+            state[f"{hidden}0.mask"], state[f"{hidden}0.pattern"] = mask, masked.pattern
 
 
 @torch.no_grad()
-def _mask_for(weight: torch.Tensor, masked: MaskedParametrization) -> torch.Tensor:
-    """Return the mask that a layer has if it fits the weight, else the best one for that."""
-    mask = masked.mask
-    if weight.is_meta or mask.is_meta or not (weight.to(mask.device)[~mask] != 0).any():
+def mask_of_zeros(
+    name: str,
+    weight: torch.Tensor,
+    mask: torch.Tensor,
+    find: Callable[[torch.Tensor], torch.Tensor],
+    errors: list[str],
+) -> torch.Tensor | None:
+    """Return the mask of a weight that was saved without one; None if it was not masked.
+
+    It is that of the layer, if it drops nothing but zeros, else what `find` finds, if that does.
+    """
+    if weight.shape != mask.shape or weight.is_meta or mask.is_meta or is_sharded(weight):
+        return None
+    kept = weight.detach() != 0
+    if not bool((kept & ~mask.to(weight.device)).any()):
         return mask
-    return masked.axes.solve(weight, masked.mask_pattern)
+    try:
+        found = find(weight.detach())
+    except ValueError as error:
+        errors.append(f"{name}: no mask for it: {error}")
+        return None
+    return None if bool((kept & ~found).any()) else found
 
 
 def _hidden(prefix: str, name: str) -> str:

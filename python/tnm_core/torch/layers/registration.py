@@ -143,11 +143,11 @@ def _state_dict(
     keep_vars: bool = False,
 ) -> dict[str, Any]:
     """Save dense weights and masks; or masked weights, if a model without masks is to load them."""
-    base: Any = type(module).__bases__[0]
+    save = _inherited(module, "state_dict", _state_dict)
     if args or not wants_plain_state():
         more = {"destination": destination, "prefix": prefix, "keep_vars": keep_vars}
-        return cast(dict[str, Any], base.state_dict(module, *args, **({} if args else more)))
-    state: Any = base.state_dict(module, prefix=prefix, keep_vars=keep_vars)
+        return cast(dict[str, Any], save(*args, **({} if args else more)))
+    state = save(prefix=prefix, keep_vars=keep_vars)
     make_plain(module, state, prefix)
     if destination is None:
         return cast(dict[str, Any], state)
@@ -161,8 +161,8 @@ def _load_from_state_dict(
 ) -> None:
     """Load what `_state_dict` saved in either way; masks are found anew where there are none."""
     take_plain(module, state, prefix, others[-1])
-    base: Any = type(module).__bases__[0]
-    base._load_from_state_dict(module, state, prefix, *others)
+    load = _inherited(module, "_load_from_state_dict", _load_from_state_dict)
+    load(state, prefix, *others)
 
 
 def _register_parameter(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
@@ -170,8 +170,16 @@ def _register_parameter(module: nn.Module, name: str, param: nn.Parameter | None
     masked = name.removesuffix("_orig")
     if masked != name and masked in masked_parameters(module):
         raise ValueError(_refusal("torch.nn.utils.prune"))
-    base: Any = type(module).__bases__[0]
-    base.register_parameter(module, name, param)
+    _inherited(module, "register_parameter", _register_parameter)(name, param)
+
+
+def _inherited(module: nn.Module, name: str, method: Any) -> Any:
+    """Return what a method of the class that was made for a layer stands before.
+
+    Others, such as ``fully_shard``, may have derived a class from that.
+    """
+    made = next(kind for kind in type(module).__mro__ if vars(kind).get(name) is method)
+    return getattr(super(made, module), name)
 
 
 class _MaskedParameters(dict[str, Any]):

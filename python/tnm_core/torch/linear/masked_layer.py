@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tnm_core.pattern import Pattern, PatternLike, as_transposable
-from tnm_core.torch.layers import note_right, wants_plain_state
+from tnm_core.torch.layers import mask_of_zeros, note_right, wants_plain_state
 from tnm_core.torch.linear.backends import BackendName
 from tnm_core.torch.linear.mask_checks import check_layer_mask, check_mask_shape, check_tiles_fit
 from tnm_core.torch.linear.packed_layer import PackedLayer
@@ -59,12 +59,10 @@ class MaskedLayer(PackedLayer):
             self._take_mask(self._optimal_mask() if mask is None else mask)
 
     def _optimal_mask(self) -> torch.Tensor:
-        matrix = as_matrix(self._dense, self.layout)
         try:
-            mask = transposable_mask(matrix, self.n, self.m)
+            return self._optimal_mask_of(self._dense)
         except ValueError as error:
             raise ValueError(f"{self._owner}: no mask for its weight: {error}") from None
-        return like_weight(mask, self._dense, self.layout)
 
     def _check_mask(self, mask: torch.Tensor, owner: str) -> None:
         check_mask_shape(mask, tuple(self._dense.shape), owner)
@@ -192,24 +190,20 @@ class MaskedLayer(PackedLayer):
         super()._load_from_state_dict(state_dict, prefix, *others)
         self._pack_if_possible()
 
-    @torch.no_grad()
     def _find_mask_of_plain_state(
         self, state: dict[str, Any], prefix: str, errors: list[str]
     ) -> None:
-        """Add the mask to a state without one: that of the layer if it fits, else the best."""
+        """Add the mask to a state without one, where the zeros of the weight tell it."""
         weight = state.get(f"{prefix}weight")
-        if f"{prefix}mask" in state or weight is None or weight.shape != self._dense.shape:
+        if f"{prefix}mask" in state or weight is None:
             return
-        state[f"{prefix}mask"] = self.mask
-        if weight.is_meta or self.mask.is_meta or not bool((weight.cpu()[~self.mask.cpu()]).any()):
-            return
-        matrix = as_matrix(weight, self.layout)
-        try:
-            found = transposable_mask(matrix, self.n, self.m)
-        except ValueError as error:
-            errors.append(f"{self._owner}: no mask for the weight: {error}")
-            return
-        state[f"{prefix}mask"] = like_weight(found, weight, self.layout)
+        mask = mask_of_zeros(f"{prefix}weight", weight, self.mask, self._optimal_mask_of, errors)
+        if mask is not None:
+            state[f"{prefix}mask"] = mask
+
+    def _optimal_mask_of(self, weight: torch.Tensor) -> torch.Tensor:
+        mask = transposable_mask(as_matrix(weight, self.layout), self.n, self.m)
+        return like_weight(mask, weight, self.layout)
 
 
 def as_layer_pattern(n: PatternLike | int, m: int | None) -> Pattern:

@@ -82,13 +82,14 @@ def to_sparse_linear_(
     Returns
     -------
     ConversionReport
-        What each layer with a matrix became, or why it was left alone.
+        What each layer with a matrix became, or why it was left alone; every other matrix, too.
 
     Raises
     ------
     TypeError, ValueError
-        If the pattern, a name, the back end or a mask does not fit, or no layer can be converted;
-        the message names the layers.
+        If the pattern, a name, the back end or a mask does not fit, no layer can be converted, one
+        was made under `torch.inference_mode` (the message names it), or the model is wrapped by
+        DistributedDataParallel.
 
     Examples
     --------
