@@ -8,7 +8,9 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
+from typing import Any
 
 import typer
 
@@ -53,8 +55,13 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(f"{where}{error.strerror or error}", BAD_INPUT)
 
 
+@cache
+def _command() -> Any:
+    return typer.main.get_command(app)
+
+
 def _invoke(arguments: Sequence[str]) -> int:
-    command = typer.main.get_command(app)
+    command = _command()
     try:
         with command.make_context("tnm", list(arguments)) as context:
             command.invoke(context)
