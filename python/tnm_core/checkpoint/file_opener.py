@@ -13,6 +13,7 @@ from tnm_core.checkpoint.safetensors_file import SafetensorsFile
 from tnm_core.checkpoint.shard_index import INDEX_SUFFIX, TORCH_INDEX_SUFFIX, check_link
 from tnm_core.checkpoint.sharded import ShardedCheckpoint
 from tnm_core.checkpoint.torch_file import TORCH_SUFFIXES, TorchFile
+from tnm_core.checkpoint.writing import is_stopped
 
 _EXPECTED = (
     f"expected .safetensors, *{INDEX_SUFFIX}, a folder with one of them, .npy, .npz, or of torch "
@@ -65,6 +66,11 @@ def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
 
 
 def _inside(folder: Path) -> Path:
+    if is_stopped(folder):
+        raise CheckpointError(
+            f"a run was stopped while it replaced files of {folder}: "
+            "write there again, which finishes it first"
+        )
     listed = (sorted(folder.glob(glob)) for glob in _CANDIDATES)
     files = next((files for files in listed if files), [])
     if len(files) != 1:

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tnm_core.arguments import as_array
 from tnm_core.checkpoint.base import Checkpoint, TensorInfo
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.parsing import read_shapes
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
+from tnm_core.checkpoint.writing import FileTransaction
 from tnm_core.pattern import PatternLike, as_pattern
 
 FORMAT_KEY = "tnm.mask_format"
@@ -114,7 +115,7 @@ def save_masks(
     --------
     read_masks : Read them back.
     """
-    arrays = {name: np.asarray(mask) for name, mask in masks.items()}
+    arrays = {name: as_array(mask, name) for name, mask in masks.items()}
     for name, array in arrays.items():
         if array.dtype != np.bool_:
             raise TypeError(f"mask {name!r} has dtype {array.dtype}; expected bool")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -78,7 +79,13 @@ class NpyFile(SingleFile):
         data = read_exactly(self._file, self._header.nbytes, label)
         return read_npy_data(data, self._header, label)
 
-    def write_to(self, out: BinaryIO, record: PruneRecord, transform: Transform) -> None:
+    def write_to(
+        self,
+        out: BinaryIO,
+        record: PruneRecord,
+        transform: Transform,
+        further: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Write the changed file into an open one."""
         name = self._name
         array = self._transformed(name, transform) if record.layers else self.read(name)

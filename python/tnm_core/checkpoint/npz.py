@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
@@ -61,8 +63,15 @@ class NpzFile(SingleFile):
         data = self._archive.read(self._members[name], start=header.length)
         return read_npy_data(data, header, label)
 
-    def write_to(self, out: BinaryIO, record: PruneRecord, transform: Transform) -> None:
+    def write_to(
+        self,
+        out: BinaryIO,
+        record: PruneRecord,
+        transform: Transform,
+        further: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Write the changed file into an open one."""
+        _ = self.records  # damaged comments are refused before work is done, not copied
         pruned = {self._members[name].filename: name for name in record.layers}
         with zipfile.ZipFile(out, "w") as target:
             target.comment = self._archive.comment

@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tnm_core.arguments import as_array
 from tnm_core.checkpoint.base import Checkpoint, TensorInfo, as_bytes
 from tnm_core.checkpoint.dtypes import dtype_code
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.parsing import read_shapes
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import (
@@ -36,6 +36,7 @@ from tnm_core.checkpoint.safetensors_file import (
     SafetensorsFile,
     write_header,
 )
+from tnm_core.checkpoint.writing import FileTransaction
 from tnm_core.pattern import PatternLike, as_pattern
 from tnm_core.products import PackedMatrix, TransposedPackedMatrix
 
@@ -220,7 +221,7 @@ def _parts(name: str, tensor: PackedMatrix | ArrayLike) -> list[_Stored]:
             f"{name!r} is the transpose of a packed matrix, expected the matrix: its .T"
         )
     if not isinstance(tensor, PackedMatrix):
-        array = np.asarray(tensor)
+        array = as_array(tensor, name)
         return [_Stored.of(name, array.dtype, array.shape, lambda: array)]
     bits = np.dtype(np.uint8)
     size = -(-math.prod(tensor.shape) // 8)

@@ -10,6 +10,7 @@ from typing import Any
 from tnm_core.build_info import __version__
 from tnm_core.checkpoint.parsing import parsing, read_json
 from tnm_core.pattern import Pattern
+from tnm_core.short_repr import short_repr
 
 _PREFIX = "tnm."
 _FIELDS = ("pattern", "method", "score", "version", "three_d")
@@ -32,6 +33,8 @@ class PruneRecord:
     version: str
     layers: tuple[str, ...] = ()
     three_d: str = "skip"
+
+    __repr__ = short_repr
 
     @classmethod
     def of(

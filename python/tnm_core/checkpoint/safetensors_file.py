@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
@@ -78,10 +79,16 @@ class SafetensorsFile(SingleFile):
         data = read_exactly(self._file, info.nbytes, str(self.path))
         return as_array(data, info.array_dtype, info.shape, f"{self.path}: {name!r}")
 
-    def write_to(self, out: BinaryIO, record: PruneRecord, transform: Transform) -> None:
+    def write_to(
+        self,
+        out: BinaryIO,
+        record: PruneRecord,
+        transform: Transform,
+        further: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Write the changed file into an open one."""
         metadata = renewed_metadata(self.metadata, record, self.records)
-        self.copy_to(out, metadata, dict.fromkeys(record.layers, transform))
+        self.copy_to(out, {**metadata, **further}, dict.fromkeys(record.layers, transform))
 
     def copy_to(
         self,

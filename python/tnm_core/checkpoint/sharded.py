@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +14,13 @@ from numpy.typing import NDArray
 
 from tnm_core.checkpoint.base import Checkpoint, SingleFile, Transform
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
 from tnm_core.checkpoint.safetensors_file import SafetensorsFile
 from tnm_core.checkpoint.shard_index import INDEX_SUFFIX, TORCH_INDEX_SUFFIX, read_index
 from tnm_core.checkpoint.torch_file import TorchFile
+from tnm_core.checkpoint.writing import FileTransaction
 
+RUN_KEY = "tnm.run"  # metadata of every shard and of the index: the same in files of one run
 _FILE_SUFFIXES = (".safetensors", ".json", ".npy", ".npz")
 
 
@@ -56,16 +59,20 @@ class ShardedCheckpoint(Checkpoint):
             )
         return [*(folder / self._written_name(name) for name in self._shards), folder / index]
 
-    def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
-        """Write every shard and the index; they are renamed together, the index last."""
+    def write_into(
+        self, transaction: FileTransaction, out: Path, record: PruneRecord, transform: Transform
+    ) -> None:
+        """Write every shard and the index, each of which tells of which run it is."""
         self._check_names(record.layers)
         *paths, index_path = self.targets(out)
-        with FileTransaction() as transaction:
-            transaction.make_folder(index_path.parent)
-            for path, shard in zip(paths, self._shards.values(), strict=True):
-                layers = tuple(name for name in record.layers if name in shard.tensors)
-                shard.write_to(transaction.open(path), replace(record, layers=layers), transform)
-            transaction.open(index_path).write(self._index_text(record))
+        run = {RUN_KEY: secrets.token_hex(16)}
+        transaction.make_folder(index_path.parent)
+        for path, shard in zip(paths, self._shards.values(), strict=True):
+            layers = tuple(name for name in record.layers if name in shard.tensors)
+            with transaction.open(path) as file:
+                shard.write_to(file, replace(record, layers=layers), transform, run)
+        with transaction.open(index_path, last=True) as file:
+            file.write(self._index_text(record, run))
 
     def _written_name(self, name: str) -> str:
         """Name the safetensors file that stands for one of torch, as Hugging Face does."""
@@ -76,8 +83,8 @@ class ShardedCheckpoint(Checkpoint):
             renamed = name.removesuffix(".bin") + ".safetensors"
         return renamed.removeprefix("pytorch_")
 
-    def _index_text(self, record: PruneRecord) -> bytes:
-        metadata = renewed_metadata(self._index["metadata"], record, self.records)
+    def _index_text(self, record: PruneRecord, run: Mapping[str, str]) -> bytes:
+        metadata = {**renewed_metadata(self._index["metadata"], record, self.records), **run}
         weight_map = {
             name: self._written_name(shard) for name, shard in self._index["weight_map"].items()
         }
@@ -109,4 +116,21 @@ class ShardedCheckpoint(Checkpoint):
                     f"{self.path} places {name!r} in {shard_name}, which does not hold it: "
                     "index and shards do not belong together"
                 )
+        self._check_runs(shards)
         return shards
+
+    def _check_runs(self, shards: Mapping[str, SingleFile]) -> None:
+        """Raise if files of different runs lie side by side, as a copy that was stopped leaves."""
+        run = self._index["metadata"].get(RUN_KEY)
+        for name, shard in shards.items():
+            found = shard.metadata.get(RUN_KEY)
+            if found != run:
+                raise CheckpointError(
+                    f"{self.path.with_name(name)} is of {_run_text(found)}, the index "
+                    f"{self.path.name} of {_run_text(run)}: index and shards do not belong "
+                    "together; fetch or prune the checkpoint again"
+                )
+
+
+def _run_text(run: object) -> str:
+    return "no run of tnm prune" if run is None else f"the run {str(run)[:32]!r}"

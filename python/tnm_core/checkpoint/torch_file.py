@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from zipfile import ZIP_STORED
 
@@ -69,13 +70,19 @@ class TorchFile(SingleFile):
             )
         return [out]
 
-    def write_to(self, out: BinaryIO, record: PruneRecord, transform: Transform) -> None:
+    def write_to(
+        self,
+        out: BinaryIO,
+        record: PruneRecord,
+        transform: Transform,
+        further: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Write the changed state as safetensors, each tensor under its own name."""
         # Wide elements first: then all are aligned, which readers that map the file rely on.
         entries = sorted(
             self._entries.values(), key=lambda one: -self._state[one.name].element_size()
         )
-        write_header(out, entries, {"format": "pt", **record_metadata(record, [])})
+        write_header(out, entries, {"format": "pt", **record_metadata(record, []), **further})
         layers = set(record.layers)
         for entry in entries:
             if entry.name in layers:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tnm_core.arguments import as_array
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.plots.style import (
     BLUE,
@@ -76,10 +77,10 @@ def plot_mask(
         Save it with ``figure.savefig("mask.png")``.
     """
     pattern = as_pattern(n, m, transposable=transposable)
-    kept = np.asarray(mask, dtype=np.bool_)
+    kept = as_array(mask, "mask").astype(np.bool_)
     if kept.ndim != 2 or 0 in kept.shape:
         raise ValueError(f"mask has shape {kept.shape}; expected a 2-D mask that is not empty")
-    values = None if weights is None else np.asarray(weights, dtype=np.float64)
+    values = None if weights is None else as_array(weights, "weights").astype(np.float64)
     if values is not None and values.shape != kept.shape:
         raise ValueError(f"weights have shape {values.shape}; expected {kept.shape}, as the mask")
     part = kept[:rows, :columns]

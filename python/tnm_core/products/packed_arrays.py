@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tnm_core.products.packed_buffer import Buffer, as_values, pack_buffer, unpack_buffer
+from tnm_core.short_repr import short_repr
 
 _SIDE_LIMIT = 2**40  # of a buffer; a matrix without entries could have longer ones
 
@@ -52,6 +53,8 @@ class PackedArrays(NamedTuple):
     values: NDArray[Any]
     bits: NDArray[np.uint8]
     shape: tuple[int, int]
+
+    __repr__ = short_repr
 
 
 def arrays_of_buffer(buffer: Buffer) -> PackedArrays:

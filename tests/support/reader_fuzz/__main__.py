@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.support.reader_fuzz.worker import CASES_OF_A_WORKER, Case
+from tests.support.reader_fuzz.worker import CASES_OF_A_WORKER, FOUND, Case
 
 
 def main() -> int:
@@ -53,7 +53,7 @@ def _run_worker(first: Case, count: int, keep: Path) -> tuple[int, int]:
     status = subprocess.run(command, check=False).returncode
     at = int(progress.read_text() or first.number) if progress.exists() else first.number
     progress.unlink(missing_ok=True)
-    if status in (0, 1):
+    if status in (0, FOUND):
         return status, count
     print(f"FOUND {first.seed}:{at}: the process ended with {status}; replay it with "
           f"python -m tests.support.reader_fuzz --replay {first.seed}:{at}")  # fmt: skip

@@ -93,10 +93,9 @@ def _integer(rng: random.Random, width: int) -> bytes:
 
 def _json(data: bytes, rng: random.Random) -> bytes:
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError):
+        return _json_text(json.loads(data), rng).encode("utf-8", "surrogatepass")
+    except (ValueError, RecursionError):  # it is damaged already
         return _bytes(data, rng)
-    return _json_text(value, rng).encode("utf-8", "surrogatepass")
 
 
 def _json_text(value: Any, rng: random.Random) -> str:

@@ -10,8 +10,8 @@ from torch import nn
 from tnm_core.cli.calibration.plan import Budget, CalibrationPlan, patterns_of_layers
 from tnm_core.cli.calibration.result import Allocation, CalibrationResult
 from tnm_core.cli.calibration.source import LoadedModel
-from tnm_core.cli.console import LayerProgress
 from tnm_core.cli.errors import CommandError
+from tnm_core.cli.progress import LayerProgress
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.selection import Selection
 from tnm_core.torch import prune_model_, remove_sparsity_

@@ -16,12 +16,13 @@ import typer
 import tnm_core as tnm
 from tnm_core.checkpoint import FileTransaction
 from tnm_core.cli import options
-from tnm_core.cli.console import json_text, layer_bar, print_json, stdout_console
-from tnm_core.cli.errors import CommandError, one_line, printable
+from tnm_core.cli.console import json_text, print_json, stdout_console
+from tnm_core.cli.errors import CommandError, one_line
 from tnm_core.cli.packages import is_installed
+from tnm_core.cli.progress import layer_bar
 from tnm_core.cli.references import foreign_errors
 from tnm_core.cli.skips import names_by_reason
-from tnm_core.cli.tables import new_table, print_skipped, shape_text
+from tnm_core.cli.tables import Table, print_paragraph, print_skipped, shape_text
 from tnm_core.cli.targets import check_report
 
 if TYPE_CHECKING:
@@ -234,18 +235,18 @@ def _warn(message: str) -> None:
 
 def _print(output: Path, result: CalibrationResult) -> None:
     console = stdout_console()
-    headers = ("layer", "pattern", "shape", "error", "retained", "density", "seconds")
-    table = new_table(f"Recipe {result.report.recipe}: relative error of outputs", *headers, left=2)
+    headers = ("layer", "pattern", "error", "retained", "density", "shape", "seconds")
+    table = Table(f"Recipe {result.report.recipe}: relative error of outputs", headers, left=2)
     for layer in result.report.pruned:
         figures = (layer.error, layer.retained, layer.density)
         table.add_row(
-            printable(layer.name) or "(the model)",
-            layer.pattern,
-            shape_text(layer.shape),
+            layer.name or "(the model)",
+            layer.pattern or "",
             *("-" if figure is None else f"{figure:.4f}" for figure in figures),
+            shape_text(layer.shape),
             f"{layer.seconds or 0.0:.1f}",
         )
-    console.print(table)
+    table.print(console)
     print_skipped(console, names_by_reason(result.skipped))
     for line in (*result.notes, f"written: {output}"):
-        console.print(line, markup=False, soft_wrap=True)
+        print_paragraph(console, line)

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 _PICTURES = (".png", ".svg", ".pdf")
 
-plot_app = typer.Typer(
-    help="Draw masks, retained scores, mask diversity.", rich_markup_mode="markdown"
-)
+plot_app = typer.Typer(help="Draw masks, retained scores, mask diversity.", rich_markup_mode=None)
 
 _Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="PNG", help="The picture: .png, .svg or .pdf.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tnm_core.short_repr import short_repr
 from tnm_core.skip import Skip
 from tnm_core.text_table import aligned
 
@@ -70,6 +71,8 @@ class SparsifyReport:
     score: str
     method: str
     layers: tuple[LayerReport, ...]
+
+    __repr__ = short_repr
 
     @property
     def sparse(self) -> tuple[LayerReport, ...]:
