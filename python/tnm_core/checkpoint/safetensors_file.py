@@ -40,6 +40,7 @@ from tnm_core.checkpoint.parsing import (
 from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
 
 METADATA_KEY = "__metadata__"
+_WIDEST = 16  # bytes of an entry, of any dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def _ask_library(path: Path) -> None:
 
 def _entry(name: str, fields: Mapping[str, Any], path: Path) -> HeaderEntry:
     start, end = fields["data_offsets"]
-    shape = as_shape(fields["shape"], 1, f"{path}: {name!r}")
+    shape = as_shape(fields["shape"], _WIDEST, f"{path}: {name!r}")
     return HeaderEntry(name, fields["dtype"], shape, end - start)
 
 

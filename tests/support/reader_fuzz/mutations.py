@@ -8,6 +8,7 @@ import json
 import lzma
 import random
 import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -188,7 +189,8 @@ def _rebuilt_zip(data: bytes, rng: random.Random) -> bytes:
         return _bytes(data, rng)
     chosen = rng.randrange(len(members))
     out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as target:
+    with warnings.catch_warnings(), zipfile.ZipFile(out, "w") as target:
+        warnings.simplefilter("ignore")  # that a name comes twice is meant
         for place, (old, content) in enumerate(members):
             info = zipfile.ZipInfo(old.filename, old.date_time)
             info.comment, info.compress_type = old.comment, old.compress_type
