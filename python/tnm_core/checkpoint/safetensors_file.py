@@ -63,14 +63,14 @@ class SafetensorsFile(SingleFile):
         with ExitStack() as files:
             self._file = files.enter_context(open_regular(path))
             header, self._data_start = _read_header(path, self._file)
+            self.metadata = header.pop(METADATA_KEY, None) or {}
+            check_name_lengths(header, str(path))
+            with no_collection():
+                ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
+                self._entries = {name: _entry(name, fields, path) for name, fields in ordered}
+                self._starts = {name: fields["data_offsets"][0] for name, fields in ordered}
+                self.tensors = {name: info_of(entry) for name, entry in self._entries.items()}
             self._files = files.pop_all()
-        self.metadata = header.pop(METADATA_KEY, None) or {}
-        check_name_lengths(header, str(path))
-        with no_collection():
-            ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
-            self._entries = {name: _entry(name, fields, path) for name, fields in ordered}
-            self._starts = {name: fields["data_offsets"][0] for name, fields in ordered}
-            self.tensors = {name: info_of(entry) for name, entry in self._entries.items()}
 
     def _read(self, name: str) -> NDArray[Any]:
         info = self.tensors[name]
