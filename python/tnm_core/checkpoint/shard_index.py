@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +67,8 @@ def check_link(path: Path) -> None:
     """
     if not path.is_symlink():
         return
-    folder, real = path.parent.resolve(), path.resolve()
+    # Path.resolve raises RuntimeError for links in a circle; this leaves them, to be missed later.
+    folder, real = (Path(os.path.realpath(one)) for one in (path.parent, path))
     homes = [folder, *(above.parent / "blobs" for above in folder.parents if _is_snapshots(above))]
     if not any(home in real.parents for home in homes):
         raise CheckpointError(
