@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from tests.cli.conftest import Tnm, snapshot
 from tnm_core.checkpoint import (
     CheckpointError,
+    limits,
     open_checkpoint,
     read_index,
     read_masks,
@@ -379,6 +380,21 @@ def test_records_of_an_index_name_whole_text(tmp_path: Path) -> None:
     save_file({"w": np.ones((4, 4))}, path, metadata=metadata)
     with open_checkpoint(path) as checkpoint, pytest.raises(CheckpointError, match=r"tnm\.\* are"):
         assert checkpoint.records
+
+
+def test_the_document_tells_the_limits() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "checkpoints.md").read_text()
+    told = {
+        limits.MAX_HEADER_BYTES: "| {:,} bytes |",
+        limits.MAX_TENSORS: "| {:,} |",
+        limits.MAX_NAME_LENGTH: "| {:,} characters |",
+        limits.MAX_NPY_HEADER_BYTES: "| {:,} bytes |",
+        limits.MAX_DIRECTORY_BYTES >> 20: "| {} MiB |",
+        limits.MAX_UNPACKED_RATIO: "| {} times its size",
+        limits.MAX_UNPACKED_BYTES >> 20: "or {} MiB if",
+        limits.MAX_JSON_DEPTH: "| {} levels deep |",
+    }
+    assert [text for limit, text in told.items() if text.format(limit) not in document] == []
 
 
 def test_good_masks_pass(tmp_path: Path) -> None:
