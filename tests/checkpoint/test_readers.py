@@ -382,6 +382,16 @@ def test_records_of_an_index_name_whole_text(tmp_path: Path) -> None:
         assert checkpoint.records
 
 
+def test_messages_stay_readable(tnm: Tnm, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(_header(f'{{"w":{_entry("[1]", 4, "F" * 10**6)}}}', b"\0" * 4))
+    result = tnm("inspect", path)
+    result.assert_refused("w.safetensors")
+    assert len(result.err) < 5000
+    save_file({"w": np.ones(4)}, path, metadata={"k" * 10**5: "v" * 10**5, "tnm.note": "x"})
+    assert len(tnm("inspect", path).out) < 5000
+
+
 def test_the_document_tells_the_limits() -> None:
     document = (Path(__file__).parents[2] / "docs" / "checkpoints.md").read_text()
     told = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,8 @@ def read_index(path: Path) -> dict[str, Any]:
     for name, shard in weight_map.items():
         if not _is_plain_name(shard, suffix):
             raise CheckpointError(
-                f"{path} places {name!r} in {shard!r}; expected the name of a {suffix} file "
-                "beside the index, without folders"
+                f"{path} places {name!r} in {reprlib.repr(shard)}; expected the name of a {suffix} "
+                "file beside the index, without folders"
             )
     for shard in dict.fromkeys(weight_map.values()):
         check_link(path.with_name(shard))

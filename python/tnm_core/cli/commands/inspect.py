@@ -137,6 +137,8 @@ def _print_records(console: Console, records: list[PruneRecord]) -> None:
 
 def _print_metadata(console: Console, metadata: dict[str, str]) -> None:
     for key, value in metadata.items():
-        if len(value) > _METADATA_SHOWN:
-            value = value[:_METADATA_SHOWN] + "..."
-        print_paragraph(console, f"metadata {key}: {value}")
+        print_paragraph(console, f"metadata {_start(key)}: {_start(value)}")
+
+
+def _start(text: str) -> str:
+    return text if len(text) <= _METADATA_SHOWN else text[:_METADATA_SHOWN] + "..."
