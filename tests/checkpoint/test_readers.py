@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import sys
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -411,3 +412,14 @@ def test_good_masks_pass(tmp_path: Path) -> None:
     path = tmp_path / "masks.safetensors"
     save_masks(path, {"w": np.zeros((0, 2**40), bool), "v": np.eye(3, dtype=bool)})
     assert read_masks(path)["w"].shape == (0, 2**40)
+
+
+def test_tables_of_many_tensors_come_in_pieces(
+    tnm: Tnm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["tnm_core.cli.commands.inspect"], "_ROWS", 4)
+    save_file({f"t{place}": np.ones(2) for place in range(10)}, tmp_path / "w.safetensors")
+    shown = tnm("inspect", tmp_path / "w.safetensors").out
+    assert [shown.count(f"t{place} ") for place in range(10)] == [1] * 10
+    assert shown.count("(continued)") == 2
+    assert "10 tensors, 20 entries" in shown
