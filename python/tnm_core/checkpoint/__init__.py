@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tnm_core.checkpoint.base import Checkpoint, TensorInfo
+from tnm_core.checkpoint.blocks import Box, cut_boxes
 from tnm_core.checkpoint.dtypes import is_prunable
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.file_opener import open_checkpoint
@@ -31,6 +32,7 @@ from tnm_core.checkpoint.writing import (
 __all__ = [
     "INDEX_SUFFIX",
     "TORCH_INDEX_SUFFIX",
+    "Box",
     "Checkpoint",
     "CheckpointError",
     "FileTransaction",
@@ -41,6 +43,7 @@ __all__ = [
     "PruneRecord",
     "SafetensorsFile",
     "TensorInfo",
+    "cut_boxes",
     "disk_errors",
     "finish_stopped_run",
     "is_mask_file",

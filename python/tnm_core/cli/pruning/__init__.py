@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tnm_core.cli.pruning.contents import Contents
-from tnm_core.cli.pruning.layer_mask import Settings, find_mask
+from tnm_core.cli.pruning.layer_mask import Settings, find_masks
 from tnm_core.cli.pruning.matrix_axes import MatrixAxes, ThreeD, row_panels
+from tnm_core.cli.pruning.memory import check_memory
 from tnm_core.cli.pruning.prune_report import drawable, read_report
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
 from tnm_core.cli.pruning.quantization import quantization_notes
@@ -19,8 +20,9 @@ __all__ = [
     "Settings",
     "TensorRules",
     "ThreeD",
+    "check_memory",
     "drawable",
-    "find_mask",
+    "find_masks",
     "print_pruned",
     "quantization_notes",
     "read_report",
