@@ -255,6 +255,16 @@ def test_an_archive_that_announces_what_it_has_not(tnm: Tnm, tmp_path: Path) -> 
     assert peak < MAX_UNPACKED_BYTES // 8
 
 
+def test_a_damaged_member_can_be_asked_for_again(tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    np.savez(path, w=np.random.default_rng(0).standard_normal((16, 16)))
+    _patched(path, b"NUMPY", 700, b"\0\1\2")
+    with open_checkpoint(path) as checkpoint:
+        for _ in range(2):
+            with pytest.raises(CheckpointError, match="CRC"):
+                checkpoint.read("w")
+
+
 def _sharded(folder: Path, index: str) -> Path:
     save_file({"w": np.ones((8, 8), np.float32)}, folder / "m.safetensors")
     path = folder / "m.safetensors.index.json"
