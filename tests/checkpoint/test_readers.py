@@ -257,8 +257,8 @@ def test_an_archive_that_announces_what_it_has_not(tnm: Tnm, tmp_path: Path) -> 
 
 def test_a_damaged_member_can_be_asked_for_again(tmp_path: Path) -> None:
     path = tmp_path / "w.npz"
-    np.savez(path, w=np.random.default_rng(0).standard_normal((16, 16)))
-    _patched(path, b"NUMPY", 700, b"\0\1\2")
+    np.savez(path, w=np.random.default_rng(0).standard_normal((64, 64)))
+    _patched(path, b"NUMPY", 20000, b"\0\1\2")
     with open_checkpoint(path) as checkpoint:
         for _ in range(2):
             with pytest.raises(CheckpointError, match="CRC"):

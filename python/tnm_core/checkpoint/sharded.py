@@ -69,8 +69,8 @@ class ShardedCheckpoint(Checkpoint):
         """Write every shard and the index, each of which tells of which run it is."""
         self._check_names(record.layers)
         *paths, index_path = self.targets(out)
-        for part in (self, *self._shards.values()):
-            _ = part.records  # damaged ones are refused before work is done
+        for checkpoint in (self, *self._shards.values()):
+            _ = checkpoint.records  # damaged ones are refused before work is done
         run = {RUN_KEY: secrets.token_hex(16)}
         transaction.make_folder(index_path.parent)
         layers: dict[int, list[str]] = {}
