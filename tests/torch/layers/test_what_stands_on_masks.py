@@ -128,6 +128,9 @@ def test_a_compiled_layer_is_not_replaced_behind_its_back() -> None:
     report = to_sparse_linear_(model, "2:4", backend="dense")
     assert list(report.converted) == ["1"]
     assert "compile it afterwards" in report.skipped["0._orig_mod"]
+    model[1] = torch.compile(model[1], backend="eager")
+    with pytest.raises(ValueError, match=r"'1._orig_mod' is compiled"):
+        remove_sparsity_(model)
 
 
 @pytest.mark.parametrize("first", [True, False])
