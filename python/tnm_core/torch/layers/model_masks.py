@@ -128,6 +128,7 @@ def apply_masks_(model: nn.Module) -> None:
         weight.zero_pruned_()
 
 
+@torch.inference_mode(False)
 def remove_sparsity_(model: nn.Module) -> list[str]:
     """Make sparse layers ordinary layers, with masked weights, in place.
 

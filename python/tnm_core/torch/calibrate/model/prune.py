@@ -25,6 +25,8 @@ from tnm_core.torch.calibrate.solvers import Recipe, recipe_of
 from tnm_core.torch.layers import Candidate, register_mask, unwrap
 
 
+# What is made under inference mode, masks included, could never be trained.
+@torch.inference_mode(False)
 def prune_model_(
     model: nn.Module,
     batches: Iterable[Any],
