@@ -196,6 +196,8 @@ class _MaskedParameters(dict[str, Any]):
         return _MaskedParameters, (dict(self), self.order)
 
     def __missing__(self, name: str) -> Any:
+        if name not in self.order:
+            raise KeyError(name)
         raise ValueError(_refusal("torch.nn.utils.weight_norm or spectral_norm"))
 
     def __delitem__(self, name: str) -> None:
