@@ -51,6 +51,7 @@ FLOORS = [
         "cli.progress",
         "cli.packages",
         "cli.console",
+        "cli.checkpoint_input",
         "cli.options",
         "cli.references",
         "cli.hugging_face",

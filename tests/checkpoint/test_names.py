@@ -15,7 +15,19 @@ from tnm_core.checkpoint.safetensors_file import write_header
 
 KEPT = np.eye(4, dtype=bool)
 PACKED = tnm.pack(KEPT.astype(np.float32))
-NAMES = ["", " ", "a/../b", "../../etc/passwd", "a\0b", "a\nb", "C:\\x", "é", "\u2028", "."]
+NAMES = [
+    "",
+    " ",
+    "a/../b",
+    "../../etc/passwd",
+    "a\0b",
+    "a\nb",
+    "C:\\x",
+    "é",
+    "\u2028",
+    ".",
+    "x" * 1017,
+]
 
 
 def _write_masks(path: Path, name: Any) -> None:
@@ -55,6 +67,7 @@ def test_names_that_a_file_holds(tmp_path: Path, name: str) -> None:
     [
         ("__metadata__", ValueError, "metadata"),
         ("a\ud800", ValueError, "surrogate"),
+        ("x" * 1025, ValueError, "more than 1024 characters"),
         (0, TypeError, "int"),
         (None, TypeError, "NoneType"),
         (b"w", TypeError, "bytes"),

@@ -11,8 +11,8 @@ import typer
 from numpy.typing import NDArray
 
 import tnm_core as tnm
-from tnm_core.checkpoint import open_checkpoint
 from tnm_core.cli import options
+from tnm_core.cli.checkpoint_input import open_input
 from tnm_core.cli.console import print_json, report_head, stdout_console
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.pruning import (
@@ -111,7 +111,7 @@ def check(
             f"{wanted.ratio}"
         )
     request = _Request(wanted, transposable, exact, include or None, exclude, three_d)
-    with open_checkpoint(file) as checkpoint:
+    with open_input(file) as checkpoint:
         contents = Contents.of(checkpoint)
         checks = _plan(contents, request, str(file))
         verdicts = [_judge(contents, check) for check in checks]

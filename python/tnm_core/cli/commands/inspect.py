@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 import tnm_core as tnm
-from tnm_core.checkpoint import PruneRecord, TensorInfo, open_checkpoint
+from tnm_core.checkpoint import PruneRecord, TensorInfo
 from tnm_core.cli import options
+from tnm_core.cli.checkpoint_input import open_input
 from tnm_core.cli.console import print_json, report_head, stdout_console
 from tnm_core.cli.pruning import Contents, row_panels
 from tnm_core.cli.tables import Table, print_paragraph, shape_text
@@ -19,6 +20,7 @@ from tnm_core.skip import Skip
 
 _GROUPS = (4, 8, 16, 32, 64)
 _METADATA_SHOWN = 100
+_ROWS = 5000  # of one table, which takes 8 KB a row while it is laid out
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def inspect(file: options.Checkpoint, json_output: options.Json = False) -> None
     A pattern holds if every group of M keeps at most N: along rows (row-wise), or along rows and
     columns (transposable). Patterns that a shown one implies are left out.
     """
-    with open_checkpoint(file) as checkpoint:
+    with open_input(file) as checkpoint:
         contents = Contents.of(checkpoint)
         found = [_look(contents, info) for info in contents.tensors.values()]
         metadata, records = checkpoint.metadata, contents.records
@@ -107,6 +109,14 @@ def _patterns(most: dict[int, int]) -> list[str]:
 
 
 def _print_tensors(console: Console, title: str, found: list[_Tensor]) -> None:
+    for start in range(0, max(1, len(found)), _ROWS):
+        _print_table(console, title, found[start : start + _ROWS])
+        title = "(continued)"
+    entries = sum(tensor.info.entries for tensor in found)
+    print_paragraph(console, f"{len(found)} tensors, {entries:,} entries")
+
+
+def _print_table(console: Console, title: str, found: list[_Tensor]) -> None:
     headers = ("tensor", "dtype", "row-wise", "transposable", "sparsity", "shape")
     table = Table(title, headers, left=4)
     for tensor in found:
@@ -120,8 +130,6 @@ def _print_tensors(console: Console, title: str, found: list[_Tensor]) -> None:
             shape_text(tensor.info.shape),
         )
     table.print(console)
-    entries = sum(tensor.info.entries for tensor in found)
-    print_paragraph(console, f"{len(found)} tensors, {entries:,} entries")
 
 
 def _print_records(console: Console, records: list[PruneRecord]) -> None:
@@ -136,6 +144,8 @@ def _print_records(console: Console, records: list[PruneRecord]) -> None:
 
 def _print_metadata(console: Console, metadata: dict[str, str]) -> None:
     for key, value in metadata.items():
-        if len(value) > _METADATA_SHOWN:
-            value = value[:_METADATA_SHOWN] + "..."
-        print_paragraph(console, f"metadata {key}: {value}")
+        print_paragraph(console, f"metadata {_start(key)}: {_start(value)}")
+
+
+def _start(text: str) -> str:
+    return text if len(text) <= _METADATA_SHOWN else text[:_METADATA_SHOWN] + "..."

@@ -37,6 +37,7 @@ class Contents:
     tensors: dict[str, TensorInfo]
     records: list[PruneRecord]
     read: Callable[[str], NDArray[Any]]
+    _record_of: dict[str, PruneRecord]
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Contents:
@@ -48,7 +49,10 @@ class Contents:
         elif is_packed_file(checkpoint):
             source = PackedFile(checkpoint)
         anonymous = checkpoint.suffix == ".npy"
-        return cls(masks, anonymous, source.tensors, checkpoint.records, source.read)
+        records = checkpoint.records
+        latest_last = reversed(records)
+        record_of = {name: record for record in latest_last for name in record.layers}
+        return cls(masks, anonymous, source.tensors, records, source.read, record_of)
 
     def support(self, name: str) -> NDArray[np.bool_]:
         """Tell where a tensor is not zero."""
@@ -70,7 +74,7 @@ class Contents:
 
     def record_of(self, name: str) -> PruneRecord | None:
         """Find the run that pruned a tensor, as far as the file tells."""
-        return next((record for record in self.records if name in record.layers), None)
+        return self._record_of.get(name)
 
     def pattern_of(
         self, name: str, given: Pattern | None, source: str, transposable: bool | None = None

@@ -28,7 +28,7 @@ from tnm_core.torch.layers.report import LayerReport, SparsifyReport
 from tnm_core.torch.layers.scores import ScoreLike, score_sums, values_of
 from tnm_core.torch.layers.shared_memory import SharedMemory
 from tnm_core.torch.layers.sparsify import sparsify_
-from tnm_core.torch.layers.weight_axes import WeightAxes, weight_axes_of
+from tnm_core.torch.layers.weight_axes import WeightAxes, full_tiles_hold, weight_axes_of
 
 __all__ = [
     "Candidate",
@@ -46,6 +46,7 @@ __all__ = [
     "checked_mask",
     "dense_state_dict",
     "full_name",
+    "full_tiles_hold",
     "has_hooks",
     "is_changed",
     "left_by_default",
