@@ -40,7 +40,7 @@ def test_what_would_break_a_mask_is_refused(change: Callable[[nn.Module], Any]) 
     sparsify_(model, "2:4")
     inputs = torch.randn(3, 16)
     output, state = model(inputs), list(model.state_dict())
-    assert_refused(lambda: change(model[0]), ValueError, "masked", "remove_sparsity_")
+    assert_refused(lambda: change(model[0]), ValueError, "weight' is masked", "remove_sparsity_")
     assert list(model.state_dict()) == state
     assert torch.equal(model(inputs), output)
     remove_sparsity_(model)
