@@ -128,6 +128,7 @@ def apply_masks_(model: nn.Module) -> None:
         weight.zero_pruned_()
 
 
+@torch.inference_mode(False)
 def remove_sparsity_(model: nn.Module) -> list[str]:
     """Make sparse layers ordinary layers, with masked weights, in place.
 
@@ -221,6 +222,11 @@ def _layers_to_replace(model: nn.Module) -> dict[str, Any]:
         if has_hooks(module):
             raise ValueError(
                 f"layer {name!r} has hooks, which would be lost, expected none; remove them first"
+            )
+        if name.rpartition(".")[2] == "_orig_mod":
+            raise ValueError(
+                f"layer {name!r} is compiled by torch.compile, which holds on to it, expected one "
+                "that is not; take it out, and compile it afterwards"
             )
         if parametrize.is_parametrized(module):
             raise ValueError(

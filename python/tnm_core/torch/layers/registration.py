@@ -10,6 +10,7 @@ from torch.nn.utils import parametrize
 
 from tnm_core.pattern import Pattern
 from tnm_core.torch.layers.held_mask import note_right
+from tnm_core.torch.layers.model_parts import full_name
 from tnm_core.torch.layers.parametrization import (
     MaskedParametrization,
     masked_parameters,
@@ -159,7 +160,7 @@ def _state_dict(
 def _load_from_state_dict(
     module: nn.Module, state: dict[str, Any], prefix: str, *others: Any
 ) -> None:
-    """Load what `_state_dict` saved in either way; masks are found anew where there are none."""
+    """Load what `_state_dict` saved in either way."""
     take_plain(module, state, prefix, others[-1])
     load = _inherited(module, "_load_from_state_dict", _load_from_state_dict)
     load(state, prefix, *others)
@@ -169,7 +170,8 @@ def _register_parameter(module: nn.Module, name: str, param: nn.Parameter | None
     """Refuse what `torch.nn.utils.prune` makes of a masked weight."""
     masked = name.removesuffix("_orig")
     if masked != name and masked in masked_parameters(module):
-        raise ValueError(_refusal("torch.nn.utils.prune"))
+        owner = _name_of(masked_parameters(module)[masked])
+        raise ValueError(_refusal(owner, "torch.nn.utils.prune"))
     _inherited(module, "register_parameter", _register_parameter)(name, param)
 
 
@@ -196,7 +198,9 @@ class _MaskedParameters(dict[str, Any]):
         return _MaskedParameters, (dict(self), self.order)
 
     def __missing__(self, name: str) -> Any:
-        raise ValueError(_refusal("torch.nn.utils.weight_norm or spectral_norm"))
+        if name not in self.order:
+            raise KeyError(name)
+        raise ValueError(_refusal(name, "torch.nn.utils.weight_norm or spectral_norm"))
 
     def __delitem__(self, name: str) -> None:
         if name not in self:
@@ -224,22 +228,27 @@ class _MaskedChain(parametrize.ParametrizationList):
 
 @torch.no_grad()
 def _check_keeps_zeros(chain: _MaskedChain, module: nn.Module) -> None:
-    mask: torch.Tensor = cast(MaskedParametrization, chain[0]).mask
-    weight, training = chain(), module.training
+    masked = cast(MaskedParametrization, chain[0])
+    refusal = _refusal(_name_of(masked), type(module).__name__)
+    mask, weight, training = masked.mask, chain(), module.training
     module.eval()
     try:
         result = module(weight)
     except Exception as error:
-        raise ValueError(_refusal(type(module).__name__)) from error
+        raise ValueError(refusal) from error
     finally:
         module.train(training)
     zeros = ~mask & (weight == 0)
     if result.shape != weight.shape or not (mask.is_meta or bool((result[zeros] == 0).all())):
-        raise ValueError(_refusal(type(module).__name__))
+        raise ValueError(refusal)
 
 
-def _refusal(what: str) -> str:
+def _name_of(masked: MaskedParametrization) -> str:
+    return full_name(masked.layer_name, masked.parameter_name)
+
+
+def _refusal(parameter: str, what: str) -> str:
     return (
-        f"the parameter is masked, on which {what} cannot stand, expected a dense one; call "
+        f"{parameter!r} is masked, on which {what} cannot stand, expected a dense parameter; call "
         "remove_sparsity_ first"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from tnm_core import arguments
@@ -27,6 +28,8 @@ DEFAULT_LAYERS: tuple[type[nn.Module], ...] = (
 )
 
 
+# What is made under inference mode, masks included, could never be trained.
+@torch.inference_mode(False)
 def sparsify_(
     model: nn.Module,
     pattern: PatternLike = "2:4",

@@ -40,6 +40,8 @@ from tnm_core.torch.linear.transposable_linear import TransposableLinear
 from tnm_core.torch.linear.weight_layout import as_matrix
 
 
+# What is made under inference mode, masks included, could never be trained.
+@torch.inference_mode(False)
 def to_sparse_linear_(
     model: nn.Module,
     pattern: PatternLike = "2:4",
