@@ -16,7 +16,12 @@ from tnm_core.checkpoint.packed_matrices import (
 )
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
-from tnm_core.checkpoint.shard_index import INDEX_SUFFIX, read_index, read_json_file
+from tnm_core.checkpoint.shard_index import (
+    INDEX_SUFFIX,
+    TORCH_INDEX_SUFFIX,
+    read_index,
+    read_json_file,
+)
 from tnm_core.checkpoint.writing import (
     FileTransaction,
     LeftoverWarning,
@@ -26,6 +31,7 @@ from tnm_core.checkpoint.writing import (
 
 __all__ = [
     "INDEX_SUFFIX",
+    "TORCH_INDEX_SUFFIX",
     "Box",
     "Checkpoint",
     "CheckpointError",

@@ -104,12 +104,11 @@ class Archive:
                 f"deflated members; {self._expected}"
             )
         stored = member.compress_type == zipfile.ZIP_STORED
-        if member.compress_size > self._bytes or (
-            stored and member.compress_size != member.file_size
-        ):
+        lies_inside = 0 <= member.header_offset <= self._bytes - member.compress_size
+        if not lies_inside or (stored and member.compress_size != member.file_size):
             raise CheckpointError(
                 f"{label} announces {member.file_size} bytes, packed into {member.compress_size} "
-                f"of {self._bytes}; it is damaged: {self._expected}"
+                f"from {member.header_offset} on of {self._bytes}; it is damaged: {self._expected}"
             )
 
 
@@ -122,23 +121,25 @@ class MemberReader:
         self._restart()
 
     def read(self, start: int, nbytes: int) -> NDArray[np.uint8]:
-        """Unpack some bytes into memory of their own."""
+        """Unpack some bytes into memory of their own, which grows as they come."""
         if start < self._at:
             self._restart()
-        data = np.empty(nbytes, dtype=np.uint8)
-        done = 0
-        while done < nbytes:
-            skipped = min(len(self._left), start + done - self._at)
-            self._take(skipped)
-            part = self._take(nbytes - done) if self._at == start + done else b""
-            data[done : done + len(part)] = np.frombuffer(part, np.uint8)
-            done += len(part)
-            if done < nbytes and not self._left:
-                self._left = memoryview(next(self._chunks))
-        if self._at == self.member.file_size:
-            for _ in self._chunks:  # the end, where the checksum is compared
-                pass
-        return data
+        data = bytearray()
+        try:
+            self._skip_to(start)
+            while len(data) < nbytes:
+                data += self._take(nbytes - len(data))
+            if self._at == self.member.file_size:
+                for _ in self._chunks:  # the end, where the checksum is compared
+                    pass
+        except BaseException:
+            self._restart()  # nothing can be read on from where something went wrong
+            raise
+        return np.frombuffer(data, dtype=np.uint8)
+
+    def _skip_to(self, start: int) -> None:
+        while self._at < start:
+            self._take(start - self._at)
 
     def _restart(self) -> None:
         self._at = 0
@@ -146,6 +147,9 @@ class MemberReader:
         self._chunks = self._archive.chunks(self.member)
 
     def _take(self, nbytes: int) -> memoryview:
+        """Take as many of the next bytes as lie ready, of a chunk that is fetched if none do."""
+        if not self._left:
+            self._left = memoryview(next(self._chunks))
         taken, self._left = self._left[:nbytes], self._left[nbytes:]
         self._at += len(taken)
         return taken
@@ -157,8 +161,8 @@ def check_unpacked_size(path: Path, unpacked: int, packed: int) -> None:
     if unpacked > most:
         raise CheckpointError(
             f"{path} has {packed} bytes and announces {unpacked} unpacked, expected at most {most}:"
-            f" {MAX_UNPACKED_RATIO} times its size, or {MAX_UNPACKED_BYTES >> 20} MiB; if you trust "
-            "it, write it again as numpy.savez does, or of torch each tensor.contiguous()"
+            f" {MAX_UNPACKED_RATIO} times its size, or {MAX_UNPACKED_BYTES >> 20} MiB; if you "
+            "trust it, write it again as numpy.savez does, or of torch each tensor.contiguous()"
         )
 
 

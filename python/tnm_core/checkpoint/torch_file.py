@@ -58,7 +58,7 @@ class TorchFile(SingleFile):
     def _read_bytes(self, name: str, start: int, nbytes: int) -> NDArray[np.uint8]:
         if self._read_last is None or self._read_last[0] != name:
             self._read_last = (name, _bytes_of(self._state[name]))
-        return self._read_last[1][start : start + nbytes].copy()
+        return cast("NDArray[np.uint8]", self._read_last[1][start : start + nbytes].copy())
 
     def targets(self, out: Path) -> list[Path]:
         """List the safetensors file that is written."""
@@ -140,7 +140,7 @@ def _refusal(path: Path, error: Exception) -> str:
     found = re.search(r"GLOBAL (\S+)", told)
     if found is None:
         reason = re.sub(r"^Weights only.*?(WeightsUnpickler error: |$)", "", told)
-        reason = reason.partition(". ")[0][:200] or type(error).__name__
+        reason = re.split(r"\. | Check the doc", reason)[0][:200] or type(error).__name__
         return f"{path} is no state dict, though its ending says so ({reason}); {_EXPECTED}"
     return (
         f"{path} holds Python objects ({found[1]}), whose loading may run code, and is not read; "
