@@ -104,12 +104,11 @@ class Archive:
                 f"deflated members; {self._expected}"
             )
         stored = member.compress_type == zipfile.ZIP_STORED
-        if member.compress_size > self._bytes or (
-            stored and member.compress_size != member.file_size
-        ):
+        lies_inside = 0 <= member.header_offset <= self._bytes - member.compress_size
+        if not lies_inside or (stored and member.compress_size != member.file_size):
             raise CheckpointError(
                 f"{label} announces {member.file_size} bytes, packed into {member.compress_size} "
-                f"of {self._bytes}; it is damaged: {self._expected}"
+                f"from {member.header_offset} on of {self._bytes}; it is damaged: {self._expected}"
             )
 
 
@@ -157,8 +156,8 @@ def check_unpacked_size(path: Path, unpacked: int, packed: int) -> None:
     if unpacked > most:
         raise CheckpointError(
             f"{path} has {packed} bytes and announces {unpacked} unpacked, expected at most {most}:"
-            f" {MAX_UNPACKED_RATIO} times its size, or {MAX_UNPACKED_BYTES >> 20} MiB; if you trust "
-            "it, write it again as numpy.savez does, or of torch each tensor.contiguous()"
+            f" {MAX_UNPACKED_RATIO} times its size, or {MAX_UNPACKED_BYTES >> 20} MiB; if you "
+            "trust it, write it again as numpy.savez does, or of torch each tensor.contiguous()"
         )
 
 

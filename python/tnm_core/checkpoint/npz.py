@@ -77,6 +77,7 @@ class NpzFile(SingleFile):
         further: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Write the changed file into an open one."""
+        _ = self.records  # damaged comments are refused before work is done, not copied
         pruned = {self._members[name].filename: name for name in record.layers}
         with zipfile.ZipFile(out, "w") as target:
             target.comment = self._archive.comment

@@ -39,6 +39,7 @@ from tnm_core.checkpoint.parsing import (
 from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
 
 METADATA_KEY = "__metadata__"
+_WIDEST = 16  # bytes of an entry, of any dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,14 @@ class SafetensorsFile(SingleFile):
         with ExitStack() as files:
             self._file = files.enter_context(open_regular(path))
             header, self._data_start = _read_header(path, self._file)
+            self.metadata = header.pop(METADATA_KEY, None) or {}
+            check_name_lengths(header, str(path))
+            with no_collection():
+                ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
+                self._entries = {name: _entry(name, fields, path) for name, fields in ordered}
+                self._starts = {name: fields["data_offsets"][0] for name, fields in ordered}
+                self.tensors = {name: info_of(entry) for name, entry in self._entries.items()}
             self._files = files.pop_all()
-        self.metadata = header.pop(METADATA_KEY, None) or {}
-        check_name_lengths(header, str(path))
-        with no_collection():
-            ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
-            self._entries = {name: _entry(name, fields, path) for name, fields in ordered}
-            self._starts = {name: fields["data_offsets"][0] for name, fields in ordered}
-            self.tensors = {name: info_of(entry) for name, entry in self._entries.items()}
 
     def _read_bytes(self, name: str, start: int, nbytes: int) -> NDArray[np.uint8]:
         self._file.seek(self._data_start + self._starts[name] + start)
@@ -173,7 +174,7 @@ def _ask_library(path: Path) -> None:
 
 def _entry(name: str, fields: Mapping[str, Any], path: Path) -> HeaderEntry:
     start, end = fields["data_offsets"]
-    shape = as_shape(fields["shape"], 1, f"{path}: {name!r}")
+    shape = as_shape(fields["shape"], _WIDEST, f"{path}: {name!r}")
     return HeaderEntry(name, fields["dtype"], shape, end - start)
 
 

@@ -140,7 +140,7 @@ def _refusal(path: Path, error: Exception) -> str:
     found = re.search(r"GLOBAL (\S+)", told)
     if found is None:
         reason = re.sub(r"^Weights only.*?(WeightsUnpickler error: |$)", "", told)
-        reason = reason.partition(". ")[0][:200] or type(error).__name__
+        reason = re.split(r"\. | Check the doc", reason)[0][:200] or type(error).__name__
         return f"{path} is no state dict, though its ending says so ({reason}); {_EXPECTED}"
     return (
         f"{path} holds Python objects ({found[1]}), whose loading may run code, and is not read; "

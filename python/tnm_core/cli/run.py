@@ -9,8 +9,9 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
-from typing import TextIO
+from typing import Any, TextIO
 
 import typer
 
@@ -60,8 +61,13 @@ def _status(arguments: Sequence[str]) -> int:
         return _fail(f"{where}{error.strerror or error}", BAD_INPUT)
 
 
+@cache
+def _command() -> Any:
+    return typer.main.get_command(app)
+
+
 def _invoke(arguments: Sequence[str]) -> int:
-    command = typer.main.get_command(app)
+    command = _command()
     try:
         with command.make_context("tnm", list(arguments)) as context:
             command.invoke(context)

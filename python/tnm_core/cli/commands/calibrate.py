@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         CalibrationResult,
         KeptRun,
     )
+    from tnm_core.cli.model_directory import Companions
 
 
 class RecipeName(str, Enum):
@@ -201,7 +202,7 @@ def calibrate(
     kept.check(resume=resume, force=force)
     with _keeping(kept):
         with FileTransaction() as transaction:
-            result = _calibrate(arguments, plan, transaction, kept, resume=resume)
+            result, companions = _calibrate(arguments, plan, transaction, kept, resume=resume)
             report = {
                 "tool": "tnm",
                 "version": tnm.__version__,
@@ -211,6 +212,7 @@ def calibrate(
                 "output": str(output),
                 "seconds": time.perf_counter() - began,
                 **result.as_json(),
+                "not_copied": companions.as_json(),
             }
             if report_path is not None:
                 transaction.open(report_path).write(f"{json_text(report)}\n".encode())
@@ -218,7 +220,7 @@ def calibrate(
     if json_output:
         print_json(report)
     else:
-        _print(output, result)
+        _print(output, result, companions)
 
 
 def _calibrate(
@@ -228,7 +230,7 @@ def _calibrate(
     kept: KeptRun,
     *,
     resume: bool,
-) -> CalibrationResult:
+) -> tuple[CalibrationResult, Companions]:
     """Load, prune and write; steps are kept meanwhile."""
     from tnm_core.cli.calibration import identity, open_source, prune_
 
@@ -246,8 +248,7 @@ def _calibrate(
             kept.remove()  # the same inputs would fail again
             raise
         progress.phase("writing")
-        source.write(result)
-    return result
+        return result, source.write(result)
 
 
 @contextmanager
@@ -291,7 +292,7 @@ def _warn(message: str) -> None:
     print(f"tnm: warning: {one_line(message)}", file=sys.stderr)
 
 
-def _print(output: Path, result: CalibrationResult) -> None:
+def _print(output: Path, result: CalibrationResult, companions: Companions) -> None:
     console = stdout_console()
     headers = ("layer", "pattern", "error", "retained", "density", "shape", "seconds")
     table = Table(f"Recipe {result.report.recipe}: relative error of outputs", headers, left=2)
@@ -306,5 +307,5 @@ def _print(output: Path, result: CalibrationResult) -> None:
         )
     table.print(console)
     print_skipped(console, names_by_reason(result.skipped))
-    for line in (*result.notes, f"written: {output}"):
+    for line in (*result.notes, *companions.notes, f"written: {output}"):
         print_paragraph(console, line)

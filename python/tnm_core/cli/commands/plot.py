@@ -110,7 +110,8 @@ def _plots_for(output: Path) -> Any:
 
 def _save(figure: Figure, output: Path) -> None:
     with FileTransaction() as transaction, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # names of layers may be in any script
+        # Names of layers may be in scripts that no font has, or too long to leave any room.
+        warnings.simplefilter("ignore", UserWarning)
         file = transaction.open(output)
         figure.savefig(file, format=output.suffix[1:].lower())
     print(f"picture written: {output}")
