@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.cli.conftest import Tnm, keeps_exactly, snapshot
 from tests.cli.local_models import WORDS, save_with_tokenizer
+from tnm_core import is_transposable
 from tnm_core.cli.hugging_face import load, sentence_batches
 from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import collect_statistics
@@ -281,8 +282,8 @@ def test_decoders_beside_an_encoder_get_the_sentence_one_token_later(
 ) -> None:
     torch.manual_seed(0)
     if kind == "BartModel":
-        sizes = {f"{side}_{name}": value for side in ("encoder", "decoder")
-                 for name, value in (("layers", 1), ("attention_heads", 2), ("ffn_dim", 32))}  # fmt: skip
+        own = {"layers": 1, "attention_heads": 2, "ffn_dim": 32}
+        sizes = {f"{side}_{k}": v for side in ("encoder", "decoder") for k, v in own.items()}
         config = transformers.BartConfig(
             vocab_size=64, d_model=16, max_position_embeddings=32, decoder_start_token_id=0,
             bos_token_id=0, eos_token_id=1, pad_token_id=0, **sizes,
@@ -341,9 +342,14 @@ def test_experts_and_conv1d(tnm: Tnm, text: Path, tmp_path: Path, kind: str) -> 
     assert result.status == 0, result.err
     told = json.loads(result.out)
     names = {layer["name"] for layer in told["layers"]}
-    wanted = "model.layers.0.mlp.experts.down_proj" if kind == "Mixtral" else "transformer.h.0.mlp.c_fc"
-    assert wanted in names
+    wanted = {"Mixtral": "model.layers.0.mlp.experts.down_proj", "GPT2": "transformer.h.0.mlp.c_fc"}
+    assert wanted[kind] in names
     assert all(layer["error"] is not None for layer in told["layers"])
+    stored = load_file(out / "model.safetensors")
+    split = {name: one for name, one in stored.items() if "experts." in name}
+    assert bool(split) == (kind == "Mixtral") == ("tnm check finds those only" in result.err)
+    assert all(is_transposable((one != 0).numpy(), 2, 4) for one in split.values())
     checked = tnm("check", out)
     assert checked.status == 0, checked.out
-    assert f"{len(names)} of " in checked.out
+    recorded = len(names) - (2 if split else 0)
+    assert f"{recorded} of {recorded} tensors" in checked.out
