@@ -11,7 +11,14 @@ import torch
 from torch import nn
 
 import tnm_core as tnm
-from tnm_core.torch import SparsifyReport, load_masks_, masks, remove_sparsity_, sparsify_
+from tnm_core.torch import (
+    SparsifyReport,
+    dense_state_dict,
+    load_masks_,
+    masks,
+    remove_sparsity_,
+    sparsify_,
+)
 
 SIZES = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2}
 SIZES |= {"hidden_size": 16, "intermediate_size": 8, "head_dim": 8, "vocab_size": 16}
@@ -78,6 +85,7 @@ def test_experts_of_unknown_order_have_no_row_wise_masks() -> None:
 
 def test_several_masks_on_one_module_live_as_long_as_it_does() -> None:
     model: Any = _experts("Mixtral")
+    names = [name for name, _ in model.named_parameters()]
     sparsify_(model, "2:4")
     outputs = (model.experts.gate_up_proj, model.experts.down_proj)
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
@@ -86,6 +94,7 @@ def test_several_masks_on_one_module_live_as_long_as_it_does() -> None:
         remove_sparsity_(other)
         assert "Parametrized" not in type(other.experts).__name__
         assert torch.equal(other.experts.down_proj, outputs[1])
+        assert [name for name, _ in other.named_parameters()] == names
     turned = {name: mask.roll(4, 1) for name, mask in masks(model).items()}
     load_masks_(model, turned)
     assert torch.equal(masks(model)["experts.down_proj"], turned["experts.down_proj"])
@@ -114,6 +123,16 @@ def test_the_matrices_of_attention() -> None:
     model(inputs, inputs, inputs)[0].sum().backward()
     gradient = model.parametrizations.in_proj_weight.original.grad
     assert not gradient[~masks(model)["in_proj_weight"]].any()
+
+
+def test_recurrent_layers_use_their_masks() -> None:
+    model, plain, inputs = nn.GRU(8, 8), nn.GRU(8, 8), torch.randn(3, 2, 8)
+    sparsify_(model, "2:4", include="weight_*")
+    plain.load_state_dict(dense_state_dict(model))
+    torch.testing.assert_close(model(inputs)[0], plain(inputs)[0])
+    model(inputs)[0].sum().backward()
+    gradient = model.parametrizations.weight_hh_l0.original.grad
+    assert not gradient[~masks(model)["weight_hh_l0"]].any()
 
 
 class _Net(nn.Module):

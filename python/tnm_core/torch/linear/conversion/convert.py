@@ -12,7 +12,15 @@ from torch.nn.utils import parametrize
 from tnm_core.pattern import Pattern, PatternLike, as_transposable
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.layers import SharedMemory, left_by_default, weight_rules
+from tnm_core.torch.layers import (
+    SharedMemory,
+    check_can_change,
+    check_not_distributed,
+    left_by_default,
+    replace_layer,
+    unwrap,
+    weight_rules,
+)
 from tnm_core.torch.linear.backends import BACKENDS, BackendName, as_backend_name
 from tnm_core.torch.linear.conversion.conversion_report import ConversionReport, ConvertedLayer
 from tnm_core.torch.linear.kinds import (
@@ -32,6 +40,8 @@ from tnm_core.torch.linear.transposable_linear import TransposableLinear
 from tnm_core.torch.linear.weight_layout import as_matrix
 
 
+# What is made under inference mode, masks included, could never be trained.
+@torch.inference_mode(False)
 def to_sparse_linear_(
     model: nn.Module,
     pattern: PatternLike = "2:4",
@@ -74,13 +84,14 @@ def to_sparse_linear_(
     Returns
     -------
     ConversionReport
-        What each layer with a matrix became, or why it was left alone.
+        What each layer with a matrix became, or why it was left alone; every other matrix, too.
 
     Raises
     ------
     TypeError, ValueError
-        If the pattern, a name, the back end or a mask does not fit, or no layer can be converted;
-        the message names the layers.
+        If the pattern, a name, the back end or a mask does not fit, no layer can be converted, one
+        was made under `torch.inference_mode` (the message names it), or the model is wrapped by
+        DistributedDataParallel.
 
     Examples
     --------
@@ -95,6 +106,8 @@ def to_sparse_linear_(
     """
     wanted = as_transposable(pattern)
     as_backend_name(backend)
+    check_not_distributed(model, "to_sparse_linear_")
+    model = unwrap(model)
     chosen, skips = _choose(model, wanted, backend, Selection(include, exclude), masks or {})
     _check_masks_are_used(masks, chosen, skips)
     if not chosen:
@@ -119,8 +132,7 @@ def to_sparse_linear_(
     if tokens is not None:
         _measure(built.values(), table, tokens)
     for name, dense in chosen.items():
-        parent, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(parent), attribute, built[dense])
+        replace_layer(model, name, built[dense])
     converted = {name: _converted(built[dense]) for name, dense in chosen.items()}
     return ConversionReport(str(wanted), converted, skips)
 
@@ -164,6 +176,7 @@ def _choose(
             skip = left_by_default(rules, name)
         skip = skip or _skip_of_shape(layer, pattern, backend)
         if skip is None:
+            check_can_change(name, cast(torch.Tensor, layer.weight))
             chosen[name] = layer
         else:
             skips[name] = skip
