@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         CalibrationResult,
         KeptRun,
     )
+    from tnm_core.cli.model_directory import Companions
 
 
 class RecipeName(str, Enum):
@@ -53,7 +54,8 @@ def calibrate(
         typer.Argument(
             metavar="MODEL",
             help="A directory in the layout of Hugging Face, or package.module:function or "
-            "path/to/file.py:function, which returns a torch model.",
+            "path/to/file.py:function, which returns a torch model: the code in that file or "
+            "package is run.",
             show_default=False,
         ),
     ],
@@ -62,7 +64,7 @@ def calibrate(
         typer.Argument(
             metavar="DATA",
             help="A text file with one sentence per line (for a directory that has a tokenizer), "
-            "or such a function, which returns batches.",
+            "or such a function, which returns batches; its code is run, too.",
             show_default=False,
         ),
     ],
@@ -167,9 +169,14 @@ def calibrate(
 ) -> None:
     """Prune a trained model with calibration data: masks, and the best weights on them.
 
-    Linear and Conv2d layers are pruned. Names with embed, wte, wpe, lm_head or norm in them are
-    left alone, unless --include is given or a .json file names the patterns. Functions are
-    called without arguments. Nothing is fetched from the network.
+    Linear and Conv2d layers are pruned, and the weights of experts and of GPT-2's Conv1D.
+    Embeddings, heads, routers and the like are left alone, unless --include is given or a .json
+    file names the patterns. Naming FILE:FUNCTION runs the code in that file, with all that you may
+    do: name only files that you trust. Functions are called without arguments. A directory runs
+    no code of its own, and nothing is fetched from the network.
+
+    What is done is kept beside OUT, layer by layer, until all is written: after an interruption
+    the same command with --resume goes on.
     """
     began = time.perf_counter()
     _check_packages(permute or budget is not None)
@@ -195,7 +202,7 @@ def calibrate(
     kept.check(resume=resume, force=force)
     with _keeping(kept):
         with FileTransaction() as transaction:
-            result = _calibrate(arguments, plan, transaction, kept, resume=resume)
+            result, companions = _calibrate(arguments, plan, transaction, kept, resume=resume)
             report = {
                 "tool": "tnm",
                 "version": tnm.__version__,
@@ -205,6 +212,7 @@ def calibrate(
                 "output": str(output),
                 "seconds": time.perf_counter() - began,
                 **result.as_json(),
+                "not_copied": companions.as_json(),
             }
             if report_path is not None:
                 transaction.open(report_path).write(f"{json_text(report)}\n".encode())
@@ -212,7 +220,7 @@ def calibrate(
     if json_output:
         print_json(report)
     else:
-        _print(output, result)
+        _print(output, result, companions)
 
 
 def _calibrate(
@@ -222,7 +230,7 @@ def _calibrate(
     kept: KeptRun,
     *,
     resume: bool,
-) -> CalibrationResult:
+) -> tuple[CalibrationResult, Companions]:
     """Load, prune and write; steps are kept meanwhile."""
     from tnm_core.cli.calibration import identity, open_source, prune_
 
@@ -240,8 +248,7 @@ def _calibrate(
             kept.remove()  # the same inputs would fail again
             raise
         progress.phase("writing")
-        source.write(result)
-    return result
+        return result, source.write(result)
 
 
 @contextmanager
@@ -285,7 +292,7 @@ def _warn(message: str) -> None:
     print(f"tnm: warning: {one_line(message)}", file=sys.stderr)
 
 
-def _print(output: Path, result: CalibrationResult) -> None:
+def _print(output: Path, result: CalibrationResult, companions: Companions) -> None:
     console = stdout_console()
     headers = ("layer", "pattern", "error", "retained", "density", "shape", "seconds")
     table = Table(f"Recipe {result.report.recipe}: relative error of outputs", headers, left=2)
@@ -300,5 +307,5 @@ def _print(output: Path, result: CalibrationResult) -> None:
         )
     table.print(console)
     print_skipped(console, names_by_reason(result.skipped))
-    for line in (*result.notes, f"written: {output}"):
+    for line in (*result.notes, *companions.notes, f"written: {output}"):
         print_paragraph(console, line)
