@@ -115,7 +115,13 @@ def write_header(
             "data_offsets": offsets,
         }
         start += entry.nbytes
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError as error:
+        raise CheckpointError(
+            f"names and metadata of a safetensors file are UTF-8, which cannot write "
+            f"{error.object[error.start : error.end]!r}: rename the tensor"
+        ) from None
     text += b" " * (-len(text) % 8)  # so that the data starts aligned
     if len(text) > MAX_HEADER_BYTES:
         raise CheckpointError(
