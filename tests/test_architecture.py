@@ -58,6 +58,7 @@ FLOORS = [
         "cli.skips",
         "cli.tables",
         "cli.targets",
+        "cli.model_directory",
         "cli.pruning",
         "cli.calibration",
         "cli.model_speed",

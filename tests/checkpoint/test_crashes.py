@@ -16,7 +16,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from tests.support.crashes import at_call, killed_at, refuse
+from tests.checkpoint.crashes import at_call, killed_at, refuse
 from tnm_core.checkpoint import (
     CheckpointError,
     LeftoverWarning,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tnm_core.checkpoint.base import Checkpoint, TensorInfo
+from tnm_core.checkpoint.base import Checkpoint, TensorInfo, Transform
 from tnm_core.checkpoint.blocks import Box, cut_boxes
 from tnm_core.checkpoint.dtypes import is_prunable
 from tnm_core.checkpoint.errors import CheckpointError
@@ -19,6 +19,7 @@ from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, w
 from tnm_core.checkpoint.shard_index import (
     INDEX_SUFFIX,
     TORCH_INDEX_SUFFIX,
+    leads_out,
     read_index,
     read_json_file,
 )
@@ -43,12 +44,14 @@ __all__ = [
     "PruneRecord",
     "SafetensorsFile",
     "TensorInfo",
+    "Transform",
     "cut_boxes",
     "disk_errors",
     "finish_stopped_run",
     "is_mask_file",
     "is_packed_file",
     "is_prunable",
+    "leads_out",
     "load_packed",
     "open_checkpoint",
     "read_index",

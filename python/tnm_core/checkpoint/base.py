@@ -79,6 +79,11 @@ class Checkpoint(ABC):
         """Earlier runs of pruning that the file tells of, latest first."""
         return parse_records(self.metadata, str(self.path))
 
+    @property
+    def paths(self) -> list[Path]:
+        """The files that it is made of; of a sharded checkpoint the index is the last."""
+        return [self.path]
+
     def read(self, name: str) -> NDArray[Any]:
         """Read one tensor into writable memory of its own."""
         self._check_names([name])

@@ -44,6 +44,11 @@ class ShardedCheckpoint(Checkpoint):
             key: value for key, value in self._index["metadata"].items() if isinstance(value, str)
         }
 
+    @property
+    def paths(self) -> list[Path]:
+        """Shards and index."""
+        return [*(shard.path for shard in self._shards.values()), self.path]
+
     def _read(self, name: str) -> NDArray[Any]:
         return self._home[name].read(name)
 

@@ -38,7 +38,8 @@ def parse_choice(text: str, choices: Sequence[_Text], option: str) -> _Text:
 
 def parse_memory(text: str) -> int:
     """Read a size such as 512M or 2G, in bytes; K, M and G are powers of 1024."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    form = r"(\d{1,9}(?:\.\d{1,9})?)\s*([KMGT]?)(?:i?B)?"
+    match = re.fullmatch(form, text.strip(), re.IGNORECASE)
     if match is None:
         raise CommandError(f"--memory is {text!r}; expected a size such as 512M or 2G")
     power = " KMGT".index(match[2].upper() or " ")

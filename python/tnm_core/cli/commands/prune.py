@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from tnm_core.arguments import Method, Score
 from tnm_core.checkpoint import (
     Checkpoint,
     FileTransaction,
-    PruneRecord,
-    TensorInfo,
+    finish_stopped_run,
     is_mask_file,
     is_packed_file,
-    write_masks,
 )
 from tnm_core.cli import options
 from tnm_core.cli.checkpoint_input import open_input
@@ -30,110 +25,28 @@ from tnm_core.cli.console import (
     json_text,
     note,
     print_json,
-    report_head,
     stdout_console,
 )
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.progress import progress_bar
+from tnm_core.cli.model_directory import check_target
 from tnm_core.cli.pruning import (
-    PrunedTensor,
-    SelectedTensors,
+    PruneJob,
     Settings,
     TensorRules,
     ThreeD,
     check_memory,
-    find_masks,
+    is_folder_job,
     print_pruned,
     quantization_notes,
+    weight_targets,
 )
-from tnm_core.cli.skips import names_by_reason, skip_json
+from tnm_core.cli.skips import names_by_reason
 from tnm_core.cli.tables import print_paragraph, print_skipped
 from tnm_core.cli.targets import check_report, check_unused
 
 _METHODS: tuple[Method, ...] = get_args(Method)
 _SCORES: tuple[Score, ...] = ("abs", "square")
 Advance = Callable[[str, int], None]
-
-
-@dataclass
-class _Job:
-    """One run: what goes in, what comes out, and the figures of tensors as they are pruned."""
-
-    source: Checkpoint
-    output: Path | None
-    masks_only: bool
-    settings: Settings
-    selected: SelectedTensors
-    three_d: ThreeD
-    pruned: list[PrunedTensor]
-
-    def run(self) -> None:
-        names = self.selected.chosen
-        total = sum(self.source.tensors[name].entries for name in names)
-        with progress_bar(total) as advance:
-            if self.output is None:
-                for name in names:
-                    for _ in self._masks(self.source.tensors[name], advance):
-                        pass
-            elif self.masks_only:
-                infos = {name: self.source.tensors[name] for name in names}
-                shapes = {name: info.shape for name, info in infos.items()}
-                masks = (self._masks(info, advance) for info in infos.values())
-                write_masks(self.output, shapes, masks, self._record())
-            else:
-                prune = partial(self._prune, advance=advance)
-                self.source.rewrite(self.output, self._record(), prune)
-
-    def _masks(self, info: TensorInfo, advance: Advance) -> Iterator[NDArray[np.bool_]]:
-        for _, mask in self._blocks(info, advance, fortran=False):
-            yield mask
-
-    def _prune(self, info: TensorInfo, advance: Advance) -> Iterator[NDArray[Any]]:
-        for block, mask in self._blocks(info, advance, fortran=info.fortran):
-            np.copyto(block, block.dtype.type(0), where=~mask)
-            yield block
-
-    def _blocks(
-        self, info: TensorInfo, advance: Advance, *, fortran: bool
-    ) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
-        axes, report = self.selected.chosen[info.name], PrunedTensor.of(info)
-        self.pruned.append(report)
-        return find_masks(
-            self.source,
-            info,
-            axes,
-            self.settings,
-            report,
-            lambda entries: advance(info.name, entries),
-            fortran=fortran,
-        )
-
-    def _record(self) -> PruneRecord:
-        settings, layers, three_d = self.settings, self.selected.chosen, self.three_d.value
-        return PruneRecord.of(settings.pattern, settings.method, settings.score, layers, three_d)
-
-    def as_json(self, seconds: float) -> dict[str, Any]:
-        """Write the report for machines."""
-        settings, tensors = self.settings, self.source.tensors
-        total = PrunedTensor.total(self.pruned).as_json()
-        return {
-            **report_head("prune"),
-            "input": str(self.source.path),
-            "output": None if self.output is None else str(self.output),
-            "masks_only": self.masks_only,
-            "pattern": settings.pattern.ratio,
-            "n": settings.pattern.n,
-            "m": settings.pattern.m,
-            "method": settings.kind,
-            "score": settings.score,
-            "seconds": seconds,
-            "layers": [tensor.as_json() for tensor in self.pruned],
-            "total": {key: total[key] for key in total if key not in ("name", "shape", "dtype")},
-            "skipped": [
-                {"name": name, "shape": list(tensors[name].shape), **skip_json(skip)}
-                for name, skip in self.selected.skipped.items()
-            ],
-        }
 
 
 def prune(
@@ -199,13 +112,16 @@ def prune(
     of convolutions as one matrix per kernel position, of fused experts as one matrix each. What
     is no such weight by its name and what stands beside it (embeddings, heads, norms, biases,
     routers, scales of quantised weights) is left alone unless --include is given. Everything else
-    is copied byte for byte.
+    is copied byte for byte. Of a model directory of Hugging Face the configuration, the tokenizer
+    and the like come along, weights in other formats do not.
     """
     began = time.perf_counter()
     settings = _settings(pattern, method, score, threads, options.parse_memory(memory))
     if output is None and not dry_run:
         raise CommandError("no output given; expected -o OUT, or --dry-run to write nothing")
     target = None if dry_run else output
+    if target is not None:
+        finish_stopped_run(target if target.is_dir() else target.parent)
     with ExitStack() as stack:
         checkpoint = stack.enter_context(open_input(source))
         if is_mask_file(checkpoint):
@@ -215,8 +131,10 @@ def prune(
                 f"{source} holds packed matrices, which are pruned already; expected a checkpoint "
                 "of dense weights"
             )
+        folder = None
         if target is not None:
-            _check_targets(checkpoint, target, masks_only, force)
+            folder = source if is_folder_job(source, target, masks_only) else None
+            _check_targets(checkpoint, folder, target, masks_only, force)
         # A .npy file holds one array under the file's own name: whoever names the file wants it.
         everything = checkpoint.suffix == ".npy"
         rules = TensorRules(include, exclude, settings.pattern.m, three_d, everything)
@@ -224,7 +142,7 @@ def prune(
         for told in quantization_notes(selected.quantized, source):
             note(told)
         check_memory(settings.memory, settings.pattern.m, selected.chosen, checkpoint.tensors)
-        job = _Job(checkpoint, target, masks_only, settings, selected, three_d, [])
+        job = PruneJob(checkpoint, folder, target, masks_only, settings, selected, three_d)
         report_file = None
         if report_path is not None:
             check_report(report_path, force)
@@ -254,8 +172,14 @@ def _settings(pattern: str, method: str, score: str, threads: int | None, memory
     return Settings(wanted, chosen, worth, threads, memory)
 
 
-def _check_targets(checkpoint: Checkpoint, target: Path, masks_only: bool, force: bool) -> None:
+def _check_targets(
+    checkpoint: Checkpoint, folder: Path | None, target: Path, masks_only: bool, force: bool
+) -> None:
     """Find what is wrong with OUT before hours are spent on it."""
+    if folder is not None:
+        names = {path.name for path in weight_targets(checkpoint, folder, target)}
+        check_target(folder, target, names, force)
+        return
     targets = [target] if masks_only else checkpoint.targets(target)
     if masks_only and target.suffix.lower() != ".safetensors":
         raise CommandError(
@@ -264,10 +188,12 @@ def _check_targets(checkpoint: Checkpoint, target: Path, masks_only: bool, force
     check_unused(targets, force)
 
 
-def _print_tables(job: _Job) -> None:
+def _print_tables(job: PruneJob) -> None:
     console = stdout_console()
     print_pruned(console, job.settings, job.pruned)
     print_skipped(console, names_by_reason(job.selected.skipped))
+    for line in job.companions.notes:
+        print_paragraph(console, line)
     what = "masks" if job.masks_only else "checkpoint"
     done = "dry run: nothing written" if job.output is None else f"{what} written: {job.output}"
     print_paragraph(console, done)
