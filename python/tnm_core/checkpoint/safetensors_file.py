@@ -63,7 +63,6 @@ class SafetensorsFile(SingleFile):
             self._file = files.enter_context(open_regular(path))
             header, self._data_start = _read_header(path, self._file)
             self.metadata = header.pop(METADATA_KEY, None) or {}
-            check_name_lengths(header, str(path))
             with no_collection():
                 ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
                 self._entries = {name: _entry(name, fields, path) for name, fields in ordered}
@@ -116,7 +115,13 @@ def write_header(
             "data_offsets": offsets,
         }
         start += entry.nbytes
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError as error:
+        raise CheckpointError(
+            f"names and metadata of a safetensors file are UTF-8, which cannot write "
+            f"{error.object[error.start : error.end]!r}: rename the tensor"
+        ) from None
     text += b" " * (-len(text) % 8)  # so that the data starts aligned
     if len(text) > MAX_HEADER_BYTES:
         raise CheckpointError(
@@ -147,9 +152,10 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
     expected = "expected the header of a safetensors file: fetch it again"
     text = read_exactly(file, length, str(path)).tobytes()
     header = read_json(text, f"{path}: the header", expected)
-    _ask_library(path)
     if not isinstance(header, dict) or len(header) > MAX_TENSORS + 1:
         raise CheckpointError(f"{path}: the header describes no tensors, or too many; {expected}")
+    check_name_lengths(header, str(path))
+    _ask_library(path)
     return header, 8 + length
 
 

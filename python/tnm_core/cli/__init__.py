@@ -14,7 +14,11 @@ _NEEDED = ("typer", "rich", "safetensors", "ml_dtypes")
 
 def main() -> None:
     """Run the command line, as the console script of `tnm_command` does."""
-    sys.exit(prepare()(sys.argv[1:]))
+    try:
+        run = prepare()
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was begun", 130)
+    sys.exit(run(sys.argv[1:]))
 
 
 def prepare() -> Callable[[Sequence[str]], int]:
@@ -39,6 +43,6 @@ def _open_standard_streams() -> None:
         _fail("standard output is closed; expected a place for results, such as > /dev/null")
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, status: int = 2) -> NoReturn:
     print(f"tnm: {message}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)

@@ -45,6 +45,7 @@ class OnnxRuntimeModel:
             )
 
     def __call__(self, **batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Run the model."""
         inputs = {name: tensor.numpy() for name, tensor in batch.items()}
         return tuple(torch.from_numpy(output) for output in self._session.run(None, inputs))
 
