@@ -47,6 +47,7 @@ FLOORS = [
         "torch",
         "cli.errors",
         "cli.shortening",
+        "cli.help_texts",
         "cli.progress",
         "cli.packages",
         "cli.console",
@@ -63,6 +64,7 @@ FLOORS = [
         "cli.app",
         "cli.run",
         "cli",
+        "__main__",
     )
 ]
 

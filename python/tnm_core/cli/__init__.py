@@ -6,6 +6,8 @@ import sys
 
 from tnm_core.cli.packages import is_installed
 
+__all__ = ["main"]
+
 _NEEDED = ("typer", "rich", "safetensors", "ml_dtypes")
 
 

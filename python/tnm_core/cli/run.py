@@ -18,7 +18,8 @@ from tnm_core.cli.errors import CommandError, StoppedMidway, Terminated, one_lin
 
 BAD_INPUT = 2
 INTERRUPTED = 130
-BROKEN_PIPE = 141
+BROKEN_PIPE = 141  # as a shell calls a program that a closed pipe has ended
+_COMPLETION = "_TNM_COMPLETE"
 
 # click's base class of usage errors; typer carries click under another name in some versions.
 _UsageProblem: type[Exception] = next(
@@ -43,7 +44,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         # The reader has gone (tnm inspect ... | head); the flush at exit must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        return 0 if _asks_for_help(arguments) else BROKEN_PIPE
     except (CommandError, CheckpointError) as error:
         return _fail(str(error), BAD_INPUT)
     except MemoryError as error:
@@ -56,15 +57,24 @@ def run(arguments: Sequence[str]) -> int:
 def _invoke(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     try:
+        if _COMPLETION in os.environ:  # a shell asks what could follow; main knows how to answer
+            command.main([], prog_name="tnm", standalone_mode=False)
         with command.make_context("tnm", list(arguments)) as context:
             command.invoke(context)
     except typer.Exit as stop:
         return stop.exit_code
+    except SystemExit as stop:  # how typer ends after completion
+        return stop.code if isinstance(stop.code, int) else 0
     except _UsageProblem as error:
         message = str(getattr(error, "format_message", error.__str__)())
         where = getattr(getattr(error, "ctx", None), "command_path", "tnm")
         raise CommandError(f"{message.rstrip('.')} (see {where} --help)") from None
     return 0
+
+
+def _asks_for_help(arguments: Sequence[str]) -> bool:
+    """Tell whether nothing is lost with the rest of the output: its first lines were asked for."""
+    return not arguments or not {"-h", "--help", "--version"}.isdisjoint(arguments)
 
 
 def _stopped(cause: KeyboardInterrupt | Terminated, left: str) -> int:
