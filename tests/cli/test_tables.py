@@ -40,6 +40,7 @@ def _table(names: list[str]) -> Table:
 
 
 def test_the_middle_goes_by_whole_parts() -> None:
+    assert shorten(NAMES[2], 35) == "encoder…0.intermediate.dense.weight"
     assert shorten(NAMES[1], 36) == "encoder.layer.0…output.dense.weight"
     assert shorten(NAMES[1], len(NAMES[1])) == NAMES[1]
 

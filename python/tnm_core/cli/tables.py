@@ -16,7 +16,7 @@ from tnm_core.cli.errors import printable
 from tnm_core.cli.shortening import shorten, shorten_all
 
 _NAMES_SHOWN = 3
-_SHORTENED_TO = 36  # names of layers are shortened so far before columns go
+_SHORTENED_TO = 30  # names of layers are shortened so far before columns go
 _GAP = 2  # between columns
 
 
@@ -46,7 +46,8 @@ class Table:
         """Print what fits, and say what does not."""
         names, shown = self._fit(console.width)
         print_paragraph(console, self.title, style="bold")
-        console.print(self._rich(names, shown), no_wrap=True, crop=False, overflow="ignore")
+        wide = max(console.width, sum(self._widths()) + _GAP * len(self.columns))
+        console.print(self._rich(names, shown), width=wide, crop=False)
         hidden = self.columns[shown:]
         if hidden:
             told = f"left out at {console.width} columns: {', '.join(hidden)} (all are in --json)"
@@ -79,7 +80,7 @@ class Table:
         )
         for position, column in enumerate(self.columns[:shown]):
             justify = "left" if position < self.left else "right"
-            table.add_column(column, justify=justify, no_wrap=True, overflow="ignore")
+            table.add_column(column, justify=justify, no_wrap=True)
         for name, row in zip(names, self.rows, strict=True):
             table.add_row(Text(name), *map(Text, row[1:shown]))
         if self.total is not None:
