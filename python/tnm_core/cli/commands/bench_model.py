@@ -79,6 +79,10 @@ def bench_model(
         bool,
         typer.Option("--compile", help="Also measure both under torch.compile (a C++ compiler)."),
     ] = False,
+    onnxruntime: Annotated[
+        bool,
+        typer.Option("--onnxruntime", help="Also measure the dense model in ONNX Runtime."),
+    ] = False,
     json_output: options.Json = False,
 ) -> None:
     """Time a pruned model dense and packed, in turns on the same sentences, on the CPU.
@@ -87,7 +91,12 @@ def bench_model(
     outputs move, which packing does not change but for rounding, and the memory of the weights.
     Nothing is fetched from the network.
     """
-    _check_packages()
+    _check_packages(onnxruntime)
+    dtype = options.parse_choice(dtype, _DTYPES, "--dtype")
+    if onnxruntime and dtype != "float32":
+        raise CommandError(
+            f"--onnxruntime is measured in float32, --dtype is {dtype}; leave one out"
+        )
     from tnm_core.cli.model_speed import SpeedArguments, measure_speed
 
     for folder in (model, dense):
@@ -100,11 +109,12 @@ def bench_model(
         sentences,
         dense,
         tuple(dict.fromkeys(batch_size or _BATCH_SIZES)),
-        options.parse_choice(dtype, _DTYPES, "--dtype"),
+        dtype,
         threads,
         max_tokens,
         seconds,
         compiled,
+        onnxruntime,
     )
     with share_bar("measuring") as update:
         report = measure_speed(arguments, update)
@@ -114,11 +124,14 @@ def bench_model(
         _print(stdout_console(), report)
 
 
-def _check_packages() -> None:
-    for package in ("torch", "transformers"):
+def _check_packages(onnxruntime: bool) -> None:
+    needed = dict.fromkeys(("torch", "transformers"), "transformers")
+    if onnxruntime:
+        needed |= dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), "onnxruntime")
+    for package, extra in needed.items():
         if not is_installed(package):
             raise CommandError(
-                f'tnm bench model needs the package {package}: pip install "tnm_core[transformers]"'
+                f'tnm bench model needs the package {package}: pip install "tnm_core[{extra}]"'
             )
 
 
