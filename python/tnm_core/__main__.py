@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tnm_core.cli import main
+from tnm_command import main
 
 main()

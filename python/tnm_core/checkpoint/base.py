@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.records import PruneRecord, parse_records
+from tnm_core.checkpoint.writing import FileTransaction
 
 CHUNK_BYTES = 1 << 22
 _Self = TypeVar("_Self", bound="Checkpoint")  # typing.Self needs Python 3.11
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TensorInfo:
     """A tensor as its file describes it.
 
@@ -57,10 +58,13 @@ class Checkpoint(ABC):
         In the order in which they lie in the file.
     metadata : dict of str to str
         As stored in the file, where the format has a place for it.
+    notes : tuple of str
+        What users should know of how the file was read.
     """
 
     suffix: str
     tensors: dict[str, TensorInfo]
+    notes: tuple[str, ...] = ()
     _files: ExitStack
 
     def __init__(self, path: Path) -> None:
@@ -85,12 +89,19 @@ class Checkpoint(ABC):
     def targets(self, out: Path) -> list[Path]:
         """List the files that `rewrite` would make for ``out``."""
 
-    @abstractmethod
     def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
         """Copy the checkpoint to ``out``, with ``transform`` applied to ``record.layers``.
 
         Every other tensor is copied byte for byte. Files appear at once, when all is written.
         """
+        with FileTransaction() as transaction:
+            self.write_into(transaction, out, record, transform)
+
+    @abstractmethod
+    def write_into(
+        self, transaction: FileTransaction, out: Path, record: PruneRecord, transform: Transform
+    ) -> None:
+        """Do the same as a part of what is written at once."""
 
     def close(self) -> None:
         """Close the files."""
@@ -123,15 +134,22 @@ class SingleFile(Checkpoint):
             )
         return [out]
 
-    def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
+    def write_into(
+        self, transaction: FileTransaction, out: Path, record: PruneRecord, transform: Transform
+    ) -> None:
         """Copy to ``out`` with ``transform`` applied to ``record.layers``."""
         self._check_names(record.layers)
-        with FileTransaction() as transaction:
-            self.write_to(transaction.open(out), record, transform)
+        self.write_to(transaction.open(out, last=True), record, transform)
 
     @abstractmethod
-    def write_to(self, out: BinaryIO, record: PruneRecord, transform: Transform) -> None:
-        """Write the changed file into an open one."""
+    def write_to(
+        self,
+        out: BinaryIO,
+        record: PruneRecord,
+        transform: Transform,
+        further: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Write the changed file into an open one, with further metadata if it has a place."""
 
     def _transformed(self, name: str, transform: Transform) -> NDArray[Any]:
         """Read and transform a tensor; the bytes of everything after it must not shift."""
@@ -143,6 +161,18 @@ class SingleFile(Checkpoint):
                 f"expected {info.array_dtype}{info.shape}"
             )
         return array
+
+
+def check_regular(path: Path) -> None:
+    """Check that a path is that of a file: a device or a pipe would never end, or never begin."""
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path} is not a regular file; expected one that holds tensors")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to read."""
+    check_regular(path)
+    return path.open("rb")
 
 
 def read_exactly(stream: BinaryIO, nbytes: int, label: str) -> NDArray[np.uint8]:

@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,9 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from tnm_core.arguments import as_array
 from tnm_core.checkpoint.base import Checkpoint, TensorInfo
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.file_writer import FileTransaction
+from tnm_core.checkpoint.parsing import read_shapes
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
+from tnm_core.checkpoint.writing import FileTransaction
 from tnm_core.pattern import PatternLike, as_pattern
 
 FORMAT_KEY = "tnm.mask_format"
@@ -155,19 +155,15 @@ def read_masks(path: str | PathLike[str]) -> dict[str, NDArray[np.bool_]]:
 
 
 def _read_shapes(file: Checkpoint) -> dict[str, tuple[int, ...]]:
-    damaged = f"{file.path} is damaged: expected masks as save_masks writes them"
     if file.metadata.get(FORMAT_KEY) != FORMAT:
         raise CheckpointError(
             f"{file.path} holds masks in the format {file.metadata.get(FORMAT_KEY)!r}; this "
             f"version reads {FORMAT!r}: upgrade tnm_core"
         )
-    try:
-        shapes: Any = json.loads(file.metadata[SHAPES_KEY])
-        sizes = {name: -(-math.prod(shape) // 8) for name, shape in shapes.items()}
-        negative = any(int(length) < 0 for shape in shapes.values() for length in shape)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        raise CheckpointError(damaged) from None
+    expected = "expected masks as save_masks writes them"
+    shapes = read_shapes(file.metadata.get(SHAPES_KEY), str(file.path), expected)
+    sizes = {name: -(-math.prod(shape) // 8) for name, shape in shapes.items()}
     found = {name: info.nbytes for name, info in file.tensors.items() if info.dtype == "uint8"}
-    if negative or sizes != found or len(found) != len(file.tensors):
-        raise CheckpointError(damaged)
-    return {name: tuple(shape) for name, shape in shapes.items()}
+    if sizes != found or len(found) != len(file.tensors):
+        raise CheckpointError(f"{file.path} is damaged: shapes and sizes disagree; {expected}")
+    return shapes

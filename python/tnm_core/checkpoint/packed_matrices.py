@@ -28,7 +28,7 @@ from tnm_core.arguments import as_array
 from tnm_core.checkpoint.base import Checkpoint, TensorInfo, as_bytes
 from tnm_core.checkpoint.dtypes import dtype_code
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.file_writer import FileTransaction
+from tnm_core.checkpoint.parsing import read_shapes
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import (
     METADATA_KEY,
@@ -36,6 +36,7 @@ from tnm_core.checkpoint.safetensors_file import (
     SafetensorsFile,
     write_header,
 )
+from tnm_core.checkpoint.writing import FileTransaction
 from tnm_core.pattern import PatternLike, as_pattern
 from tnm_core.products import PackedMatrix, TransposedPackedMatrix
 
@@ -43,6 +44,7 @@ FORMAT_KEY = "tnm.packed_format"
 SHAPES_KEY = "tnm.packed_shapes"
 FORMAT = "packed values 1"
 VALUES, BITS = "_values", "_bits"
+_MOST_EMPTY_ROWS = 1 << 24  # of a matrix without entries, which no bytes of a file stand for
 
 
 class PackedFile:
@@ -244,24 +246,17 @@ def _read_shapes(file: Checkpoint) -> dict[str, tuple[int, int]]:
             f"{file.path} holds packed matrices in the format {file.metadata.get(FORMAT_KEY)!r}; "
             f"this version reads {FORMAT!r}: upgrade tnm_core"
         )
-    try:
-        shapes: Any = json.loads(file.metadata[SHAPES_KEY])
-        pairs = {name: _as_pair(shape) for name, shape in shapes.items()}
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        raise CheckpointError(
-            f"{file.path} is damaged: expected shapes of packed matrices in its metadata, as "
-            "save_packed writes them"
-        ) from None
-    for name in pairs:
+    expected = "expected shapes of packed matrices as save_packed writes them"
+    shapes = read_shapes(file.metadata.get(SHAPES_KEY), str(file.path), expected)
+    pairs = {}
+    for name, shape in shapes.items():
+        if len(shape) != 2 or (0 in shape and max(shape) > _MOST_EMPTY_ROWS):
+            raise CheckpointError(
+                f"{file.path} is damaged: {name!r} has the shape {shape}; {expected}"
+            )
+        pairs[name] = (shape[0], shape[1])
         _check_parts(file, name)
     return pairs
-
-
-def _as_pair(shape: Any) -> tuple[int, int]:
-    rows, columns = shape
-    if type(rows) is not int or type(columns) is not int or min(rows, columns) < 0:
-        raise ValueError("expected two sides")
-    return rows, columns
 
 
 def _check_parts(file: Checkpoint, name: str) -> None:

@@ -44,7 +44,8 @@ Checkpoint = Annotated[
     Path,
     typer.Argument(
         metavar="FILE",
-        help=".safetensors, *.safetensors.index.json, a folder with one of them, .npy or .npz.",
+        help=".safetensors, *.safetensors.index.json, a folder with one of them, .npy or .npz; or "
+        "a state dict of torch: .pt, .pth, .bin, *.bin.index.json.",
     ),
 ]
 FilePattern = Annotated[

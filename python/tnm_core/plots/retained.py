@@ -88,7 +88,8 @@ def _draw_report(axes: Axes, report: Mapping[str, Any], names: Sequence[str]) ->
     """Draw one panel: a row for each layer and one for the total, a marker for each kind."""
     layers = {layer["name"]: layer["retained"] for layer in report["layers"]}
     kinds = [kind for kind in _KINDS if kind in report["total"]["retained"]]
-    lines = [(names.index(name), retained) for name, retained in layers.items()]
+    places = {name: place for place, name in enumerate(names)}
+    lines = [(places[name], retained) for name, retained in layers.items()]
     lines.append((len(names), report["total"]["retained"]))
     for position, retained in lines:
         spread = [retained[kind] for kind in kinds]

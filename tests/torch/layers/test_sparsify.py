@@ -30,7 +30,7 @@ LEFT_ALONE = {
     "up": "ConvTranspose2d is not among layers=",
     "embedding": "Embedding is not among layers=",
     "narrow": "out_features 3 < m = 4",
-    "attention.in_proj_weight": "a parameter of MultiheadAttention that is not called weight",
+    "attention.in_proj_weight": "a parameter that is not called weight (include it to prune it)",
     "head": "its weight is shared (embedding.weight and head.weight)",
 }
 
@@ -116,7 +116,7 @@ def test_tiles_stay_within_groups(groups: int, transposed: bool) -> None:
 @pytest.mark.parametrize(
     ("include", "exclude", "sparse"),
     [
-        ("att*", (), ["attention.out_proj"]),
+        ("att*", (), ["attention.in_proj_weight", "attention.out_proj"]),
         (["conv", "hid*"], (), ["conv", "hidden"]),
         (None, ["conv", "att*"], ["grouped", "hidden"]),
         (["*"], "*o*", ["hidden"]),

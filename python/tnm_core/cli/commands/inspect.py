@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 import tnm_core as tnm
-from tnm_core.checkpoint import PruneRecord, TensorInfo, open_checkpoint
+from tnm_core.checkpoint import PruneRecord, TensorInfo
 from tnm_core.cli import options
+from tnm_core.cli.checkpoint_input import open_input
 from tnm_core.cli.console import print_json, report_head, stdout_console
-from tnm_core.cli.pruning import Contents, MatrixAxes, row_panels
+from tnm_core.cli.pruning import Contents, row_panels
 from tnm_core.cli.tables import Table, print_paragraph, shape_text
 from tnm_core.skip import Skip
 
@@ -47,7 +48,7 @@ def inspect(file: options.Checkpoint, json_output: options.Json = False) -> None
     A pattern holds if every group of M keeps at most N: along rows (row-wise), or along rows and
     columns (transposable). Patterns that a shown one implies are left out.
     """
-    with open_checkpoint(file) as checkpoint:
+    with open_input(file) as checkpoint:
         contents = Contents.of(checkpoint)
         found = [_look(contents, info) for info in contents.tensors.values()]
         metadata, records = checkpoint.metadata, contents.records
@@ -71,7 +72,7 @@ def _look(contents: Contents, info: TensorInfo) -> _Tensor:
     support = contents.support(info.name)
     zeros = support.size - int(np.count_nonzero(support))
     sparsity = zeros / support.size if support.size else 0.0
-    axes = MatrixAxes.of_rank(len(info.shape))
+    axes = contents.axes_of(info.name)
     if isinstance(axes, Skip) or zeros == 0:
         return _Tensor(info, sparsity, [], [])
     view = axes.matrices(support)

@@ -22,10 +22,10 @@ from tnm_core.checkpoint import (
     TensorInfo,
     is_mask_file,
     is_packed_file,
-    open_checkpoint,
     write_masks,
 )
 from tnm_core.cli import options
+from tnm_core.cli.checkpoint_input import open_input
 from tnm_core.cli.console import (
     json_text,
     note,
@@ -36,7 +36,6 @@ from tnm_core.cli.console import (
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.progress import progress_bar
 from tnm_core.cli.pruning import (
-    DEFAULT_EXCLUDE,
     PrunedTensor,
     SelectedTensors,
     Settings,
@@ -44,6 +43,7 @@ from tnm_core.cli.pruning import (
     ThreeD,
     find_mask,
     print_pruned,
+    quantization_notes,
 )
 from tnm_core.cli.skips import names_by_reason, skip_json
 from tnm_core.cli.tables import print_paragraph, print_skipped
@@ -129,7 +129,8 @@ def prune(
         Path,
         typer.Argument(
             metavar="IN",
-            help=".safetensors, *.safetensors.index.json, a folder with one, .npy or .npz.",
+            help=".safetensors, *.safetensors.index.json, a folder with one, .npy or .npz; or a "
+            "state dict of torch: .pt, .pth, .bin, *.bin.index.json.",
         ),
     ],
     pattern: Annotated[
@@ -141,7 +142,8 @@ def prune(
             "--output",
             "-o",
             metavar="OUT",
-            help="The file to write, of the kind of IN; a folder for a sharded checkpoint.",
+            help="The file to write, of the kind of IN (of torch: .safetensors); a folder for a "
+            "sharded checkpoint.",
         ),
     ] = None,
     method: Annotated[
@@ -153,7 +155,10 @@ def prune(
     ] = "abs",
     include: options.Include = None,
     exclude: options.Exclude = None,
-    three_d: Annotated[ThreeD, typer.Option(help="How to read 3-D tensors.")] = ThreeD.SKIP,
+    three_d: Annotated[
+        ThreeD,
+        typer.Option(help="How to read 3-D tensors: as names and shapes tell, or all alike."),
+    ] = ThreeD.AUTO,
     masks_only: Annotated[
         bool, typer.Option("--masks-only", help="Write bit-packed masks, not weights.")
     ] = False,
@@ -172,9 +177,11 @@ def prune(
 ) -> None:
     """Prune the layers of a checkpoint, to a transposable N:M pattern by default.
 
-    Selected are floating-point 2-D weights, and 4-D convolutions as one matrix per kernel
-    position, with at least M rows and columns. Names with embed, wte, wpe, lm_head or norm in
-    them are left alone unless --include is given. Everything else is copied byte for byte.
+    Selected are floating-point weights with at least M rows and columns: those of linear layers,
+    of convolutions as one matrix per kernel position, of fused experts as one matrix each. What
+    is no such weight by its name and what stands beside it (embeddings, heads, norms, biases,
+    routers, scales of quantised weights) is left alone unless --include is given. Everything else
+    is copied byte for byte.
     """
     began = time.perf_counter()
     settings = _settings(pattern, method, score, threads)
@@ -182,7 +189,7 @@ def prune(
         raise CommandError("no output given; expected -o OUT, or --dry-run to write nothing")
     target = None if dry_run else output
     with ExitStack() as stack:
-        checkpoint = stack.enter_context(open_checkpoint(source))
+        checkpoint = stack.enter_context(open_input(source))
         if is_mask_file(checkpoint):
             raise CommandError(f"{source} holds masks, not weights; expected a checkpoint")
         if is_packed_file(checkpoint):
@@ -193,9 +200,11 @@ def prune(
         if target is not None:
             _check_targets(checkpoint, target, masks_only, force)
         # A .npy file holds one array under the file's own name: whoever names the file wants it.
-        by_default = () if checkpoint.suffix == ".npy" else DEFAULT_EXCLUDE
-        rules = TensorRules(include, exclude, settings.pattern.m, three_d, by_default)
+        everything = checkpoint.suffix == ".npy"
+        rules = TensorRules(include, exclude, settings.pattern.m, three_d, everything)
         selected = rules.select(checkpoint.tensors.values(), str(source))
+        for told in quantization_notes(selected.quantized, source):
+            note(told)
         job = _Job(checkpoint, target, masks_only, settings, selected, three_d, [])
         report_file = None
         if report_path is not None:

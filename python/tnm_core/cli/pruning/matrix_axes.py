@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tnm_core.skip import Skip, SkipCode
+from tnm_core.weights import Layout
 
 _PANEL_ENTRIES = 1 << 22
 
@@ -16,6 +17,7 @@ _PANEL_ENTRIES = 1 << 22
 class ThreeD(str, Enum):
     """How 3-D tensors are read."""
 
+    AUTO = "auto"
     SKIP = "skip"
     STACKED = "stacked"
     CONV1D = "conv1d"
@@ -24,21 +26,26 @@ class ThreeD(str, Enum):
 class MatrixAxes(Enum):
     """Which axes of a tensor make the matrix [outputs, inputs], the last two.
 
-    A convolution is one matrix per kernel position, so that no group crosses a filter.
+    A convolution is one matrix per kernel position, so that no group crosses a filter; fused
+    experts are one matrix each.
     """
 
     MATRIX = (0, 1)
+    INPUTS_FIRST = (1, 0)
     STACKED = (0, 1, 2)
+    STACKED_INPUTS_FIRST = (0, 2, 1)
     CONV1D = (2, 0, 1)
     CONV2D = (2, 3, 0, 1)
+    CONV3D = (2, 3, 4, 0, 1)
 
     @staticmethod
-    def of_rank(rank: int, three_d: ThreeD = ThreeD.SKIP) -> MatrixAxes | Skip:
-        """Tell how to read a tensor of some rank as matrices, or why not to."""
-        if rank == 3:
+    def of(rank: int, layout: Layout | None, three_d: ThreeD = ThreeD.AUTO) -> MatrixAxes | Skip:
+        """Tell how to read a tensor that lies so as matrices, or why not to."""
+        if rank == 3 and three_d is not ThreeD.AUTO:
             return SkipCode.THREE_AXES() if three_d is ThreeD.SKIP else MatrixAxes[three_d.name]
-        axes = {2: MatrixAxes.MATRIX, 4: MatrixAxes.CONV2D}.get(rank)
-        return SkipCode.OTHER_RANK(rank=rank) if axes is None else axes
+        if layout is None:
+            return SkipCode.THREE_AXES() if rank == 3 else SkipCode.OTHER_RANK(rank=rank)
+        return _CONVOLUTIONS[rank] if layout is Layout.CONVOLUTION else _BY_LAYOUT[layout]
 
     def matrices(self, array: NDArray[Any]) -> NDArray[Any]:
         """View a tensor as matrices in its last two axes."""
@@ -48,6 +55,15 @@ class MatrixAxes(Enum):
     def index_text(self, index: Sequence[object]) -> str:
         """Spell where an entry of the matrix view, or a slice of it, lies in the tensor."""
         return ", ".join(str(index[self.value.index(axis)]) for axis in range(len(index)))
+
+
+_BY_LAYOUT = {
+    Layout.OUT_IN: MatrixAxes.MATRIX,
+    Layout.IN_OUT: MatrixAxes.INPUTS_FIRST,
+    Layout.EXPERTS_OUT_IN: MatrixAxes.STACKED,
+    Layout.EXPERTS_IN_OUT: MatrixAxes.STACKED_INPUTS_FIRST,
+}
+_CONVOLUTIONS = {3: MatrixAxes.CONV1D, 4: MatrixAxes.CONV2D, 5: MatrixAxes.CONV3D}
 
 
 def row_panels(view: NDArray[Any], m: int) -> Iterator[tuple[int, slice]]:

@@ -4,7 +4,8 @@ Two kinds of layers have one: those that `sparsify_` gave a parametrisation, and
 says ``tnm_masked_weight = True`` and that offer ``weight`` (the dense Parameter), ``mask`` (a
 persistent bool buffer of its shape), ``n``, ``m``, ``masked_gradient`` (whether gradients of pruned
 entries are zero), ``set_mask(mask, validate=False)``, which need not check masks that are right,
-and ``repack_if_changed()``, to be called when weight or mask may have changed.
+``repack_if_changed()``, to be called when weight or mask may have changed, and ``to_dense()``, an
+ordinary layer with the same Parameters.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from tnm_core.pattern import Pattern
 from tnm_core.torch.layers.parametrization import (
     MaskedParametrization,
     Mode,
+    masked_parameters,
     masked_parametrization,
     parametrizations_of_weight,
 )
@@ -32,27 +34,34 @@ class MaskedWeight:
 
     Attributes
     ----------
+    name : str
+        That of the layer, or of its parameter if that is not called ``weight``.
+    module : torch.nn.Module
+        The layer.
+    parameter_name : str
+        What the layer calls it.
     is_flexible : bool
         Whether the pattern can change, and the layer can be dense, fade and decay in backward.
     """
 
     is_flexible = True
 
-    def __init__(self, name: str, module: nn.Module) -> None:
+    def __init__(self, name: str, module: nn.Module, parameter_name: str = "weight") -> None:
         self.name = name
         self.module = module
+        self.parameter_name = parameter_name
 
     # Properties, because sharding and loading may replace parameters and buffers.
     @property
     def _masked(self) -> MaskedParametrization:
-        found = masked_parametrization(self.module)
+        found = masked_parametrization(self.module, self.parameter_name)
         assert found is not None
         return found
 
     @property
     def parameter(self) -> nn.Parameter:
         """The dense weight."""
-        chain = parametrizations_of_weight(self.module)
+        chain = parametrizations_of_weight(self.module, self.parameter_name)
         assert chain is not None
         return cast(nn.Parameter, chain.original)
 
@@ -104,13 +113,17 @@ class MaskedWeight:
     @property
     def owner(self) -> object | None:
         """What decides over the mask, as long as it lives."""
-        reference = vars(self.module).get("_mask_owner")
+        reference = vars(self.module).get(self._owner_key)
         return None if reference is None else reference()
 
     def set_owner(self, owner: object | None) -> None:
         """Let this one decide over the mask from now on, or nobody."""
         # Kept in the layer, because a `MaskedWeight` is made for each look at it.
-        vars(self.module)["_mask_owner"] = None if owner is None else _Owner(owner)
+        vars(self.module)[self._owner_key] = None if owner is None else _Owner(owner)
+
+    @property
+    def _owner_key(self) -> str:
+        return f"_mask_owner_of_{self.parameter_name}"
 
 
 class _Owner(weakref.ref[object]):
@@ -180,10 +193,12 @@ def unwrap(model: nn.Module) -> nn.Module:
 def masked_weights(model: nn.Module) -> Iterator[MaskedWeight]:
     """Iterate over the masked weights of a model, with the names of their layers."""
     for name, module in unwrap(model).named_modules():
-        if masked_parametrization(module) is not None:
-            yield MaskedWeight(name, module)
-        elif getattr(type(module), "tnm_masked_weight", False):
+        if getattr(type(module), "tnm_masked_weight", False):
             yield _PackedWeight(name, module)
+            continue
+        for own in masked_parameters(module):
+            full = name if own == "weight" else f"{name}.{own}".removeprefix(".")
+            yield MaskedWeight(full, module, own)
 
 
 def sparse_layers(model: nn.Module) -> list[MaskedWeight]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils import parametrize
 
+from tnm_core.pattern import Pattern
 from tnm_core.torch.layers.masked_weights import MaskedWeight, masked_weights, sparse_layers
 from tnm_core.torch.layers.parametrization import parametrizations_of_weight
+from tnm_core.torch.layers.weight_axes import WeightAxes
 from tnm_core.torch.tensors import is_sharded
 
 
@@ -136,14 +139,17 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
                 f"layer {weight.name!r} has a sharded weight, expected a whole one; load the "
                 "checkpoint into a model that is not sharded and remove the masks there"
             )
-        if len(parametrizations_of_weight(weight.module) or ()) > 1:
+        chain = parametrizations_of_weight(weight.module, weight.parameter_name)
+        if len(chain or ()) > 1:
             raise ValueError(
                 f"layer {weight.name!r} has another parametrisation on its masked weight, "
                 "expected the mask alone; remove that first"
             )
     for weight in weights:
         weight.zero_pruned_()
-        parametrize.remove_parametrizations(weight.module, "weight", leave_parametrized=False)
+        parametrize.remove_parametrizations(
+            weight.module, weight.parameter_name, leave_parametrized=False
+        )
     return [weight.name for weight in weights]
 
 
@@ -177,9 +183,21 @@ def _check_fit(weight: MaskedWeight, mask: torch.Tensor) -> None:
         )
     pattern = weight.pattern
     violation = weight.axes.violation(mask, pattern)
+    if violation is not None and _fits_without_groups(weight.axes, mask, pattern):
+        raise ValueError(
+            f"mask of layer {weight.name!r} has {pattern.m} x {pattern.m} tiles across its "
+            f"{weight.axes.groups} groups of {shape[0] // weight.axes.groups} rows, expected tiles "
+            "that end with each group; tnm prune does not see groups in a file: take the mask from "
+            "sparsify_ or tnm calibrate, or prune with --exclude for this layer"
+        )
     if violation is not None:
         kind = "transposable" if pattern.transposable else "sparse"
         raise ValueError(
             f"mask of layer {weight.name!r} is not {pattern} {kind}: {violation}; "
             "sparsify_ the layer with the pattern of the mask"
         )
+
+
+def _fits_without_groups(axes: WeightAxes, mask: torch.Tensor, pattern: Pattern) -> bool:
+    """Tell whether a mask is right but for the groups of a convolution, which it does not know."""
+    return axes.groups > 1 and replace(axes, groups=1).violation(mask, pattern) is None

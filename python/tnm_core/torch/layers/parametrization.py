@@ -122,16 +122,27 @@ class _DecayPruned(torch.autograd.Function):
         return gradient + torch.where(mask, 0.0, weight) * ctx.decay, None, None
 
 
-def parametrizations_of_weight(module: nn.Module) -> parametrize.ParametrizationList | None:
-    """Return what computes the weight of a layer, if that is parametrised."""
-    if not parametrize.is_parametrized(module, "weight"):
+def parametrizations_of_weight(
+    module: nn.Module, name: str = "weight"
+) -> parametrize.ParametrizationList | None:
+    """Return what computes the weight of a layer, or another parameter, if it is parametrised."""
+    if not parametrize.is_parametrized(module, name):
         return None
-    chain = cast(nn.ModuleDict, module.parametrizations)["weight"]
+    chain = cast(nn.ModuleDict, module.parametrizations)[name]
     return cast(parametrize.ParametrizationList, chain)
 
 
-def masked_parametrization(module: nn.Module) -> MaskedParametrization | None:
-    """Return the mask on the weight of a layer, if it has one."""
-    chain = parametrizations_of_weight(module)
+def masked_parametrization(module: nn.Module, name: str = "weight") -> MaskedParametrization | None:
+    """Return the mask on the weight of a layer, or on another parameter, if it has one."""
+    chain = parametrizations_of_weight(module, name)
     first = None if chain is None else chain[0]
     return first if isinstance(first, MaskedParametrization) else None
+
+
+def masked_parameters(module: nn.Module) -> dict[str, MaskedParametrization]:
+    """Return the masks on the parameters of a layer, by their names."""
+    chains = getattr(module, "parametrizations", None)
+    if not isinstance(chains, nn.ModuleDict) or not parametrize.is_parametrized(module):
+        return {}
+    found = {name: masked_parametrization(module, name) for name in chains}
+    return {name: masked for name, masked in found.items() if masked is not None}

@@ -9,23 +9,30 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from tnm_core.pattern import Pattern
-from tnm_core.torch.layers.parametrization import MaskedParametrization, parametrizations_of_weight
+from tnm_core.torch.layers.parametrization import (
+    MaskedParametrization,
+    masked_parameters,
+    parametrizations_of_weight,
+)
 from tnm_core.torch.layers.weight_axes import WeightAxes
 
 
 def register_mask(
-    module: nn.Module, mask: torch.Tensor, pattern: Pattern, axes: WeightAxes
+    module: nn.Module, mask: torch.Tensor, pattern: Pattern, axes: WeightAxes, name: str = "weight"
 ) -> None:
-    """Put a mask on the weight of a layer, which can still be copied and pickled."""
-    parametrize_weight(module, MaskedParametrization(mask, pattern, axes))
+    """Put a mask on a parameter of a layer, which can still be copied and pickled."""
+    mask_parameter(module, name, MaskedParametrization(mask, pattern, axes))
 
 
-def parametrize_weight(module: nn.Module, masked: MaskedParametrization) -> None:
-    """Let a parametrisation mask the weight of a layer."""
+def mask_parameter(module: nn.Module, name: str, masked: MaskedParametrization) -> None:
+    """Let a parametrisation mask a parameter of a layer, one after another if need be."""
     training = module.training
-    # Shape and dtype are the weight's by construction; the check would run the forward.
-    parametrize.register_parametrization(module, "weight", masked, unsafe=True)
+    others = masked_parameters(module)
+    # Shape and dtype are the parameter's by construction; the check would run the forward.
+    parametrize.register_parametrization(module, name, masked, unsafe=True)
     cast(nn.Module, module.parametrizations).train(training)
+    if others:
+        return
     copied = type(module).__deepcopy__  # type: ignore[attr-defined]
 
     def deepcopy(layer: nn.Module, memo: dict[int, Any]) -> Any:
@@ -59,18 +66,22 @@ def _copy(module: nn.Module) -> nn.Module:
 
 
 def _reduce(module: nn.Module, protocol: object) -> tuple[Any, ...]:
-    """Pickle a masked layer as its class, its attributes, its dense weight and its mask."""
-    chain = parametrizations_of_weight(module)
-    others = set(cast(nn.ModuleDict, module.parametrizations)) - {"weight"}
-    if chain is None or len(chain) != 1 or others:
+    """Pickle a masked layer as its class, its attributes, its dense weights and their masks."""
+    masks = masked_parameters(module)
+    chains = {
+        name: parametrizations_of_weight(module, name)
+        for name in cast(nn.ModuleDict, module.parametrizations)
+    }
+    if set(masks) != set(chains) or any(len(chain or ()) != 1 for chain in chains.values()):
         raise RuntimeError(
-            f"{type(module).__name__} has parametrisations beside the mask on its weight, which "
+            f"{type(module).__name__} has parametrisations beside the masks on its weights, which "
             "torch cannot pickle; save its state_dict()"
         )
     state = dict(module.__dict__)
     state["_modules"] = {k: v for k, v in module._modules.items() if k != "parametrizations"}
     base = type(module).__bases__[0]
-    return _new, (base,), (state, chain.original, chain[0]), None, None, _set_state
+    dense = {name: (chain.original, masks[name]) for name, chain in chains.items() if chain}
+    return _new, (base,), (state, dense), None, None, _set_state
 
 
 def _new(base: type[nn.Module]) -> nn.Module:
@@ -78,9 +89,12 @@ def _new(base: type[nn.Module]) -> nn.Module:
 
 
 def _set_state(
-    module: nn.Module, saved: tuple[dict[str, Any], nn.Parameter, MaskedParametrization]
+    module: nn.Module,
+    saved: tuple[dict[str, Any], dict[str, tuple[nn.Parameter, MaskedParametrization]]],
 ) -> None:
-    state, weight, masked = saved
+    state, dense = saved
     module.__dict__.update(state)
-    module._parameters = {**module._parameters, "weight": weight}
-    parametrize_weight(module, masked)
+    weights = {name: weight for name, (weight, _) in dense.items()}
+    module._parameters = {**module._parameters, **weights}
+    for name, (_, masked) in dense.items():
+        mask_parameter(module, name, masked)

@@ -11,11 +11,19 @@ from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, counted
 from tnm_core.torch.layers.layer_selection import Candidate, select_layers
 from tnm_core.torch.layers.parametrization import MaskedParametrization
-from tnm_core.torch.layers.registration import parametrize_weight
+from tnm_core.torch.layers.registration import mask_parameter
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
 from tnm_core.torch.layers.scores import ScoreLike, score_sums, values_of
 
-DEFAULT_LAYERS: tuple[type[nn.Module], ...] = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+DEFAULT_LAYERS: tuple[type[nn.Module], ...] = (
+    nn.Linear,
+    nn.Conv1d,
+    nn.Conv2d,
+    nn.Conv3d,
+    nn.ConvTranspose1d,
+    nn.ConvTranspose2d,
+    nn.ConvTranspose3d,
+)
 
 
 def sparsify_(
@@ -94,7 +102,7 @@ def sparsify_(
         raise ValueError(f"no layer is selected, expected one that {wanted} fits: {told}")
     for one, (masked, _) in zip(found, solved, strict=True):
         if masked is not None:
-            parametrize_weight(one.module, masked)
+            mask_parameter(one.module, one.parameter_name, masked)
     return SparsifyReport(
         str(wanted),
         score if isinstance(score, str) else getattr(score, "__name__", "a function"),

@@ -11,6 +11,11 @@ from tnm_core.arguments import Method, Score
 from tnm_core.check import Violation, check_mask
 from tnm_core.pattern import Pattern
 from tnm_core.skip import Skip, SkipCode
+from tnm_core.torch.layers.matrix_order import (
+    input_axis_of_experts,
+    is_conv1d,
+    is_stack_of_experts,
+)
 from tnm_core.torch.tensors import (
     check_cuts_between_tiles,
     finite_transposable_mask,
@@ -31,18 +36,22 @@ _CONVOLUTIONS = (
 
 @dataclass(frozen=True)
 class WeightAxes:
-    """The first two axes of a weight are the matrix; other axes (kernel positions) are a batch.
+    """Two axes of a weight are the matrix; all others are a batch.
 
     Attributes
     ----------
     groups : int
         A grouped convolution has a matrix for each of its groups of rows.
     input_axis : int
-        Along which of the first two axes inputs lie, and so the groups of row-wise patterns.
+        Along which of the two axes inputs lie, 0 or 1, and so the groups of row-wise patterns.
+    is_stack : bool
+        Whether the matrix is the last two axes, one for each expert of a mixture, and not the
+        first two, one for each kernel position of a convolution.
     """
 
     groups: int = 1
     input_axis: int = 1
+    is_stack: bool = False
 
     def solve(
         self,
@@ -69,12 +78,12 @@ class WeightAxes:
             mask = nm_mask(matrices, pattern, axis=axis, score=score, threads=threads)
         else:
             axes = (rows, rows + 1)
-            if values.ndim > 2 and not is_sharded(values):
+            if values.ndim > rows + 2 and not is_sharded(values):
                 # A copy with the matrix innermost is solved twice as fast as strided reads are.
                 matrices = matrices.movedim(axes, (-2, -1)).contiguous().movedim((-2, -1), axes)
             find = finite_transposable_mask if known_finite else transposable_mask
             mask = find(matrices, pattern, method=method, score=score, axes=axes, threads=threads)
-        return mask.flatten(0, 1) if rows else mask
+        return mask if mask.ndim == values.ndim else mask.flatten(0, 1)
 
     def violation(self, mask: torch.Tensor, pattern: Pattern) -> Violation | None:
         """Tell where a mask breaks the pattern; its index is that of the weight's matrices."""
@@ -86,11 +95,14 @@ class WeightAxes:
     def check_shards(self, weight: torch.Tensor, pattern: Pattern) -> None:
         """Refuse a weight whose shards cut tiles, or groups of m."""
         if is_sharded(weight):
-            axes = (0, 1) if pattern.transposable else (self.input_axis,)
+            rows = weight.ndim - 2 if self.is_stack else 0
+            axes = (rows, rows + 1) if pattern.transposable else (rows + self.input_axis,)
             check_cuts_between_tiles(weight, pattern.m, axes)
 
     def _matrices(self, weight: torch.Tensor, pattern: Pattern) -> tuple[torch.Tensor, int]:
         """View a weight so that tiles do not cross its groups; and tell which axis the rows are."""
+        if self.is_stack:
+            return weight, weight.ndim - 2
         if self._splits_tiles(weight, pattern):
             return weight.reshape(self.groups, -1, *weight.shape[1:]), 1
         return weight, 0
@@ -102,18 +114,53 @@ class WeightAxes:
         return weight.shape[0] // self.groups % pattern.m != 0
 
 
-def weight_axes_of(module: nn.Module, weight: torch.Tensor, m: int) -> WeightAxes | Skip:
-    """Tell how to read a layer's weight, or why it cannot be."""
+def weight_axes_of(
+    module: nn.Module, weight: torch.Tensor, pattern: Pattern, name: str = "weight"
+) -> WeightAxes | Skip:
+    """Tell how to read a parameter of a layer, its weight if no name is given, or why it cannot be.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The layer that has it.
+    weight : torch.Tensor
+        The parameter itself, dense: two axes (out, in), or for ``Conv1D`` of transformers (in,
+        out); a convolution's; or three axes, a matrix for each index of the first.
+    pattern : Pattern
+        What fits if there is one whole tile.
+    name : str
+        What the layer calls it.
+    """
     if weight.ndim < 2:
         return SkipCode.FEW_AXES(axes=weight.ndim)
-    if isinstance(module, _CONVOLUTIONS):
-        return _axes_of_convolution(module.groups, module.transposed, weight, m)
-    if weight.ndim != 2:
+    if isinstance(module, _CONVOLUTIONS) and name == "weight":
+        return _axes_of_convolution(module.groups, module.transposed, weight, pattern.m)
+    if weight.ndim > 3:
         return SkipCode.MANY_AXES(axes=weight.ndim)
-    for side, size in zip(("out_features", "in_features"), weight.shape, strict=True):
-        if size < m:
-            return SkipCode.FEW_FEATURES(side=side, size=size, m=m)
-    return WeightAxes()
+    axes = _axes_of_matrix(module, weight, name)
+    if axes is None and not pattern.transposable:
+        return SkipCode.UNKNOWN_ORDER()
+    axes = axes or WeightAxes(is_stack=True)
+    sides = ("out_features", "in_features")
+    sizes = (weight.shape[-2] // axes.groups, weight.shape[-1])
+    for side, size in zip(sides if axes.input_axis else sides[::-1], sizes, strict=True):
+        if size < pattern.m:
+            return SkipCode.FEW_FEATURES(side=side, size=size, m=pattern.m)
+    return axes
+
+
+def _axes_of_matrix(module: nn.Module, weight: torch.Tensor, name: str) -> WeightAxes | None:
+    """Tell how a matrix or a stack of them is read; None if what the inputs are is not known."""
+    if weight.ndim == 3:
+        if not is_stack_of_experts("", module, name, weight):
+            return WeightAxes(is_stack=True)
+        axis = input_axis_of_experts(module)
+        return None if axis is None else WeightAxes(input_axis=axis, is_stack=True)
+    if is_conv1d(module) and name == "weight":
+        return WeightAxes(input_axis=0)
+    # The matrices of queries, keys and values, one below the other.
+    stacked = isinstance(module, nn.MultiheadAttention) and name == "in_proj_weight"
+    return WeightAxes(groups=3 if stacked else 1)
 
 
 def _axes_of_convolution(

@@ -169,7 +169,9 @@ class DynamicMask(MaskOwner):
                     "dense_until, fade_until and dense_from; use sparsify_ to train with those"
                 )
             for pattern in self._patterns_of(weight):
-                axes = weight_axes_of(weight.module, weight.parameter, pattern.m)
+                axes = weight_axes_of(
+                    weight.module, weight.parameter, pattern, weight.parameter_name
+                )
                 if isinstance(axes, Skip):
                     raise ValueError(
                         f"layer {weight.name!r}: {axes}, expected a layer that {pattern} of the "

@@ -169,7 +169,7 @@ def _losses(
     )  # fmt: skip
     losses = []
     for pattern in patterns:
-        if not isinstance(weight_axes_of(layer, layer.weight, pattern.m), WeightAxes):
+        if not isinstance(weight_axes_of(layer, layer.weight, pattern), WeightAxes):
             losses.append(np.inf)
             continue
         pruned = prune_matrices(problem, matrices, pattern, recipe, bias=given)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tnm_core.torch.calibrate.data.batches import Calibration, drop_padding
 from tnm_core.torch.calibrate.data.block_chain import BlockChain, find_chain
 from tnm_core.torch.calibrate.data.collector import Collector, Sample
-from tnm_core.torch.calibrate.data.execution_order import Group, execution_groups
+from tnm_core.torch.calibrate.data.decisions import Unpaired
+from tnm_core.torch.calibrate.data.execution_order import Group, Order, execution_order
 from tnm_core.torch.calibrate.data.layer_matrices import (
     CALIBRATED_LAYERS,
     CalibratedLayer,
@@ -30,14 +31,16 @@ __all__ = [
     "Group",
     "LayerMatrices",
     "Moments",
+    "Order",
     "PairedRuns",
     "Run",
     "Sample",
     "Statistics",
+    "Unpaired",
     "collect_statistics",
     "drop_padding",
     "evaluating",
-    "execution_groups",
+    "execution_order",
     "find_chain",
     "find_residuals",
     "first_tensor",

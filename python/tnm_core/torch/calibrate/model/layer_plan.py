@@ -26,6 +26,8 @@ def plan_layers(
     model: nn.Module, pattern: PatternLike | Mapping[str, PatternLike], selection: Selection
 ) -> list[tuple[Candidate, PlannedLayer | Skip]]:
     """Decide on every layer that has a weight matrix; the pattern is for all, or by layer."""
+    if isinstance(pattern, Mapping):
+        selection = selection.of_everything()  # a layer that is named is asked for
     found = select_layers(model, Pattern(1, 1), selection, CALIBRATED_LAYERS)
     if isinstance(pattern, Mapping):
         by_name = {name: as_pattern(one) for name, one in pattern.items()}
@@ -51,5 +53,7 @@ def _decide(one: Candidate, pattern: Pattern | None) -> PlannedLayer | Skip:
         return one.skip
     if pattern is None:
         return SkipCode.NO_PATTERN()
-    axes = weight_axes_of(one.module, one.weight, pattern.m)
+    if not isinstance(one.module, CALIBRATED_LAYERS) or one.parameter_name != "weight":
+        return SkipCode.OTHER_TYPE(kind=one.kind)
+    axes = weight_axes_of(one.module, one.weight, pattern)
     return axes if isinstance(axes, Skip) else PlannedLayer(pattern, axes)

@@ -10,10 +10,10 @@ from torch import nn
 
 from tnm_core.pattern import PatternLike
 from tnm_core.selection import Names, Selection, as_selection
-from tnm_core.skip import Skip
+from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.calibrate.data import Calibration, evaluating
 from tnm_core.torch.calibrate.model.layer_plan import PlannedLayer, plan_layers
-from tnm_core.torch.calibrate.model.prune_layers import prune_layers_
+from tnm_core.torch.calibrate.model.prune_layers import PrunedLayers, prune_layers_
 from tnm_core.torch.calibrate.model.prune_report import (
     PrunedLayer,
     PruneReport,
@@ -22,7 +22,7 @@ from tnm_core.torch.calibrate.model.prune_report import (
     progress_line,
 )
 from tnm_core.torch.calibrate.solvers import Recipe, recipe_of
-from tnm_core.torch.layers import register_mask, unwrap
+from tnm_core.torch.layers import Candidate, register_mask, unwrap
 
 
 def prune_model_(
@@ -83,9 +83,9 @@ def prune_model_(
     TypeError
         If an argument has a wrong type, or the loader can be read once only.
     ValueError
-        If no layer is selected, the data never reach a selected layer, or a selected layer meets
-        NaN or infinite values (the message names it), or layers share an input for some batches
-        only. The model is unchanged then.
+        If no layer is selected, the data reach none of them, or a selected layer meets NaN or
+        infinite values (the message names it), or layers share an input for some batches only.
+        The model is unchanged then.
 
     Warns
     -----
@@ -94,6 +94,15 @@ def prune_model_(
 
     Notes
     -----
+    A layer that no row of the data reaches stays dense, and the report says so: an expert without
+    tokens, or a layer whose weight other code reads (`torch.nn.MultiheadAttention.out_proj`).
+
+    Recipes that go in order compare rows of both models. What the dense model decides about its
+    rows (an order, the expert of a token) is therefore repeated in the pruned one while it is
+    calibrated, and both draw the same random numbers. Where the pruned model takes another way
+    through its code nevertheless, layers are pruned on the dense model's inputs (`remark` of the
+    `PrunedLayer`), and blocks not tuned (`untuned` of the report).
+
     Memory beside the model: the dense values of the layers that are pruned (what does not change,
     such as embeddings, is not copied), the statistics of layers that share an input, and, where
     the model is a chain of blocks, the activations between two blocks for all calibration data
@@ -132,11 +141,15 @@ def prune_model_(
             register_mask(model.get_submodule(name), mask, pattern, axes)
     return PruneReport(
         recipe if isinstance(recipe, str) else "a Recipe",
-        tuple(
-            PrunedLayer(one.name, one.kind, one.shape, skip=decision)
-            if isinstance(decision, Skip)
-            else done.layers[one.name]
-            for one, decision in decided
-        ),
+        tuple(_told(one, decision, done) for one, decision in decided),
         tuple(done.blocks),
+        done.untuned,
     )
+
+
+def _told(one: Candidate, decision: PlannedLayer | Skip, done: PrunedLayers) -> PrunedLayer:
+    if one.name in done.unreached:
+        decision = SkipCode.NEVER_CALLED()
+    if isinstance(decision, Skip):
+        return PrunedLayer(one.name, one.kind, one.shape, skip=decision)
+    return done.layers[one.name]

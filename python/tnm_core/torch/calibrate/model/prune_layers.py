@@ -10,13 +10,15 @@ import torch
 from torch import nn
 
 from tnm_core.pattern import Pattern
+from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.calibrate.data import (
     BlockChain,
     Calibration,
     Collector,
     Group,
     PairedRuns,
-    execution_groups,
+    Unpaired,
+    execution_order,
     find_chain,
     find_residuals,
 )
@@ -30,11 +32,16 @@ from tnm_core.torch.calibrate.solvers import Recipe
 
 @dataclass(frozen=True)
 class PrunedLayers:
-    """What was done so far: layers and their masks by name, and the blocks that were tuned."""
+    """What was done so far: layers and their masks by name, and the blocks that were tuned.
+
+    `unreached` are those that no data reach; `untuned` says why blocks were not tuned.
+    """
 
     layers: dict[str, PrunedLayer] = field(default_factory=dict)
     masks: dict[str, torch.Tensor] = field(default_factory=dict)
     blocks: list[TunedBlock] = field(default_factory=list)
+    unreached: tuple[str, ...] = ()
+    untuned: dict[str, Skip] = field(default_factory=dict)
 
 
 def prune_layers_(
@@ -46,8 +53,10 @@ def prune_layers_(
     announce: Callable[[PrunedLayer | TunedBlock, int, int], None],
 ) -> PrunedLayers:
     """Prune layers in the order of their calls; after an exception the model is as before."""
-    layers = {name: model.get_submodule(name) for name in patterns}
-    groups, batch = execution_groups(model, calibration, layers)
+    selected = {name: model.get_submodule(name) for name in patterns}
+    order = execution_order(model, calibration, selected)
+    groups, batch = order.groups, order.batch
+    layers = {name: one for name, one in selected.items() if name not in order.unreached}
     if residuals is None:
         wanted = recipe.sequential and recipe.residual
         residuals = find_residuals(model, calibration, batch, list(layers)) if wanted else {}
@@ -59,16 +68,17 @@ def prune_layers_(
     one_stream = not (recipe.sequential or recipe.tune_epochs)
     runs = PairedRuns(dense, model, calibration, chain, one_stream=one_stream)
     collector = Collector(runs, residuals, recipe.sequential)
-    done = PrunedLayers()
+    done = PrunedLayers(unreached=order.unreached)
     try:
         for index, group in enumerate(groups):
             for layer, mask in prune_group_(collector, group, patterns, recipe):
                 done.layers[layer.name] = layer
                 done.masks[layer.name] = mask
-                announce(layer, len(done.layers), len(patterns))
+                announce(layer, len(done.layers), len(layers))
             if index in ends:
-                done.blocks.append(_tune_(runs, ends[index], done.masks, recipe))
-                announce(done.blocks[-1], len(done.layers), len(patterns))
+                _tune_(runs, ends[index], done, recipe)
+                if ends[index] not in done.untuned:
+                    announce(done.blocks[-1], len(done.layers), len(layers))
         if recipe.batch_norm:
             reestimate_batch_norm_(model, calibration)
     except BaseException:
@@ -104,18 +114,21 @@ def _changing(
     return found
 
 
-def _tune_(
-    runs: PairedRuns, block: str, masks: Mapping[str, torch.Tensor], recipe: Recipe
-) -> TunedBlock:
-    return tune_block_(
-        runs.pruned,
-        block,
-        runs.of_block(block) if block else runs.of_whole_model(),
-        masks,
-        epochs=recipe.tune_epochs,
-        rate=recipe.tune_rate,
-        norms=recipe.tune_norms,
-    )
+def _tune_(runs: PairedRuns, block: str, done: PrunedLayers, recipe: Recipe) -> None:
+    try:
+        tuned = tune_block_(
+            runs.pruned,
+            block,
+            runs.of_block(block) if block else runs.of_whole_model(),
+            done.masks,
+            epochs=recipe.tune_epochs,
+            rate=recipe.tune_rate,
+            norms=recipe.tune_norms,
+        )
+    except Unpaired as cause:
+        done.untuned[block] = SkipCode.NOT_TUNED(step=cause)
+    else:
+        done.blocks.append(tuned)
 
 
 def dense_reference(model: nn.Module, changing: Iterable[torch.Tensor]) -> nn.Module:
