@@ -37,10 +37,10 @@ def shorten_all(names: Sequence[str], width: int) -> list[str]:
 
 
 def _by_parts(name: str, width: int) -> str | None:
-    """Leave out the fewest parts, of these the shortest; keep the first and the last one."""
+    """Leave out the fewest parts, early ones: the last ones tell a block's layers apart."""
     parts = name.split(".")
     sizes = [cell_len(part) + 1 for part in parts]  # with a dot, or the gap
-    best: tuple[int, int, int] | None = None
+    best: tuple[int, int] | None = None
     tail = 0
     for last in range(1, min(len(parts), width)):
         tail += sizes[-last]
@@ -49,10 +49,10 @@ def _by_parts(name: str, width: int) -> str | None:
             head += sizes[first]
             first += 1
         if first:
-            best = max(best or (0, 0, 0), (first + last, head + tail, last))
+            best = max(best or (0, 0), (first + last, last))
     if best is None:
         return None
-    kept, _, last = best
+    kept, last = best
     return ".".join(parts[: kept - last]) + _GAP + ".".join(parts[-last:])
 
 
