@@ -106,14 +106,14 @@ def test_without_a_limit_all_is_shown() -> None:
 
 
 def test_paragraphs_break_between_words() -> None:
-    console = Console(file=io.StringIO(), width=40, highlight=False)
+    console = Console(file=io.StringIO(), width=48, highlight=False)
     print_paragraph(console, "  one two \x1b[2J " + "x" * 50 + " three " * 10, indent=2)
     reason = "quantised: the tensor of scales beside it says so"
     print_skipped(console, {reason: [*NAMES]})
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     assert "\x1b" not in text
-    assert [line for line in text.splitlines() if len(line) > 40] == ["    " + "x" * 50]
+    assert [line for line in text.splitlines() if len(line) > 48] == ["    " + "x" * 50]
     told = " ".join(text.split())
     _, _, named = told.partition(f"8 left alone: {reason}: ")
     assert len(set(named.split(", "))) == 4
