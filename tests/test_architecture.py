@@ -59,6 +59,7 @@ FLOORS = [
         "cli.skips",
         "cli.tables",
         "cli.targets",
+        "cli.model_directory",
         "cli.pruning",
         "cli.calibration",
         "cli.model_speed",

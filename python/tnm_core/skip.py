@@ -46,6 +46,12 @@ class SkipCode(Enum):
     DENSE_WITHIN_BUDGET = "stays dense within the budget"
     NO_WEIGHTS = "the checkpoint has no weights for it"
 
+    # files beside weights that are not copied
+    OTHER_WEIGHTS = "weights in another form, which would be out of date"
+    HIDDEN_OR_CACHE = "hidden, a cache, or left by training"
+    LINK_OUT = "a link to a folder, or out of the folder"
+    NO_REGULAR_FILE = "no regular file"
+
     # by what calibration data show
     NEVER_CALLED = (
         "no row of the calibration data reaches it, or other code reads its weight without calling "

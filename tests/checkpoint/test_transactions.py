@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.crashes import at_call
+from tests.checkpoint.crashes import at_call
 from tnm_core.checkpoint import CheckpointError, FileTransaction, LeftoverWarning
 
 LEFT = ".out.0123456789ab.tmp"

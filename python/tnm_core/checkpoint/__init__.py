@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tnm_core.checkpoint.base import Checkpoint, TensorInfo
+from tnm_core.checkpoint.base import Checkpoint, TensorInfo, Transform
+from tnm_core.checkpoint.blocks import Box, cut_boxes
 from tnm_core.checkpoint.dtypes import is_prunable
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.file_opener import open_checkpoint
@@ -15,7 +16,13 @@ from tnm_core.checkpoint.packed_matrices import (
 )
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
-from tnm_core.checkpoint.shard_index import INDEX_SUFFIX, read_index, read_json_file
+from tnm_core.checkpoint.shard_index import (
+    INDEX_SUFFIX,
+    TORCH_INDEX_SUFFIX,
+    leads_out,
+    read_index,
+    read_json_file,
+)
 from tnm_core.checkpoint.writing import (
     FileTransaction,
     LeftoverWarning,
@@ -25,6 +32,8 @@ from tnm_core.checkpoint.writing import (
 
 __all__ = [
     "INDEX_SUFFIX",
+    "TORCH_INDEX_SUFFIX",
+    "Box",
     "Checkpoint",
     "CheckpointError",
     "FileTransaction",
@@ -35,11 +44,14 @@ __all__ = [
     "PruneRecord",
     "SafetensorsFile",
     "TensorInfo",
+    "Transform",
+    "cut_boxes",
     "disk_errors",
     "finish_stopped_run",
     "is_mask_file",
     "is_packed_file",
     "is_prunable",
+    "leads_out",
     "load_packed",
     "open_checkpoint",
     "read_index",

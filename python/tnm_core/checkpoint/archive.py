@@ -80,14 +80,6 @@ class Archive:
                 done += len(chunk)
                 yield chunk
 
-    def read(self, member: zipfile.ZipInfo, start: int = 0) -> NDArray[np.uint8]:
-        """Unpack a member from a byte on, into memory of its own that grows as bytes come."""
-        data, skip = bytearray(), start
-        for chunk in self.chunks(member):
-            data += memoryview(chunk)[skip:]
-            skip = max(0, skip - len(chunk))
-        return np.frombuffer(data, dtype=np.uint8)
-
     def _parsing(self) -> AbstractContextManager[None]:
         return parsing(f"{self.path} cannot be read as a zip archive", self._expected)
 
@@ -118,6 +110,44 @@ class Archive:
                 f"{label} announces {member.file_size} bytes, packed into {member.compress_size} "
                 f"from {member.header_offset} on of {self._bytes}; it is damaged: {self._expected}"
             )
+
+
+class MemberReader:
+    """Reads pieces of a member; those that follow each other without unpacking anew."""
+
+    def __init__(self, archive: Archive, member: zipfile.ZipInfo) -> None:
+        self.member = member
+        self._archive = archive
+        self._restart()
+
+    def read(self, start: int, nbytes: int) -> NDArray[np.uint8]:
+        """Unpack some bytes into memory of their own."""
+        if start < self._at:
+            self._restart()
+        data = np.empty(nbytes, dtype=np.uint8)
+        done = 0
+        while done < nbytes:
+            skipped = min(len(self._left), start + done - self._at)
+            self._take(skipped)
+            part = self._take(nbytes - done) if self._at == start + done else b""
+            data[done : done + len(part)] = np.frombuffer(part, np.uint8)
+            done += len(part)
+            if done < nbytes and not self._left:
+                self._left = memoryview(next(self._chunks))
+        if self._at == self.member.file_size:
+            for _ in self._chunks:  # the end, where the checksum is compared
+                pass
+        return data
+
+    def _restart(self) -> None:
+        self._at = 0
+        self._left = memoryview(b"")
+        self._chunks = self._archive.chunks(self.member)
+
+    def _take(self, nbytes: int) -> memoryview:
+        taken, self._left = self._left[:nbytes], self._left[nbytes:]
+        self._at += len(taken)
+        return taken
 
 
 def check_unpacked_size(path: Path, unpacked: int, packed: int) -> None:

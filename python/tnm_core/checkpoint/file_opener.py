@@ -28,6 +28,7 @@ _FORMATS: dict[str, type[SafetensorsFile | NpyFile | NpzFile | TorchFile]] = {
 # What to look for in a folder, best first: those of torch must be unpickled.
 _CANDIDATES = (
     f"*{INDEX_SUFFIX}",
+    "model.safetensors",
     "*.safetensors",
     f"*{TORCH_INDEX_SUFFIX}",
     "pytorch_model*.bin",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -60,10 +60,13 @@ def is_mask_file(file: Checkpoint) -> bool:
 def write_masks(
     path: Path,
     shapes: Mapping[str, tuple[int, ...]],
-    masks: Iterable[NDArray[np.bool_]],
+    masks: Iterable[NDArray[np.bool_] | Iterable[NDArray[np.bool_]]],
     record: PruneRecord | None,
 ) -> None:
-    """Write masks as they come, in the order of ``shapes``; the file appears when all is there."""
+    """Write masks as they come, in the order of ``shapes``; the file appears when all is there.
+
+    A mask may come in blocks that follow each other in C order.
+    """
     entries = [
         HeaderEntry(name, "U8", (size,), size)
         for name, size in ((name, -(-math.prod(shape) // 8)) for name, shape in shapes.items())
@@ -75,10 +78,27 @@ def write_masks(
         file = transaction.open(path)
         write_header(file, entries, metadata)
         for entry, mask in zip(entries, masks, strict=True):
-            packed = np.packbits(mask, axis=None, bitorder="little")
-            if packed.size != entry.nbytes:
-                raise ValueError(f"mask of {entry.name!r} has shape {mask.shape}, not as announced")
-            file.write(packed.data)
+            size = 0
+            for packed in _packed([mask] if isinstance(mask, np.ndarray) else mask):
+                size += packed.size
+                file.write(packed.data)
+            if size != entry.nbytes:
+                raise ValueError(
+                    f"mask of {entry.name!r} takes {size} bytes, {entry.nbytes} were announced"
+                )
+
+
+def _packed(blocks: Iterable[NDArray[np.bool_]]) -> Iterator[NDArray[np.uint8]]:
+    """Pack blocks to bytes; bits that do not fill one wait for the next block."""
+    rest = np.empty(0, dtype=np.bool_)
+    for block in blocks:
+        flags = block.reshape(-1)
+        if rest.size:
+            flags = np.concatenate([rest, flags])
+        whole = flags.size // 8 * 8
+        yield np.packbits(flags[:whole], bitorder="little")
+        rest = flags[whole:].copy()
+    yield np.packbits(rest, bitorder="little")
 
 
 def save_masks(

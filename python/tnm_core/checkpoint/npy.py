@@ -19,13 +19,14 @@ from tnm_core.checkpoint.base import (
     SingleFile,
     TensorInfo,
     Transform,
-    as_bytes,
+    copy_exactly,
     open_regular,
     read_exactly,
 )
+from tnm_core.checkpoint.blocks import Box
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.limits import MAX_NPY_HEADER_BYTES
-from tnm_core.checkpoint.parsing import as_array, as_shape, parsing
+from tnm_core.checkpoint.parsing import as_shape, parsing
 from tnm_core.checkpoint.records import PruneRecord
 
 
@@ -41,7 +42,7 @@ class NpyHeader:
     def info(self, name: str) -> TensorInfo:
         """Describe the array. Python objects are never unpickled, so NumPy cannot hold them."""
         held = None if self.dtype.hasobject or self.dtype.itemsize == 0 else self.dtype
-        return TensorInfo(name, self.shape, self.dtype.name, self.nbytes, held)
+        return TensorInfo(name, self.shape, self.dtype.name, self.nbytes, held, self.fortran)
 
     @property
     def nbytes(self) -> int:
@@ -72,12 +73,13 @@ class NpyFile(SingleFile):
         self._name = os.fsencode(path.stem).decode("utf-8", "replace")
         self.tensors = {self._name: self._header.info(self._name)}
 
-    def _read(self, name: str) -> NDArray[Any]:
-        label = str(self.path)
-        check_readable(self._header, label)
-        self._file.seek(self._header.length)
-        data = read_exactly(self._file, self._header.nbytes, label)
-        return read_npy_data(data, self._header, label)
+    def _read_block(self, name: str, box: Box) -> NDArray[Any]:
+        check_readable(self._header, str(self.path))
+        return super()._read_block(name, box)
+
+    def _read_bytes(self, name: str, start: int, nbytes: int) -> NDArray[np.uint8]:
+        self._file.seek(self._header.length + start)
+        return read_exactly(self._file, nbytes, str(self.path))
 
     def write_to(
         self,
@@ -87,11 +89,13 @@ class NpyFile(SingleFile):
         further: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Write the changed file into an open one."""
-        name = self._name
-        array = self._transformed(name, transform) if record.layers else self.read(name)
+        check_readable(self._header, str(self.path))
         self._file.seek(0)
-        out.write(read_exactly(self._file, self._header.length, str(self.path)).data)
-        out.write(as_bytes(array.T if self._header.fortran else array))
+        copy_exactly(self._file, out, self._header.length, str(self.path))
+        if record.layers:
+            self._write_transformed(out, self._name, transform)
+        else:
+            copy_exactly(self._file, out, self._header.nbytes, str(self.path))
 
 
 def read_npy_header(stream: BinaryIO, size: int, label: str) -> NpyHeader:
@@ -115,13 +119,6 @@ def read_npy_header(stream: BinaryIO, size: int, label: str) -> NpyHeader:
             f"({dtype.name}, shape {shape}); it is truncated or damaged, fetch it again"
         )
     return header
-
-
-def read_npy_data(data: NDArray[np.uint8], header: NpyHeader, label: str) -> NDArray[Any]:
-    """View the bytes that follow a header as an array, in the memory order of the file."""
-    shape = header.shape[::-1] if header.fortran else header.shape
-    array = as_array(data, header.dtype, shape, label)
-    return array.T if header.fortran else array
 
 
 def check_readable(header: NpyHeader, label: str) -> None:

@@ -13,14 +13,16 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
+import numpy as np
 from numpy.typing import NDArray
 
-from tnm_core.checkpoint.archive import Archive
-from tnm_core.checkpoint.base import SingleFile, Transform, as_bytes
+from tnm_core.checkpoint.archive import Archive, MemberReader
+from tnm_core.checkpoint.base import SingleFile, Transform
+from tnm_core.checkpoint.blocks import Box
 from tnm_core.checkpoint.limits import MAX_NPY_HEADER_BYTES
-from tnm_core.checkpoint.npy import NpyHeader, check_readable, read_npy_data, read_npy_header
+from tnm_core.checkpoint.npy import NpyHeader, check_readable, read_npy_header
 from tnm_core.checkpoint.parsing import parsing, read_json
 from tnm_core.checkpoint.records import PruneRecord, parse_record
 
@@ -45,6 +47,7 @@ class NpzFile(SingleFile):
             }
             self._headers = {name: self._read_header(name) for name in self._members}
             self._files = files.pop_all()
+        self._reader: MemberReader | None = None
         self.tensors = {name: header.info(name) for name, header in self._headers.items()}
 
     @property
@@ -57,11 +60,14 @@ class NpzFile(SingleFile):
                 layers.setdefault(record, []).append(name)
         return [replace(record, layers=tuple(names)) for record, names in layers.items()]
 
-    def _read(self, name: str) -> NDArray[Any]:
-        header, label = self._headers[name], self._label(name)
-        check_readable(header, label)
-        data = self._archive.read(self._members[name], start=header.length)
-        return read_npy_data(data, header, label)
+    def _read_block(self, name: str, box: Box) -> NDArray[Any]:
+        check_readable(self._headers[name], self._label(name))
+        return super()._read_block(name, box)
+
+    def _read_bytes(self, name: str, start: int, nbytes: int) -> NDArray[np.uint8]:
+        if self._reader is None or self._reader.member is not self._members[name]:
+            self._reader = MemberReader(self._archive, self._members[name])
+        return self._reader.read(self._headers[name].length + start, nbytes)
 
     def write_to(
         self,
@@ -90,12 +96,11 @@ class NpzFile(SingleFile):
         self, target: zipfile.ZipFile, name: str, record: PruneRecord, transform: Transform
     ) -> None:
         header, source = self._headers[name], self._members[name]
-        array = self._transformed(name, transform)
         member = _fresh_member(source)
         member.comment = _comment_for(record)
         with target.open(member, "w", force_zip64=_needs_zip64(source)) as stream:
             stream.write(self._archive.head(source, header.length).getbuffer())
-            stream.write(as_bytes(array.T if header.fortran else array))
+            self._write_transformed(cast(BinaryIO, stream), name, transform)
 
     def _copy_member(self, target: zipfile.ZipFile, source: zipfile.ZipInfo) -> None:
         member = _fresh_member(source)

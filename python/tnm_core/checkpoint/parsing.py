@@ -53,7 +53,7 @@ PARSER_ERRORS = (
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
 )
-_LONE_SURROGATE = re.compile(r"\\u[dD][89abAB]")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _MOST_DIGITS = 20  # 2**64 has them
 _SHOWN = 200  # characters of what a parser says
 
@@ -94,7 +94,7 @@ def read_json(text: bytes | str, label: str, expected: str) -> Any:
                 parse_int=_as_int,
                 parse_float=_as_float,
             )
-        if _LONE_SURROGATE.search(decoded):
+        if _SURROGATE.search(decoded):
             check_unicode(json.dumps(value, ensure_ascii=False))
     return value
 

@@ -16,13 +16,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tnm_core.checkpoint.base import (
     SingleFile,
     TensorInfo,
     Transform,
-    as_bytes,
     copy_exactly,
     open_regular,
     read_exactly,
@@ -31,7 +31,6 @@ from tnm_core.checkpoint.dtypes import array_dtype, dtype_label
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.limits import MAX_HEADER_BYTES, MAX_TENSORS
 from tnm_core.checkpoint.parsing import (
-    as_array,
     as_shape,
     check_name_lengths,
     no_collection,
@@ -63,22 +62,18 @@ class SafetensorsFile(SingleFile):
         with ExitStack() as files:
             self._file = files.enter_context(open_regular(path))
             header, self._data_start = _read_header(path, self._file)
+            self.metadata = header.pop(METADATA_KEY, None) or {}
+            check_name_lengths(header, str(path))
+            with no_collection():
+                ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
+                self._entries = {name: _entry(name, fields, path) for name, fields in ordered}
+                self._starts = {name: fields["data_offsets"][0] for name, fields in ordered}
+                self.tensors = {name: info_of(entry) for name, entry in self._entries.items()}
             self._files = files.pop_all()
-        self.metadata = header.pop(METADATA_KEY, None) or {}
-        check_name_lengths(header, str(path))
-        with no_collection():
-            ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
-            self._entries = {name: _entry(name, fields, path) for name, fields in ordered}
-            self._starts = {name: fields["data_offsets"][0] for name, fields in ordered}
-            self.tensors = {name: info_of(entry) for name, entry in self._entries.items()}
 
-    def _read(self, name: str) -> NDArray[Any]:
-        info = self.tensors[name]
-        if info.array_dtype is None:
-            raise CheckpointError(f"{self.path}: {name!r} has dtype {info.dtype}, unknown to NumPy")
-        self._seek(name)
-        data = read_exactly(self._file, info.nbytes, str(self.path))
-        return as_array(data, info.array_dtype, info.shape, f"{self.path}: {name!r}")
+    def _read_bytes(self, name: str, start: int, nbytes: int) -> NDArray[np.uint8]:
+        self._file.seek(self._data_start + self._starts[name] + start)
+        return read_exactly(self._file, nbytes, str(self.path))
 
     def write_to(
         self,
@@ -101,13 +96,10 @@ class SafetensorsFile(SingleFile):
         write_header(out, self._entries.values(), metadata)
         for name, info in self.tensors.items():
             if transforms is not None and name in transforms:
-                out.write(as_bytes(self._transformed(name, transforms[name])))
+                self._write_transformed(out, name, transforms[name])
             else:
-                self._seek(name)
+                self._file.seek(self._data_start + self._starts[name])
                 copy_exactly(self._file, out, info.nbytes, str(self.path))
-
-    def _seek(self, name: str) -> None:
-        self._file.seek(self._data_start + self._starts[name])
 
 
 def write_header(

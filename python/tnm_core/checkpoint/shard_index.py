@@ -60,19 +60,24 @@ def read_index(path: Path) -> dict[str, Any]:
 
 
 def check_link(path: Path) -> None:
-    """Check that a file that a folder was found to hold lies in it, whatever links there are.
+    """Check that a file that a folder was found to hold lies in it, whatever links there are."""
+    if leads_out(path, path.parent):
+        raise CheckpointError(
+            f"{path} is a link to {path.resolve()}, outside of its folder; expected a file in the "
+            "folder: copy it there"
+        )
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Tell whether a path is a link that leads out of a folder.
 
     The cache of Hugging Face, ``snapshots/REVISION/FILE``, links to ``blobs`` beside snapshots.
     """
     if not path.is_symlink():
-        return
-    folder, real = path.parent.resolve(), path.resolve()
-    homes = [folder, *(above.parent / "blobs" for above in folder.parents if _is_snapshots(above))]
-    if not any(home in real.parents for home in homes):
-        raise CheckpointError(
-            f"{path} is a link to {real}, outside of its folder; expected a file in the folder: "
-            "copy it there"
-        )
+        return False
+    root, real = folder.resolve(), path.resolve()
+    homes = [root, *(above.parent / "blobs" for above in root.parents if _is_snapshots(above))]
+    return not any(home in real.parents for home in homes)
 
 
 def _is_snapshots(folder: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tnm_core.checkpoint.base import Checkpoint, SingleFile, Transform
+from tnm_core.checkpoint.blocks import Box
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
 from tnm_core.checkpoint.safetensors_file import SafetensorsFile
@@ -43,8 +44,16 @@ class ShardedCheckpoint(Checkpoint):
             key: value for key, value in self._index["metadata"].items() if isinstance(value, str)
         }
 
+    @property
+    def paths(self) -> list[Path]:
+        """Shards and index."""
+        return [*(shard.path for shard in self._shards.values()), self.path]
+
     def _read(self, name: str) -> NDArray[Any]:
         return self._home[name].read(name)
+
+    def _read_block(self, name: str, box: Box) -> NDArray[Any]:
+        return self._home[name].read_block(name, box)
 
     def targets(self, out: Path) -> list[Path]:
         """List shards and index, in the folder ``out`` or beside an index named ``out``."""

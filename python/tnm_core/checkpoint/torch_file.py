@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnm_core.checkpoint.archive import Archive, check_unpacked_size
-from tnm_core.checkpoint.base import SingleFile, Transform, as_bytes, check_regular
+from tnm_core.checkpoint.base import SingleFile, Transform, check_regular
 from tnm_core.checkpoint.dtypes import code_of_name
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.limits import MAX_HEADER_BYTES
-from tnm_core.checkpoint.parsing import as_array, as_shape, check_name_lengths, check_unicode
+from tnm_core.checkpoint.parsing import as_shape, check_name_lengths, check_unicode
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import HeaderEntry, info_of, write_header
 
@@ -45,6 +45,7 @@ class TorchFile(SingleFile):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._files = ExitStack()
+        self._read_last: tuple[str, NDArray[np.uint8]] | None = None
         state, within = _unwrapped(_load(path), path)
         self._state = {name: one for name, one in state.items() if _is_tensor(one)}
         self.notes = tuple(_notes(path, state, within, self._state))
@@ -54,12 +55,10 @@ class TorchFile(SingleFile):
         check_unpacked_size(path, sizes, path.stat().st_size)
         self.tensors = {name: info_of(entry) for name, entry in self._entries.items()}
 
-    def _read(self, name: str) -> NDArray[Any]:
-        info = self.tensors[name]
-        if info.array_dtype is None:
-            raise CheckpointError(f"{self.path}: {name!r} has dtype {info.dtype}, unknown to NumPy")
-        data = _bytes_of(self._state[name]).copy()
-        return as_array(data, info.array_dtype, info.shape, f"{self.path}: {name!r}")
+    def _read_bytes(self, name: str, start: int, nbytes: int) -> NDArray[np.uint8]:
+        if self._read_last is None or self._read_last[0] != name:
+            self._read_last = (name, _bytes_of(self._state[name]))
+        return self._read_last[1][start : start + nbytes].copy()
 
     def targets(self, out: Path) -> list[Path]:
         """List the safetensors file that is written."""
@@ -86,13 +85,13 @@ class TorchFile(SingleFile):
         layers = set(record.layers)
         for entry in entries:
             if entry.name in layers:
-                out.write(as_bytes(self._transformed(entry.name, transform)))
+                self._write_transformed(out, entry.name, transform)
             else:
                 out.write(_bytes_of(self._state[entry.name]).data)
 
     def close(self) -> None:
         """Let go of the tensors, which the file may back."""
-        self._state = {}
+        self._state, self._read_last = {}, None
         super().close()
 
 

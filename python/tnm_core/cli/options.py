@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -33,6 +34,16 @@ def parse_choice(text: str, choices: Sequence[_Text], option: str) -> _Text:
         if text == choice:
             return choice
     raise CommandError(f"{option} is {text!r}; expected one of {', '.join(choices)}")
+
+
+def parse_memory(text: str) -> int:
+    """Read a size such as 512M or 2G, in bytes; K, M and G are powers of 1024."""
+    form = r"(\d{1,9}(?:\.\d{1,9})?)\s*([KMGT]?)(?:i?B)?"
+    match = re.fullmatch(form, text.strip(), re.IGNORECASE)
+    if match is None:
+        raise CommandError(f"--memory is {text!r}; expected a size such as 512M or 2G")
+    power = " KMGT".index(match[2].upper() or " ")
+    return int(float(match[1]) * 1024**power)
 
 
 def metavar(choices: Sequence[str]) -> str:

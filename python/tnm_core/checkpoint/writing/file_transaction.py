@@ -138,12 +138,12 @@ class FileTransaction:
         """Make a folder for targets, unless it exists; it appears together with its files."""
         with disk_errors(folder):
             real = self._staged(Path(os.path.realpath(folder)))
-            if real.is_dir():
+            if self._is_new(real):
+                real.mkdir(exist_ok=True)
+            elif real.is_dir():
                 with folder_locked(real):
                     finish_in_locked(real)
                     clear_all_leftovers(real)
-            elif self._is_new(real):
-                real.mkdir()
             else:
                 self._add_folder(self._folders, real, folder)
 

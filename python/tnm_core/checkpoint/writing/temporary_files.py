@@ -14,6 +14,7 @@ import secrets
 import shutil
 import stat
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,6 +25,7 @@ from tnm_core.checkpoint.errors import CheckpointError
 if sys.platform != "win32":
     import fcntl
 
+_LONGEST_WAIT = 30.0  # seconds, for another run that is looking for leftovers
 _LONGEST_NAME = 100  # bytes; with dot, digits and ending well below the 255 of file systems
 _NAME = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{12}\.(?P<ending>tmp|commit)", re.DOTALL)
 
@@ -77,8 +79,11 @@ def folder_locked(folder: Path) -> Iterator[None]:
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        deadline = time.monotonic() + _LONGEST_WAIT
+        while not try_lock(descriptor):
+            if time.monotonic() > deadline:
+                raise CheckpointError(f"another run keeps {folder} locked; wait until it is done")
+            time.sleep(0.01)
         yield
     finally:
         os.close(descriptor)

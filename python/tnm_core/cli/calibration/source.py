@@ -15,6 +15,7 @@ from tnm_core.cli.calibration import model_directory
 from tnm_core.cli.calibration.result import CalibrationResult
 from tnm_core.cli.calibration.state_dict import batches_of, model_of, write_state_dict
 from tnm_core.cli.errors import CommandError
+from tnm_core.cli.model_directory import Companions, check_target
 from tnm_core.cli.references import EXPECTED, is_reference
 from tnm_core.cli.targets import check_unused
 
@@ -38,7 +39,7 @@ class LoadedModel:
 
     model: nn.Module
     batches: Iterable[Any]
-    write: Callable[[CalibrationResult], None]
+    write: Callable[[CalibrationResult], Companions]
     head_size: int | None  # units in a head of attention
     layers_without_weights: frozenset[str] = frozenset()  # in the checkpoint
     notes: tuple[str, ...] = ()
@@ -69,7 +70,7 @@ def _from_folder(
     arguments: CalibrateArguments, is_text: bool, transaction: FileTransaction
 ) -> LoadedModel:
     folder = Path(arguments.model)
-    model_directory.check_target(folder, arguments.output, arguments.force)
+    check_target(folder, arguments.output, {model_directory.WEIGHTS}, arguments.force)
     loaded = hugging_face.load(folder)
     batches: Iterable[Any]
     if is_text:
@@ -79,8 +80,8 @@ def _from_folder(
         batches = batches_of(arguments.data)
     transaction.make_folder(arguments.output)
 
-    def write(result: CalibrationResult) -> None:
-        model_directory.write(loaded, transaction, arguments.output, result)
+    def write(result: CalibrationResult) -> Companions:
+        return model_directory.write(loaded, transaction, arguments.output, result)
 
     head_size = arguments.head_size or loaded.head_size
     missing = loaded.layers_without_weights
@@ -97,8 +98,9 @@ def _from_reference(arguments: CalibrateArguments, transaction: FileTransaction)
     file = transaction.open(arguments.output)
     model = model_of(arguments.model)
 
-    def write(result: CalibrationResult) -> None:
+    def write(result: CalibrationResult) -> Companions:
         write_state_dict(file, model, result.metadata(model.state_dict()))
+        return Companions()
 
     return LoadedModel(model, batches_of(arguments.data), write, arguments.head_size)
 

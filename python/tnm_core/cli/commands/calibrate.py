@@ -27,6 +27,7 @@ from tnm_core.cli.targets import check_report
 
 if TYPE_CHECKING:
     from tnm_core.cli.calibration import CalibrationResult
+    from tnm_core.cli.model_directory import Companions
 
 
 class RecipeName(str, Enum):
@@ -205,7 +206,7 @@ def calibrate(
             with foreign_errors("calibration failed"):
                 result = prune_(source, plan, progress)
             progress.phase("writing")
-            source.write(result)
+            companions = source.write(result)
         report = {
             "tool": "tnm",
             "version": tnm.__version__,
@@ -215,13 +216,14 @@ def calibrate(
             "output": str(output),
             "seconds": time.perf_counter() - began,
             **result.as_json(),
+            "not_copied": companions.as_json(),
         }
         if report_path is not None:
             transaction.open(report_path).write(f"{json_text(report)}\n".encode())
     if json_output:
         print_json(report)
     else:
-        _print(output, result)
+        _print(output, result, companions)
 
 
 def _check_packages(scipy: bool) -> None:
@@ -250,7 +252,7 @@ def _warn(message: str) -> None:
     print(f"tnm: warning: {one_line(message)}", file=sys.stderr)
 
 
-def _print(output: Path, result: CalibrationResult) -> None:
+def _print(output: Path, result: CalibrationResult, companions: Companions) -> None:
     console = stdout_console()
     headers = ("layer", "pattern", "error", "retained", "density", "shape", "seconds")
     table = Table(f"Recipe {result.report.recipe}: relative error of outputs", headers, left=2)
@@ -265,5 +267,5 @@ def _print(output: Path, result: CalibrationResult) -> None:
         )
     table.print(console)
     print_skipped(console, names_by_reason(result.skipped))
-    for line in (*result.notes, f"written: {output}"):
+    for line in (*result.notes, *companions.notes, f"written: {output}"):
         print_paragraph(console, line)

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, get_args
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from tnm_core.arguments import Method, Score
 from tnm_core.checkpoint import (
     Checkpoint,
     FileTransaction,
-    PruneRecord,
-    TensorInfo,
+    finish_stopped_run,
     is_mask_file,
     is_packed_file,
-    write_masks,
 )
 from tnm_core.cli import options
 from tnm_core.cli.checkpoint_input import open_input
@@ -30,98 +25,28 @@ from tnm_core.cli.console import (
     json_text,
     note,
     print_json,
-    report_head,
     stdout_console,
 )
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.progress import progress_bar
+from tnm_core.cli.model_directory import check_target
 from tnm_core.cli.pruning import (
-    PrunedTensor,
-    SelectedTensors,
+    PruneJob,
     Settings,
     TensorRules,
     ThreeD,
-    find_mask,
+    check_memory,
+    is_folder_job,
     print_pruned,
     quantization_notes,
+    weight_targets,
 )
-from tnm_core.cli.skips import names_by_reason, skip_json
+from tnm_core.cli.skips import names_by_reason
 from tnm_core.cli.tables import print_paragraph, print_skipped
 from tnm_core.cli.targets import check_report, check_unused
 
 _METHODS: tuple[Method, ...] = get_args(Method)
 _SCORES: tuple[Score, ...] = ("abs", "square")
 Advance = Callable[[str, int], None]
-
-
-@dataclass
-class _Job:
-    """One run: what goes in, what comes out, and the figures of tensors as they are pruned."""
-
-    source: Checkpoint
-    output: Path | None
-    masks_only: bool
-    settings: Settings
-    selected: SelectedTensors
-    three_d: ThreeD
-    pruned: list[PrunedTensor]
-
-    def run(self) -> None:
-        names = self.selected.chosen
-        total = sum(self.source.tensors[name].entries for name in names)
-        with progress_bar(total) as advance:
-            if self.output is None:
-                for _ in self._masks(advance):
-                    pass
-            elif self.masks_only:
-                shapes = {name: self.source.tensors[name].shape for name in names}
-                write_masks(self.output, shapes, self._masks(advance), self._record())
-            else:
-                prune = partial(self._prune, advance=advance)
-                self.source.rewrite(self.output, self._record(), prune)
-
-    def _masks(self, advance: Advance) -> Iterator[NDArray[np.bool_]]:
-        for name in self.selected.chosen:
-            yield self._mask(self.source.tensors[name], self.source.read(name), advance)
-
-    def _prune(self, info: TensorInfo, array: NDArray[Any], advance: Advance) -> NDArray[Any]:
-        np.copyto(array, array.dtype.type(0), where=~self._mask(info, array, advance))
-        return array
-
-    def _mask(self, info: TensorInfo, array: NDArray[Any], advance: Advance) -> NDArray[np.bool_]:
-        axes = self.selected.chosen[info.name]
-        mask, figures = find_mask(
-            info, array, axes, self.settings, lambda entries: advance(info.name, entries)
-        )
-        self.pruned.append(figures)
-        return mask
-
-    def _record(self) -> PruneRecord:
-        settings, layers, three_d = self.settings, self.selected.chosen, self.three_d.value
-        return PruneRecord.of(settings.pattern, settings.method, settings.score, layers, three_d)
-
-    def as_json(self, seconds: float) -> dict[str, Any]:
-        """Write the report for machines."""
-        settings, tensors = self.settings, self.source.tensors
-        total = PrunedTensor.total(self.pruned).as_json()
-        return {
-            **report_head("prune"),
-            "input": str(self.source.path),
-            "output": None if self.output is None else str(self.output),
-            "masks_only": self.masks_only,
-            "pattern": settings.pattern.ratio,
-            "n": settings.pattern.n,
-            "m": settings.pattern.m,
-            "method": settings.kind,
-            "score": settings.score,
-            "seconds": seconds,
-            "layers": [tensor.as_json() for tensor in self.pruned],
-            "total": {key: total[key] for key in total if key not in ("name", "shape", "dtype")},
-            "skipped": [
-                {"name": name, "shape": list(tensors[name].shape), **skip_json(skip)}
-                for name, skip in self.selected.skipped.items()
-            ],
-        }
 
 
 def prune(
@@ -169,6 +94,12 @@ def prune(
         bool, typer.Option("--force", "-f", help="Replace OUT if it exists; it may be IN.")
     ] = False,
     threads: options.Threads = None,
+    memory: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE", help="Stay within this memory, however large a tensor: 512M, 2G."
+        ),
+    ] = "1G",
     json_output: options.Json = False,
     report_path: Annotated[
         Path | None,
@@ -181,13 +112,16 @@ def prune(
     of convolutions as one matrix per kernel position, of fused experts as one matrix each. What
     is no such weight by its name and what stands beside it (embeddings, heads, norms, biases,
     routers, scales of quantised weights) is left alone unless --include is given. Everything else
-    is copied byte for byte.
+    is copied byte for byte. Of a model directory of Hugging Face the configuration, the tokenizer
+    and the like come along, weights in other formats do not.
     """
     began = time.perf_counter()
-    settings = _settings(pattern, method, score, threads)
+    settings = _settings(pattern, method, score, threads, options.parse_memory(memory))
     if output is None and not dry_run:
         raise CommandError("no output given; expected -o OUT, or --dry-run to write nothing")
     target = None if dry_run else output
+    if target is not None:
+        finish_stopped_run(target if target.is_dir() else target.parent)
     with ExitStack() as stack:
         checkpoint = stack.enter_context(open_input(source))
         if is_mask_file(checkpoint):
@@ -197,15 +131,18 @@ def prune(
                 f"{source} holds packed matrices, which are pruned already; expected a checkpoint "
                 "of dense weights"
             )
+        folder = None
         if target is not None:
-            _check_targets(checkpoint, target, masks_only, force)
+            folder = source if is_folder_job(source, target, masks_only) else None
+            _check_targets(checkpoint, folder, target, masks_only, force)
         # A .npy file holds one array under the file's own name: whoever names the file wants it.
         everything = checkpoint.suffix == ".npy"
         rules = TensorRules(include, exclude, settings.pattern.m, three_d, everything)
         selected = rules.select(checkpoint.tensors.values(), str(source))
         for told in quantization_notes(selected.quantized, source):
             note(told)
-        job = _Job(checkpoint, target, masks_only, settings, selected, three_d, [])
+        check_memory(settings.memory, settings.pattern.m, selected.chosen, checkpoint.tensors)
+        job = PruneJob(checkpoint, folder, target, masks_only, settings, selected, three_d)
         report_file = None
         if report_path is not None:
             check_report(report_path, force)
@@ -220,7 +157,7 @@ def prune(
         _print_tables(job)
 
 
-def _settings(pattern: str, method: str, score: str, threads: int | None) -> Settings:
+def _settings(pattern: str, method: str, score: str, threads: int | None, memory: int) -> Settings:
     wanted = options.parse_pattern(pattern)
     if method == "rowwise":  # as it was spelt before patterns said so themselves
         wanted, method = replace(wanted, transposable=False), "optimal"
@@ -231,11 +168,18 @@ def _settings(pattern: str, method: str, score: str, threads: int | None) -> Set
             f"--method is {chosen} and --pattern '{wanted}'; expected a transposable pattern, such "
             f"as {wanted.ratio}, or no --method"
         )
-    return Settings(wanted, chosen, options.parse_choice(score, _SCORES, "--score"), threads)
+    worth = options.parse_choice(score, _SCORES, "--score")
+    return Settings(wanted, chosen, worth, threads, memory)
 
 
-def _check_targets(checkpoint: Checkpoint, target: Path, masks_only: bool, force: bool) -> None:
+def _check_targets(
+    checkpoint: Checkpoint, folder: Path | None, target: Path, masks_only: bool, force: bool
+) -> None:
     """Find what is wrong with OUT before hours are spent on it."""
+    if folder is not None:
+        names = {path.name for path in weight_targets(checkpoint, folder, target)}
+        check_target(folder, target, names, force)
+        return
     targets = [target] if masks_only else checkpoint.targets(target)
     if masks_only and target.suffix.lower() != ".safetensors":
         raise CommandError(
@@ -244,10 +188,12 @@ def _check_targets(checkpoint: Checkpoint, target: Path, masks_only: bool, force
     check_unused(targets, force)
 
 
-def _print_tables(job: _Job) -> None:
+def _print_tables(job: PruneJob) -> None:
     console = stdout_console()
     print_pruned(console, job.settings, job.pruned)
     print_skipped(console, names_by_reason(job.selected.skipped))
+    for line in job.companions.notes:
+        print_paragraph(console, line)
     what = "masks" if job.masks_only else "checkpoint"
     done = "dry run: nothing written" if job.output is None else f"{what} written: {job.output}"
     print_paragraph(console, done)

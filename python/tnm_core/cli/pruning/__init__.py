@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tnm_core.cli.pruning.contents import Contents
-from tnm_core.cli.pruning.layer_mask import Settings, find_mask
+from tnm_core.cli.pruning.job import PruneJob, is_folder_job, weight_targets
+from tnm_core.cli.pruning.layer_mask import Settings
 from tnm_core.cli.pruning.matrix_axes import MatrixAxes, ThreeD, row_panels
+from tnm_core.cli.pruning.memory import check_memory
 from tnm_core.cli.pruning.prune_report import drawable, read_report
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
 from tnm_core.cli.pruning.quantization import quantization_notes
@@ -14,16 +16,19 @@ from tnm_core.cli.pruning.selection import SelectedTensors, TensorRules, weight_
 __all__ = [
     "Contents",
     "MatrixAxes",
+    "PruneJob",
     "PrunedTensor",
     "SelectedTensors",
     "Settings",
     "TensorRules",
     "ThreeD",
+    "check_memory",
     "drawable",
-    "find_mask",
+    "is_folder_job",
     "print_pruned",
     "quantization_notes",
     "read_report",
     "row_panels",
     "weight_rules",
+    "weight_targets",
 ]

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from enum import Enum
+from itertools import product
 from typing import Any
 
 from numpy.typing import NDArray
 
+from tnm_core.checkpoint import Box, cut_boxes
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.weights import Layout
 
 _PANEL_ENTRIES = 1 << 22
+
+
+def panel_entries() -> int:
+    """Entries of a panel: more would not be faster."""
+    return _PANEL_ENTRIES
 
 
 class ThreeD(str, Enum):
@@ -52,6 +60,11 @@ class MatrixAxes(Enum):
         view: NDArray[Any] = array.transpose(self.value)
         return view
 
+    def boxes(self, shape: Sequence[int], m: int, most: int, fortran: bool) -> Iterator[Box]:
+        """Cut a tensor of some shape in boxes of whole tiles, in the order of memory."""
+        units = [m if axis in self.value[-2:] else 1 for axis in range(len(shape))]
+        return cut_boxes(shape, units, most, fortran=fortran)
+
     def index_text(self, index: Sequence[object]) -> str:
         """Spell where an entry of the matrix view, or a slice of it, lies in the tensor."""
         return ", ".join(str(index[self.value.index(axis)]) for axis in range(len(index)))
@@ -77,3 +90,15 @@ def row_panels(view: NDArray[Any], m: int) -> Iterator[tuple[int, slice]]:
     height = max(1, _PANEL_ENTRIES // (per_row * m)) * m
     for start in range(0, rows, height):
         yield start, slice(start, min(rows, start + height))
+
+
+def panels(shape: Sequence[int], m: int, most: int) -> Iterator[tuple[slice, slice]]:
+    """Cut rows, and where these are long columns, in panels of whole tiles of about ``most``."""
+    *stack, rows, columns = shape
+    depth = math.prod(stack) or 1
+    width = columns
+    if depth * m * columns > most:
+        width = max(1, most // (depth * m * m)) * m
+    height = max(1, most // (depth * m * max(1, width))) * m
+    for top, left in product(range(0, rows, height), range(0, columns, width)):
+        yield slice(top, min(rows, top + height)), slice(left, min(columns, left + width))

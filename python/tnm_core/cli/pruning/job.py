@@ -1,0 +1,144 @@
+"""One run of ``tnm prune``: what is read, pruned, written and reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tnm_core.checkpoint import (
+    Checkpoint,
+    FileTransaction,
+    PruneRecord,
+    TensorInfo,
+    Transform,
+    write_masks,
+)
+from tnm_core.cli.console import report_head
+from tnm_core.cli.model_directory import (
+    Companions,
+    copy_companions,
+    is_directory_target,
+    written_name,
+)
+from tnm_core.cli.progress import progress_bar
+from tnm_core.cli.pruning.layer_mask import Settings, find_masks
+from tnm_core.cli.pruning.matrix_axes import ThreeD
+from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
+from tnm_core.cli.pruning.selection import SelectedTensors
+from tnm_core.cli.skips import skip_json
+
+Advance = Callable[[str, int], None]
+
+
+def is_folder_job(source: Path, target: Path, masks_only: bool) -> bool:
+    """Tell whether a model directory is written, not a file of tensors."""
+    return source.is_dir() and not masks_only and is_directory_target(target)
+
+
+def weight_targets(checkpoint: Checkpoint, folder: Path, target: Path) -> list[Path]:
+    """List the files of weights in the directory that is written; the last completes it."""
+    if len(checkpoint.paths) > 1:
+        return checkpoint.targets(target)
+    return [target / written_name(checkpoint.path.name)]
+
+
+@dataclass
+class PruneJob:
+    """One run: what goes in, what comes out, and the figures of tensors as they are pruned."""
+
+    source: Checkpoint
+    folder: Path | None  # the model directory, if a directory is written
+    output: Path | None
+    masks_only: bool
+    settings: Settings
+    selected: SelectedTensors
+    three_d: ThreeD
+    pruned: list[PrunedTensor] = field(default_factory=list)
+    companions: Companions = field(default_factory=Companions)
+
+    def run(self) -> None:
+        """Prune, and write what was asked for."""
+        names = self.selected.chosen
+        total = sum(self.source.tensors[name].entries for name in names)
+        with progress_bar(total) as advance:
+            if self.output is None:
+                for name in names:
+                    for _ in self._masks(self.source.tensors[name], advance):
+                        pass
+            elif self.masks_only:
+                infos = {name: self.source.tensors[name] for name in names}
+                shapes = {name: info.shape for name, info in infos.items()}
+                masks = (self._masks(info, advance) for info in infos.values())
+                write_masks(self.output, shapes, masks, self._record())
+            else:
+                prune = partial(self._prune, advance=advance)
+                with FileTransaction() as transaction:
+                    self._write(transaction, self.output, prune)
+
+    def _write(self, transaction: FileTransaction, output: Path, prune: Transform) -> None:
+        out = output
+        if self.folder is not None:
+            transaction.make_folder(output)
+            *_, out = weight_targets(self.source, self.folder, output)
+        self.source.write_into(transaction, out, self._record(), prune)
+        if self.folder is not None:
+            names = {path.name for path in self.source.paths}
+            self.companions = copy_companions(transaction, self.folder, output, names)
+
+    def _masks(self, info: TensorInfo, advance: Advance) -> Iterator[NDArray[np.bool_]]:
+        for _, mask in self._blocks(info, advance, fortran=False):
+            yield mask
+
+    def _prune(self, info: TensorInfo, advance: Advance) -> Iterator[NDArray[Any]]:
+        for block, mask in self._blocks(info, advance, fortran=info.fortran):
+            np.copyto(block, block.dtype.type(0), where=~mask)
+            yield block
+
+    def _blocks(
+        self, info: TensorInfo, advance: Advance, *, fortran: bool
+    ) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
+        axes, report = self.selected.chosen[info.name], PrunedTensor.of(info)
+        self.pruned.append(report)
+        return find_masks(
+            self.source,
+            info,
+            axes,
+            self.settings,
+            report,
+            lambda entries: advance(info.name, entries),
+            fortran=fortran,
+        )
+
+    def _record(self) -> PruneRecord:
+        settings, layers, three_d = self.settings, self.selected.chosen, self.three_d.value
+        return PruneRecord.of(settings.pattern, settings.method, settings.score, layers, three_d)
+
+    def as_json(self, seconds: float) -> dict[str, Any]:
+        """Write the report for machines."""
+        settings, tensors = self.settings, self.source.tensors
+        total = PrunedTensor.total(self.pruned).as_json()
+        return {
+            **report_head("prune"),
+            "input": str(self.source.path),
+            "output": None if self.output is None else str(self.output),
+            "masks_only": self.masks_only,
+            "pattern": settings.pattern.ratio,
+            "n": settings.pattern.n,
+            "m": settings.pattern.m,
+            "method": settings.kind,
+            "score": settings.score,
+            "seconds": seconds,
+            "layers": [tensor.as_json() for tensor in self.pruned],
+            "total": {key: total[key] for key in total if key not in ("name", "shape", "dtype")},
+            "skipped": [
+                {"name": name, "shape": list(tensors[name].shape), **skip_json(skip)}
+                for name, skip in self.selected.skipped.items()
+            ],
+            "not_copied": self.companions.as_json(),
+        }
