@@ -72,9 +72,7 @@ def prune_(
         journal=journal,
     )
     remove_sparsity_(model)
-    uneven = frozenset(
-        layer.name for layer in report.pruned if _is_uneven(model, layer)
-    )
+    uneven = frozenset(layer.name for layer in report.pruned if _is_uneven(model, layer))
     return CalibrationResult(report, permutation, allocation, uneven)
 
 
