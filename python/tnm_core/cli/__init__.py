@@ -9,6 +9,8 @@ from typing import NoReturn
 
 from tnm_core.cli.packages import is_installed
 
+__all__ = ["main"]
+
 _NEEDED = ("typer", "rich", "safetensors", "ml_dtypes")
 
 

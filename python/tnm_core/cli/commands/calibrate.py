@@ -17,7 +17,7 @@ import tnm_core as tnm
 from tnm_core.checkpoint import FileTransaction
 from tnm_core.cli import options
 from tnm_core.cli.console import json_text, print_json, stdout_console
-from tnm_core.cli.errors import CommandError, one_line
+from tnm_core.cli.errors import CommandError, StoppedMidway, Terminated, one_line
 from tnm_core.cli.packages import is_installed
 from tnm_core.cli.progress import layer_bar
 from tnm_core.cli.references import foreign_errors
@@ -26,7 +26,12 @@ from tnm_core.cli.tables import Table, print_paragraph, print_skipped, shape_tex
 from tnm_core.cli.targets import check_report
 
 if TYPE_CHECKING:
-    from tnm_core.cli.calibration import CalibrationResult
+    from tnm_core.cli.calibration import (
+        CalibrateArguments,
+        CalibrationPlan,
+        CalibrationResult,
+        KeptRun,
+    )
     from tnm_core.cli.model_directory import Companions
 
 
@@ -43,13 +48,17 @@ class RecipeName(str, Enum):
     MAGNITUDE = "magnitude"
 
 
+_RECIPES = ", ".join(recipe.value for recipe in RecipeName)
+
+
 def calibrate(
     model: Annotated[
         str,
         typer.Argument(
             metavar="MODEL",
             help="A directory in the layout of Hugging Face, or package.module:function or "
-            "path/to/file.py:function, which returns a torch model.",
+            "path/to/file.py:function, which returns a torch model: the code in that file or "
+            "package is run.",
             show_default=False,
         ),
     ],
@@ -58,7 +67,7 @@ def calibrate(
         typer.Argument(
             metavar="DATA",
             help="A text file with one sentence per line (for a directory that has a tokenizer), "
-            "or such a function, which returns batches.",
+            "or such a function, which returns batches; its code is run, too.",
             show_default=False,
         ),
     ],
@@ -83,7 +92,8 @@ def calibrate(
         ),
     ] = None,
     recipe: Annotated[
-        RecipeName, typer.Option(help="How masks and weights are found.")
+        RecipeName,
+        typer.Option(metavar="NAME", help=f"How masks and weights are found: {_RECIPES}."),
     ] = RecipeName.BEST,
     budget: Annotated[
         float | None,
@@ -112,6 +122,7 @@ def calibrate(
         int | None,
         typer.Option(
             "--head-size",
+            metavar="N",
             min=1,
             help="For --permute: units in a head of attention; by the configuration of a "
             "directory if not given.",
@@ -138,14 +149,34 @@ def calibrate(
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option("--batch-size", min=1, help="Sentences in a batch (32).", show_default=False),
+        typer.Option(
+            "--batch-size",
+            metavar="N",
+            min=1,
+            help="Sentences in a batch (32).",
+            show_default=False,
+        ),
     ] = None,
     max_tokens: Annotated[
         int | None,
-        typer.Option("--max-tokens", min=1, help="Cut longer sentences (512).", show_default=False),
+        typer.Option(
+            "--max-tokens",
+            metavar="N",
+            min=1,
+            help="Cut longer sentences (512).",
+            show_default=False,
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", "-f", help="Replace files in OUT that exist.")
+    ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on where a run of the same command was interrupted; each layer that is done "
+            "is kept in a hidden folder beside OUT until all is written.",
+        ),
     ] = False,
     json_output: options.Json = False,
     report_path: Annotated[
@@ -155,18 +186,22 @@ def calibrate(
 ) -> None:
     """Prune a trained model with calibration data: masks, and the best weights on them.
 
-    Linear and Conv2d layers are pruned. Names with embed, wte, wpe, lm_head or norm in them are
-    left alone, unless --include is given or a .json file names the patterns. Functions are
-    called without arguments. Nothing is fetched from the network.
+    Linear and Conv2d layers are pruned, and the weights of experts and of GPT-2's Conv1D.
+    Embeddings, heads, routers and the like are left alone, unless --include is given or a .json
+    file names the patterns. Naming FILE:FUNCTION runs the code in that file, with all that you may
+    do: name only files that you trust. Functions are called without arguments. A directory runs
+    no code of its own, and nothing is fetched from the network.
+
+    What is done is kept beside OUT, layer by layer, until all is written: after an interruption
+    the same command with --resume goes on.
     """
     began = time.perf_counter()
     _check_packages(permute or budget is not None)
     from tnm_core.cli.calibration import (
         CalibrateArguments,
         CalibrationPlan,
-        open_source,
+        KeptRun,
         pattern_spec,
-        prune_,
     )
 
     plan = CalibrationPlan(
@@ -180,33 +215,72 @@ def calibrate(
     arguments = CalibrateArguments(model, data, output, force, head_size, batch_size, max_tokens)
     if report_path is not None:
         check_report(report_path, force)
-    with FileTransaction() as transaction:
-        with _user_code(), layer_bar() as progress:
-            progress.phase("loading")
-            source = open_source(arguments, transaction)
-            for note in source.notes:
-                _warn(note)
-            with foreign_errors("calibration failed"):
-                result = prune_(source, plan, progress)
-            progress.phase("writing")
-            companions = source.write(result)
-        report = {
-            "tool": "tnm",
-            "version": tnm.__version__,
-            "command": "calibrate",
-            "model": model,
-            "data": data,
-            "output": str(output),
-            "seconds": time.perf_counter() - began,
-            **result.as_json(),
-            "not_copied": companions.as_json(),
-        }
-        if report_path is not None:
-            transaction.open(report_path).write(f"{json_text(report)}\n".encode())
+    kept = KeptRun(output, _warn)
+    kept.check(resume=resume, force=force)
+    with _keeping(kept):
+        with FileTransaction() as transaction:
+            result, companions = _calibrate(arguments, plan, transaction, kept, resume=resume)
+            report = {
+                "tool": "tnm",
+                "version": tnm.__version__,
+                "command": "calibrate",
+                "model": model,
+                "data": data,
+                "output": str(output),
+                "seconds": time.perf_counter() - began,
+                **result.as_json(),
+                "not_copied": companions.as_json(),
+            }
+            if report_path is not None:
+                transaction.open(report_path).write(f"{json_text(report)}\n".encode())
+        kept.remove()
     if json_output:
         print_json(report)
     else:
         _print(output, result, companions)
+
+
+def _calibrate(
+    arguments: CalibrateArguments,
+    plan: CalibrationPlan,
+    transaction: FileTransaction,
+    kept: KeptRun,
+    *,
+    resume: bool,
+) -> tuple[CalibrationResult, Companions]:
+    """Load, prune and write; steps are kept meanwhile."""
+    from tnm_core.cli.calibration import identity, open_source, prune_
+
+    with _user_code(), layer_bar() as progress:
+        progress.phase("loading")
+        source = open_source(arguments, transaction)
+        for note in source.notes:
+            _warn(note)
+        with foreign_errors("calibration failed"):
+            kept.begin(identity(source, plan), resume=resume)
+        try:
+            with foreign_errors("calibration failed"):
+                result = prune_(source, plan, progress, kept)
+        except CommandError:
+            kept.remove()  # the same inputs would fail again
+            raise
+        progress.phase("writing")
+        return result, source.write(result)
+
+
+@contextmanager
+def _keeping(kept: KeptRun) -> Iterator[None]:
+    """Say of a run that ends early what it leaves, and how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated) as cause:
+        if kept.left is None:
+            raise
+        raise StoppedMidway(cause, kept.left) from None
+    except Exception:
+        if kept.left is not None:
+            _warn(kept.left)
+        raise
 
 
 def _check_packages(scipy: bool) -> None:
