@@ -428,9 +428,17 @@ def test_the_document_tells_the_limits() -> None:
 
 
 def test_names_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="rename the tensor"):
+    with pytest.raises(CheckpointError, match="expected another name"):
         save_masks(tmp_path / "masks.safetensors", {"\ud800": np.eye(3, dtype=bool)})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_member_that_is_called_like_the_metadata(tnm: Tnm, tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", __metadata__=np.ones((4, 4)))
+    masks = tmp_path / "masks.safetensors"
+    result = tnm("prune", tmp_path / "w.npz", "-o", masks, "-p", "2:4", "--masks-only")
+    result.assert_refused("expected another name")
+    assert not masks.exists()
 
 
 def test_good_masks_pass(tmp_path: Path) -> None:

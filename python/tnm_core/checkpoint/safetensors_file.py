@@ -108,7 +108,7 @@ def write_header(
 
     Raises
     ------
-    TypeError, ValueError
+    TypeError, CheckpointError
         If the file could not be read again, see `check_names`.
     """
     header: dict[str, Any] = {METADATA_KEY: dict(metadata)} if metadata else {}
@@ -127,10 +127,9 @@ def write_header(
         start += entry.nbytes
     try:
         text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError as error:
+    except UnicodeEncodeError:
         raise CheckpointError(
-            "names and metadata of a safetensors file are UTF-8, which cannot write the lone "
-            f"surrogate {error.object[error.start : error.end]!r}: rename the tensor"
+            f"the metadata holds a lone surrogate, expected text: {metadata}"
         ) from None
     text += b" " * (-len(text) % 8)  # so that the data starts aligned
     if len(text) > MAX_HEADER_BYTES:
@@ -148,7 +147,7 @@ def check_names(names: Iterable[Any]) -> None:
     ------
     TypeError
         If one is no str.
-    ValueError
+    CheckpointError
         If one comes twice, is that of the metadata, is too long, or holds a lone surrogate.
     """
     taken: set[str] = set()
@@ -165,7 +164,7 @@ def check_names(names: Iterable[Any]) -> None:
         elif not _is_text(name):
             reason = "with a lone surrogate, which UTF-8 cannot hold"
         if reason is not None:
-            raise ValueError(f"a tensor is called {name!r}, {reason}; expected another name")
+            raise CheckpointError(f"a tensor is called {name!r}, {reason}; expected another name")
         taken.add(name)
 
 

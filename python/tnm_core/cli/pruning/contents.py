@@ -60,7 +60,8 @@ class Contents:
         if array.dtype == np.bool_:
             return array
         with np.errstate(invalid="ignore"):  # NaN is not zero, a signalling one neither
-            return np.not_equal(array, array.dtype.type(0))
+            support: NDArray[np.bool_] = array != array.dtype.type(0)
+        return support
 
     @cached_property
     def rules(self) -> WeightRules:
