@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
 from tnm_core.cli.packages import is_installed
@@ -31,7 +32,7 @@ def prepare() -> Callable[[Sequence[str]], int]:
         _fail(f'the command line needs {", ".join(missing)}: pip install "tnm_core[cli]"')
     from tnm_core.cli.run import run
 
-    return run
+    return partial(run, ends_process=True)
 
 
 def _open_standard_streams() -> None:
