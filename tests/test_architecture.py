@@ -48,6 +48,7 @@ FLOORS = [
         "torch",
         "cli.errors",
         "cli.shortening",
+        "cli.help_texts",
         "cli.progress",
         "cli.packages",
         "cli.console",
@@ -66,6 +67,7 @@ FLOORS = [
         "cli.app",
         "cli.run",
         "cli",
+        "__main__",
     )
 ]
 
