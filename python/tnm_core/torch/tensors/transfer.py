@@ -58,7 +58,7 @@ class CudaLane:
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._current = torch.cuda.current_stream(tensor.device)
-        self._stream = torch.cuda.Stream(tensor.device)  # type: ignore[no-untyped-call]
+        self._stream = torch.cuda.Stream(tensor.device)
         self._stream.wait_stream(self._current)
         # Memory that this stream reads must not be given away before it has.
         tensor.record_stream(self._stream)
@@ -69,7 +69,7 @@ class CudaLane:
             source = piece.contiguous()
             host = torch.empty(source.shape, dtype=source.dtype, pin_memory=True)
             host.copy_(source, non_blocking=True)
-            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            arrived = torch.cuda.Event()
             arrived.record(self._stream)
         return host, arrived.synchronize
 
