@@ -65,8 +65,8 @@ bool certified_mask_of(const py::array& array, const std::string& dtype, py::arr
                        Doubles offset, Integers exponent) {
     const TransposableOptions options{{n, m}, Method::optimal, score_of(score), true};
     const CertificateView certificate{row_prices.mutable_data(), column_prices.mutable_data(),
-                                      primal.mutable_data(), dual.mutable_data(),
-                                      gap.mutable_data(), offset.mutable_data(),
+                                      primal.mutable_data(),     dual.mutable_data(),
+                                      gap.mutable_data(),        offset.mutable_data(),
                                       exponent.mutable_data()};
     return solve(array, dtype, mask, options, &certificate, threads);
 }
@@ -75,9 +75,8 @@ std::optional<std::int64_t> first_non_finite(const py::array& array, const std::
                                              int threads) {
     const ArrayView scores = array_view(array, dtype);
     std::optional<std::int64_t> first;
-    run(threads, [&](const Execution& execution) {
-        return find_non_finite(scores, first, execution);
-    });
+    run(threads,
+        [&](const Execution& execution) { return find_non_finite(scores, first, execution); });
     return first;
 }
 

@@ -123,9 +123,7 @@ def _largest_score(data: NDArray[Any], score: Score) -> int:
     return largest**2 if score == "square" else largest
 
 
-def _of_wide_integers(
-    data: NDArray[Any], score: Score, offset: NDArray[np.float64]
-) -> TwoDoubles:
+def _of_wide_integers(data: NDArray[Any], score: Score, offset: NDArray[np.float64]) -> TwoDoubles:
     """Compute scores less the offsets in Python's integers."""
     scores = data.astype(object)
     if score != "identity":

@@ -26,7 +26,9 @@ struct ScoreTile {
     // What rounding took from (i, j).
     double rest(int i, int j) const { return exact == nullptr ? 0.0 : exact->rest(i, j); }
     // Ordered and signed as the scores are, however close they lie.
-    double order(int i, int j) const { return exact == nullptr ? (*this)(i, j) : exact->rank(i, j); }
+    double order(int i, int j) const {
+        return exact == nullptr ? (*this)(i, j) : exact->rank(i, j);
+    }
     double offset() const { return exact == nullptr ? 0.0 : exact->offset(); }
     int exponent() const { return exact == nullptr ? 0 : exact->exponent(); }
 };

@@ -216,9 +216,8 @@ void ExactCycles::run_with(std::unique_ptr<Network<kWords>>& network, const Scor
 void ExactCycles::run(const ScoreTile& tile, TileMask& mask, TilePrices& prices) {
     const ExactScores& exact = *tile.exact;
     // An offset leaves fewer bits than two words have.
-    const int bits = exact.offset() != 0.0
-                         ? 64
-                         : exact.end_bit() - exact.lowest_bit() + kBitsAboveScores;
+    const int bits =
+        exact.offset() != 0.0 ? 64 : exact.end_bit() - exact.lowest_bit() + kBitsAboveScores;
     if (bits <= 128)
         run_with(narrow_, tile, mask, prices);
     else if (bits <= 256)
