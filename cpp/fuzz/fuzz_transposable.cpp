@@ -51,12 +51,14 @@ void check_one(Reader reader) {
     });
     std::optional<std::int64_t> non_finite;
     if (find_non_finite(array.view(), non_finite, Execution{}) != Status::ok) std::abort();
-    if (non_finite)
-        check_refused(array, problem);
-    else if (problem.method == Method::optimal)
+    if (non_finite) return check_refused(array, problem);
+    if (problem.method == Method::optimal)
         check_optimal(array, problem.pattern, problem.score);
     else
         check_approximation(array, problem);
+    const TransposableOptions options{problem.pattern, problem.method, problem.score,
+                                      problem.complete};
+    TNM_CHECK(solve(array.view(), options, 3).flags() == solve(array.view(), options).flags());
 }
 
 }  // namespace

@@ -101,9 +101,9 @@ class Certificate:
         ------
         ValueError
             If the mask breaks the pattern, a price is not allowed (below zero on an edge tile, or
-            not zero beyond its rows or columns), an edge tile has an offset, the score of the mask stays more than `tolerance`
-            below the bound, or `primal`, `dual` or `gap` are off by more than that on some tile;
-            the message names the tile.
+            not zero beyond its rows or columns), an edge tile has an offset, the score of the mask
+            stays more than `tolerance` below the bound, or `primal`, `dual` or `gap` are off by
+            more than that on some tile; the message names the tile.
 
         Examples
         --------

@@ -48,10 +48,12 @@ class Band(NamedTuple):
 
     @property
     def widths(self) -> NDArray[np.intp]:
+        """Columns of each tile."""
         return np.minimum(self.m, self.columns - self.starts)
 
     @property
     def full(self) -> NDArray[np.bool_]:
+        """Whether tiles have m rows and m columns."""
         return np.asarray((self.widths == self.m) & (self.height == self.m))
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
@@ -59,9 +61,11 @@ class Band(NamedTuple):
         return np.repeat(values, self.widths, axis=-1)
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add up all entries of each tile."""
         return np.asarray(np.add.reduceat(values, self.starts, axis=1).sum(axis=0))
 
     def exponents(self, scores: NDArray[np.float64]) -> NDArray[np.intc]:
+        """Give the power of two next above each tile's largest magnitude."""
         largest = np.maximum.reduceat(np.abs(scores).max(axis=0), self.starts)
         return np.frexp(largest)[1]
 
