@@ -38,8 +38,8 @@ class Certificate:
         (dual - primal) / (sum of abs(score) over kept entries); never negative. Rounding apart
         (about 1e-15) it is zero.
     offset : ndarray of float64, shape (..., tile_rows, tile_columns)
-        What was taken from all scores of a tile first: zero, but for full tiles of integers beyond
-        float64 that lie close together, so that prices and gap tell them apart.
+        What was taken from all scores of a tile first: zero, but for full tiles of long numbers that
+        lie close together (such as integers near 2**60), so that prices and gap tell them apart.
     exponent : ndarray of int32, shape (..., tile_rows, tile_columns)
         Prices, primal, dual and offset count in units of ``2.0**exponent``: zero, but where squares
         are beyond the range of float64.
@@ -171,8 +171,10 @@ class Certificate:
         _check(tiles.full | ~below, tile_row, "a price of an edge tile is negative")
         offset = self.offset[tile_row]
         _check(tiles.full | (offset == 0), tile_row, "an edge tile has an offset")
-        whole = np.isfinite(offset) & (np.trunc(offset) == offset)
-        _check(whole, tile_row, "the offset is no integer")
+        possible = np.isfinite(offset)
+        if values.data.dtype.kind in "iu" and values.dtype != "bfloat16":
+            possible &= np.trunc(offset) == offset
+        _check(possible, tile_row, "the offset is no difference of scores")
 
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             scores = scores_of(values, self.score, tiles, offset, self.exponent[tile_row])

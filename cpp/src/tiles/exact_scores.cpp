@@ -15,10 +15,15 @@ namespace {
 __extension__ typedef __int128 Int128;
 
 constexpr int kDoubleBits = 53;
-// Squares of fewer bits are exact in double, and between these ends none over- or underflows.
+// Sums of all scores of a line are exact in double, and sums of prices, where all scores are
+// multiples of some power of two that leaves them so many bits.
+constexpr int kExactBits = 46;
+// Squares of so many bits are exact in double, and between these ends none over- or underflows.
 constexpr int kRootBits = 26, kLeastRootExponent = -450, kLargestRootExponent = 500;
-// Sums of so many bits, and of prices, are exact in double.
+// Of what is left when an offset is taken.
 constexpr int kShiftedBits = 48;
+// Fractions that differ by less than 2^-10 of themselves.
+constexpr double kClose = 0x1p-10;
 // Beyond these, scores are scaled.
 constexpr int kLeastEnd = -900, kLargestEnd = 1000;
 
@@ -62,16 +67,6 @@ ExactScore score_of(ExactScore element, Score score) {
     return element;
 }
 
-template <class T, Score kScore>
-bool is_inexact(T value) {
-    const ExactScore element = element_of(value);
-    if (element.magnitude == 0) return false;
-    const int end = bit_length(element.magnitude), bits = end - trailing_zeros(element.magnitude);
-    if constexpr (kScore != Score::square) return bits > kDoubleBits;
-    return bits > kRootBits || end + element.exponent > kLargestRootExponent ||
-           end + element.exponent < kLeastRootExponent;
-}
-
 // Calls visit(address) for the elements of a block, row by row, until it returns false.
 template <class Visit>
 bool visit_elements(const ElementBlock& block, const Visit& visit) {
@@ -81,20 +76,79 @@ bool visit_elements(const ElementBlock& block, const Visit& visit) {
     return true;
 }
 
+// The bits that all scores seen so far take, as multiples of their lowest bit.
+class BitRange {
+  public:
+    void add(const ExactScore& score) {
+        if (score.magnitude == 0) return;
+        lowest = std::min(lowest, trailing_zeros(score.magnitude) + score.exponent);
+        end = std::max(end, bit_length(score.magnitude) + score.exponent);
+    }
+    bool empty() const { return lowest > end; }
+
+    int lowest = std::numeric_limits<int>::max() / 2;
+    int end = std::numeric_limits<int>::min() / 2;
+};
+
 template <class T, Score kScore>
-bool find_inexact(const ElementBlock& block) {
-    return !visit_elements(block, [](const std::byte* address) {
-        return !is_inexact<T, kScore>(load_element<T>(address));
+bool find_long_integers(const ElementBlock& block) {
+    BitRange range;
+    return !visit_elements(block, [&](const std::byte* address) {
+        range.add(score_of(element_of(load_element<T>(address)), kScore));
+        return range.end - range.lowest <= kExactBits;
     });
 }
 
 template <class T>
-FindInexact finder_of_wide(Score score) {
-    return score == Score::square ? find_inexact<T, Score::square> : find_inexact<T, Score::abs>;
+FindInexact finder_of_integers(Score score) {
+    return score == Score::square ? find_long_integers<T, Score::square>
+                                  : find_long_integers<T, Score::abs>;
 }
 
-Int128 signed_value(const ExactScore& score) {
-    const auto magnitude = static_cast<Int128>(score.magnitude);
+bool is_long_root(double value) {
+    const ExactScore root = element_of(value);
+    if (root.magnitude == 0) return false;
+    const int length = bit_length(root.magnitude), end = length + root.exponent;
+    return length - trailing_zeros(root.magnitude) > kRootBits || end > kLargestRootExponent ||
+           end < kLeastRootExponent;
+}
+
+bool find_long_squares(const ElementBlock& block) {
+    return !visit_elements(block, [](const std::byte* address) {
+        return !is_long_root(load_element<double>(address));
+    });
+}
+
+// Full fractions nearly never lie so close together that sums are too coarse for what tells them
+// apart: the first two end most searches.
+template <Score kScore>
+bool find_close_fractions(const ElementBlock& block) {
+    double least = score_of(load_element<double>(block.data), kScore), most = least;
+    const bool close = visit_elements(block, [&](const std::byte* address) {
+        const double score = score_of(load_element<double>(address), kScore);
+        least = std::min(least, score);
+        most = std::max(most, score);
+        return most - least <= kClose * std::min(std::fabs(least), std::fabs(most));
+    });
+    if (!close || least == most) return false;
+    BitRange range;
+    return !visit_elements(block, [&](const std::byte* address) {
+        range.add(element_of(load_element<double>(address)));
+        return range.end - range.lowest <= kExactBits;
+    });
+}
+
+FindInexact finder_of_doubles(Score score) {
+    if (score == Score::square) return find_long_squares;
+    return score == Score::abs ? find_close_fractions<Score::abs>
+                               : find_close_fractions<Score::identity>;
+}
+
+// In units of 2^unit, of which it is a multiple.
+Int128 in_units(const ExactScore& score, int unit) {
+    const int shift = score.exponent - unit;
+    const auto magnitude = static_cast<Int128>(shift < 0 ? score.magnitude >> std::min(-shift, 127)
+                                                         : score.magnitude << shift);
     return score.negative ? -magnitude : magnitude;
 }
 
@@ -124,15 +178,15 @@ FindInexact inexact_finder(Dtype dtype, Score score) {
     const bool square = score == Score::square;
     switch (dtype) {
         case Dtype::int64:
-            return finder_of_wide<std::int64_t>(score);
+            return finder_of_integers<std::int64_t>(score);
         case Dtype::uint64:
-            return finder_of_wide<std::uint64_t>(score);
+            return finder_of_integers<std::uint64_t>(score);
         case Dtype::int32:
-            return square ? find_inexact<std::int32_t, Score::square> : nullptr;
+            return square ? finder_of_integers<std::int32_t>(score) : nullptr;
         case Dtype::uint32:
-            return square ? find_inexact<std::uint32_t, Score::square> : nullptr;
+            return square ? finder_of_integers<std::uint32_t>(score) : nullptr;
         case Dtype::float64:
-            return square ? find_inexact<double, Score::square> : nullptr;
+            return finder_of_doubles(score);
         default:
             return nullptr;
     }
@@ -164,33 +218,30 @@ bool ExactScores::assign(const ElementBlock& block, Dtype dtype, Score score, bo
 }
 
 void ExactScores::measure() {
-    lowest_bit_ = std::numeric_limits<int>::max();
-    end_bit_ = std::numeric_limits<int>::min();
-    for (const ExactScore& score : scores_) {
-        if (score.magnitude == 0) continue;
-        lowest_bit_ = std::min(lowest_bit_, trailing_zeros(score.magnitude) + score.exponent);
-        end_bit_ = std::max(end_bit_, bit_length(score.magnitude) + score.exponent);
-    }
-    if (lowest_bit_ > end_bit_) lowest_bit_ = end_bit_ = 0;
+    BitRange range;
+    for (const ExactScore& score : scores_) range.add(score);
+    lowest_bit_ = range.empty() ? 0 : range.lowest;
+    end_bit_ = range.empty() ? 0 : range.end;
 }
 
 // Full tiles keep exactly n of every row: what all scores have in common makes no difference.
 bool ExactScores::subtract_offset() {
-    const bool integers = std::all_of(scores_.begin(), scores_.end(),
-                                      [](const ExactScore& score) { return score.exponent == 0; });
-    if (!integers || end_bit_ >= 127) return false;
+    const bool in_range = lowest_bit_ > kLeastEnd && end_bit_ < kLargestEnd;
+    if (!in_range || end_bit_ - lowest_bit_ >= 127) return false;
     const auto [least, most] = std::minmax_element(scores_.begin(), scores_.end(), less);
-    const Int128 low = signed_value(*least), high = signed_value(*most);
-    const auto leading = static_cast<Int128>(leading_bits(least->magnitude));
-    const Int128 offset = least->negative ? -leading : leading;
-    constexpr Int128 kLimit = Int128{1} << kShiftedBits;
+    const Int128 low = in_units(*least, lowest_bit_), high = in_units(*most, lowest_bit_);
+    const auto leading =
+        static_cast<Int128>(leading_bits(static_cast<Uint128>(low < 0 ? -low : low)));
+    const Int128 offset = low < 0 ? -leading : leading;
     // `low` may lie below a negative offset, by less than the bits that were cut off.
+    constexpr Int128 kLimit = Int128{1} << kShiftedBits;
     if (low - offset <= -kLimit || high - offset >= kLimit) return false;
-    offset_ = static_cast<double>(offset);
+    offset_ = std::ldexp(static_cast<double>(offset), lowest_bit_);
     values_.resize(scores_.size());
     rests_.assign(scores_.size(), 0.0);
     std::transform(scores_.begin(), scores_.end(), values_.begin(), [&](const ExactScore& score) {
-        return static_cast<double>(static_cast<std::int64_t>(signed_value(score) - offset));
+        const auto left = static_cast<std::int64_t>(in_units(score, lowest_bit_) - offset);
+        return std::ldexp(static_cast<double>(left), lowest_bit_);
     });
     return true;
 }

@@ -1,5 +1,5 @@
-// Scores that double does not hold exactly: wide integers, squares of long fractions or of very
-// large or small numbers.
+// Scores for whose sums double is too coarse or too short: long integers, fractions that lie close
+// together, squares of long fractions or of very large or small numbers.
 #pragma once
 
 #include <cstdint>
@@ -20,11 +20,10 @@ struct ExactScore {
     bool negative = false;
 };
 
-// Whether double is too coarse or too short for some score of a block whose elements are finite.
+// Whether a tile, whose elements are finite, takes them.
 using FindInexact = bool (*)(const ElementBlock& block);
 
-// Null where double holds every score of such elements. The answer depends on values alone, so that
-// equal scores take the same road whatever their type.
+// Null where no tile of such elements does.
 FindInexact inexact_finder(Dtype dtype, Score score);
 
 // The scores of one tile, exactly, and the doubles next to

@@ -49,16 +49,16 @@ class ExactCycles::Network {
         tile_ = &tile;
         mask_ = &mask;
         const ExactScores& exact = *tile.exact;
-        unit_ = exact.offset() != 0.0 ? 0 : exact.lowest_bit();
+        unit_ = exact.lowest_bit();
         scores_.resize(static_cast<std::size_t>(tile.rows) * tile.columns);
         for (int i = 0; i < tile.rows; ++i)
             for (int j = 0; j < tile.columns; ++j) scores_[index(i, j)] = score_of(i, j);
         const auto nodes = static_cast<std::size_t>(ground()) + 1;
         potentials_.assign(nodes, Integer());
         for (int i = 0; i < tile.rows; ++i)
-            potentials_[row_node(i)] = from_price(prices.row[i], prices.exponent);
+            potentials_[row_node(i)] = from_double(prices.row[i], prices.exponent);
         for (int j = 0; j < tile.columns; ++j)
-            potentials_[column_node(j)] = from_price(-prices.column[j], prices.exponent);
+            potentials_[column_node(j)] = from_double(-prices.column[j], prices.exponent);
         first_potentials_ = potentials_;
         cycles_ = 0;
         search_afresh();
@@ -79,22 +79,16 @@ class ExactCycles::Network {
 
     // Less the offset, which doubles hold exactly where there is one.
     Integer score_of(int i, int j) const {
-        if (tile_->exact->offset() != 0.0) return from_integer((*tile_)(i, j));
+        if (tile_->exact->offset() != 0.0) return from_double((*tile_)(i, j), 0);
         const auto& [magnitude, exponent, negative] = (*tile_->exact)(i, j);
-        return magnitude == 0 ? Integer() : aligned(magnitude, exponent, negative);
+        return {magnitude, exponent - unit_, negative};
     }
-    Integer aligned(Uint128 magnitude, int exponent, bool negative) const {
-        const int shift = exponent - unit_;
-        return {magnitude, shift, negative};
-    }
-    static Integer from_integer(double value) {
-        return {static_cast<Uint128>(std::llabs(static_cast<long long>(value))), 0, value < 0.0};
-    }
-    Integer from_price(double price, int exponent) const {
-        int price_exponent = 0;
-        const double fraction = std::frexp(price, &price_exponent);
+    // value * 2^exponent in the tile's units; what lies below the lowest bit is cut off.
+    Integer from_double(double value, int exponent) const {
+        int value_exponent = 0;
+        const double fraction = std::frexp(value, &value_exponent);
         const auto mantissa = static_cast<std::int64_t>(std::ldexp(fraction, 53));
-        const int shift = price_exponent - 53 + exponent + tile_->exponent() - unit_;
+        const int shift = value_exponent - 53 + exponent + tile_->exponent() - unit_;
         return {static_cast<Uint128>(std::llabs(mantissa)), shift, mantissa < 0};
     }
 
