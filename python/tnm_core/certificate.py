@@ -38,8 +38,8 @@ class Certificate:
         (dual - primal) / (sum of abs(score) over kept entries); never negative. Rounding apart
         (about 1e-15) it is zero.
     offset : ndarray of float64, shape (..., tile_rows, tile_columns)
-        What was taken from all scores of a tile first: zero, but for full tiles of long numbers that
-        lie close together (such as integers near 2**60), so that prices and gap tell them apart.
+        What was taken from all scores of a tile first: zero, but for full tiles of long numbers
+        close together (such as integers near 2**60), so that prices and gap tell them apart.
     exponent : ndarray of int32, shape (..., tile_rows, tile_columns)
         Prices, primal, dual and offset count in units of ``2.0**exponent``: zero, but where squares
         are beyond the range of float64.

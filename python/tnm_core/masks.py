@@ -81,7 +81,8 @@ def transposable_mask(
         score. Both bounds are for scores that are not negative. The two exist for comparison: the
         optimum is usually faster.
     score : {"abs", "square", "identity"}
-        What a kept entry is worth. Integers of any size and squares are compared exactly.
+        What a kept entry is worth: exactly, of integers of any size and of squares that float64
+        does not hold as well.
     complete : bool
         Bring the mask of an approximate method to exactly n, keeping its bound. ``False`` leaves
         it as published, with rows and columns that keep fewer.
@@ -111,6 +112,10 @@ def transposable_mask(
 
     Notes
     -----
+    Masks are optimal in exact arithmetic for integers of any size, their squares and those of
+    float64; for other scores up to the rounding of sums in float64, about 2^-50 of a tile's largest
+    score.
+
     Several masks may be optimal when scores tie. Which one is returned is deterministic: it depends
     on the scores of the tile, n and m, and not on dtype, strides, threads or platform. The
     approximate methods rank equal scores by their row-major position in the tile, first ones
@@ -203,7 +208,8 @@ def nm_mask(
         The axis along which every aligned group of m entries keeps exactly n. A last group of
         fewer than m entries keeps at most n, and only entries of positive score.
     score : {"abs", "square", "identity"}
-        What a kept entry is worth. Integers of any size and squares are compared exactly.
+        What a kept entry is worth: exactly, of integers of any size and of squares that float64
+        does not hold as well.
     out : ndarray of bool, shape of `array`, optional
         Where to write the mask; must not overlap `array`. Left alone if an error is raised.
     threads : int, optional
