@@ -60,6 +60,7 @@ void check_packed(Array& array, const MaskArray& mask, const Pattern& pattern,
     TNM_CHECK(overfull == expected);
     if (overfull) return;
     Array unpacked(array.dtype(), array.shape());
+    for (std::int64_t flat = 0; flat < unpacked.size(); ++flat) unpacked.set(flat, 0.0);
     bool valid = false;
     TNM_CHECK(decompress(values.data(), indices.data(), pattern, elements_of(unpacked), valid,
                          execution) == Status::ok);
