@@ -17,16 +17,16 @@ CPP_FILES := $(shell find cpp -name '*.cpp' -o -name '*.hpp')
 PY_FOLDERS := python tests bench examples
 
 FUZZ_SUBJECTS := transposable rowwise groups listing counting products
-CORE_MINUTES = $(or $(MINUTES),6)
 
 SENTENCES := examples/sentences.txt
 CALIBRATION := 128
+MINUTES := 30
 DEMO_LAYER := encoder.layer.0.intermediate.dense.weight
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo bench test test-cpp test-threads test-clang test-aarch64 test-python fuzz-core lint clean
+.PHONY: help demo bench test test-cpp test-threads test-clang test-aarch64 test-python fuzz fuzz-core lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -123,7 +123,7 @@ test-aarch64: $(VENV)/.installed-test ## run the C++ tests built for aarch64, in
 test-python: $(VENV)/.installed-test ## run pytest
 	$(BIN)/python -m pytest
 
-fuzz-core: $(VENV)/.installed-test ## fuzz the core with libFuzzer (needs clang++), for MINUTES in all
+fuzz-core: $(VENV)/.installed-test ## fuzz the core with libFuzzer (needs clang++), for MINUTES=30 in all
 	@command -v clang++ > /dev/null || { echo "make fuzz-core needs clang++: install Clang"; exit 1; }
 	$(BIN)/cmake -S . -B $(FUZZ_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
 	    -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release -DTNM_BUILD_TESTS=OFF \
@@ -133,9 +133,12 @@ fuzz-core: $(VENV)/.installed-test ## fuzz the core with libFuzzer (needs clang+
 	    mkdir -p $(FUZZ_BUILD)/found/$$subject; \
 	    echo "== $$subject"; \
 	    $(FUZZ_BUILD)/cpp/fuzz/fuzz_$$subject -max_len=4096 -verbosity=0 -print_final_stats=1 \
-	        -max_total_time=$$(($(CORE_MINUTES) * 60 / $(words $(FUZZ_SUBJECTS)))) \
+	        -max_total_time=$$(($(MINUTES) * 60 / $(words $(FUZZ_SUBJECTS)))) \
 	        -artifact_prefix=$(FUZZ_BUILD)/$$subject- $(FUZZ_BUILD)/found/$$subject cpp/fuzz/corpus/$$subject; \
 	done
+
+fuzz: $(VENV)/.installed-test ## damage files and read them, for MINUTES=30
+	$(BIN)/python -m tests.support.reader_fuzz --seed $${SEED:-$$(date +%s)} --minutes $(MINUTES)
 
 lint: $(VENV)/.installed-test ## check style and types
 	$(BIN)/ruff check $(PY_FOLDERS)

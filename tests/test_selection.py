@@ -33,12 +33,14 @@ def test_include_and_exclude(include: Any, exclude: Any, left: list[str]) -> Non
     assert _left(Selection(include, exclude)) == left
 
 
-def test_default_exclusions_hold_unless_something_is_included() -> None:
-    defaults = ("*embed*", "*head*")
-    assert _left(Selection(default_exclude=defaults)) == list(NAMES[:2])
-    assert _left(Selection(include="*", default_exclude=defaults)) == list(NAMES)
-    skip = Selection(default_exclude=defaults).skip("Embeddings.weight", None)
-    assert skip == SkipCode.EXCLUDED_BY_DEFAULT()
+def test_what_a_tensor_is_counts_unless_something_is_asked_for() -> None:
+    assert Selection().by_default
+    assert Selection(exclude="*.bias").by_default
+    assert not Selection(include="*").by_default
+    everything = Selection(exclude="*.1.*", known={"x": SkipCode.NO_DATA()}).of_everything()
+    assert not everything.by_default
+    assert _left(everything) == [NAMES[0], *NAMES[2:]]
+    assert everything.skip("x", None) == SkipCode.NO_DATA()
 
 
 def test_known_reasons_come_first() -> None:

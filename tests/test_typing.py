@@ -102,6 +102,48 @@ def test_importing_needs_numpy_alone() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_subpackages_are_attributes_imported_on_demand() -> None:
+    import subprocess
+    import sys
+
+    script = """
+import sys
+import tnm_core as tnm
+heavy = ("torch", "safetensors", "matplotlib")
+print(set(heavy) & set(sys.modules), {"checkpoint", "plots", "torch"} <= set(dir(tnm)))
+print(tnm.checkpoint.open_checkpoint.__name__, tnm.plots.plot_mask.__name__)
+print(set(heavy) & set(sys.modules), hasattr(tnm, "transposible_mask"))
+sys.modules["torch"] = None
+try:
+    tnm.torch
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [
+        "set() True",
+        "open_checkpoint plot_mask",
+        "set() False",
+        "tnm_core.torch needs torch, which is not installed: pip install 'tnm_core[torch]'",
+    ]
+
+
+def test_type_checkers_see_subpackages_and_mistakes() -> None:
+    """The module's __getattr__ would have them take any name for Any."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text())
+    seen = {
+        ast.unparse(one)
+        for node in tree.body
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for one in node.body
+    }
+    assert "from tnm_core import torch as torch" in seen
+    functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    assert "__getattr__" not in functions
+
+
 def test_results_are_plain_python_and_numpy() -> None:
     mask = tnm.transposable_mask(np.ones((6, 6)), 2, 4)
     report = tnm.check_mask(mask, 2, 4)

@@ -7,6 +7,9 @@ N:M sparse.
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from tnm_core.build_info import __version__, build_info
 from tnm_core.certificate import Certificate
 from tnm_core.check import MaskReport, Violation, check_mask, is_transposable
@@ -23,6 +26,11 @@ from tnm_core.listing import (
 from tnm_core.masks import nm_mask, transposable_mask
 from tnm_core.pattern import Pattern
 from tnm_core.products import PackedMatrix, TransposedPackedMatrix, matmul, pack
+
+if TYPE_CHECKING:
+    from tnm_core import checkpoint as checkpoint
+    from tnm_core import plots as plots
+    from tnm_core import torch as torch
 
 __all__ = [
     "Certificate",
@@ -50,3 +58,18 @@ __all__ = [
     "transposable_mask",
     "unrank_mask",
 ]
+
+# Subpackages that need an extra, or time: imported when they are first asked for.
+_ON_DEMAND = ("checkpoint", "plots", "torch")
+
+
+if not TYPE_CHECKING:  # type checkers see the imports above, and mistakes in names
+
+    def __getattr__(name: str) -> Any:
+        if name in _ON_DEMAND:
+            return importlib.import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_DEMAND})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
+import sys
 from typing import Any, Literal, NamedTuple, NoReturn, get_args
 
 import numpy as np
@@ -40,9 +41,75 @@ class ScoreArray(NamedTuple):
         return self.dtype in _FLOATING
 
 
-def as_score_array(array: ArrayLike, *, least_ndim: int = 2) -> ScoreArray:
+def as_array(value: ArrayLike, name: str = "array", for_tensors: str = "") -> NDArray[Any]:
+    """View what NumPy can view, and say how to convert the rest.
+
+    Of a tensor that NumPy cannot view the error names what of `tnm_core.torch` can. Masked entries
+    are refused: the view would show what lies beneath them.
+    """
+    for part in value if isinstance(value, (list, tuple)) else (value,):
+        if np.ma.isMaskedArray(part) and np.ma.is_masked(part):
+            raise ValueError(
+                f"{name} is a masked array with {np.ma.getmaskarray(part).sum()} masked entries, "
+                "expected a plain one: fill them first, for example with .filled(0), or pass its "
+                ".data to have them read all the same"
+            )
+    try:
+        data = np.asarray(value)
+    except (TypeError, RuntimeError):
+        torch = sys.modules.get("torch")
+        if torch is None or not isinstance(value, torch.Tensor):
+            raise
+        raise _tensor_error(value, name, for_tensors) from None
+    if data.dtype == np.object_ and not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} {_why_not_viewed(value, data)}")
+    return data
+
+
+def _why_not_viewed(value: Any, objects: NDArray[Any]) -> str:
+    """Say why NumPy shows something as Python objects, and how to convert it."""
+    kind = type(value)
+    known = f"is a {kind.__module__.partition('.')[0]} {kind.__name__}, which NumPy cannot view"
+    if value is None:
+        return "is None, expected an array"
+    if objects.ndim:
+        odd = next(
+            (one for one in objects.flat if not isinstance(one, (int, float))), objects.flat[0]
+        )
+        return f"holds {odd!r:.60}, expected numbers of one dtype"
+    if hasattr(value, "toarray"):
+        return f"{known}, expected a dense array: pass its .toarray()"
+    if hasattr(value, "__dlpack__"):
+        return f"{known}, expected an array: pass numpy.from_dlpack of it"
+    return f"{known}, expected an array"
+
+
+def _tensor_error(tensor: Any, name: str, for_tensors: str) -> TypeError:
+    """Say how to go on with a tensor that NumPy cannot view."""
+    import torch
+
+    kind = type(tensor).__name__
+    if tensor.device.type == "meta":
+        return TypeError(
+            f"{name} is a torch {kind} on the device meta, which holds no data; expected an array: "
+            "load it first"
+        )
+    bfloat16 = ".float()" if tensor.dtype == torch.bfloat16 else ""
+    strided = tensor.layout == torch.strided
+    dense = "" if strided else ".to_dense()"
+    layout = "" if strided else f", {tensor.layout}"
+    gradient = " that requires grad" if tensor.requires_grad else ""
+    use = f"use {for_tensors}, or " if for_tensors else ""
+    return TypeError(
+        f"{name} is a torch {kind}{gradient}, {tensor.dtype}{layout}, on "
+        f"{tensor.device}, expected an array that NumPy can view: {use}convert it first, with "
+        f"{name}.detach().cpu(){dense}{bfloat16}.numpy()"
+    )
+
+
+def as_score_array(array: ArrayLike, *, least_ndim: int = 2, for_tensors: str = "") -> ScoreArray:
     """View anything that NumPy can view; only a foreign byte order costs a copy."""
-    data = np.asarray(array)
+    data = as_array(array, for_tensors=for_tensors)
     name = _NATIVE_DTYPES.get(data.dtype)
     if name is None:
         data, name = _convert_dtype(data)
@@ -68,7 +135,7 @@ def _convert_dtype(data: NDArray[Any]) -> tuple[NDArray[Any], str]:
 
 def as_mask(mask: ArrayLike) -> NDArray[np.bool_]:
     """View a mask of bool, or of integers 0 and 1, as bool."""
-    flags = np.asarray(mask)
+    flags = as_array(mask, "mask")
     if flags.dtype.kind in "iu":
         if flags.size and not np.isin(flags, (0, 1)).all():
             raise ValueError("mask holds integers other than 0 and 1; pass a mask, such as w != 0")

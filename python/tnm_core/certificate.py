@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from tnm_core import arguments
 from tnm_core.arguments import Score
 from tnm_core.exact_scores import Band, TwoDoubles, scores_of
+from tnm_core.short_repr import short_repr
 
 __all__ = ["Certificate"]
 
@@ -80,6 +81,8 @@ class Certificate:
     m: int
     score: Score
 
+    __repr__ = short_repr
+
     @property
     def worst_gap(self) -> float:
         """Largest relative gap of any tile; 0.0 if there are no tiles."""
@@ -114,7 +117,7 @@ class Certificate:
         >>> proof.verify(weights, mask)
         """
         source = arguments.as_score_array(array)
-        kept = np.asarray(mask)
+        kept = arguments.as_array(mask, "mask")
         if kept.dtype == np.bool_:
             kept = arguments.plain_flags(kept)
         if kept.shape != source.data.shape or kept.dtype != np.bool_:

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tnm_core import _core, arguments
 from tnm_core.pattern import Pattern, PatternLike, as_pattern, as_transposable
+from tnm_core.short_repr import short_repr
 
 __all__ = ["MaskReport", "Violation", "check_mask", "is_transposable"]
 
@@ -77,6 +78,8 @@ class MaskReport:
     n: int
     m: int
     transposable: bool
+
+    __repr__ = short_repr
 
     def __bool__(self) -> bool:
         return self.valid

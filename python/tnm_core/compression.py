@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tnm_core import _core, arguments
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
+from tnm_core.short_repr import short_repr
 
 __all__ = ["Compressed", "compress", "decompress"]
 
@@ -41,6 +42,8 @@ class Compressed:
     m: int
     axis: int
     shape: tuple[int, ...]
+
+    __repr__ = short_repr
 
 
 def compress(
@@ -94,7 +97,7 @@ def compress(
     """
     pattern = as_pattern(n, m)
     n, m = pattern.pair
-    data = np.asarray(array)
+    data = arguments.as_array(array)
     flags = arguments.as_mask(mask)
     _check_packable(data)
     axis = _packing_axis(axis)

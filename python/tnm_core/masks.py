@@ -143,7 +143,7 @@ def transposable_mask(
     n, m = as_transposable(n, m).pair
     method = arguments.as_method(method)
     score = arguments.as_score(score)
-    source = arguments.as_score_array(array)
+    source = arguments.as_score_array(array, for_tensors="tnm_core.torch.transposable_mask")
     count = arguments.as_threads(threads, source.data.size)
     if method == "optimal" and not complete:
         raise ValueError(
@@ -234,7 +234,7 @@ def nm_mask(
     """
     n, m = as_pattern(n, m).pair
     score = arguments.as_score(score)
-    source = arguments.as_score_array(array, least_ndim=1)
+    source = arguments.as_score_array(array, least_ndim=1, for_tensors="tnm_core.torch.nm_mask")
     axis = arguments.as_axis(axis, source.data.ndim)
     count = arguments.as_threads(threads, source.data.size)
     mask = arguments.as_output(out, source.data)

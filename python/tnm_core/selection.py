@@ -24,8 +24,8 @@ class Selection:
         name and the layer or tensor that bears it. None includes everything.
     exclude : str, sequence of str, or function, optional
         What is left alone all the same, in the same forms.
-    default_exclude : sequence of str
-        Shell patterns of names in lower case that are left alone unless `include` is given.
+    everything : bool
+        Whether also what is no weight is meant where nothing is included; see `by_default`.
     known : mapping of str to Skip, optional
         Names that are left alone for reasons known beforehand.
 
@@ -49,25 +49,45 @@ class Selection:
         include: Names | None = None,
         exclude: Names | None = None,
         *,
-        default_exclude: Sequence[str] = (),
+        everything: bool = False,
         known: Mapping[str, Skip] | None = None,
     ) -> None:
         self._include = include if include is None else _as_names("include", include)
         self._exclude = _as_names("exclude", () if exclude is None else exclude)
-        self._default_exclude = tuple(default_exclude) if include is None else ()
+        self._everything = everything
         self._known = dict(known or {})
 
-    def skip(self, name: str, item: Any) -> Skip | None:
-        """Tell why a name is left alone; None if it is meant."""
-        if name in self._known:
-            return self._known[name]
-        if self._include is not None and not _matches(name, item, self._include):
+    def skip(self, name: str | tuple[str, ...], item: Any) -> Skip | None:
+        """Tell why a name is left alone; None if it is meant.
+
+        Of several names of one thing, shell patterns match any, and functions get the first.
+        """
+        names = (name,) if isinstance(name, str) else name
+        if names[0] in self._known:
+            return self._known[names[0]]
+        if self._include is not None and not _matches(names, item, self._include):
             return SkipCode.NOT_INCLUDED()
-        if _matches(name, item, self._exclude):
+        if _matches(names, item, self._exclude):
             return SkipCode.EXCLUDED()
-        if matches_any(name.lower(), self._default_exclude):
-            return SkipCode.EXCLUDED_BY_DEFAULT()
         return None
+
+    def singles_out(self, name: str) -> bool:
+        """Tell whether a shell pattern of `include` means a parameter, and not all of its layer.
+
+        ``"*.in_proj_weight"`` does; ``"encoder.*"`` means the layers of an encoder.
+        """
+        globs = self._include if isinstance(self._include, tuple) else ()
+        layer = name[: name.rfind(".") + 1]
+        return any(fnmatchcase(name, one) and not fnmatchcase(layer, one) for one in globs)
+
+    @property
+    def by_default(self) -> bool:
+        """Whether nothing was asked for, so that `tnm_core.weights` decides what is a weight."""
+        return self._include is None and not self._everything
+
+    def of_everything(self) -> Selection:
+        """Return the same selection, which also means what is no weight."""
+        return Selection(self._include, self._exclude, everything=True, known=self._known)
 
     def unmatched(self, names: Iterable[str]) -> tuple[str, ...]:
         """List shell patterns of `include` that match no name: typing errors, most likely."""
@@ -101,8 +121,10 @@ def _as_names(argument: str, names: Names) -> Names:
     return globs
 
 
-def _matches(name: str, item: Any, names: Names) -> bool:
-    return bool(names(name, item)) if callable(names) else matches_any(name, names)
+def _matches(names: tuple[str, ...], item: Any, wanted: Names) -> bool:
+    if callable(wanted):
+        return bool(wanted(names[0], item))
+    return any(matches_any(name, wanted) for name in names)
 
 
 def matches_any(name: str, globs: Iterable[str]) -> bool:

@@ -42,13 +42,52 @@ class SkipCode(Enum):
     # by name
     NOT_INCLUDED = "not matched by include="
     EXCLUDED = "matched by exclude="
-    EXCLUDED_BY_DEFAULT = "embedding, head or norm by its name (include it to prune it)"
     NO_PATTERN = "not named in pattern"
     DENSE_WITHIN_BUDGET = "stays dense within the budget"
     NO_WEIGHTS = "the checkpoint has no weights for it"
 
+    # by what calibration data show
+    NEVER_CALLED = (
+        "no row of the calibration data reaches it, or other code reads its weight without calling "
+        "it: give data that use it, or sparsify_ it"
+    )
+    EXPERTS_UNREACHED = (
+        "no row of the calibration data reaches the experts {experts}: masked by the magnitudes of "
+        "their weights"
+    )
+    PRODUCTS_UNSEEN = (
+        "masked by the magnitudes of its weights alone: no row reaches it, or the model's code "
+        "multiplies by it in a way that is not watched"
+    )
+    UNPAIRED = (
+        "pruned on what it gets in the dense model alone: the pruned model takes another way "
+        "through its code (at {step}), so rows of the two cannot be paired"
+    )
+    NOT_TUNED = (
+        "not tuned: the pruned model takes another way through its code than the dense one (at "
+        "{step}), so their outputs cannot be compared"
+    )
+
+    # by what a tensor is: `tnm_core.weights`, which include lifts
+    EMBEDDING = "an embedding (include it to prune it)"
+    POSITION_TABLE = "a table of positions (include it to prune it)"
+    TOKEN = "a learned token (include it to prune it)"
+    HEAD = "a head (include it to prune it)"
+    ROUTER = "a router of experts (include it to prune it)"
+    NORM = "the scale of a norm (include it to prune it)"
+    BIAS = "a bias (include it to prune it)"
+    STATE_SPACE = "a constant of a state space (include it to prune it)"
+    ADAPTER = "an adapter, LoRA (include it to prune it)"
+    QUANTIZATION = "a scale, zero point or index (include it to prune it)"
+    LOOSE = "a parameter that is not called weight (include it to prune it)"
+
+    # by what stands beside a tensor: `tnm_core.weights`, which nothing lifts
+    QUANTIZED = "quantised ({scheme}): prune the checkpoint as it was before"
+    PART_OF_QUANTIZED = "part of a quantised weight ({scheme})"
+
     # by kind of layer
     OTHER_TYPE = "{kind} is not among layers="
+    ONLY_BY_NAME = "a parameter of {kind} that is not called weight (include its name to prune it)"
     NOT_CALLED_WEIGHT = "a parameter of {kind} that is not called weight"
     OWN_FORWARD = "is a {kind}, whose own code may read the weight without its mask"
     NO_MATRIX_PRODUCT = "is a {kind}, expected a Linear, a Conv1D or a pointwise convolution"
@@ -60,6 +99,7 @@ class SkipCode(Enum):
         "the model is itself this layer, which nothing can stand in for: use "
         "TransposableLinear.from_linear, or put it into a torch.nn.Sequential"
     )
+    COMPILED = "torch.compile holds on to the layer as it is: compile it afterwards"
     HAS_HOOKS = "has hooks, which would be lost: remove them first"
     ENCODER_FAST_PATH = (
         "the fast path of TransformerEncoderLayer reads the weight without its mask: call "
@@ -79,6 +119,7 @@ class SkipCode(Enum):
     COMPUTED = "its weight is computed and no parameter"
     SHARED = "its weight is shared ({users})"
     SHARED_UNMASKED = "its weight is shared with another module, which would use it without a mask"
+    OVERLAPS_ITSELF = "several entries of its weight may lie in one place in memory; clone it first"
     SHARDED = "its weight is sharded already; call sparsify_ before fully_shard"
     NO_DATA = "its weight is on the device meta and has no data; load it first"
     NOT_FLOATING = "its weight has dtype {dtype}, expected floating point"
@@ -87,6 +128,9 @@ class SkipCode(Enum):
     # by shape
     FEW_AXES = "its weight has {axes} axes, expected at least 2"
     MANY_AXES = "its weight has {axes} axes and is not that of a convolution"
+    UNKNOWN_ORDER = (
+        "which axis of its weight the inputs are is not known, which a row-wise pattern needs"
+    )
     FEW_FEATURES = "{side} {size} < m = {m}"
     FEW_CHANNELS = "{size} {side} channels < m = {m}"
     FEW_CHANNELS_PER_GROUP = "{size} {side} channels in each of {groups} groups < m = {m}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,15 @@ class Result:
     out: str
     err: str
 
+    @property
+    def said(self) -> str:
+        """What is on stderr beside progress, which is lines that begin with a time."""
+        lines = self.err.splitlines(keepends=True)
+        return "".join(line for line in lines if re.match(r"tnm: \d+:\d\d ", line) is None)
+
     def assert_refused(self, *words: str) -> None:
         """Status 2 and one line on stderr that holds the words, without a traceback."""
-        assert len(self.err.splitlines()) == 1, self.err
+        assert len(self.said.splitlines()) == 1, self.err
         self.assert_refused_at_the_end(*words)
 
     def assert_refused_at_the_end(self, *words: str) -> None:

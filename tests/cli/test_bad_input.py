@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import struct
@@ -310,18 +311,30 @@ def test_a_folder_or_device_as_target(tnm: Tnm, model: Path, tmp_path: Path) -> 
     assert device.is_symlink()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_full_disk(tnm: Tnm, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real_open = Path.open
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG])
+@pytest.mark.parametrize("call", ["write", "fsync", "link"])
+def test_disk_errors_name_the_file(
+    tnm: Tnm, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(number, os.strerror(number))  # as the system says it: without a name
 
-    def open_full(path: Path, mode: str = "r", *rest: Any) -> Any:
-        return real_open(Path("/dev/full") if mode == "xb" else path, mode.replace("x", "w"), *rest)
-
-    monkeypatch.setattr(Path, "open", open_full)
     before = snapshot(tmp_path)
-    result = tnm("prune", model, "-o", tmp_path / "out.safetensors", "-p", "2:4")
-    result.assert_refused("No space left")
-    assert snapshot(tmp_path) == before
+    out = tmp_path / "out.safetensors"
+    for options in (("-o", out), ("-o", out, "--masks-only")):
+        with monkeypatch.context() as patched:
+            for one in (call, "replace") if call == "link" else (call,):
+                patched.setattr(os, one, refuse)
+            result = tnm("prune", model, *options, "-p", "2:4")
+        reason = os.strerror(number)
+        result.assert_refused(f"cannot write {out}: {reason[:1].lower()}{reason[1:]};")
+        assert snapshot(tmp_path) == before
+
+
+def test_a_name_that_is_too_long(tnm: Tnm, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / ("x" * 300 + ".safetensors")
+    tnm("prune", model, "-o", out, "-p", "2:4").assert_refused(str(out), "name too long")
+    assert tnm("prune", model, "-o", tmp_path / ("é" * 110 + ".safetensors"), "-p", "2:4").out
 
 
 def test_usage(tnm: Tnm, model: Path, tmp_path: Path) -> None:

@@ -63,6 +63,39 @@ def test_interrupt_leaves_nothing(
     assert snapshot(tmp_path) == before
 
 
+STUBBORN = STUCK.replace(
+    "main()\n",
+    """
+import os, signal
+unlink, number = os.unlink, int(sys.argv.pop())
+
+def again(path):  # the signal comes again, and again, while files are removed
+    for _ in range(3):
+        os.kill(os.getpid(), number)
+    unlink(path)
+
+os.unlink = again
+main()
+""",
+)
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["INT", "TERM"]
+)
+def test_repeated_signals_leave_nothing(
+    weights: Path, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    before = snapshot(tmp_path)
+    out = tmp_path / "out.safetensors"
+    options = ("-o", out, "-p", "2:4", int(number))
+    _, err, code = stop_half_way(STUBBORN, number, "prune", weights, *options)
+    assert code == status
+    assert err.count("\n") == 1
+    assert "no unfinished file is left" in err
+    assert snapshot(tmp_path) == before
+
+
 @pytest.mark.parametrize("in_place", [False, True])
 def test_kill_leaves_the_target_whole(
     tnm: Tnm, weights: Path, tmp_path: Path, in_place: bool
@@ -79,8 +112,13 @@ def test_kill_leaves_the_target_whole(
     left = {name for name in after if name not in before}
     assert all(name.startswith(".") and name.endswith(".tmp") for name in left)
     assert {name: after[name] for name in before} == before
-    # What a killed run leaves behind does not disturb the next one.
-    assert tnm("prune", weights, "-o", out, "-p", "2:4", "--force").status == 0
+    assert left
+    # The next run says what a killed one has left, and clears it away.
+    result = tnm("prune", weights, "-o", out, "-p", "2:4", "--force")
+    assert result.status == 0
+    assert result.err.startswith("tnm: note: removed ")
+    assert all(name in result.err for name in left)
+    assert snapshot(tmp_path).keys() == before.keys() | {out.name}
     assert tnm("check", out).status == 0
 
 

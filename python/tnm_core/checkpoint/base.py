@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tnm_core.checkpoint.blocks import Box, box_shape, runs_of_box
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.file_writer import FileTransaction
+from tnm_core.checkpoint.parsing import as_array
 from tnm_core.checkpoint.records import PruneRecord, parse_records
+from tnm_core.checkpoint.writing import FileTransaction, disk_errors
 
 CHUNK_BYTES = 1 << 22
 _Self = TypeVar("_Self", bound="Checkpoint")  # typing.Self needs Python 3.11
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TensorInfo:
     """A tensor as its file describes it.
 
@@ -33,6 +36,7 @@ class TensorInfo:
     dtype: str
     nbytes: int
     array_dtype: np.dtype[Any] | None
+    fortran: bool = False  # the first axis runs fastest in the file
 
     @property
     def entries(self) -> int:
@@ -40,8 +44,8 @@ class TensorInfo:
         return math.prod(self.shape)
 
 
-Transform = Callable[[TensorInfo, NDArray[Any]], NDArray[Any]]
-"""Receives a tensor with memory of its own; returns what to write, of the same shape and dtype."""
+Transform = Callable[[TensorInfo], Iterable[NDArray[Any]]]
+"""Yields what to write of a tensor, in blocks of its dtype that follow each other in the file."""
 
 
 class Checkpoint(ABC):
@@ -57,10 +61,13 @@ class Checkpoint(ABC):
         In the order in which they lie in the file.
     metadata : dict of str to str
         As stored in the file, where the format has a place for it.
+    notes : tuple of str
+        What users should know of how the file was read.
     """
 
     suffix: str
     tensors: dict[str, TensorInfo]
+    notes: tuple[str, ...] = ()
     _files: ExitStack
 
     def __init__(self, path: Path) -> None:
@@ -81,16 +88,32 @@ class Checkpoint(ABC):
     def _read(self, name: str) -> NDArray[Any]:
         """Read a tensor that is there."""
 
+    def read_block(self, name: str, box: Box) -> NDArray[Any]:
+        """Read a part of a tensor, a slice with start and stop for each axis."""
+        self._check_names([name])
+        return self._read_block(name, box)
+
+    @abstractmethod
+    def _read_block(self, name: str, box: Box) -> NDArray[Any]:
+        """Read a part of a tensor that is there."""
+
     @abstractmethod
     def targets(self, out: Path) -> list[Path]:
         """List the files that `rewrite` would make for ``out``."""
 
-    @abstractmethod
     def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
         """Copy the checkpoint to ``out``, with ``transform`` applied to ``record.layers``.
 
         Every other tensor is copied byte for byte. Files appear at once, when all is written.
         """
+        with FileTransaction() as transaction:
+            self.write_into(transaction, out, record, transform)
+
+    @abstractmethod
+    def write_into(
+        self, transaction: FileTransaction, out: Path, record: PruneRecord, transform: Transform
+    ) -> None:
+        """Do the same as a part of what is written at once."""
 
     def close(self) -> None:
         """Close the files."""
@@ -123,26 +146,70 @@ class SingleFile(Checkpoint):
             )
         return [out]
 
-    def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
+    def write_into(
+        self, transaction: FileTransaction, out: Path, record: PruneRecord, transform: Transform
+    ) -> None:
         """Copy to ``out`` with ``transform`` applied to ``record.layers``."""
         self._check_names(record.layers)
-        with FileTransaction() as transaction:
-            self.write_to(transaction.open(out), record, transform)
+        self.write_to(transaction.open(out, last=True), record, transform)
 
     @abstractmethod
-    def write_to(self, out: BinaryIO, record: PruneRecord, transform: Transform) -> None:
-        """Write the changed file into an open one."""
+    def write_to(
+        self,
+        out: BinaryIO,
+        record: PruneRecord,
+        transform: Transform,
+        further: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Write the changed file into an open one, with further metadata if it has a place."""
 
-    def _transformed(self, name: str, transform: Transform) -> NDArray[Any]:
-        """Read and transform a tensor; the bytes of everything after it must not shift."""
+    def _read(self, name: str) -> NDArray[Any]:
+        return self._read_block(name, tuple(slice(0, size) for size in self.tensors[name].shape))
+
+    def _read_block(self, name: str, box: Box) -> NDArray[Any]:
+        info, label = self.tensors[name], f"{self.path}: {name!r}"
+        if info.array_dtype is None:
+            raise CheckpointError(f"{label} has dtype {info.dtype}, unknown to NumPy")
+        shape, there = (info.shape[::-1], box[::-1]) if info.fortran else (info.shape, box)
+        size = info.array_dtype.itemsize
+        with disk_errors(self.path, "read"):
+            parts = [
+                self._read_bytes(name, start * size, length * size)
+                for start, length in runs_of_box(shape, there)
+            ]
+        data = parts[0] if len(parts) == 1 else np.concatenate([*parts, np.empty(0, np.uint8)])
+        array = as_array(data, info.array_dtype, box_shape(there), label)
+        return array.T if info.fortran else array
+
+    @abstractmethod
+    def _read_bytes(self, name: str, start: int, nbytes: int) -> NDArray[np.uint8]:
+        """Read some bytes of a tensor into memory of their own."""
+
+    def _write_transformed(self, out: BinaryIO, name: str, transform: Transform) -> None:
+        """Write what becomes of a tensor; the bytes of everything after it must not shift."""
         info = self.tensors[name]
-        array = transform(info, self.read(name))
-        if array.shape != info.shape or array.dtype != info.array_dtype:
-            raise TypeError(
-                f"transform returned {array.dtype}{array.shape} for {info.name}, "
-                f"expected {info.array_dtype}{info.shape}"
-            )
-        return array
+        done = 0
+        for block in transform(info):
+            if block.dtype != info.array_dtype:
+                raise TypeError(
+                    f"transform yielded {block.dtype} for {name}, expected {info.array_dtype}"
+                )
+            out.write(as_bytes(block.T if info.fortran else block))
+            done += block.nbytes
+        if done != info.nbytes:
+            raise TypeError(f"transform yielded {done} bytes for {name}, expected {info.nbytes}")
+
+
+def check_regular(path: Path) -> None:
+    """Check that a path is that of a file: a device or a pipe would never end, or never begin."""
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path} is not a regular file; expected one that holds tensors")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to read."""
+    check_regular(path)
+    return path.open("rb")
 
 
 def read_exactly(stream: BinaryIO, nbytes: int, label: str) -> NDArray[np.uint8]:

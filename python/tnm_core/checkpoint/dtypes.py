@@ -47,8 +47,13 @@ def array_dtype(code: str) -> np.dtype[Any] | None:
 
 def dtype_code(dtype: np.dtype[Any]) -> str | None:
     """Find the safetensors code for a NumPy dtype; None if the format cannot hold it."""
+    return code_of_name(dtype.name)
+
+
+def code_of_name(name: str) -> str | None:
+    """Find the safetensors code for a dtype as NumPy, ml_dtypes and torch call it."""
     codes = {name: code for code, name in (_NUMPY | _ML_DTYPES).items()}
-    return codes.get(dtype.name)
+    return codes.get(name)
 
 
 def dtype_label(code: str) -> str:

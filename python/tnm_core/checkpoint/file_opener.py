@@ -10,14 +10,28 @@ from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.npy import NpyFile
 from tnm_core.checkpoint.npz import NpzFile
 from tnm_core.checkpoint.safetensors_file import SafetensorsFile
-from tnm_core.checkpoint.sharded import INDEX_SUFFIX, ShardedCheckpoint
+from tnm_core.checkpoint.shard_index import INDEX_SUFFIX, TORCH_INDEX_SUFFIX, check_link
+from tnm_core.checkpoint.sharded import ShardedCheckpoint
+from tnm_core.checkpoint.torch_file import TORCH_SUFFIXES, TorchFile
+from tnm_core.checkpoint.writing import is_stopped
 
-_EXPECTED = f"expected .safetensors, *{INDEX_SUFFIX}, a folder with one of them, .npy or .npz"
-_FORMATS: dict[str, type[SafetensorsFile | NpyFile | NpzFile]] = {
+_EXPECTED = (
+    f"expected .safetensors, *{INDEX_SUFFIX}, a folder with one of them, .npy, .npz, or of torch "
+    f"{', '.join(TORCH_SUFFIXES)}, *{TORCH_INDEX_SUFFIX}"
+)
+_FORMATS: dict[str, type[SafetensorsFile | NpyFile | NpzFile | TorchFile]] = {
     ".safetensors": SafetensorsFile,
     ".npy": NpyFile,
     ".npz": NpzFile,
+    **dict.fromkeys(TORCH_SUFFIXES, TorchFile),
 }
+# What to look for in a folder, best first: those of torch must be unpickled.
+_CANDIDATES = (
+    f"*{INDEX_SUFFIX}",
+    "*.safetensors",
+    f"*{TORCH_INDEX_SUFFIX}",
+    "pytorch_model*.bin",
+)
 
 
 def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
@@ -27,7 +41,8 @@ def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
     ----------
     path : path-like
         A ``.safetensors`` file, an index ``*.safetensors.index.json`` of a sharded checkpoint, a
-        folder that holds one of them, or a ``.npy`` or ``.npz`` file.
+        folder that holds one of them, a ``.npy`` or ``.npz`` file, or a state dict that torch
+        wrote: ``.pt``, ``.pth``, ``.bin`` or an index ``*.bin.index.json``.
 
     Raises
     ------
@@ -43,7 +58,7 @@ def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
         raise FileNotFoundError(f"{found} does not exist; {_EXPECTED}")
     if not found.is_file():
         raise CheckpointError(f"{found} is not a regular file; {_EXPECTED}")
-    if found.name.endswith(INDEX_SUFFIX):
+    if found.name.endswith((INDEX_SUFFIX, TORCH_INDEX_SUFFIX)):
         return ShardedCheckpoint(found)
     if found.suffix.lower() not in _FORMATS:
         raise CheckpointError(f"{found} has an ending that says nothing; {_EXPECTED}")
@@ -51,11 +66,17 @@ def open_checkpoint(path: str | PathLike[str]) -> Checkpoint:
 
 
 def _inside(folder: Path) -> Path:
-    indices = sorted(folder.glob(f"*{INDEX_SUFFIX}"))
-    files = indices or sorted(folder.glob("*.safetensors"))
+    if is_stopped(folder):
+        raise CheckpointError(
+            f"a run was stopped while it replaced files of {folder}: "
+            "write there again, which finishes it first"
+        )
+    listed = (sorted(folder.glob(glob)) for glob in _CANDIDATES)
+    files = next((files for files in listed if files), [])
     if len(files) != 1:
         raise CheckpointError(
             f"the folder {folder} holds {len(files)} candidates; expected exactly one "
             f"*{INDEX_SUFFIX} or .safetensors file: name the file itself"
         )
+    check_link(files[0])
     return files[0]

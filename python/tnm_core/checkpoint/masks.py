@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tnm_core.arguments import as_array
 from tnm_core.checkpoint.base import Checkpoint, TensorInfo
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.file_writer import FileTransaction
+from tnm_core.checkpoint.parsing import read_shapes
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
-from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
+from tnm_core.checkpoint.safetensors_file import (
+    HeaderEntry,
+    SafetensorsFile,
+    check_names,
+    write_header,
+)
+from tnm_core.checkpoint.writing import FileTransaction
 from tnm_core.pattern import PatternLike, as_pattern
 
 FORMAT_KEY = "tnm.mask_format"
@@ -59,10 +65,13 @@ def is_mask_file(file: Checkpoint) -> bool:
 def write_masks(
     path: Path,
     shapes: Mapping[str, tuple[int, ...]],
-    masks: Iterable[NDArray[np.bool_]],
+    masks: Iterable[NDArray[np.bool_] | Iterable[NDArray[np.bool_]]],
     record: PruneRecord | None,
 ) -> None:
-    """Write masks as they come, in the order of ``shapes``; the file appears when all is there."""
+    """Write masks as they come, in the order of ``shapes``; the file appears when all is there.
+
+    A mask may come in blocks that follow each other in C order.
+    """
     entries = [
         HeaderEntry(name, "U8", (size,), size)
         for name, size in ((name, -(-math.prod(shape) // 8)) for name, shape in shapes.items())
@@ -74,10 +83,27 @@ def write_masks(
         file = transaction.open(path)
         write_header(file, entries, metadata)
         for entry, mask in zip(entries, masks, strict=True):
-            packed = np.packbits(mask, axis=None, bitorder="little")
-            if packed.size != entry.nbytes:
-                raise ValueError(f"mask of {entry.name!r} has shape {mask.shape}, not as announced")
-            file.write(packed.data)
+            size = 0
+            for packed in _packed([mask] if isinstance(mask, np.ndarray) else mask):
+                size += packed.size
+                file.write(packed.data)
+            if size != entry.nbytes:
+                raise ValueError(
+                    f"mask of {entry.name!r} takes {size} bytes, {entry.nbytes} were announced"
+                )
+
+
+def _packed(blocks: Iterable[NDArray[np.bool_]]) -> Iterator[NDArray[np.uint8]]:
+    """Pack blocks to bytes; bits that do not fill one wait for the next block."""
+    rest = np.empty(0, dtype=np.bool_)
+    for block in blocks:
+        flags = block.reshape(-1)
+        if rest.size:
+            flags = np.concatenate([rest, flags])
+        whole = flags.size // 8 * 8
+        yield np.packbits(flags[:whole], bitorder="little")
+        rest = flags[whole:].copy()
+    yield np.packbits(rest, bitorder="little")
 
 
 def save_masks(
@@ -106,15 +132,17 @@ def save_masks(
     Raises
     ------
     TypeError
-        If a mask is not of dtype bool.
+        If a mask is not of dtype bool, or a name is no str.
     ValueError
-        If `pattern` is none.
+        If `pattern` is none, a mask is a masked array, or the file could not hold a name, as
+        ``"__metadata__"``. No file is written then.
 
     See Also
     --------
     read_masks : Read them back.
     """
-    arrays = {name: np.asarray(mask) for name, mask in masks.items()}
+    check_names(masks)
+    arrays = {name: as_array(mask, f"mask {name!r}") for name, mask in masks.items()}
     for name, array in arrays.items():
         if array.dtype != np.bool_:
             raise TypeError(f"mask {name!r} has dtype {array.dtype}; expected bool")
@@ -154,19 +182,15 @@ def read_masks(path: str | PathLike[str]) -> dict[str, NDArray[np.bool_]]:
 
 
 def _read_shapes(file: Checkpoint) -> dict[str, tuple[int, ...]]:
-    damaged = f"{file.path} is damaged: expected masks as save_masks writes them"
     if file.metadata.get(FORMAT_KEY) != FORMAT:
         raise CheckpointError(
             f"{file.path} holds masks in the format {file.metadata.get(FORMAT_KEY)!r}; this "
             f"version reads {FORMAT!r}: upgrade tnm_core"
         )
-    try:
-        shapes: Any = json.loads(file.metadata[SHAPES_KEY])
-        sizes = {name: -(-math.prod(shape) // 8) for name, shape in shapes.items()}
-        negative = any(int(length) < 0 for shape in shapes.values() for length in shape)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        raise CheckpointError(damaged) from None
+    expected = "expected masks as save_masks writes them"
+    shapes = read_shapes(file.metadata.get(SHAPES_KEY), str(file.path), expected)
+    sizes = {name: -(-math.prod(shape) // 8) for name, shape in shapes.items()}
     found = {name: info.nbytes for name, info in file.tensors.items() if info.dtype == "uint8"}
-    if negative or sizes != found or len(found) != len(file.tensors):
-        raise CheckpointError(damaged)
-    return {name: tuple(shape) for name, shape in shapes.items()}
+    if sizes != found or len(found) != len(file.tensors):
+        raise CheckpointError(f"{file.path} is damaged: shapes and sizes disagree; {expected}")
+    return shapes

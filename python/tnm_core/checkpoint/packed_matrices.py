@@ -24,17 +24,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tnm_core.arguments import as_array
 from tnm_core.checkpoint.base import Checkpoint, TensorInfo, as_bytes
 from tnm_core.checkpoint.dtypes import dtype_code
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.file_writer import FileTransaction
+from tnm_core.checkpoint.parsing import read_shapes
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import (
-    METADATA_KEY,
     HeaderEntry,
     SafetensorsFile,
+    check_names,
     write_header,
 )
+from tnm_core.checkpoint.writing import FileTransaction
 from tnm_core.pattern import PatternLike, as_pattern
 from tnm_core.products import PackedMatrix, TransposedPackedMatrix
 
@@ -42,6 +44,7 @@ FORMAT_KEY = "tnm.packed_format"
 SHAPES_KEY = "tnm.packed_shapes"
 FORMAT = "packed values 1"
 VALUES, BITS = "_values", "_bits"
+_MOST_EMPTY_ROWS = 1 << 24  # of a matrix without entries, which no bytes of a file stand for
 
 
 class PackedFile:
@@ -109,9 +112,10 @@ def save_packed(
     Raises
     ------
     TypeError
-        If a tensor has a dtype that safetensors lacks.
+        If a tensor has a dtype that safetensors lacks, or a name is no str.
     ValueError
-        If `pattern` is none, or two tensors would be stored under one name.
+        If `pattern` is none, two tensors would be stored under one name, or the file could not
+        hold a name, as ``"__metadata__"``.
     CheckpointError
         If the file cannot be written.
 
@@ -139,6 +143,7 @@ def save_packed(
     >>> bool((x @ loaded["weight"].T == x @ packed.T).all())
     True
     """
+    check_names(tensors)
     stored = [part for name, tensor in tensors.items() for part in _parts(name, tensor)]
     _check_names([part.entry.name for part in stored])
     # Wide elements first: then all are aligned, which readers that map the file rely on.
@@ -218,7 +223,7 @@ def _parts(name: str, tensor: PackedMatrix | ArrayLike) -> list[_Stored]:
             f"{name!r} is the transpose of a packed matrix, expected the matrix: its .T"
         )
     if not isinstance(tensor, PackedMatrix):
-        array = np.asarray(tensor)
+        array = as_array(tensor, repr(name))
         return [_Stored.of(name, array.dtype, array.shape, lambda: array)]
     bits = np.dtype(np.uint8)
     size = -(-math.prod(tensor.shape) // 8)
@@ -229,11 +234,11 @@ def _parts(name: str, tensor: PackedMatrix | ArrayLike) -> list[_Stored]:
 
 
 def _check_names(names: list[str]) -> None:
-    for name, count in Counter([METADATA_KEY, *names]).items():
+    for name, count in Counter(names).items():
         if count > 1:
             raise ValueError(
                 f"two tensors would be stored as {name!r}, expected names that differ: a packed "
-                f"matrix takes its own with {VALUES} and {BITS}, the metadata {METADATA_KEY!r}"
+                f"matrix takes its own with {VALUES} and {BITS}"
             )
 
 
@@ -243,24 +248,17 @@ def _read_shapes(file: Checkpoint) -> dict[str, tuple[int, int]]:
             f"{file.path} holds packed matrices in the format {file.metadata.get(FORMAT_KEY)!r}; "
             f"this version reads {FORMAT!r}: upgrade tnm_core"
         )
-    try:
-        shapes: Any = json.loads(file.metadata[SHAPES_KEY])
-        pairs = {name: _as_pair(shape) for name, shape in shapes.items()}
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        raise CheckpointError(
-            f"{file.path} is damaged: expected shapes of packed matrices in its metadata, as "
-            "save_packed writes them"
-        ) from None
-    for name in pairs:
+    expected = "expected shapes of packed matrices as save_packed writes them"
+    shapes = read_shapes(file.metadata.get(SHAPES_KEY), str(file.path), expected)
+    pairs = {}
+    for name, shape in shapes.items():
+        if len(shape) != 2 or (0 in shape and max(shape) > _MOST_EMPTY_ROWS):
+            raise CheckpointError(
+                f"{file.path} is damaged: {name!r} has the shape {shape}; {expected}"
+            )
+        pairs[name] = (shape[0], shape[1])
         _check_parts(file, name)
     return pairs
-
-
-def _as_pair(shape: Any) -> tuple[int, int]:
-    rows, columns = shape
-    if type(rows) is not int or type(columns) is not int or min(rows, columns) < 0:
-        raise ValueError("expected two sides")
-    return rows, columns
 
 
 def _check_parts(file: Checkpoint, name: str) -> None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from tnm_core.build_info import __version__
-from tnm_core.checkpoint.errors import CheckpointError
+from tnm_core.checkpoint.limits import MAX_NAME_LENGTH
+from tnm_core.checkpoint.parsing import parsing, read_json
 from tnm_core.pattern import Pattern
+from tnm_core.short_repr import short_repr
 
 _PREFIX = "tnm."
 _FIELDS = ("pattern", "method", "score", "version", "three_d")
 _DEFAULTS = {"three_d": "skip"}
 _ROWWISE = "rowwise"
+_EXPECTED = "expected those that tnm prune writes: prune again"
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class PruneRecord:
     version: str
     layers: tuple[str, ...] = ()
     three_d: str = "skip"
+
+    __repr__ = short_repr
 
     @classmethod
     def of(
@@ -85,20 +91,18 @@ def parse_records(metadata: Mapping[str, object], label: str) -> list[PruneRecor
     """
     if _PREFIX + "pattern" not in metadata:
         return []
-    try:
+    what = f"{label}: the metadata entries tnm.* are damaged"
+    with parsing(what, _EXPECTED):
         first = {field: metadata.get(_PREFIX + field) for field in _FIELDS}
-        layers = _decode(metadata.get(_PREFIX + "layers", "[]"))
-        previous = _decode(metadata.get(_PREFIX + "previous", "[]"))
+        layers = _decode(metadata.get(_PREFIX + "layers", "[]"), what)
+        previous = _decode(metadata.get(_PREFIX + "previous", "[]"), what)
         return [parse_record({**first, "layers": layers}), *map(parse_record, previous)]
-    except (AttributeError, TypeError, ValueError, RecursionError) as error:
-        raise CheckpointError(
-            f"{label}: the metadata entries tnm.* are damaged ({error}); "
-            "expected those that tnm prune writes: prune again"
-        ) from None
 
 
-def parse_record(fields: Mapping[str, object]) -> PruneRecord:
+def parse_record(fields: object) -> PruneRecord:
     """Build one record from decoded JSON; `TypeError` if it is not one."""
+    if not isinstance(fields, Mapping):
+        raise TypeError("expected an object")
     values = [fields.get(field) or _DEFAULTS.get(field) for field in _FIELDS]
     layers = fields.get("layers", ())
     if not all(isinstance(value, str) for value in values):
@@ -106,11 +110,13 @@ def parse_record(fields: Mapping[str, object]) -> PruneRecord:
     if not isinstance(layers, (list, tuple)) or not all(isinstance(x, str) for x in layers):
         raise TypeError("expected a list of layer names")
     pattern, method, score, version, three_d = map(str, values)
+    if max(map(len, (pattern, method, score, version, three_d, *layers))) > MAX_NAME_LENGTH:
+        raise ValueError(f"expected texts of at most {MAX_NAME_LENGTH} characters")
     return PruneRecord(pattern, method, score, version, tuple(layers), three_d)
 
 
-def _decode(text: object) -> list[dict[str, object]]:
-    items = json.loads(str(text))
+def _decode(text: object, what: str) -> list[Any]:
+    items = read_json(str(text), what, _EXPECTED)
     if not isinstance(items, list):
         raise TypeError("expected a list")
     return items

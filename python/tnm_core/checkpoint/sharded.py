@@ -1,8 +1,10 @@
-"""Checkpoints in several safetensors files, named by an index ``*.safetensors.index.json``."""
+"""Checkpoints in several files, of safetensors or of torch, named by an index ``*.index.json``."""
 
 from __future__ import annotations
 
 import json
+import secrets
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -10,29 +12,34 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tnm_core.checkpoint.base import Checkpoint, Transform
+from tnm_core.checkpoint.base import Checkpoint, SingleFile, Transform
+from tnm_core.checkpoint.blocks import Box
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.file_writer import FileTransaction
 from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
-from tnm_core.checkpoint.safetensors_file import MAX_HEADER_BYTES, SafetensorsFile
+from tnm_core.checkpoint.safetensors_file import SafetensorsFile
+from tnm_core.checkpoint.shard_index import INDEX_SUFFIX, TORCH_INDEX_SUFFIX, read_index
+from tnm_core.checkpoint.torch_file import TorchFile
+from tnm_core.checkpoint.writing import FileTransaction
 
-INDEX_SUFFIX = ".safetensors.index.json"
+RUN_KEY = "tnm.run"  # metadata of every shard and of the index: the same in files of one run
 _FILE_SUFFIXES = (".safetensors", ".json", ".npy", ".npz")
 
 
 class ShardedCheckpoint(Checkpoint):
-    """Several safetensors files and their index."""
+    """Several files and their index; always written as safetensors."""
 
     suffix = INDEX_SUFFIX
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self._index = _read_index(path)
+        self._index = read_index(path)
+        self._of_torch = path.name.endswith(TORCH_INDEX_SUFFIX)
         with ExitStack() as files:
             self._shards = self._open_shards(files)
             self._files = files.pop_all()
         self._home = {name: shard for shard in self._shards.values() for name in shard.tensors}
         self.tensors = {name: shard.tensors[name] for name, shard in self._home.items()}
+        self.notes = tuple(note for shard in self._shards.values() for note in shard.notes)
         self.metadata = {
             key: value for key, value in self._index["metadata"].items() if isinstance(value, str)
         }
@@ -40,38 +47,62 @@ class ShardedCheckpoint(Checkpoint):
     def _read(self, name: str) -> NDArray[Any]:
         return self._home[name].read(name)
 
+    def _read_block(self, name: str, box: Box) -> NDArray[Any]:
+        return self._home[name].read_block(name, box)
+
     def targets(self, out: Path) -> list[Path]:
         """List shards and index, in the folder ``out`` or beside an index named ``out``."""
         if out.name.endswith(INDEX_SUFFIX):
             folder, index = out.parent, out.name
         elif out.is_dir() or out.suffix.lower() not in _FILE_SUFFIXES:
-            folder, index = out, self.path.name
+            folder, index = out, self._written_name(self.path.name)
         else:
             raise CheckpointError(
                 f"cannot write {out}: the input is sharded, so the output must be a folder or "
                 f"end in {INDEX_SUFFIX}: name it like {out.with_suffix('').name}"
             )
-        return [*(folder / name for name in self._shards), folder / index]
+        return [*(folder / self._written_name(name) for name in self._shards), folder / index]
 
-    def rewrite(self, out: Path, record: PruneRecord, transform: Transform) -> None:
-        """Write every shard and the index; they are renamed together, the index last."""
+    def write_into(
+        self, transaction: FileTransaction, out: Path, record: PruneRecord, transform: Transform
+    ) -> None:
+        """Write every shard and the index, each of which tells of which run it is."""
         self._check_names(record.layers)
         *paths, index_path = self.targets(out)
-        with FileTransaction() as transaction:
-            transaction.make_folder(index_path.parent)
-            for path, shard in zip(paths, self._shards.values(), strict=True):
-                layers = tuple(name for name in record.layers if name in shard.tensors)
-                shard.write_to(transaction.open(path), replace(record, layers=layers), transform)
-            transaction.open(index_path).write(self._index_text(record))
+        for checkpoint in (self, *self._shards.values()):
+            _ = checkpoint.records  # damaged ones are refused before work is done
+        run = {RUN_KEY: secrets.token_hex(16)}
+        transaction.make_folder(index_path.parent)
+        layers: dict[int, list[str]] = {}
+        for name in record.layers:
+            layers.setdefault(id(self._home[name]), []).append(name)
+        for path, shard in zip(paths, self._shards.values(), strict=True):
+            part = replace(record, layers=tuple(layers.get(id(shard), ())))
+            with transaction.open(path) as file:
+                shard.write_to(file, part, transform, run)
+        with transaction.open(index_path, last=True) as file:
+            file.write(self._index_text(record, run))
 
-    def _index_text(self, record: PruneRecord) -> bytes:
-        metadata = renewed_metadata(self._index["metadata"], record, self.records)
-        index = {**self._index, "metadata": metadata}
+    def _written_name(self, name: str) -> str:
+        """Name the safetensors file that stands for one of torch, as Hugging Face does."""
+        if not self._of_torch:
+            return name
+        renamed = name.replace(TORCH_INDEX_SUFFIX, INDEX_SUFFIX)
+        if renamed == name:
+            renamed = name.removesuffix(".bin") + ".safetensors"
+        return renamed.removeprefix("pytorch_")
+
+    def _index_text(self, record: PruneRecord, run: Mapping[str, str]) -> bytes:
+        metadata = {**renewed_metadata(self._index["metadata"], record, self.records), **run}
+        weight_map = {
+            name: self._written_name(shard) for name, shard in self._index["weight_map"].items()
+        }
+        index = {**self._index, "metadata": metadata, "weight_map": weight_map}
         return (json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode()
 
-    def _open_shards(self, files: ExitStack) -> dict[str, SafetensorsFile]:
+    def _open_shards(self, files: ExitStack) -> dict[str, SingleFile]:
         weight_map: dict[str, str] = self._index["weight_map"]
-        shards: dict[str, SafetensorsFile] = {}
+        shards: dict[str, SingleFile] = {}
         for shard_name in dict.fromkeys(weight_map.values()):
             path = self.path.with_name(shard_name)
             if not path.is_file():
@@ -79,47 +110,36 @@ class ShardedCheckpoint(Checkpoint):
                     f"{self.path} names the shard {shard_name}, which is not beside it: "
                     "fetch the missing file"
                 )
-            shards[shard_name] = files.enter_context(SafetensorsFile(path))
-        found = [(name, key) for key, shard in shards.items() for name in shard.tensors]
-        for name, shard_name in found:
-            if weight_map.get(name) != shard_name:
-                raise CheckpointError(
-                    f"{self.path.with_name(shard_name)} holds {name!r}, which the index "
-                    f"{self.path.name} places in {weight_map.get(name, 'no shard')}: "
-                    "index and shards do not belong together"
-                )
+            shard = TorchFile(path) if self._of_torch else SafetensorsFile(path)
+            shards[shard_name] = files.enter_context(shard)
+            for name in shard.tensors:
+                if weight_map.get(name) != shard_name:
+                    raise CheckpointError(
+                        f"{path} holds {name!r}, which the index {self.path.name} places in "
+                        f"{weight_map.get(name, 'no shard')}: index and shards do not belong "
+                        "together"
+                    )
         for name, shard_name in weight_map.items():
             if name not in shards[shard_name].tensors:
                 raise CheckpointError(
                     f"{self.path} places {name!r} in {shard_name}, which does not hold it: "
                     "index and shards do not belong together"
                 )
+        self._check_runs(shards)
         return shards
 
-
-def _read_index(path: Path) -> dict[str, Any]:
-    expected = 'expected {"weight_map": {tensor: shard file}}'
-    if path.stat().st_size > MAX_HEADER_BYTES:
-        raise CheckpointError(f"{path} is too large for an index; {expected}")
-    try:
-        index: dict[str, Any] = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not valid JSON ({error}); {expected}") from None
-    weight_map = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise CheckpointError(f"{path} is not the index of a sharded checkpoint; {expected}")
-    for name, shard in weight_map.items():
-        if not _is_plain_name(shard):
-            raise CheckpointError(
-                f"{path} places {name!r} in {shard!r}; expected the name of a .safetensors file "
-                "beside the index, without folders"
-            )
-    if not isinstance(index.setdefault("metadata", {}), dict):
-        raise CheckpointError(f"{path}: the entry metadata is not an object; {expected}")
-    return index
+    def _check_runs(self, shards: Mapping[str, SingleFile]) -> None:
+        """Raise if files of different runs lie side by side, as a copy that was stopped leaves."""
+        run = self._index["metadata"].get(RUN_KEY)
+        for name, shard in shards.items():
+            found = shard.metadata.get(RUN_KEY)
+            if found != run:
+                raise CheckpointError(
+                    f"{self.path.with_name(name)} is of {_run_text(found)}, the index "
+                    f"{self.path.name} of {_run_text(run)}: index and shards do not belong "
+                    "together; fetch or prune the checkpoint again"
+                )
 
 
-def _is_plain_name(shard: object) -> bool:
-    if not isinstance(shard, str) or not shard.endswith(".safetensors"):
-        return False
-    return not any(mark in shard for mark in ("/", "\\", ":", "\0")) and not shard.startswith(".")
+def _run_text(run: object) -> str:
+    return "no run of tnm prune" if run is None else f"the run {str(run)[:32]!r}"

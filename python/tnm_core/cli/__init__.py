@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from tnm_core.cli.packages import is_installed
 
@@ -10,14 +13,32 @@ _NEEDED = ("typer", "rich", "safetensors", "ml_dtypes")
 
 
 def main() -> None:
-    """Run the console script; its packages come with the extra ``cli``."""
+    """Run the command line, as the console script of `tnm_command` does."""
+    sys.exit(prepare()(sys.argv[1:]))
+
+
+def prepare() -> Callable[[Sequence[str]], int]:
+    """Import what runs a command; its packages come with the extra ``cli``."""
+    _open_standard_streams()
     missing = [name for name in _NEEDED if not is_installed(name)]
     if missing:
-        print(
-            f'tnm: the command line needs {", ".join(missing)}: pip install "tnm_core[cli]"',
-            file=sys.stderr,
-        )
-        sys.exit(2)
+        _fail(f'the command line needs {", ".join(missing)}: pip install "tnm_core[cli]"')
     from tnm_core.cli.run import run
 
-    sys.exit(run(sys.argv[1:]))
+    return run
+
+
+def _open_standard_streams() -> None:
+    """Fill the places of closed streams: the next file to be opened, a checkpoint, takes them."""
+    closed = [stream is None for stream in (sys.stdin, sys.stdout, sys.stderr)]
+    for _ in range(sum(closed)):
+        os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w")  # noqa: SIM115 (for as long as the process lives)
+    if sys.stdout is None:
+        _fail("standard output is closed; expected a place for results, such as > /dev/null")
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"tnm: {message}", file=sys.stderr)
+    sys.exit(2)

@@ -15,7 +15,7 @@ app = typer.Typer(
     "column of every M x M tile.",
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
 )
 app.command()(prune)
 app.command()(calibrate)

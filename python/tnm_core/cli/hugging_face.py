@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tnm_core.checkpoint import INDEX_SUFFIX, TORCH_INDEX_SUFFIX, read_index
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.references import foreign_errors
 
@@ -63,6 +64,9 @@ def load(folder: Path) -> Loaded:
         raise CommandError(
             f"{folder} has no config.json; expected a directory in the layout of Hugging Face"
         )
+    for suffix in (INDEX_SUFFIX, TORCH_INDEX_SUFFIX):
+        for index in folder.glob(f"*{suffix}"):
+            read_index(index)  # transformers would follow names that lead out of the folder
     transformers = _transformers()
     with foreign_errors(f"cannot load a model from {folder}"):
         config = transformers.AutoConfig.from_pretrained(folder, **_LOCAL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -35,6 +36,15 @@ def parse_choice(text: str, choices: Sequence[_Text], option: str) -> _Text:
     raise CommandError(f"{option} is {text!r}; expected one of {', '.join(choices)}")
 
 
+def parse_memory(text: str) -> int:
+    """Read a size such as 512M or 2G, in bytes; K, M and G are powers of 1024."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise CommandError(f"--memory is {text!r}; expected a size such as 512M or 2G")
+    power = " KMGT".index(match[2].upper() or " ")
+    return int(float(match[1]) * 1024**power)
+
+
 def metavar(choices: Sequence[str]) -> str:
     """Spell choices for the help."""
     return f"[{'|'.join(choices)}]"
@@ -44,7 +54,8 @@ Checkpoint = Annotated[
     Path,
     typer.Argument(
         metavar="FILE",
-        help=".safetensors, *.safetensors.index.json, a folder with one of them, .npy or .npz.",
+        help=".safetensors, *.safetensors.index.json, a folder with one of them, .npy or .npz; or "
+        "a state dict of torch: .pt, .pth, .bin, *.bin.index.json.",
     ),
 ]
 FilePattern = Annotated[

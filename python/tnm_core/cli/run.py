@@ -6,14 +6,18 @@ import io
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
+from typing import Any, TextIO
 
 import typer
 
-from tnm_core.checkpoint import CheckpointError
+from tnm_core.checkpoint import CheckpointError, LeftoverWarning
 from tnm_core.cli.app import app
+from tnm_core.cli.console import note
 from tnm_core.cli.errors import CommandError, StoppedMidway, Terminated, one_line
 
 BAD_INPUT = 2
@@ -31,30 +35,39 @@ def run(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    with _stopped_by_exception(), _leftovers_told():
+        return _status(arguments)
+
+
+def _status(arguments: Sequence[str]) -> int:
     try:
-        with _terminate_by_exception():
-            status = _invoke(arguments)
-            sys.stdout.flush()
-            return status
+        status = _invoke(arguments)
+        sys.stdout.flush()
+        return status
     except (KeyboardInterrupt, Terminated) as cause:
         return _stopped(cause, "no unfinished file is left")
     except StoppedMidway as stopped:
         return _stopped(stopped.cause, stopped.left)
     except BrokenPipeError:
-        # The reader has gone (tnm inspect ... | head); the flush at exit must not complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()  # the reader has gone (tnm inspect ... | head)
         return BROKEN_PIPE
     except (CommandError, CheckpointError) as error:
         return _fail(str(error), BAD_INPUT)
     except MemoryError as error:
         return _fail(f"not enough memory for the largest tensor ({error})", BAD_INPUT)
     except OSError as error:
+        _drop_stdout()  # which may be what failed (tnm inspect ... > /dev/full)
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{where}{error.strerror or error}", BAD_INPUT)
 
 
+@cache
+def _command() -> Any:
+    return typer.main.get_command(app)
+
+
 def _invoke(arguments: Sequence[str]) -> int:
-    command = typer.main.get_command(app)
+    command = _command()
     try:
         with command.make_context("tnm", list(arguments)) as context:
             command.invoke(context)
@@ -65,6 +78,14 @@ def _invoke(arguments: Sequence[str]) -> int:
         where = getattr(getattr(error, "ctx", None), "command_path", "tnm")
         raise CommandError(f"{message.rstrip('.')} (see {where} --help)") from None
     return 0
+
+
+def _drop_stdout() -> None:
+    """Keep the flush at exit from complaining again, where stdout takes no more."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stopped(cause: KeyboardInterrupt | Terminated, left: str) -> int:
@@ -79,17 +100,51 @@ def _fail(message: str, status: int) -> int:
 
 
 @contextmanager
-def _terminate_by_exception() -> Iterator[None]:
-    def stop(number: int, frame: FrameType | None) -> None:
-        raise Terminated(number)
+def _stopped_by_exception() -> Iterator[None]:
+    """Unwind at the first Ctrl-C, SIGTERM or SIGHUP; further ones would disturb the cleaning up."""
+    came: list[int] = []
 
-    names = ("SIGTERM", "SIGHUP")  # Windows has no SIGHUP; nohup ignores it, and that stays
+    def stop(number: int, frame: FrameType | None) -> None:
+        if came:
+            return
+        came.append(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
+
+    # Windows has no SIGHUP. What is ignored (nohup, a shell's background job) stays so.
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
     numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    handled = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    handlers = {number: signal.getsignal(number) for number in numbers}
+    handled = {number: old for number, old in handlers.items() if old in usual}
     for number in handled:
         signal.signal(number, stop)
     try:
         yield
     finally:
-        for number in handled:
-            signal.signal(number, signal.SIG_DFL)
+        for number, old in handled.items():
+            # A process that was stopped ends now; a late signal must not change its status.
+            signal.signal(number, signal.SIG_IGN if came else old)
+
+
+@contextmanager
+def _leftovers_told() -> Iterator[None]:
+    """Tell on stderr what was cleared away of runs that were killed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", LeftoverWarning)
+        usual = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, LeftoverWarning):
+                note(str(message))
+            else:
+                usual(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield

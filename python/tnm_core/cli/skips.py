@@ -10,7 +10,6 @@ from tnm_core.skip import Skip, SkipCode
 _SENTENCES = {
     SkipCode.NOT_INCLUDED: "not matched by --include",
     SkipCode.EXCLUDED: "matched by --exclude",
-    SkipCode.EXCLUDED_BY_DEFAULT: "embedding, head or norm by its name (--include it to prune it)",
     SkipCode.NO_PATTERN: "no pattern given for it",
     SkipCode.OTHER_TYPE: "{kind} (Linear and Conv2d are pruned)",
 }
@@ -18,7 +17,8 @@ _SENTENCES = {
 
 def sentence(skip: Skip) -> str:
     """Say a reason as the command line does."""
-    return _SENTENCES.get(skip.code, skip.code.value).format_map(skip.details)
+    told = _SENTENCES.get(skip.code, skip.code.value).format_map(skip.details)
+    return told.replace("(include it", "(--include it")
 
 
 def skip_json(skip: Skip) -> dict[str, str]:

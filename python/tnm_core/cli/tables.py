@@ -1,41 +1,114 @@
-"""Tables for people."""
+"""Tables and paragraphs for people: what does not fit the width gives way in a known order."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from tnm_core.cli.errors import printable
+from tnm_core.cli.shortening import shorten, shorten_all
 
 _NAMES_SHOWN = 3
+_SHORTENED_TO = 36  # names of layers are shortened so far before columns go
+_GAP = 2  # between columns
 
 
-def new_table(title: str, *columns: str, left: int = 1) -> Table:
-    """Make a table whose first ``left`` columns are text, the others figures."""
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    for position, column in enumerate(columns):
-        is_text = position < left
-        table.add_column(
-            column,
-            justify="left" if is_text else "right",
-            overflow="fold",
-            no_wrap=not is_text,
+@dataclass
+class Table:
+    """Rows under a title: names of layers in the first column, most important figures next.
+
+    Where the console is too narrow names are shortened in the middle, never so that two of them
+    look alike, then the last columns are left out, and a line below says which.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    left: int = 1  # so many columns are text, the others figures
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    total: tuple[str, ...] | None = None
+
+    def add_row(self, *cells: str) -> None:
+        """Add a row; what came from a file is made printable."""
+        self.rows.append(tuple(printable(cell) for cell in cells))
+
+    def set_total(self, *cells: str) -> None:
+        """Add a last row, under a line."""
+        self.total = tuple(printable(cell) for cell in cells)
+
+    def print(self, console: Console) -> None:
+        """Print what fits, and say what does not."""
+        names, shown = self._fit(console.width)
+        print_paragraph(console, self.title, style="bold")
+        console.print(self._rich(names, shown), no_wrap=True, crop=False, overflow="ignore")
+        hidden = self.columns[shown:]
+        if hidden:
+            told = f"left out at {console.width} columns: {', '.join(hidden)} (all are in --json)"
+            print_paragraph(console, told, indent=2, style="dim")
+
+    def _fit(self, width: int) -> tuple[list[str], int]:
+        """Choose how the first column is shown, and how many columns."""
+        names = [row[0] for row in self.rows]
+        widths = self._widths()
+        for shown in range(len(widths), 0, -1):
+            room = width - sum(one + _GAP for one in widths[1:shown])
+            if widths[0] <= room:
+                return names, shown
+            if room >= _SHORTENED_TO:
+                shortened = shorten_all(names, room)
+                if max(map(cell_len, shortened)) <= room:
+                    return shortened, shown
+        return shorten_all(names, width), 1
+
+    def _widths(self) -> list[int]:
+        rows = [self.columns, *self.rows, *([] if self.total is None else [self.total])]
+        return [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+
+    def _rich(self, names: Sequence[str], shown: int) -> RichTable:
+        table = RichTable(
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
         )
-    return table
+        for position, column in enumerate(self.columns[:shown]):
+            justify = "left" if position < self.left else "right"
+            table.add_column(column, justify=justify, no_wrap=True, overflow="ignore")
+        for name, row in zip(names, self.rows, strict=True):
+            table.add_row(Text(name), *map(Text, row[1:shown]))
+        if self.total is not None:
+            table.add_section()
+            table.add_row(*map(Text, self.total[:shown]), style="bold")
+        return table
+
+
+def print_paragraph(console: Console, text: str, indent: int = 0, style: str = "") -> None:
+    """Print text broken between words; a word that is longer than a line stays whole."""
+    lines = textwrap.wrap(
+        printable(text),
+        console.width,
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    console.print(Text("\n".join(lines), style=style), soft_wrap=True)
 
 
 def print_skipped(console: Console, reasons: Mapping[str, Sequence[str]]) -> None:
     """Print how many tensors or layers were left alone, by reason, with a few names."""
+    room = max(_SHORTENED_TO, console.width - 8)
     for reason, names in reasons.items():
-        shown = ", ".join(printable(name) for name in names[:_NAMES_SHOWN])
+        shown = ", ".join(shorten(printable(name), room) for name in names[:_NAMES_SHOWN])
         more = f", and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-        console.print(
-            Text(f"  {len(names)} left alone: {reason}: {shown}{more}", style="dim"), soft_wrap=True
-        )
+        told = f"{len(names)} left alone: {reason}: {shown}{more}"
+        print_paragraph(console, told, indent=2, style="dim")
 
 
 def shape_text(shape: Sequence[int]) -> str:

@@ -165,7 +165,7 @@ def decode_masks(codes: ArrayLike, m: int) -> NDArray[np.bool_]:
             [1, 0]]])
     """
     side = arguments.as_integer("m", m, 1, LARGEST_M)
-    numbers = np.asarray(codes)
+    numbers = arguments.as_array(codes, "codes")
     if numbers.dtype.kind not in "iu" and numbers.size:
         raise TypeError(f"codes have dtype {numbers.dtype}, expected uint64")
     largest = 2 ** (side * side) - 1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tnm_core.arguments import as_array
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.plots.style import (
     BLUE,
@@ -76,10 +77,10 @@ def plot_mask(
         Save it with ``figure.savefig("mask.png")``.
     """
     pattern = as_pattern(n, m, transposable=transposable)
-    kept = np.asarray(mask, dtype=np.bool_)
+    kept = as_array(mask, "mask").astype(np.bool_)
     if kept.ndim != 2 or 0 in kept.shape:
         raise ValueError(f"mask has shape {kept.shape}; expected a 2-D mask that is not empty")
-    values = None if weights is None else np.asarray(weights, dtype=np.float64)
+    values = None if weights is None else as_array(weights, "weights").astype(np.float64)
     if values is not None and values.shape != kept.shape:
         raise ValueError(f"weights have shape {values.shape}; expected {kept.shape}, as the mask")
     part = kept[:rows, :columns]
@@ -207,7 +208,8 @@ def _draw_report(axes: Axes, report: Mapping[str, Any], names: Sequence[str]) ->
     """Draw one panel: a row for each layer and one for the total, a marker for each kind."""
     layers = {layer["name"]: layer["retained"] for layer in report["layers"]}
     kinds = [kind for kind in _KINDS if kind in report["total"]["retained"]]
-    lines = [(names.index(name), retained) for name, retained in layers.items()]
+    places = {name: place for place, name in enumerate(names)}
+    lines = [(places[name], retained) for name, retained in layers.items()]
     lines.append((len(names), report["total"]["retained"]))
     for position, retained in lines:
         spread = [retained[kind] for kind in kinds]

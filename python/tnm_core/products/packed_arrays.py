@@ -14,7 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tnm_core import arguments
 from tnm_core.products.packed_buffer import Buffer, as_values, pack_buffer, unpack_buffer
+from tnm_core.short_repr import short_repr
 
 _SIDE_LIMIT = 2**40  # of a buffer; a matrix without entries could have longer ones
 
@@ -52,6 +54,8 @@ class PackedArrays(NamedTuple):
     values: NDArray[Any]
     bits: NDArray[np.uint8]
     shape: tuple[int, int]
+
+    __repr__ = short_repr
 
 
 def arrays_of_buffer(buffer: Buffer) -> PackedArrays:
@@ -105,7 +109,7 @@ def buffer_of_arrays(
     BufferShape(rows=2, columns=3, nnz=3, dtype='float32')
     """
     data, name = as_values(as_native(values), dtype, "the array of values")
-    mask = _unpack_mask(np.asarray(bits), _as_shape(shape))
+    mask = _unpack_mask(arguments.as_array(bits, "bits"), _as_shape(shape))
     kept = np.count_nonzero(mask)
     if data.shape != (kept,):
         raise ValueError(
@@ -119,7 +123,7 @@ def buffer_of_arrays(
 
 def as_native(values: ArrayLike) -> NDArray[Any]:
     """View an array; only a foreign byte order costs a copy."""
-    data = np.asarray(values)
+    data = arguments.as_array(values, "values")
     return data if data.dtype.isnative else data.astype(data.dtype.newbyteorder("="))
 
 

@@ -242,7 +242,7 @@ def name_of(dtype: np.dtype[Any]) -> str:
 
 def as_values(array: Any, dtype: str | None, what: str) -> tuple[NDArray[Any], str]:
     """View values as the core reads them, with the name of their dtype, which is checked."""
-    data = np.asarray(array)
+    data = arguments.as_array(array, what)
     name = name_of(data.dtype)
     if name == "uint16" and dtype == "bfloat16":
         return data, "bfloat16"
@@ -262,7 +262,7 @@ def _as_stored(data: NDArray[Any]) -> NDArray[Any]:
 def _as_bias(bias: ArrayLike | None, rows: int) -> NDArray[np.float32] | None:
     if bias is None:
         return None
-    data = np.asarray(bias)
+    data = arguments.as_array(bias, "bias")
     if name_of(data.dtype) not in (*PACKABLE, "float64") and data.dtype.kind not in "iu":
         raise TypeError(f"bias has dtype {data.dtype}, expected real numbers")
     if data.shape != (rows,):

@@ -162,7 +162,7 @@ class PackedMatrix:
         TypeError, ValueError
             If shape or dtype differ; nothing is changed then.
         """
-        data = np.asarray(weights)
+        data = arguments.as_array(weights, "weights", "tnm_core.torch.TransposableLinear")
         update_buffer_(self._rows, data)
         if self._columns is not None:
             update_buffer_(self._columns, data.T)
@@ -275,7 +275,7 @@ def pack(weights: ArrayLike, mask: ArrayLike | None = None) -> PackedMatrix:
     >>> packed.nnz, bool((np.eye(128, dtype=np.float32) @ packed == packed.toarray()).all())
     (128, True)
     """
-    data = np.asarray(weights)
+    data = arguments.as_array(weights, "weights", "tnm_core.torch.pack_for_inference_")
     if data.dtype.name not in PACKABLE:
         raise TypeError(
             f"weights have dtype {data.dtype}, expected float32, float16 or bfloat16: "
@@ -300,7 +300,7 @@ def multiply(
     matrix = packed.T if isinstance(packed, TransposedPackedMatrix) else packed
     forward = matrix is not packed
     buffer = matrix._rows if forward else matrix._packed_columns()
-    data = np.asarray(x)
+    data = arguments.as_array(x, "x", "tnm_core.torch.PackedLinear")
     if data.dtype != matrix.dtype:
         raise TypeError(
             f"x has dtype {data.dtype}, expected {matrix.dtype}, that of the packed matrix: "

@@ -68,7 +68,7 @@ def test_the_result_is_that_of_the_api(
     options = ("-o", out, "-p", "2:4", "--recipe", recipe)
     result = tnm("calibrate", f"{code}:model", f"{code}:{data}", *options)
     assert result.status == 0, result.err
-    assert result.err == "code of users may print\n"
+    assert result.said == "code of users may print\n"
     assert "1 left alone: out_features 3 < m = 4: 4" in result.out
     _assert_same(out, _pruned(code, "2:4", recipe))
     model = _functions(code)["model"]()
@@ -199,7 +199,7 @@ def test_budget_goes_by_the_outputs_of_the_model(
     assert 0.01 < own.loss[own.layers.index("used"), 1] < own.loss[own.layers.index("ignored"), 1]
     said: list[tuple[Any, ...]] = []
     monkeypatch.setattr(
-        "tnm_core.cli.console.LayerProgress.layer",
+        "tnm_core.cli.progress.LayerLines.layer",
         lambda self, *given, **named: said.append((*given, *named.values())),
     )
     out, report = tmp_path / "out.safetensors", tmp_path / "report.json"
@@ -233,7 +233,7 @@ def test_warnings_take_one_line(tnm: Tnm, code: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.safetensors"
     result = tnm("calibrate", f"{code}:model", f"{code}:few", "-o", out, "-p", "2:4")
     assert result.status == 0, result.err
-    lines = result.err.splitlines()[1:]
+    lines = result.said.splitlines()[1:]
     assert lines
     assert all(line.startswith("tnm: warning: ") for line in lines)
     assert "'0'" in lines[0]

@@ -171,6 +171,44 @@ def test_compiled_variants_are_measured_or_the_reason_is_told(
     result.assert_refused("torch.compile", "no C++ compiler", "leave out --compile")
 
 
+def test_onnx_runtime_is_measured_with_batches_of_any_length(
+    tnm: Tnm, sparse: Path, text: Path, tmp_path: Path
+) -> None:
+    before = snapshot(tmp_path)
+    report = _report(tnm, sparse, text, "--onnxruntime", "--batch-size", 1, "--batch-size", 8)
+    assert snapshot(tmp_path) == before
+    for speed in report["speeds"]:
+        assert list(speed["variants"]) == ["dense", "packed", "dense, ONNX Runtime"]
+    change = {one["variant"]: one for one in report["changes"]}["dense, ONNX Runtime"]
+    assert change["against"] == "the masked model"
+    assert 0 < change["largest"] <= 1e-5 * change["scale"]
+
+
+def test_onnx_runtime_takes_float32_alone(tnm: Tnm, sparse: Path, text: Path) -> None:
+    words = ("--onnxruntime", "--dtype", "bfloat16")
+    tnm("bench", "model", sparse, text, *words, *QUICK).assert_refused("float32", "bfloat16")
+
+
+def test_a_model_that_cannot_be_exported_is_named(
+    tnm: Tnm, sparse: Path, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    result = tnm("bench", "model", sparse, text, "--onnxruntime", *QUICK)
+    result.assert_refused("no such operator", "leave out --onnxruntime")
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "onnxscript"])
+def test_packages_of_onnx_runtime_are_named(
+    tnm: Tnm, sparse: Path, text: Path, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    result = tnm("bench", "model", sparse, text, "--onnxruntime", *QUICK)
+    result.assert_refused(f"needs the package {package}", 'pip install "tnm_core[onnxruntime]"')
+
+
 def test_a_model_that_is_not_pruned_is_refused(tnm: Tnm, dense: Path, text: Path) -> None:
     tnm("bench", "model", dense, text, *QUICK).assert_refused("enough zeros", "tnm calibrate")
 

@@ -33,16 +33,16 @@ class Network(nn.Module):
         self.stem = nn.Linear(8, WIDTH)
         self.blocks = nn.ModuleList(Block() for _ in range(2))
         self.final = nn.LayerNorm(WIDTH)
-        self.head = nn.Linear(WIDTH, 4)
+        self.last = nn.Linear(WIDTH, 4)
 
     def forward(self, tokens: torch.Tensor, attention_mask: Any = None) -> torch.Tensor:
         stream = self.stem(tokens)
         for block in self.blocks:
             stream = block(stream, self.scale)
-        return self.head(self.final(stream))
+        return self.last(self.final(stream))
 
 
-ORDER = ["stem", *(f"blocks.{i}.{n}" for i in (0, 1) for n in ("gate", "up", "down")), "head"]
+ORDER = ["stem", *(f"blocks.{i}.{n}" for i in (0, 1) for n in ("gate", "up", "down")), "last"]
 
 
 def make_network(seed: int = 0) -> Network:

@@ -12,7 +12,6 @@ from torch import nn
 
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.options import parse_pattern
-from tnm_core.cli.pruning import DEFAULT_EXCLUDE
 from tnm_core.pattern import Pattern
 from tnm_core.selection import Selection
 from tnm_core.skip import SkipCode
@@ -51,11 +50,11 @@ class CalibrationPlan:
             raise CommandError("--permute needs one transposable pattern; expected --pattern n:m")
 
     def selection(self, layers_without_weights: Iterable[str]) -> Selection:
-        """Say which layers of a model are meant; the file of patterns lifts default exclusions."""
+        """Say which layers of a model are meant; a file of patterns means what it names."""
         return Selection(
             self.include or None,
             self.exclude,
-            default_exclude=() if isinstance(self.pattern, Mapping) else DEFAULT_EXCLUDE,
+            everything=isinstance(self.pattern, Mapping),
             known=dict.fromkeys(layers_without_weights, SkipCode.NO_WEIGHTS()),
         )
 

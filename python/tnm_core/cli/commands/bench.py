@@ -8,7 +8,7 @@ from tnm_core.cli.commands.bench_linear import bench_linear
 from tnm_core.cli.commands.bench_model import bench_model
 
 bench_app = typer.Typer(
-    help="Measure whether sparse layers pay on this machine.", rich_markup_mode="markdown"
+    help="Measure whether sparse layers pay on this machine.", rich_markup_mode=None
 )
 bench_app.command("linear")(bench_linear)
 bench_app.command("model")(bench_model)

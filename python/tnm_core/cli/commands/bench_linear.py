@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from tnm_core.cli import options
 from tnm_core.cli.console import print_json, report_head, stdout_console
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.tables import new_table, shape_text
+from tnm_core.cli.tables import Table, print_paragraph, shape_text
 
 if TYPE_CHECKING:
     from tnm_core.torch import LayerBenchmark
@@ -124,7 +123,7 @@ def _print(console: Console, results: list[LayerBenchmark]) -> None:
     first = results[0]
     title = f"{first.tokens} tokens, {first.dtype}, {first.pattern}, {first.device}"
     parts = [part.part for part in first.parts]
-    table = new_table(f"{title}: milliseconds", "layer", "products by", *parts, left=2)
+    table = Table(f"{title}: milliseconds", ("layer", "products by", *parts), left=2)
     for result in results:
         names = [shape_text(result.shape), result.backend]
         table.add_row(*names, *(f"{part.seconds * 1e3:.3f}" for part in result.parts))
@@ -132,6 +131,6 @@ def _print(console: Console, results: list[LayerBenchmark]) -> None:
         if any(graph is not None for graph in graphs):
             cells = ("-" if graph is None else f"{graph * 1e3:.3f}" for graph in graphs)
             table.add_row("", "in a CUDA graph", *cells)
-    console.print(table)
+    table.print(console)
     for result in results:
-        console.print(Text(f"  {shape_text(result.shape)}: {result.verdict()}"), soft_wrap=True)
+        print_paragraph(console, f"{shape_text(result.shape)}: {result.verdict()}", indent=2)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from tnm_core.cli import options
-from tnm_core.cli.console import print_json, report_head, share_bar, stdout_console
-from tnm_core.cli.errors import CommandError, printable
+from tnm_core.cli.console import print_json, report_head, stdout_console
+from tnm_core.cli.errors import CommandError
 from tnm_core.cli.packages import is_installed
+from tnm_core.cli.progress import share_bar
 from tnm_core.cli.skips import names_by_reason
-from tnm_core.cli.tables import new_table, print_skipped
+from tnm_core.cli.tables import Table, print_paragraph, print_skipped
 
 if TYPE_CHECKING:
     from tnm_core.cli.model_speed import SpeedReport
@@ -75,6 +75,10 @@ def bench_model(
         bool,
         typer.Option("--compile", help="Also measure both under torch.compile (a C++ compiler)."),
     ] = False,
+    onnxruntime: Annotated[
+        bool,
+        typer.Option("--onnxruntime", help="Also measure the dense model in ONNX Runtime."),
+    ] = False,
     json_output: options.Json = False,
 ) -> None:
     """Time a pruned model dense and packed, in turns on the same sentences, on the CPU.
@@ -83,7 +87,12 @@ def bench_model(
     outputs move, which packing does not change but for rounding, and the memory of the weights.
     Nothing is fetched from the network.
     """
-    _check_packages()
+    _check_packages(onnxruntime)
+    dtype = options.parse_choice(dtype, _DTYPES, "--dtype")
+    if onnxruntime and dtype != "float32":
+        raise CommandError(
+            f"--onnxruntime is measured in float32, --dtype is {dtype}; leave one out"
+        )
     from tnm_core.cli.model_speed import SpeedArguments, measure_speed
 
     for folder in (model, dense):
@@ -96,11 +105,12 @@ def bench_model(
         sentences,
         dense,
         tuple(dict.fromkeys(batch_size or _BATCH_SIZES)),
-        options.parse_choice(dtype, _DTYPES, "--dtype"),
+        dtype,
         threads,
         max_tokens,
         seconds,
         compiled,
+        onnxruntime,
     )
     with share_bar("measuring") as update:
         report = measure_speed(arguments, update)
@@ -110,11 +120,14 @@ def bench_model(
         _print(stdout_console(), report)
 
 
-def _check_packages() -> None:
-    for package in ("torch", "transformers"):
+def _check_packages(onnxruntime: bool) -> None:
+    needed = dict.fromkeys(("torch", "transformers"), "transformers")
+    if onnxruntime:
+        needed |= dict.fromkeys(("onnx", "onnxruntime", "onnxscript"), "onnxruntime")
+    for package, extra in needed.items():
         if not is_installed(package):
             raise CommandError(
-                f'tnm bench model needs the package {package}: pip install "tnm_core[transformers]"'
+                f'tnm bench model needs the package {package}: pip install "tnm_core[{extra}]"'
             )
 
 
@@ -122,11 +135,12 @@ def _print(console: Console, report: SpeedReport) -> None:
     if report.changes:
         _print_changes(console, report)
     packing, (dense, packed) = report.packing, report.packed_bytes
-    console.print(
-        f"  {len(packing.packed)} layers packed: their weights take {packed / _MB:.1f} MB, "
+    print_paragraph(
+        console,
+        f"{len(packing.packed)} layers packed: their weights take {packed / _MB:.1f} MB, "
         f"{dense / _MB:.1f} MB dense ({packed / dense:.2f}); the model "
         f"{packing.bytes_after / _MB:.1f} MB, {packing.bytes_before / _MB:.1f} MB before",
-        soft_wrap=True,
+        indent=2,
     )
     print_skipped(console, names_by_reason(packing.skips))
     console.print()
@@ -135,32 +149,32 @@ def _print(console: Console, report: SpeedReport) -> None:
 
 def _print_speeds(console: Console, report: SpeedReport) -> None:
     threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
-    headers = ("batch", "model", "sentences/s", "tokens/s", "ms a batch", "speed-up")
-    table = new_table(f"Speed, {report.dtype}, {threads}", *headers, left=2)
+    headers = ("batch", "model", "speed-up", "sentences/s", "tokens/s", "ms a batch")
+    table = Table(f"Speed, {report.dtype}, {threads}", headers, left=2)
     for speed in report.speeds:
         batches = -(-speed.sentences // speed.batch_size)
         for position, (name, seconds) in enumerate(speed.seconds.items()):
             table.add_row(
                 str(speed.batch_size) if position == 0 else "",
                 name,
+                f"{speed.speedup(name):.2f}",
                 f"{speed.sentences / seconds:,.1f}",
                 f"{speed.tokens / seconds:,.0f}",
                 f"{seconds / batches * 1e3:,.2f}",
-                f"{speed.speedup(name):.2f}",
             )
-    console.print(table)
+    table.print(console)
 
 
 def _print_changes(console: Console, report: SpeedReport) -> None:
     headers = ("model", "against", "largest difference", "of", "mean cosine", "least cosine")
-    table = new_table("Change of the outputs", *headers, left=2)
+    table = Table("Change of the outputs", headers, left=2)
     for (variant, against), change in report.changes.items():
         table.add_row(
             variant,
-            Text(printable(against)),
+            against,
             f"{change.largest:.1e}",
             f"{change.scale:.2f}",
             f"{change.mean_cosine:.6f}",
             f"{change.least_cosine:.6f}",
         )
-    console.print(table)
+    table.print(console)

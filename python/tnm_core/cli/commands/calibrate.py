@@ -16,16 +16,22 @@ import typer
 import tnm_core as tnm
 from tnm_core.checkpoint import FileTransaction
 from tnm_core.cli import options
-from tnm_core.cli.console import json_text, layer_bar, print_json, stdout_console
-from tnm_core.cli.errors import CommandError, one_line, printable
+from tnm_core.cli.console import json_text, print_json, stdout_console
+from tnm_core.cli.errors import CommandError, StoppedMidway, Terminated, one_line
 from tnm_core.cli.packages import is_installed
+from tnm_core.cli.progress import layer_bar
 from tnm_core.cli.references import foreign_errors
 from tnm_core.cli.skips import names_by_reason
-from tnm_core.cli.tables import new_table, print_skipped, shape_text
+from tnm_core.cli.tables import Table, print_paragraph, print_skipped, shape_text
 from tnm_core.cli.targets import check_report
 
 if TYPE_CHECKING:
-    from tnm_core.cli.calibration import CalibrationResult
+    from tnm_core.cli.calibration import (
+        CalibrateArguments,
+        CalibrationPlan,
+        CalibrationResult,
+        KeptRun,
+    )
 
 
 class RecipeName(str, Enum):
@@ -145,6 +151,14 @@ def calibrate(
     force: Annotated[
         bool, typer.Option("--force", "-f", help="Replace files in OUT that exist.")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on where a run of the same command was interrupted; each layer that is done "
+            "is kept in a hidden folder beside OUT until all is written.",
+        ),
+    ] = False,
     json_output: options.Json = False,
     report_path: Annotated[
         Path | None,
@@ -162,9 +176,8 @@ def calibrate(
     from tnm_core.cli.calibration import (
         CalibrateArguments,
         CalibrationPlan,
-        open_source,
+        KeptRun,
         pattern_spec,
-        prune_,
     )
 
     plan = CalibrationPlan(
@@ -178,32 +191,72 @@ def calibrate(
     arguments = CalibrateArguments(model, data, output, force, head_size, batch_size, max_tokens)
     if report_path is not None:
         check_report(report_path, force)
-    with FileTransaction() as transaction:
-        with _user_code(), layer_bar() as progress:
-            progress.phase("loading")
-            source = open_source(arguments, transaction)
-            for note in source.notes:
-                _warn(note)
-            with foreign_errors("calibration failed"):
-                result = prune_(source, plan, progress)
-            progress.phase("writing")
-            source.write(result)
-        report = {
-            "tool": "tnm",
-            "version": tnm.__version__,
-            "command": "calibrate",
-            "model": model,
-            "data": data,
-            "output": str(output),
-            "seconds": time.perf_counter() - began,
-            **result.as_json(),
-        }
-        if report_path is not None:
-            transaction.open(report_path).write(f"{json_text(report)}\n".encode())
+    kept = KeptRun(output, _warn)
+    kept.check(resume=resume, force=force)
+    with _keeping(kept):
+        with FileTransaction() as transaction:
+            result = _calibrate(arguments, plan, transaction, kept, resume=resume)
+            report = {
+                "tool": "tnm",
+                "version": tnm.__version__,
+                "command": "calibrate",
+                "model": model,
+                "data": data,
+                "output": str(output),
+                "seconds": time.perf_counter() - began,
+                **result.as_json(),
+            }
+            if report_path is not None:
+                transaction.open(report_path).write(f"{json_text(report)}\n".encode())
+        kept.remove()
     if json_output:
         print_json(report)
     else:
         _print(output, result)
+
+
+def _calibrate(
+    arguments: CalibrateArguments,
+    plan: CalibrationPlan,
+    transaction: FileTransaction,
+    kept: KeptRun,
+    *,
+    resume: bool,
+) -> CalibrationResult:
+    """Load, prune and write; steps are kept meanwhile."""
+    from tnm_core.cli.calibration import identity, open_source, prune_
+
+    with _user_code(), layer_bar() as progress:
+        progress.phase("loading")
+        source = open_source(arguments, transaction)
+        for note in source.notes:
+            _warn(note)
+        with foreign_errors("calibration failed"):
+            kept.begin(identity(source, plan), resume=resume)
+        try:
+            with foreign_errors("calibration failed"):
+                result = prune_(source, plan, progress, kept)
+        except CommandError:
+            kept.remove()  # the same inputs would fail again
+            raise
+        progress.phase("writing")
+        source.write(result)
+    return result
+
+
+@contextmanager
+def _keeping(kept: KeptRun) -> Iterator[None]:
+    """Say of a run that ends early what it leaves, and how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated) as cause:
+        if kept.left is None:
+            raise
+        raise StoppedMidway(cause, kept.left) from None
+    except Exception:
+        if kept.left is not None:
+            _warn(kept.left)
+        raise
 
 
 def _check_packages(scipy: bool) -> None:
@@ -234,18 +287,18 @@ def _warn(message: str) -> None:
 
 def _print(output: Path, result: CalibrationResult) -> None:
     console = stdout_console()
-    headers = ("layer", "pattern", "shape", "error", "retained", "density", "seconds")
-    table = new_table(f"Recipe {result.report.recipe}: relative error of outputs", *headers, left=2)
+    headers = ("layer", "pattern", "error", "retained", "density", "shape", "seconds")
+    table = Table(f"Recipe {result.report.recipe}: relative error of outputs", headers, left=2)
     for layer in result.report.pruned:
         figures = (layer.error, layer.retained, layer.density)
         table.add_row(
-            printable(layer.name) or "(the model)",
-            layer.pattern,
-            shape_text(layer.shape),
+            layer.name or "(the model)",
+            layer.pattern or "",
             *("-" if figure is None else f"{figure:.4f}" for figure in figures),
+            shape_text(layer.shape),
             f"{layer.seconds or 0.0:.1f}",
         )
-    console.print(table)
+    table.print(console)
     print_skipped(console, names_by_reason(result.skipped))
     for line in (*result.notes, f"written: {output}"):
-        console.print(line, markup=False, soft_wrap=True)
+        print_paragraph(console, line)

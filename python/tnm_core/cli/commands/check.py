@@ -11,12 +11,11 @@ import typer
 from numpy.typing import NDArray
 
 import tnm_core as tnm
-from tnm_core.checkpoint import open_checkpoint
 from tnm_core.cli import options
+from tnm_core.cli.checkpoint_input import open_input
 from tnm_core.cli.console import print_json, report_head, stdout_console
-from tnm_core.cli.errors import CommandError, printable
+from tnm_core.cli.errors import CommandError
 from tnm_core.cli.pruning import (
-    DEFAULT_EXCLUDE,
     Contents,
     MatrixAxes,
     TensorRules,
@@ -24,6 +23,7 @@ from tnm_core.cli.pruning import (
     row_panels,
 )
 from tnm_core.cli.skips import sentence
+from tnm_core.cli.tables import print_paragraph
 from tnm_core.pattern import Pattern
 from tnm_core.selection import Selection
 from tnm_core.skip import Skip
@@ -111,7 +111,7 @@ def check(
             f"{wanted.ratio}"
         )
     request = _Request(wanted, transposable, exact, include or None, exclude, three_d)
-    with open_checkpoint(file) as checkpoint:
+    with open_input(file) as checkpoint:
         contents = Contents.of(checkpoint)
         checks = _plan(contents, request, str(file))
         verdicts = [_judge(contents, check) for check in checks]
@@ -162,19 +162,15 @@ def _eligible(
         request.include,
         request.exclude,
         1 if contents.holds_masks else pattern.m,
-        request.three_d or ThreeD.SKIP,
-        () if everything else DEFAULT_EXCLUDE,
+        request.three_d or ThreeD.AUTO,
+        everything,
         any_dtype=contents.holds_masks,
     )
     return rules.select(contents.tensors.values(), source).chosen
 
 
 def _axes(contents: Contents, name: str, three_d: ThreeD | None) -> MatrixAxes:
-    if three_d is None:
-        record = contents.record_of(name)
-        known = record is not None and record.three_d in set(ThreeD)
-        three_d = ThreeD(record.three_d) if record is not None and known else ThreeD.SKIP
-    axes = MatrixAxes.of_rank(len(contents.tensors[name].shape), three_d)
+    axes = contents.axes_of(name, three_d)
     if isinstance(axes, Skip):
         raise CommandError(f"{name} cannot be checked: it is {sentence(axes)}")
     return axes
@@ -208,10 +204,10 @@ def _print_verdicts(verdicts: list[_Verdict], source: str) -> None:
     console = stdout_console()
     broken = [verdict for verdict in verdicts if verdict.violation is not None]
     for verdict in broken:
-        console.print(f"violated: {printable(verdict.violation or '')}", markup=False)
+        print_paragraph(console, f"violated: {verdict.violation}")
     rules = dict.fromkeys(_rule(verdict.check) for verdict in verdicts)
     count = f"{len(verdicts) - len(broken)} of {len(verdicts)} tensors obey"
-    console.print(f"{source}: {count} {', '.join(rules)}", markup=False)
+    print_paragraph(console, f"{source}: {count} {', '.join(rules)}")
 
 
 def _rule(check: _Check) -> str:

@@ -15,8 +15,9 @@ import typer
 import tnm_core as tnm
 from tnm_core import counting
 from tnm_core.cli import options
-from tnm_core.cli.console import print_json, report_head, share_bar, stdout_console
+from tnm_core.cli.console import print_json, report_head, stdout_console
 from tnm_core.cli.errors import CommandError, StoppedMidway, Terminated
+from tnm_core.cli.progress import share_bar
 from tnm_core.cli.tables import shape_text
 from tnm_core.counting import Constraint, diversity_factors, log10_of
 from tnm_core.pattern import Pattern

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.text import Text
 
 import tnm_core as tnm
-from tnm_core.checkpoint import PruneRecord, TensorInfo, open_checkpoint
+from tnm_core.checkpoint import PruneRecord, TensorInfo
 from tnm_core.cli import options
+from tnm_core.cli.checkpoint_input import open_input
 from tnm_core.cli.console import print_json, report_head, stdout_console
-from tnm_core.cli.errors import printable
-from tnm_core.cli.pruning import Contents, MatrixAxes, row_panels
-from tnm_core.cli.tables import new_table, shape_text
+from tnm_core.cli.pruning import Contents, row_panels
+from tnm_core.cli.tables import Table, print_paragraph, shape_text
 from tnm_core.skip import Skip
 
 _GROUPS = (4, 8, 16, 32, 64)
 _METADATA_SHOWN = 100
+_ROWS = 5000  # of one table, which takes 8 KB a row while it is laid out
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def inspect(file: options.Checkpoint, json_output: options.Json = False) -> None
     A pattern holds if every group of M keeps at most N: along rows (row-wise), or along rows and
     columns (transposable). Patterns that a shown one implies are left out.
     """
-    with open_checkpoint(file) as checkpoint:
+    with open_input(file) as checkpoint:
         contents = Contents.of(checkpoint)
         found = [_look(contents, info) for info in contents.tensors.values()]
         metadata, records = checkpoint.metadata, contents.records
@@ -73,7 +73,7 @@ def _look(contents: Contents, info: TensorInfo) -> _Tensor:
     support = contents.support(info.name)
     zeros = support.size - int(np.count_nonzero(support))
     sparsity = zeros / support.size if support.size else 0.0
-    axes = MatrixAxes.of_rank(len(info.shape))
+    axes = contents.axes_of(info.name)
     if isinstance(axes, Skip) or zeros == 0:
         return _Tensor(info, sparsity, [], [])
     view = axes.matrices(support)
@@ -109,36 +109,43 @@ def _patterns(most: dict[int, int]) -> list[str]:
 
 
 def _print_tensors(console: Console, title: str, found: list[_Tensor]) -> None:
-    headers = ("tensor", "dtype", "row-wise", "transposable", "shape", "sparsity")
-    table = new_table(printable(title), *headers, left=4)
+    for start in range(0, max(1, len(found)), _ROWS):
+        _print_table(console, title, found[start : start + _ROWS])
+        title = "(continued)"
+    entries = sum(tensor.info.entries for tensor in found)
+    print_paragraph(console, f"{len(found)} tensors, {entries:,} entries")
+
+
+def _print_table(console: Console, title: str, found: list[_Tensor]) -> None:
+    headers = ("tensor", "dtype", "row-wise", "transposable", "sparsity", "shape")
+    table = Table(title, headers, left=4)
     for tensor in found:
         sparsity = "-" if tensor.sparsity is None else f"{tensor.sparsity:.4f}"
         table.add_row(
-            Text(printable(tensor.info.name)),
+            tensor.info.name,
             tensor.info.dtype,
             ", ".join(tensor.rowwise) or "-",
             ", ".join(tensor.transposable) or "-",
-            shape_text(tensor.info.shape),
             sparsity,
+            shape_text(tensor.info.shape),
         )
-    console.print(table)
-    entries = sum(tensor.info.entries for tensor in found)
-    console.print(f"{len(found)} tensors, {entries:,} entries", markup=False)
+    table.print(console)
 
 
 def _print_records(console: Console, records: list[PruneRecord]) -> None:
     for record in records:
         kind = "transposable" if record.transposable else "row-wise"
-        console.print(
-            f"pruned: {len(record.layers)} layers to {kind} {printable(record.pattern)}, method "
-            f"{printable(record.method)}, score {printable(record.score)}, by tnm_core "
-            f"{printable(record.version)}",
-            markup=False,
+        print_paragraph(
+            console,
+            f"pruned: {len(record.layers)} layers to {kind} {record.pattern}, method "
+            f"{record.method}, score {record.score}, by tnm_core {record.version}",
         )
 
 
 def _print_metadata(console: Console, metadata: dict[str, str]) -> None:
     for key, value in metadata.items():
-        if len(value) > _METADATA_SHOWN:
-            value = value[:_METADATA_SHOWN] + "..."
-        console.print(f"metadata {printable(key)}: {printable(value)}", markup=False)
+        print_paragraph(console, f"metadata {_start(key)}: {_start(value)}")
+
+
+def _start(text: str) -> str:
+    return text if len(text) <= _METADATA_SHOWN else text[:_METADATA_SHOWN] + "..."

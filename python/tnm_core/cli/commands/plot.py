@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,10 +10,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from tnm_core.checkpoint import FileTransaction, open_checkpoint
+from tnm_core.checkpoint import FileTransaction
 from tnm_core.cli import options
+from tnm_core.cli.checkpoint_input import open_input
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.pruning import Contents, MatrixAxes
+from tnm_core.cli.pruning import Contents, MatrixAxes, drawable, read_report
 from tnm_core.pattern import LARGEST_M
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 
 _PICTURES = (".png", ".svg", ".pdf")
 
-plot_app = typer.Typer(
-    help="Draw masks, retained scores, mask diversity.", rich_markup_mode="markdown"
-)
+plot_app = typer.Typer(help="Draw masks, retained scores, mask diversity.", rich_markup_mode=None)
 
 _Output = Annotated[
     Path, typer.Option("--output", "-o", metavar="PNG", help="The picture: .png, .svg or .pdf.")
@@ -48,21 +47,21 @@ def plot_mask_command(
     Of a convolution, the kernel position 0, 0 is drawn.
     """
     plots = _plots_for(output)
-    with open_checkpoint(file) as checkpoint:
+    with open_input(file) as checkpoint:
         contents = Contents.of(checkpoint)
         mask = _matrix(contents, tensor, str(file), support=True)
         given = None if pattern is None else options.parse_pattern(pattern)
         wanted = contents.pattern_of(tensor, given, str(file))
         weights = None if contents.holds_masks else _matrix(contents, tensor, str(file))
     if dense is not None:
-        with open_checkpoint(dense) as checkpoint:
+        with open_input(dense) as checkpoint:
             weights = _matrix(Contents.of(checkpoint), tensor, str(dense))
         if weights.shape != mask.shape:
             raise CommandError(
                 f"{tensor} is {weights.shape} in {dense}, but {mask.shape} in {file}; "
                 "expected the checkpoint before pruning"
             )
-    shown = {"weights": weights, "rows": rows, "columns": columns, "title": tensor}
+    shown = {"weights": weights, "rows": rows, "columns": columns, "title": drawable(tensor)}
     _save(plots.plot_mask(mask, wanted, **shown), output)
 
 
@@ -76,7 +75,7 @@ def plot_retained_command(
 ) -> None:
     """Draw the retained score of every layer, one panel per report."""
     plots = _plots_for(output)
-    _save(plots.plot_retained([_read_report(path) for path in reports]), output)
+    _save(plots.plot_retained([read_report(path) for path in reports]), output)
 
 
 @plot_app.command("diversity")
@@ -110,7 +109,9 @@ def _plots_for(output: Path) -> Any:
 
 
 def _save(figure: Figure, output: Path) -> None:
-    with FileTransaction() as transaction:
+    with FileTransaction() as transaction, warnings.catch_warnings():
+        # Names of layers may be in scripts that no font has, or too long to leave any room.
+        warnings.simplefilter("ignore", UserWarning)
         file = transaction.open(output)
         figure.savefig(file, format=output.suffix[1:].lower())
     print(f"picture written: {output}")
@@ -127,16 +128,3 @@ def _matrix(contents: Contents, tensor: str, source: str, support: bool = False)
     if array.ndim == 4:
         array = MatrixAxes.CONV2D.matrices(array)[0, 0]
     return array if support else array.astype(np.float64)
-
-
-def _read_report(path: Path) -> dict[str, Any]:
-    try:
-        report = json.loads(path.read_bytes())
-        figures = [layer["retained"]["optimal"] + 0.0 for layer in report["layers"]]
-        if report["command"] != "prune" or not figures or not isinstance(report["pattern"], str):
-            raise ValueError
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise CommandError(
-            f"{path} is not a report of pruning; expected what tnm prune --json prints"
-        ) from None
-    return dict(report)

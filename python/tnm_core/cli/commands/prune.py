@@ -22,31 +22,32 @@ from tnm_core.checkpoint import (
     TensorInfo,
     is_mask_file,
     is_packed_file,
-    open_checkpoint,
     write_masks,
 )
 from tnm_core.cli import options
+from tnm_core.cli.checkpoint_input import open_input
 from tnm_core.cli.console import (
     json_text,
     note,
     print_json,
-    progress_bar,
     report_head,
     stdout_console,
 )
 from tnm_core.cli.errors import CommandError
+from tnm_core.cli.progress import progress_bar
 from tnm_core.cli.pruning import (
-    DEFAULT_EXCLUDE,
     PrunedTensor,
     SelectedTensors,
     Settings,
     TensorRules,
     ThreeD,
-    find_mask,
+    check_memory,
+    find_masks,
     print_pruned,
+    quantization_notes,
 )
 from tnm_core.cli.skips import names_by_reason, skip_json
-from tnm_core.cli.tables import print_skipped
+from tnm_core.cli.tables import print_paragraph, print_skipped
 from tnm_core.cli.targets import check_report, check_unused
 
 _METHODS: tuple[Method, ...] = get_args(Method)
@@ -71,30 +72,41 @@ class _Job:
         total = sum(self.source.tensors[name].entries for name in names)
         with progress_bar(total) as advance:
             if self.output is None:
-                for _ in self._masks(advance):
-                    pass
+                for name in names:
+                    for _ in self._masks(self.source.tensors[name], advance):
+                        pass
             elif self.masks_only:
-                shapes = {name: self.source.tensors[name].shape for name in names}
-                write_masks(self.output, shapes, self._masks(advance), self._record())
+                infos = {name: self.source.tensors[name] for name in names}
+                shapes = {name: info.shape for name, info in infos.items()}
+                masks = (self._masks(info, advance) for info in infos.values())
+                write_masks(self.output, shapes, masks, self._record())
             else:
                 prune = partial(self._prune, advance=advance)
                 self.source.rewrite(self.output, self._record(), prune)
 
-    def _masks(self, advance: Advance) -> Iterator[NDArray[np.bool_]]:
-        for name in self.selected.chosen:
-            yield self._mask(self.source.tensors[name], self.source.read(name), advance)
+    def _masks(self, info: TensorInfo, advance: Advance) -> Iterator[NDArray[np.bool_]]:
+        for _, mask in self._blocks(info, advance, fortran=False):
+            yield mask
 
-    def _prune(self, info: TensorInfo, array: NDArray[Any], advance: Advance) -> NDArray[Any]:
-        np.copyto(array, array.dtype.type(0), where=~self._mask(info, array, advance))
-        return array
+    def _prune(self, info: TensorInfo, advance: Advance) -> Iterator[NDArray[Any]]:
+        for block, mask in self._blocks(info, advance, fortran=info.fortran):
+            np.copyto(block, block.dtype.type(0), where=~mask)
+            yield block
 
-    def _mask(self, info: TensorInfo, array: NDArray[Any], advance: Advance) -> NDArray[np.bool_]:
-        axes = self.selected.chosen[info.name]
-        mask, figures = find_mask(
-            info, array, axes, self.settings, lambda entries: advance(info.name, entries)
+    def _blocks(
+        self, info: TensorInfo, advance: Advance, *, fortran: bool
+    ) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
+        axes, report = self.selected.chosen[info.name], PrunedTensor.of(info)
+        self.pruned.append(report)
+        return find_masks(
+            self.source,
+            info,
+            axes,
+            self.settings,
+            report,
+            lambda entries: advance(info.name, entries),
+            fortran=fortran,
         )
-        self.pruned.append(figures)
-        return mask
 
     def _record(self) -> PruneRecord:
         settings, layers, three_d = self.settings, self.selected.chosen, self.three_d.value
@@ -129,7 +141,8 @@ def prune(
         Path,
         typer.Argument(
             metavar="IN",
-            help=".safetensors, *.safetensors.index.json, a folder with one, .npy or .npz.",
+            help=".safetensors, *.safetensors.index.json, a folder with one, .npy or .npz; or a "
+            "state dict of torch: .pt, .pth, .bin, *.bin.index.json.",
         ),
     ],
     pattern: Annotated[
@@ -141,7 +154,8 @@ def prune(
             "--output",
             "-o",
             metavar="OUT",
-            help="The file to write, of the kind of IN; a folder for a sharded checkpoint.",
+            help="The file to write, of the kind of IN (of torch: .safetensors); a folder for a "
+            "sharded checkpoint.",
         ),
     ] = None,
     method: Annotated[
@@ -153,7 +167,10 @@ def prune(
     ] = "abs",
     include: options.Include = None,
     exclude: options.Exclude = None,
-    three_d: Annotated[ThreeD, typer.Option(help="How to read 3-D tensors.")] = ThreeD.SKIP,
+    three_d: Annotated[
+        ThreeD,
+        typer.Option(help="How to read 3-D tensors: as names and shapes tell, or all alike."),
+    ] = ThreeD.AUTO,
     masks_only: Annotated[
         bool, typer.Option("--masks-only", help="Write bit-packed masks, not weights.")
     ] = False,
@@ -164,6 +181,12 @@ def prune(
         bool, typer.Option("--force", "-f", help="Replace OUT if it exists; it may be IN.")
     ] = False,
     threads: options.Threads = None,
+    memory: Annotated[
+        str,
+        typer.Option(
+            metavar="SIZE", help="Stay within this memory, however large a tensor: 512M, 2G."
+        ),
+    ] = "1G",
     json_output: options.Json = False,
     report_path: Annotated[
         Path | None,
@@ -172,17 +195,19 @@ def prune(
 ) -> None:
     """Prune the layers of a checkpoint, to a transposable N:M pattern by default.
 
-    Selected are floating-point 2-D weights, and 4-D convolutions as one matrix per kernel
-    position, with at least M rows and columns. Names with embed, wte, wpe, lm_head or norm in
-    them are left alone unless --include is given. Everything else is copied byte for byte.
+    Selected are floating-point weights with at least M rows and columns: those of linear layers,
+    of convolutions as one matrix per kernel position, of fused experts as one matrix each. What
+    is no such weight by its name and what stands beside it (embeddings, heads, norms, biases,
+    routers, scales of quantised weights) is left alone unless --include is given. Everything else
+    is copied byte for byte.
     """
     began = time.perf_counter()
-    settings = _settings(pattern, method, score, threads)
+    settings = _settings(pattern, method, score, threads, options.parse_memory(memory))
     if output is None and not dry_run:
         raise CommandError("no output given; expected -o OUT, or --dry-run to write nothing")
     target = None if dry_run else output
     with ExitStack() as stack:
-        checkpoint = stack.enter_context(open_checkpoint(source))
+        checkpoint = stack.enter_context(open_input(source))
         if is_mask_file(checkpoint):
             raise CommandError(f"{source} holds masks, not weights; expected a checkpoint")
         if is_packed_file(checkpoint):
@@ -193,9 +218,12 @@ def prune(
         if target is not None:
             _check_targets(checkpoint, target, masks_only, force)
         # A .npy file holds one array under the file's own name: whoever names the file wants it.
-        by_default = () if checkpoint.suffix == ".npy" else DEFAULT_EXCLUDE
-        rules = TensorRules(include, exclude, settings.pattern.m, three_d, by_default)
+        everything = checkpoint.suffix == ".npy"
+        rules = TensorRules(include, exclude, settings.pattern.m, three_d, everything)
         selected = rules.select(checkpoint.tensors.values(), str(source))
+        for told in quantization_notes(selected.quantized, source):
+            note(told)
+        check_memory(settings.memory, settings.pattern.m, selected.chosen, checkpoint.tensors)
         job = _Job(checkpoint, target, masks_only, settings, selected, three_d, [])
         report_file = None
         if report_path is not None:
@@ -211,7 +239,7 @@ def prune(
         _print_tables(job)
 
 
-def _settings(pattern: str, method: str, score: str, threads: int | None) -> Settings:
+def _settings(pattern: str, method: str, score: str, threads: int | None, memory: int) -> Settings:
     wanted = options.parse_pattern(pattern)
     if method == "rowwise":  # as it was spelt before patterns said so themselves
         wanted, method = replace(wanted, transposable=False), "optimal"
@@ -222,7 +250,8 @@ def _settings(pattern: str, method: str, score: str, threads: int | None) -> Set
             f"--method is {chosen} and --pattern '{wanted}'; expected a transposable pattern, such "
             f"as {wanted.ratio}, or no --method"
         )
-    return Settings(wanted, chosen, options.parse_choice(score, _SCORES, "--score"), threads)
+    worth = options.parse_choice(score, _SCORES, "--score")
+    return Settings(wanted, chosen, worth, threads, memory)
 
 
 def _check_targets(checkpoint: Checkpoint, target: Path, masks_only: bool, force: bool) -> None:
@@ -241,4 +270,4 @@ def _print_tables(job: _Job) -> None:
     print_skipped(console, names_by_reason(job.selected.skipped))
     what = "masks" if job.masks_only else "checkpoint"
     done = "dry run: nothing written" if job.output is None else f"{what} written: {job.output}"
-    console.print(done, markup=False)
+    print_paragraph(console, done)

@@ -11,15 +11,17 @@ import torch
 
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.hugging_face import Loaded, load, sentence_batches
+from tnm_core.cli.model_speed.onnx_runtime import OnnxRuntimeModel
 from tnm_core.cli.model_speed.output_change import OutputChange, output_change
 from tnm_core.cli.model_speed.rounds import Batch, best_seconds, some_of
 from tnm_core.cli.model_speed.speed_report import BatchSpeed, SpeedReport
-from tnm_core.cli.model_speed.variants import Variants, variants_of
+from tnm_core.cli.model_speed.variants import DENSE, Variants, variants_of
 from tnm_core.cli.references import foreign_errors
 
 # Sentences whose outputs are compared.
 _COMPARED, _COMPARED_BATCH = 256, 16
 MASKED = "the masked model"
+ONNX_RUNTIME = "dense, ONNX Runtime"
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class SpeedArguments:
     most_tokens: int
     seconds: float
     compiled: bool
+    onnxruntime: bool
 
 
 def measure_speed(arguments: SpeedArguments, advance: Callable[[float], None]) -> SpeedReport:
@@ -46,6 +49,8 @@ def measure_speed(arguments: SpeedArguments, advance: Callable[[float], None]) -
     with _threads(arguments.threads), torch.inference_mode():
         if arguments.compiled:
             _compile(variants, compared[0])
+        if arguments.onnxruntime:
+            _add_onnx_runtime(variants, compared[0])
         with foreign_errors("the model failed"):
             changes = _changes(variants, arguments.original, compared)
             speeds = []
@@ -88,6 +93,13 @@ def _compile(variants: Variants, batch: Batch) -> None:
     for name, model in variants.models.items():
         with foreign_errors(f"torch.compile of the {name} model failed; leave out --compile"):
             model(**batch)
+
+
+def _add_onnx_runtime(variants: Variants, batch: Batch) -> None:
+    with foreign_errors("cannot take the model to ONNX Runtime; leave out --onnxruntime"):
+        variants.models[ONNX_RUNTIME] = OnnxRuntimeModel(
+            variants.models[DENSE], batch, torch.get_num_threads()
+        )
 
 
 def _changes(

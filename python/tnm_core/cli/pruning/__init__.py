@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from tnm_core.cli.pruning.contents import Contents
-from tnm_core.cli.pruning.layer_mask import Settings, find_mask
+from tnm_core.cli.pruning.layer_mask import Settings, find_masks
 from tnm_core.cli.pruning.matrix_axes import MatrixAxes, ThreeD, row_panels
+from tnm_core.cli.pruning.memory import check_memory
+from tnm_core.cli.pruning.prune_report import drawable, read_report
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
+from tnm_core.cli.pruning.quantization import quantization_notes
 from tnm_core.cli.pruning.retained_table import print_pruned
-from tnm_core.cli.pruning.selection import DEFAULT_EXCLUDE, SelectedTensors, TensorRules
+from tnm_core.cli.pruning.selection import SelectedTensors, TensorRules, weight_rules
 
 __all__ = [
-    "DEFAULT_EXCLUDE",
     "Contents",
     "MatrixAxes",
     "PrunedTensor",
@@ -18,7 +20,12 @@ __all__ = [
     "Settings",
     "TensorRules",
     "ThreeD",
-    "find_mask",
+    "check_memory",
+    "drawable",
+    "find_masks",
     "print_pruned",
+    "quantization_notes",
+    "read_report",
     "row_panels",
+    "weight_rules",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,11 @@ from tnm_core.checkpoint import (
 )
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.options import parse_pattern
+from tnm_core.cli.pruning.matrix_axes import MatrixAxes, ThreeD
+from tnm_core.cli.pruning.selection import weight_rules
 from tnm_core.pattern import Pattern
+from tnm_core.skip import Skip
+from tnm_core.weights import WeightRules
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Contents:
     tensors: dict[str, TensorInfo]
     records: list[PruneRecord]
     read: Callable[[str], NDArray[Any]]
+    _record_of: dict[str, PruneRecord]
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Contents:
@@ -43,16 +49,32 @@ class Contents:
         elif is_packed_file(checkpoint):
             source = PackedFile(checkpoint)
         anonymous = checkpoint.suffix == ".npy"
-        return cls(masks, anonymous, source.tensors, checkpoint.records, source.read)
+        records = checkpoint.records
+        latest_last = reversed(records)
+        record_of = {name: record for record in latest_last for name in record.layers}
+        return cls(masks, anonymous, source.tensors, records, source.read, record_of)
 
     def support(self, name: str) -> NDArray[np.bool_]:
         """Tell where a tensor is not zero."""
         array = self.read(name)
         return array if array.dtype == np.bool_ else array != array.dtype.type(0)
 
+    @cached_property
+    def rules(self) -> WeightRules:
+        """What the tensors are."""
+        return weight_rules(self.tensors.values())
+
+    def axes_of(self, name: str, three_d: ThreeD | None = None) -> MatrixAxes | Skip:
+        """Tell how a tensor is read as matrices: as given, or as it was pruned, or as it lies."""
+        record = self.record_of(name)
+        if three_d is None and record is not None and record.three_d in ("stacked", "conv1d"):
+            three_d = ThreeD(record.three_d)
+        rank = len(self.tensors[name].shape)
+        return MatrixAxes.of(rank, self.rules.layout(name), three_d or ThreeD.AUTO)
+
     def record_of(self, name: str) -> PruneRecord | None:
         """Find the run that pruned a tensor, as far as the file tells."""
-        return next((record for record in self.records if name in record.layers), None)
+        return self._record_of.get(name)
 
     def pattern_of(
         self, name: str, given: Pattern | None, source: str, transposable: bool | None = None

@@ -1,9 +1,9 @@
-"""Compute the mask of one layer, and what it and its rivals retain."""
+"""Compute the mask of one layer, block by block, and what it and its rivals retain."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 import tnm_core as tnm
 from tnm_core.arguments import Method, Score
-from tnm_core.checkpoint import TensorInfo
+from tnm_core.checkpoint import Box, Checkpoint, TensorInfo
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.pruning.matrix_axes import MatrixAxes, row_panels
+from tnm_core.cli.pruning.matrix_axes import MatrixAxes, panels
+from tnm_core.cli.pruning.memory import most_entries
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
+from tnm_core.cli.pruning.unstructured import Blocks, unstructured_score
 from tnm_core.pattern import Pattern
 
 
@@ -27,6 +29,12 @@ class Settings:
     method: Method = "optimal"
     score: Score = "abs"
     threads: int | None = None
+    memory: int = 1 << 30  # bytes that the whole program may take
+
+    @property
+    def most_entries(self) -> int:
+        """Entries that are worked on at once."""
+        return most_entries(self.memory)
 
     @property
     def kind(self) -> str:
@@ -34,34 +42,71 @@ class Settings:
         return self.method if self.pattern.transposable else "rowwise"
 
 
-def find_mask(
+def find_masks(
+    source: Checkpoint,
     info: TensorInfo,
-    array: NDArray[Any],
     axes: MatrixAxes,
     settings: Settings,
+    report: PrunedTensor,
     advance: Callable[[int], None],
-) -> tuple[NDArray[np.bool_], PrunedTensor]:
-    """Find the mask of a layer, shaped like its weight, and report on it.
+    *,
+    fortran: bool = False,
+) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
+    """Yield a layer and its mask in blocks, and report on it when all are taken.
 
-    ``advance`` is told how many entries were dealt with.
+    Blocks follow each other in C order, or in Fortran order if that is said; their memory is
+    the caller's. ``advance`` is told how many entries were dealt with.
     """
-    mask = np.empty(array.shape, dtype=np.bool_)
-    report = PrunedTensor(info.name, info.shape, info.dtype)
-    weights, mask_view = axes.matrices(array), axes.matrices(mask)
-    for start, rows in row_panels(weights, settings.pattern.m):
-        panel = weights[..., rows, :]
+    most = settings.most_entries
+    boxes = [*axes.boxes(info.shape, settings.pattern.m, most, fortran)]
+
+    def read() -> Iterator[NDArray[Any]]:
+        return (source.read_block(info.name, box) for box in boxes)
+
+    for box, block in zip(boxes, read(), strict=True):
+        mask = _find_mask(info.name, block, box, axes, settings, report, advance)
+        if len(boxes) == 1:
+            _add_unstructured(report, settings, lambda only=block: [only])
+        yield block, mask
+    if len(boxes) > 1:
+        _add_unstructured(report, settings, read)
+
+
+def _add_unstructured(report: PrunedTensor, settings: Settings, read: Blocks) -> None:
+    entries, (n, m) = report.entries, settings.pattern.pair
+    kept = round(entries * n / m)
+    with np.errstate(over="ignore"):
+        report.kept_scores["unstructured"] = unstructured_score(
+            read, entries, kept, settings.score, settings.most_entries
+        )
+
+
+def _find_mask(
+    name: str,
+    block: NDArray[Any],
+    box: Box,
+    axes: MatrixAxes,
+    settings: Settings,
+    report: PrunedTensor,
+    advance: Callable[[int], None],
+) -> NDArray[np.bool_]:
+    """Find the mask of a block, panel by panel, and add its figures."""
+    mask = np.empty(block.shape, dtype=np.bool_)
+    weights, mask_view = axes.matrices(block), axes.matrices(mask)
+    origin = [box[axis].start for axis in axes.value]
+    for rows, columns in panels(weights.shape, settings.pattern.m, settings.most_entries):
+        panel = weights[..., rows, columns]
         panel = panel.astype(panel.dtype.newbyteorder("="), copy=False)
-        _check_finite(info.name, panel, start, axes)
+        start = [*origin[:-2], origin[-2] + rows.start, origin[-1] + columns.start]
+        _check_finite(name, panel, start, axes)
         try:
             masks, figures = _solve_panel(panel, settings)
         except ValueError as error:
-            raise CommandError(f"{info.name}: {error}") from None
-        mask_view[..., rows, :] = masks[settings.kind]
+            raise CommandError(f"{name}: {error}") from None
+        mask_view[..., rows, columns] = masks[settings.kind]
         report.add(figures)
         advance(panel.size)
-    with np.errstate(over="ignore"):
-        report.kept_scores["unstructured"] = _unstructured_score(array, settings)
-    return mask, report
+    return mask
 
 
 def _solve_panel(
@@ -104,27 +149,12 @@ def _add_scores(
             figures.kept_scores[kind] = float(scores.sum(where=mask))
 
 
-def _unstructured_score(array: NDArray[Any], settings: Settings) -> float:
-    """Add up the largest weights of the whole layer, as many as the pattern keeps."""
-    pattern = settings.pattern
-    dropped = array.size - round(array.size * pattern.n / pattern.m)
-    wide = np.float64 if array.dtype.itemsize == 8 else np.float32
-    magnitudes = array.astype(wide).reshape(-1)
-    np.abs(magnitudes, out=magnitudes)
-    if 0 < dropped < magnitudes.size:
-        magnitudes.partition(dropped)
-    kept = magnitudes[dropped:]
-    if settings.score == "square":
-        return float(np.einsum("i,i->", kept, kept, dtype=np.float64))
-    return float(kept.sum(dtype=np.float64))
-
-
-def _check_finite(name: str, panel: NDArray[Any], start: int, axes: MatrixAxes) -> None:
+def _check_finite(name: str, panel: NDArray[Any], start: Sequence[int], axes: MatrixAxes) -> None:
     finite = np.isfinite(panel)
     if finite.all():
         return
     first = tuple(int(position) for position in np.argwhere(~finite)[0])
-    index = axes.index_text((*first[:-2], first[-2] + start, first[-1]))
+    index = axes.index_text([at + begin for at, begin in zip(first, start, strict=True)])
     raise CommandError(
         f"{name}[{index}] is {panel[first]}; expected finite weights: repair the tensor or leave "
         f"it out with --exclude"

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tnm_core.checkpoint import TensorInfo
+
 RETAINED_KINDS = ("optimal", "rowwise", "unstructured")
 
 
@@ -32,6 +34,11 @@ class PrunedTensor:
     kept_scores: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     worst_gap: float | None = None
+
+    @classmethod
+    def of(cls, info: TensorInfo) -> PrunedTensor:
+        """Begin to report on a tensor."""
+        return cls(info.name, info.shape, info.dtype)
 
     @classmethod
     def total(cls, tensors: Iterable[PrunedTensor]) -> PrunedTensor:

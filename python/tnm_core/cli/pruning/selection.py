@@ -8,55 +8,80 @@ from dataclasses import dataclass, field
 from tnm_core.checkpoint import TensorInfo, is_prunable
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.pruning.matrix_axes import MatrixAxes, ThreeD
+from tnm_core.cli.pruning.quantization import ADVICE, quantized_text
 from tnm_core.cli.skips import names_by_reason
 from tnm_core.selection import Selection
 from tnm_core.skip import Skip, SkipCode
-
-DEFAULT_EXCLUDE = ("*embed*", "*wte*", "*wpe*", "*lm_head*", "*norm*")
+from tnm_core.weights import TensorFacts, WeightRules
 
 
 @dataclass
 class SelectedTensors:
-    """Tensors to work on, with the axes of their matrices, and why the others are left alone."""
+    """Tensors to work on, with the axes of their matrices, and why the others are left alone.
+
+    ``quantized`` counts quantised weights by the scheme that made them so.
+    """
 
     chosen: dict[str, MatrixAxes] = field(default_factory=dict)
     skipped: dict[str, Skip] = field(default_factory=dict)
+    quantized: dict[str, int] = field(default_factory=dict)
+
+
+def weight_rules(tensors: Iterable[TensorInfo]) -> WeightRules:
+    """Hand what a file says of its tensors to the rules of what is a weight."""
+    return WeightRules(
+        TensorFacts(
+            info.name,
+            info.shape,
+            info.dtype if info.array_dtype is None else info.array_dtype.name,
+        )
+        for info in tensors
+    )
 
 
 @dataclass(frozen=True)
 class TensorRules:
     """What makes a tensor one to work on: its name, dtype, rank, and at least m rows and columns.
 
-    Names in ``default_exclude`` are left alone unless the user includes something. They are asked
-    last: a bias of a norm is better called 1-D.
+    What is no weight by `tnm_core.weights` is left alone unless the user includes something, or
+    ``everything`` is meant.
     """
 
     include: Sequence[str] | None
     exclude: Sequence[str] | None
     m: int
-    three_d: ThreeD = ThreeD.SKIP
-    default_exclude: Sequence[str] = DEFAULT_EXCLUDE
+    three_d: ThreeD = ThreeD.AUTO
+    everything: bool = False
     any_dtype: bool = False  # also other ones than floating point
 
     @property
     def names(self) -> Selection:
         """The names that the user asked for."""
-        return Selection(self.include or None, self.exclude)
+        return Selection(self.include or None, self.exclude, everything=self.everything)
 
-    def judge(self, info: TensorInfo) -> MatrixAxes | Skip:
+    def judge(self, info: TensorInfo, rules: WeightRules) -> MatrixAxes | Skip:
         """Tell how to read a tensor, or why to leave it alone."""
-        skip = self.names.skip(info.name, info)
+        names = self.names
+        skip = names.skip(info.name, info) or self._skip_of_kind(info, rules, names.by_default)
         if skip is not None:
             return skip
-        if not self.any_dtype and not is_prunable(info.array_dtype):
-            return SkipCode.OTHER_DTYPE(dtype=info.dtype)
-        axes = MatrixAxes.of_rank(len(info.shape), self.three_d)
+        axes = MatrixAxes.of(len(info.shape), rules.layout(info.name), self.three_d)
         if isinstance(axes, Skip):
             return axes
         if min(info.shape[axis] for axis in axes.value[-2:]) < self.m:
             return SkipCode.SMALLER_THAN_A_TILE(m=self.m)
-        by_default = Selection(self.include or None, default_exclude=self.default_exclude)
-        return by_default.skip(info.name, info) or axes
+        return axes
+
+    def _skip_of_kind(self, info: TensorInfo, rules: WeightRules, by_default: bool) -> Skip | None:
+        """Tell why a tensor is none to prune by its dtype, rank and kind."""
+        quantized = None if self.any_dtype else rules.quantized(info.name)
+        if quantized is not None:
+            return quantized
+        if not self.any_dtype and not is_prunable(info.array_dtype):
+            return SkipCode.OTHER_DTYPE(dtype=info.dtype)
+        if len(info.shape) < 2:
+            return SkipCode.OTHER_RANK(rank=len(info.shape))
+        return rules.skip(info.name) if by_default else None
 
     def select(self, tensors: Iterable[TensorInfo], source: str) -> SelectedTensors:
         """Judge all tensors; `CommandError` if none is chosen or a glob of --include hits none."""
@@ -65,15 +90,23 @@ class TensorRules:
             raise CommandError(
                 f"--include {glob!r} matches no tensor of {source}; see tnm inspect {source}"
             )
-        selected = SelectedTensors()
+        rules = weight_rules(infos)
+        selected = SelectedTensors(quantized=rules.quantized_by_scheme)
         for info in infos:
-            verdict = self.judge(info)
+            verdict = self.judge(info, rules)
             if isinstance(verdict, Skip):
                 selected.skipped[info.name] = verdict
             else:
                 selected.chosen[info.name] = verdict
         if not selected.chosen:
-            reasons = names_by_reason(selected.skipped)
-            told = "; ".join(f"{len(names)} {reason}" for reason, names in reasons.items())
-            raise CommandError(f"no tensor of {source} is selected: {told or 'it holds none'}")
+            raise CommandError(_nothing_selected(selected, source))
         return selected
+
+
+def _nothing_selected(selected: SelectedTensors, source: str) -> str:
+    if selected.quantized:
+        told = quantized_text(selected.quantized, source)
+        return f"{told} and no other that would be pruned; {ADVICE}"
+    reasons = names_by_reason(selected.skipped)
+    told = "; ".join(f"{len(names)} {reason}" for reason, names in reasons.items())
+    return f"no tensor of {source} is selected: {told or 'it holds none'}"

@@ -4,27 +4,33 @@ Two kinds of layers have one: those that `sparsify_` gave a parametrisation, and
 says ``tnm_masked_weight = True`` and that offer ``weight`` (the dense Parameter), ``mask`` (a
 persistent bool buffer of its shape), ``n``, ``m``, ``masked_gradient`` (whether gradients of pruned
 entries are zero), ``set_mask(mask, validate=False)``, which need not check masks that are right,
-and ``repack_if_changed()``, to be called when weight or mask may have changed.
+``repack_if_changed()``, to be called when weight or mask may have changed, and ``to_dense()``, an
+ordinary layer with the same Parameters.
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
 
 from tnm_core.pattern import Pattern
+from tnm_core.torch.layers.held_mask import checked_mask, note_right
+from tnm_core.torch.layers.model_parts import unwrap
 from tnm_core.torch.layers.parametrization import (
     MaskedParametrization,
     Mode,
+    masked_parameters,
     masked_parametrization,
     parametrizations_of_weight,
 )
 from tnm_core.torch.layers.weight_axes import WeightAxes
 from tnm_core.torch.tensors import local_mask, local_values
+
+HookRole = Literal["masks", "decay"]
 
 
 class MaskedWeight:
@@ -32,34 +38,41 @@ class MaskedWeight:
 
     Attributes
     ----------
+    name : str
+        That of the layer, or of its parameter if that is not called ``weight``.
+    module : torch.nn.Module
+        The layer.
+    parameter_name : str
+        What the layer calls it.
     is_flexible : bool
         Whether the pattern can change, and the layer can be dense, fade and decay in backward.
     """
 
     is_flexible = True
 
-    def __init__(self, name: str, module: nn.Module) -> None:
+    def __init__(self, name: str, module: nn.Module, parameter_name: str = "weight") -> None:
         self.name = name
         self.module = module
+        self.parameter_name = parameter_name
 
     # Properties, because sharding and loading may replace parameters and buffers.
     @property
     def _masked(self) -> MaskedParametrization:
-        found = masked_parametrization(self.module)
+        found = masked_parametrization(self.module, self.parameter_name)
         assert found is not None
         return found
 
     @property
     def parameter(self) -> nn.Parameter:
         """The dense weight."""
-        chain = parametrizations_of_weight(self.module)
+        chain = parametrizations_of_weight(self.module, self.parameter_name)
         assert chain is not None
         return cast(nn.Parameter, chain.original)
 
     @property
     def mask(self) -> torch.Tensor:
-        """The whole mask, True where an entry is kept."""
-        return self._masked.mask
+        """The whole mask, True where an entry is kept; a ValueError if it breaks the pattern."""
+        return self._masked.held_mask()
 
     @property
     def pattern(self) -> Pattern:
@@ -83,9 +96,7 @@ class MaskedWeight:
 
     def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
         """Replace the mask, in place, by one that is right, and the pattern that it obeys."""
-        self._masked.mask.copy_(mask)
-        if pattern is not None and pattern != self.pattern:
-            self._masked.set_pattern(pattern)
+        self._masked.set_mask(mask, pattern)
 
     def set_backward_decay(self, decay: float) -> None:
         """Add decay * weight to the gradient of pruned entries in every backward pass."""
@@ -102,18 +113,30 @@ class MaskedWeight:
         self.after_step()
 
     @property
-    def owner(self) -> object | None:
-        """What decides over the mask, as long as it lives."""
-        reference = vars(self.module).get("_mask_owner")
+    def is_masked(self) -> bool:
+        """Whether the layer still has the mask."""
+        return masked_parametrization(self.module, self.parameter_name) is not None
+
+    @property
+    def holder(self) -> nn.Module:
+        """What holds the mask; another one when the layer was made dense and masked again."""
+        return self._masked
+
+    def hook(self, role: HookRole) -> object | None:
+        """Return what decides over the mask, or the decay, as long as it lives."""
+        reference = vars(self.module).get(self._hook_key(role))
         return None if reference is None else reference()
 
-    def set_owner(self, owner: object | None) -> None:
-        """Let this one decide over the mask from now on, or nobody."""
+    def set_hook(self, role: HookRole, hook: object | None) -> None:
+        """Let this one decide from now on, or nobody."""
         # Kept in the layer, because a `MaskedWeight` is made for each look at it.
-        vars(self.module)["_mask_owner"] = None if owner is None else _Owner(owner)
+        vars(self.module)[self._hook_key(role)] = None if hook is None else _Hook(hook)
+
+    def _hook_key(self, role: HookRole) -> str:
+        return f"_{role}_hook_of_{self.parameter_name}"
 
 
-class _Owner(weakref.ref[object]):
+class _Hook(weakref.ref[object]):
     """A reference that copies of a layer, and pickled layers, do not take with them."""
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
@@ -124,6 +147,14 @@ class _PackedWeight(MaskedWeight):
     """The weight of a module that keeps packed forms of it, all of one pattern."""
 
     is_flexible = False
+
+    @property
+    def is_masked(self) -> bool:
+        return True
+
+    @property
+    def holder(self) -> nn.Module:
+        return self.module
 
     # Any, because such modules are known by what they offer and not by their class.
     @property
@@ -136,7 +167,8 @@ class _PackedWeight(MaskedWeight):
 
     @property
     def mask(self) -> torch.Tensor:
-        return cast(torch.Tensor, self._layer.mask)
+        owner, mask = f"layer {self.name!r}", cast(torch.Tensor, self._layer.mask)
+        return checked_mask(self.module, mask, self.pattern, self.axes, owner)
 
     @property
     def pattern(self) -> Pattern:
@@ -155,6 +187,7 @@ class _PackedWeight(MaskedWeight):
 
     def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
         self._layer.set_mask(mask, validate=False)
+        note_right(self.module, self._layer.mask)
 
     def set_backward_decay(self, decay: float) -> None:
         raise TypeError(
@@ -166,24 +199,15 @@ class _PackedWeight(MaskedWeight):
         self._layer.repack_if_changed()
 
 
-def unwrap(model: nn.Module) -> nn.Module:
-    """Return the model inside torch.compile and DistributedDataParallel, so that names are its."""
-    while True:
-        inner = getattr(model, "_orig_mod", None)
-        if inner is None and isinstance(model, nn.parallel.DistributedDataParallel):
-            inner = model.module
-        if not isinstance(inner, nn.Module):
-            return model
-        model = inner
-
-
 def masked_weights(model: nn.Module) -> Iterator[MaskedWeight]:
     """Iterate over the masked weights of a model, with the names of their layers."""
     for name, module in unwrap(model).named_modules():
-        if masked_parametrization(module) is not None:
-            yield MaskedWeight(name, module)
-        elif getattr(type(module), "tnm_masked_weight", False):
+        if getattr(type(module), "tnm_masked_weight", False):
             yield _PackedWeight(name, module)
+            continue
+        for own in masked_parameters(module):
+            full = name if own == "weight" else f"{name}.{own}".removeprefix(".")
+            yield MaskedWeight(full, module, own)
 
 
 def sparse_layers(model: nn.Module) -> list[MaskedWeight]:

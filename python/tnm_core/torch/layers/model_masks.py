@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,9 +12,17 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils import parametrize
 
+from tnm_core import arguments
+from tnm_core.torch.layers.held_mask import check_mask_of
 from tnm_core.torch.layers.masked_weights import MaskedWeight, masked_weights, sparse_layers
+from tnm_core.torch.layers.model_parts import has_hooks, replace_layer, unwrap
 from tnm_core.torch.layers.parametrization import parametrizations_of_weight
+from tnm_core.torch.layers.registration import remove_mask
+from tnm_core.torch.layers.shared_memory import SharedMemory
 from tnm_core.torch.tensors import is_sharded
+
+# Classes of layers that stand in the place of ordinary ones, and have to_dense().
+_REPLACED = ("tnm_masked_weight", "tnm_packed_weight")
 
 
 def masks(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -29,6 +39,11 @@ def masks(model: nn.Module) -> dict[str, torch.Tensor]:
         By name of the layer; each has the shape of the layer's whole weight, on its device. Empty
         if no layer is sparse.
 
+    Raises
+    ------
+    ValueError
+        If somebody wrote into a mask, so that it breaks its pattern.
+
     Examples
     --------
     >>> import torch
@@ -42,7 +57,10 @@ def masks(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def load_masks_(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.bool_]]) -> None:
-    """Replace the masks of a model's sparse layers, in place.
+    """Replace the masks of a model's sparse layers, in place, whatever they hold.
+
+    Layers whose masks no `DynamicMask` or `StaticMask` of this model trains are masked by them from
+    then on, also if they were copied while the original was dense.
 
     Parameters
     ----------
@@ -69,12 +87,16 @@ def load_masks_(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.
     >>> load_masks_(model, {"0.weight": ~masks(model)["0"]})
     """
     weights = {weight.name: weight for weight in sparse_layers(model)}
-    given = {_layer_name(name, weights): torch.as_tensor(mask) for name, mask in masks.items()}
+    given = {_layer_name(name, weights): _as_tensor(name, mask) for name, mask in masks.items()}
     _check_same_names(set(given), set(weights))
     for name, mask in given.items():
         _check_fit(weights[name], mask)
     for name, mask in given.items():
-        weights[name].set_mask(mask)
+        weight = weights[name]
+        weight.set_mask(mask)
+        # A copy made in a dense phase stays dense else: what trained the original never sees it.
+        if weight.is_flexible and weight.hook("masks") is None:
+            weight.set_mode("masked")
 
 
 def apply_masks_(model: nn.Module) -> None:
@@ -84,6 +106,11 @@ def apply_masks_(model: nn.Module) -> None:
     ----------
     model : torch.nn.Module
         With layers that `sparsify_` masked; sharded ones are no exception.
+
+    Raises
+    ------
+    ValueError
+        If a dense weight shares memory with another parameter or buffer. Nothing is changed then.
 
     Examples
     --------
@@ -95,28 +122,37 @@ def apply_masks_(model: nn.Module) -> None:
     >>> int((model[0].parametrizations.weight.original == 0).sum())
     32
     """
-    for weight in masked_weights(model):
+    weights = list(masked_weights(model))
+    _check_not_shared(model, weights)
+    for weight in weights:
         weight.zero_pruned_()
 
 
+@torch.inference_mode(False)
 def remove_sparsity_(model: nn.Module) -> list[str]:
-    """Make the layers that `sparsify_` masked ordinary layers, with masked weights, in place.
+    """Make sparse layers ordinary layers, with masked weights, in place.
+
+    Those are the layers that `sparsify_` masked, and those that `to_sparse_linear_` and
+    `pack_for_inference_` put in the place of others.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Parameters stay the same objects, so that optimizers keep working. Detach what trains masks
-        first.
+        Parameters stay the same objects, so that optimizers keep working; layers that were packed
+        for inference get new ones. Detach what trains masks first: with layers that are masked no
+        more, the next step of its optimizer raises.
 
     Returns
     -------
     list of str
-        Names of the layers.
+        Names of the layers, or of the parameters that are not called ``weight``.
 
     Raises
     ------
     ValueError
-        If a weight is sharded, or has other parametrisations on top. The model is unchanged then.
+        If a weight is sharded, shares memory with another, has other parametrisations on top, or a
+        mask that breaks its pattern; or a layer cannot be replaced, because it is the model itself
+        or has hooks. The model is unchanged then.
 
     Examples
     --------
@@ -129,27 +165,86 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
     >>> int((model[0].weight == 0).sum())
     32
     """
-    weights = [weight for weight in masked_weights(model) if weight.is_flexible]
+    model = unwrap(model)
+    weights = list(masked_weights(model))
     for weight in weights:
-        if is_sharded(weight.parameter):
-            raise ValueError(
-                f"layer {weight.name!r} has a sharded weight, expected a whole one; load the "
-                "checkpoint into a model that is not sharded and remove the masks there"
-            )
-        if len(parametrizations_of_weight(weight.module) or ()) > 1:
-            raise ValueError(
-                f"layer {weight.name!r} has another parametrisation on its masked weight, "
-                "expected the mask alone; remove that first"
-            )
+        _check_removable(weight)
+    _check_not_shared(model, weights)
+    packed = _layers_to_replace(model)
+    names = [weight.name for weight in weights if weight.is_flexible]
     for weight in weights:
-        weight.zero_pruned_()
-        parametrize.remove_parametrizations(weight.module, "weight", leave_parametrized=False)
-    return [weight.name for weight in weights]
+        if weight.is_flexible:
+            weight.zero_pruned_()
+            remove_mask(weight.module, weight.parameter_name)
+    dense = {layer: layer.to_dense() for layer in set(packed.values())}
+    for name, layer in packed.items():
+        replace_layer(model, name, dense[layer])
+    return [*names, *packed]
+
+
+def _check_removable(weight: MaskedWeight) -> None:
+    _ = weight.mask  # refuses a broken one
+    if is_sharded(weight.parameter):
+        raise ValueError(
+            f"layer {weight.name!r} has a sharded weight, expected a whole one; load the "
+            "checkpoint into a model that is not sharded and remove the masks there"
+        )
+    if len(parametrizations_of_weight(weight.module, weight.parameter_name) or ()) > 1:
+        raise ValueError(
+            f"layer {weight.name!r} has another parametrisation on its masked weight, "
+            "expected the mask alone; remove that first"
+        )
+
+
+def _check_not_shared(model: nn.Module, weights: list[MaskedWeight]) -> None:
+    """Refuse to write zeros into what others use without a mask."""
+    memory = SharedMemory(unwrap(model)) if weights else None
+    for weight in weights:
+        users = () if memory is None else memory.users_of(weight.parameter)
+        if len(users) > 1:
+            raise ValueError(
+                f"the weight of layer {weight.name!r} is shared ({' and '.join(users)}), expected "
+                "memory of its own; clone one of them"
+            )
+
+
+def _layers_to_replace(model: nn.Module) -> dict[str, Any]:
+    """List the layers that are no ordinary ones with a mask, under each of their names."""
+    found: dict[str, Any] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        if not any(getattr(type(module), mark, False) for mark in _REPLACED):
+            continue
+        if not name:
+            raise ValueError(
+                f"the model is itself a {type(module).__name__}, expected one that holds it; call "
+                "its to_dense()"
+            )
+        if has_hooks(module):
+            raise ValueError(
+                f"layer {name!r} has hooks, which would be lost, expected none; remove them first"
+            )
+        if name.rpartition(".")[2] == "_orig_mod":
+            raise ValueError(
+                f"layer {name!r} is compiled by torch.compile, which holds on to it, expected one "
+                "that is not; take it out, and compile it afterwards"
+            )
+        if parametrize.is_parametrized(module):
+            raise ValueError(
+                f"layer {name!r} has parametrisations, expected its weight alone; remove them first"
+            )
+        found[name] = module
+    return found
 
 
 def _layer_name(name: str, weights: Mapping[str, MaskedWeight]) -> str:
     short = name.removesuffix("weight").removesuffix(".")
     return short if name not in weights and short in weights else name
+
+
+def _as_tensor(name: str, mask: torch.Tensor | NDArray[np.bool_]) -> torch.Tensor:
+    if isinstance(mask, torch.Tensor):
+        return mask
+    return torch.as_tensor(arguments.as_array(mask, f"mask {name!r}"))
 
 
 def _check_same_names(given: set[str], sparse: set[str]) -> None:
@@ -167,19 +262,32 @@ def _check_same_names(given: set[str], sparse: set[str]) -> None:
 
 
 def _check_fit(weight: MaskedWeight, mask: torch.Tensor) -> None:
-    if mask.dtype != torch.bool:
-        raise TypeError(f"mask of layer {weight.name!r} has dtype {mask.dtype}, expected bool")
     shape = tuple(weight.parameter.shape)
     if tuple(mask.shape) != shape:
         raise ValueError(
             f"mask of layer {weight.name!r} has shape {tuple(mask.shape)}, expected {shape}; "
             "it belongs to another architecture"
         )
-    pattern = weight.pattern
-    violation = weight.axes.violation(mask, pattern)
-    if violation is not None:
-        kind = "transposable" if pattern.transposable else "sparse"
-        raise ValueError(
-            f"mask of layer {weight.name!r} is not {pattern} {kind}: {violation}; "
-            "sparsify_ the layer with the pattern of the mask"
-        )
+    if weight.axes.groups > 1 and mask.dtype == torch.bool:
+        _check_groups(weight, mask)
+    check_mask_of(
+        f"layer {weight.name!r}",
+        mask,
+        weight.pattern,
+        weight.axes,
+        "sparsify_ the layer with the pattern of the mask",
+    )
+
+
+def _check_groups(weight: MaskedWeight, mask: torch.Tensor) -> None:
+    """Refuse a mask that is right but for the groups of a convolution, which it does not know."""
+    axes, pattern = weight.axes, weight.pattern
+    without = replace(axes, groups=1)
+    if axes.violation(mask, pattern) is None or without.violation(mask, pattern) is not None:
+        return
+    raise ValueError(
+        f"mask of layer {weight.name!r} has {pattern.m} x {pattern.m} tiles across its "
+        f"{axes.groups} groups of {mask.shape[0] // axes.groups} rows, expected tiles that end "
+        "with each group; tnm prune does not see groups in a file: take the mask from sparsify_ or "
+        "tnm calibrate, or prune with --exclude for this layer"
+    )

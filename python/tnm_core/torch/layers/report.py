@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tnm_core.short_repr import short_repr
 from tnm_core.skip import Skip
 from tnm_core.text_table import aligned
 
@@ -19,7 +20,8 @@ class LayerReport:
     Attributes
     ----------
     name : str
-        The layer's name in the model, "" for the model itself.
+        The layer's name in the model, "" for the model itself; that of the parameter if that is
+        not called ``weight``.
     kind : str
         Its class.
     shape : tuple of int
@@ -63,13 +65,15 @@ class SparsifyReport:
     method : str
         How masks were found.
     layers : tuple of LayerReport
-        All layers with a weight matrix, in the order of the model.
+        All parameters that are matrices, in the order of the model.
     """
 
     pattern: str
     score: str
     method: str
     layers: tuple[LayerReport, ...]
+
+    __repr__ = short_repr
 
     @property
     def sparse(self) -> tuple[LayerReport, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from tnm_core.short_repr import short_repr
 from tnm_core.torch.linear.backends import known_algorithms
 from tnm_core.torch.linear.device_timing import seconds_in_cuda_graph, seconds_of_call
 from tnm_core.torch.linear.linear_spec import LinearSpec
@@ -80,6 +81,8 @@ class LayerBenchmark:
     tokens: int
     parts: tuple[PartTiming, ...]
     algorithms: tuple[tuple[int, int, int], ...] | None = None
+
+    __repr__ = short_repr
 
     @property
     def dense_seconds(self) -> float:

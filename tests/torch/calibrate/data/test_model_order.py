@@ -9,7 +9,7 @@ from tests.torch.calibrate.networks import WIDTH, Detour, make_batches, make_net
 from tnm_core.torch import prune_model_
 from tnm_core.torch.calibrate.data import (
     Calibration,
-    execution_groups,
+    execution_order,
     find_chain,
     find_residuals,
 )
@@ -18,14 +18,16 @@ from tnm_core.torch.calibrate.data import (
 def test_order_groups_residuals_and_chain_are_found() -> None:
     model, calibration = make_network().eval(), Calibration(make_batches())
     layers = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear)}
-    groups, batch = execution_groups(model, calibration, layers)
-    assert [group.names for group in groups] == [
+    order = execution_order(model, calibration, layers)
+    batch = order.batch
+    assert order.unreached == ()
+    assert [group.names for group in order.groups] == [
         ("stem",),
         ("blocks.0.gate", "blocks.0.up"),
         ("blocks.0.down",),
         ("blocks.1.gate", "blocks.1.up"),
         ("blocks.1.down",),
-        ("head",),
+        ("last",),
     ]
     found = find_residuals(model, calibration, batch, list(layers))
     # The input of the block and that of its norm are the same stream.
@@ -34,7 +36,7 @@ def test_order_groups_residuals_and_chain_are_found() -> None:
     assert chain is not None
     assert chain.blocks == ("blocks.0", "blocks.1")
     assert chain.block_of("blocks.1.up") == "blocks.1"
-    assert chain.block_of("head") is None
+    assert chain.block_of("last") is None
 
 
 def test_what_is_no_chain_is_not_taken_for_one() -> None:

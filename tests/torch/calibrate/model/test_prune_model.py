@@ -66,8 +66,8 @@ def test_better_recipes_are_better() -> None:
 
 def test_magnitude_is_sparsify() -> None:
     pruned, sparse = make_network(), make_network()
-    prune_model_(pruned, make_batches(), "2:4", "magnitude", exclude="head")
-    sparsify_(sparse, "2:4", exclude="head")
+    prune_model_(pruned, make_batches(), "2:4", "magnitude", exclude="last")
+    sparsify_(sparse, "2:4", exclude="last")
     for name, mask in masks(sparse).items():
         assert torch.equal(masks(pruned)[name], mask)
         assert torch.equal(pruned.get_submodule(name).weight, sparse.get_submodule(name).weight)
@@ -257,19 +257,19 @@ def test_bfloat16_and_a_layer_called_twice() -> None:
 @pytest.mark.parametrize("pattern", ["2:4", " 2 : 4 ", (2, 4), tnm.Pattern(2, 4)], ids=str)
 def test_every_form_of_a_pattern_is_read(pattern: Any) -> None:
     model, expected = make_network(), make_network()
-    report = prune_model_(model, make_batches(), pattern, "magnitude", include="head")
-    prune_model_(expected, make_batches(), "2:4", "magnitude", include="head")
+    report = prune_model_(model, make_batches(), pattern, "magnitude", include="last")
+    prune_model_(expected, make_batches(), "2:4", "magnitude", include="last")
     assert [layer.pattern for layer in report.pruned] == ["2:4"]
-    assert torch.equal(model.head.weight, expected.head.weight)
+    assert torch.equal(model.last.weight, expected.last.weight)
 
 
 def test_what_is_left_alone_has_a_code() -> None:
-    selection = Selection("blocks.*", "*.up", default_exclude=["*stem*"])
+    selection = Selection("blocks.*", "*.up")
     report = prune_model_(make_network(), make_batches(), "2:4", "magnitude", include=selection)
     reasons = {layer.name: layer.skip.code for layer in report.skipped if layer.skip is not None}
     excluded = SkipCode.EXCLUDED
     assert reasons == {
-        "stem": SkipCode.NOT_INCLUDED, "head": SkipCode.NOT_INCLUDED,
+        "stem": SkipCode.NOT_INCLUDED, "last": SkipCode.NOT_INCLUDED,
         "blocks.0.up": excluded, "blocks.1.up": excluded,
     }  # fmt: skip
     assert {one["reason"] for one in report.to_records()} == {
@@ -323,11 +323,42 @@ def test_bad_recipes() -> None:
             Recipe(**argument)
 
 
-def test_data_that_miss_a_layer_or_are_not_finite_change_nothing() -> None:
+@pytest.mark.parametrize("recipe", ["best", "tuned", "magnitude"])
+def test_layers_that_are_never_called_stay_dense_with_the_reason(recipe: str) -> None:
+    class Attending(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.first = nn.Linear(WIDTH, WIDTH)
+            self.attention = nn.MultiheadAttention(WIDTH, 2, batch_first=True)
+            self.unused = nn.Linear(WIDTH, WIDTH)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            h = self.first(x)
+            return self.attention(h, h, h)[0]
+
+    model = Attending()
+    before = model.unused.weight.clone()
+    report = prune_model_(model, [torch.randn(6, 10, WIDTH) for _ in range(3)], "2:4", recipe)
+    assert [layer.name for layer in report.pruned] == ["first"]
+    left = {layer.name: layer.skip for layer in report.skipped}
+    assert set(left) == {"attention", "attention.out_proj", "unused"} or set(left) == {
+        "attention.in_proj_weight", "attention.out_proj", "unused"
+    }  # fmt: skip
+    for name in ("attention.out_proj", "unused"):
+        skip = left[name]
+        assert skip is not None
+        assert skip.code is SkipCode.NEVER_CALLED
+        assert "other code reads its weight" in str(report)
+    assert torch.equal(model.unused.weight, before)
+    assert set(masks(model)) == {"first"}
+
+
+def test_data_that_miss_all_layers_or_are_not_finite_change_nothing() -> None:
     model = make_network()
     model.unused = nn.Linear(8, 8).double()
-    with pytest.raises(ValueError, match="never reach layer 'unused'"):
-        prune_model_(model, make_batches(), "2:4")
+    with pytest.raises(ValueError, match="reach none of the 1 selected layers"):
+        prune_model_(model, make_batches(), "2:4", include="unused")
     del model.unused
     bad = make_batches()
     bad[1][0, 0, 0] = float("nan")
@@ -347,5 +378,5 @@ def test_data_that_miss_a_layer_or_are_not_finite_change_nothing() -> None:
 
 
 def test_few_data_warn() -> None:
-    with pytest.warns(RankDeficientWarning, match="layer 'head'"):
-        prune_model_(make_network(), [make_batches()[0][:1, :5]], "2:4", include="head")
+    with pytest.warns(RankDeficientWarning, match="layer 'last'"):
+        prune_model_(make_network(), [make_batches()[0][:1, :5]], "2:4", include="last")

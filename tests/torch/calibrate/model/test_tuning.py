@@ -285,11 +285,11 @@ class Detour(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(ResidualBlock() for _ in range(2))
-        self.head = nn.Linear(ResidualBlock.WIDTH, 4)
+        self.last = nn.Linear(ResidualBlock.WIDTH, 4)
 
     def forward(self, stream: Any) -> dict[str, Any]:
         first = self.blocks[0](stream)
-        return {"scores": self.head(self.blocks[1](first + stream)), "hidden": first}
+        return {"scores": self.last(self.blocks[1](first + stream)), "hidden": first}
 
 
 def test_a_model_that_is_no_chain_is_one_block(capsys: Any) -> None:

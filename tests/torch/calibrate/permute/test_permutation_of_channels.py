@@ -45,7 +45,7 @@ class Net(nn.Module):
         self.grouped = nn.Conv2d(32, 48, (1, 3), groups=2)
         self.norm5 = nn.GroupNorm(3, 48)
         self.last = nn.Conv2d(48, 12, 1)
-        self.head, self.tail = nn.Linear(12 * 3, 20), nn.Linear(20, 8)
+        self.wide, self.tail = nn.Linear(12 * 3, 20), nn.Linear(20, 8)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.stem(x)
@@ -53,7 +53,7 @@ class Net(nn.Module):
         x = self.norm4(self.depthwise(self.norm3(self.expand(x)).relu()))
         x = self.norm5(self.grouped(self.project(x).sigmoid())).tanh()
         x = nn.functional.adaptive_avg_pool2d(self.last(x).relu(), (1, 3))
-        return self.tail(self.head(x.flatten(1)).relu())
+        return self.tail(self.wide(x.flatten(1)).relu())
 
 
 EXPECTED = [
@@ -61,8 +61,8 @@ EXPECTED = [
     FreeDimension(("expand",), ("project",), None, ("norm3", "depthwise", "norm4")),
     FreeDimension(("project",), ("grouped",), 16),
     FreeDimension(("grouped",), ("last",), 8, ("norm5",)),
-    FreeDimension(("last",), ("head",)),
-    FreeDimension(("head",), ("tail",)),
+    FreeDimension(("last",), ("wide",)),
+    FreeDimension(("wide",), ("tail",)),
 ]
 
 
@@ -227,7 +227,7 @@ def test_unsound_dimensions_are_refused_by_trying() -> None:
         (FreeDimension(("expand",), ("project",), None, ("stem",)), "'stem' is a Conv2d, exp"),
         (FreeDimension(("expand",), ("project",), None, ("norm1",)), "'norm1' has 32 channels"),
         (FreeDimension(("first",), ("project",)), r"sizes are \[24, 32\]"),
-        (FreeDimension(("head",), ("last",)), r"sizes are \[20, 48\]"),
+        (FreeDimension(("wide",), ("last",)), r"sizes are \[20, 48\]"),
         (FreeDimension(("last",), ("tail",)), r"sizes are \[12, 20\]"),
         (FreeDimension(("last",), ("nothing",)), "'nothing' is not in the model"),
     ],

@@ -127,11 +127,11 @@ def test_every_layer_with_a_matrix_is_told() -> None:
             "attention": nn.MultiheadAttention(8, 2),
             "memory": nn.GRU(8, 8),
             "norm": nn.LayerNorm(8),
-            "head": nn.Linear(8, 8),
+            "last": nn.Linear(8, 8),
         }
     )
     report = to_sparse_linear_(model, "2:4")
-    assert list(report.converted) == ["point", "head"]
+    assert list(report.converted) == ["point", "last"]
     told = report.skipped
     assert "kernel 3 x 3, groups 1" in told.pop("wide")
     assert "padding (1, 1), expected" in told.pop("padded")

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from torch import nn
 
+from tnm_core.short_repr import short_repr
 from tnm_core.torch.calibrate.allocate.sensitivity import DENSE, Sensitivity
 from tnm_core.torch.calibrate.model import prune_model_
 from tnm_core.torch.calibrate.solvers import Recipe
@@ -35,6 +36,8 @@ class Assignment:
     patterns: dict[str, str]
     loss: float
     cost: float
+
+    __repr__ = short_repr
 
     @property
     def sparse(self) -> dict[str, str]:

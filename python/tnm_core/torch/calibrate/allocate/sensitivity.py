@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
+from tnm_core.short_repr import short_repr
 from tnm_core.torch.calibrate.data import (
     CalibratedLayer,
     Statistics,
@@ -53,6 +54,8 @@ class Sensitivity:
     parameters: np.ndarray[Any, np.dtype[np.float64]]
     multiply_adds: np.ndarray[Any, np.dtype[np.float64]]
 
+    __repr__ = short_repr
+
 
 @dataclass(frozen=True)
 class ScannedLayer:
@@ -71,6 +74,8 @@ class ScannedLayer:
     name: str
     losses: dict[str, float]
     seconds: float
+
+    __repr__ = short_repr
 
 
 def sensitivity_scan(
@@ -164,7 +169,7 @@ def _losses(
     )  # fmt: skip
     losses = []
     for pattern in patterns:
-        if not isinstance(weight_axes_of(layer, layer.weight, pattern.m), WeightAxes):
+        if not isinstance(weight_axes_of(layer, layer.weight, pattern), WeightAxes):
             losses.append(np.inf)
             continue
         pruned = prune_matrices(problem, matrices, pattern, recipe, bias=given)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from tnm_core.torch.calibrate.data.batches import Calibration, drop_padding
 from tnm_core.torch.calibrate.data.block_chain import BlockChain, find_chain
 from tnm_core.torch.calibrate.data.collector import Collector, Sample
-from tnm_core.torch.calibrate.data.execution_order import Group, execution_groups
+from tnm_core.torch.calibrate.data.decisions import Unpaired
+from tnm_core.torch.calibrate.data.execution_order import Group, Order, execution_order
 from tnm_core.torch.calibrate.data.layer_matrices import (
     CALIBRATED_LAYERS,
     CalibratedLayer,
@@ -16,6 +17,7 @@ from tnm_core.torch.calibrate.data.layer_matrices import (
     write_parameters_,
 )
 from tnm_core.torch.calibrate.data.layer_statistics import Statistics, collect_statistics
+from tnm_core.torch.calibrate.data.matrix_layers import Products, standing_in
 from tnm_core.torch.calibrate.data.moments import Moments
 from tnm_core.torch.calibrate.data.paired_runs import PairedRuns, Run
 from tnm_core.torch.calibrate.data.recording import evaluating, first_tensor, record
@@ -30,14 +32,17 @@ __all__ = [
     "Group",
     "LayerMatrices",
     "Moments",
+    "Order",
     "PairedRuns",
+    "Products",
     "Run",
     "Sample",
     "Statistics",
+    "Unpaired",
     "collect_statistics",
     "drop_padding",
     "evaluating",
-    "execution_groups",
+    "execution_order",
     "find_chain",
     "find_residuals",
     "first_tensor",
@@ -45,5 +50,6 @@ __all__ = [
     "layer_of",
     "parameters_of",
     "record",
+    "standing_in",
     "write_parameters_",
 ]

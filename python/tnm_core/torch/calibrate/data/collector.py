@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from tnm_core.torch.calibrate.data.decisions import Unpaired
 from tnm_core.torch.calibrate.data.execution_order import Group
 from tnm_core.torch.calibrate.data.layer_matrices import (
     input_rows,
@@ -46,12 +47,17 @@ class Collector:
     """Runs both models and collects the rows of layers.
 
     `residuals` names, by layer whose output is added to the input of another module, that module;
-    inputs are those in the pruned model if it is `sequential`.
+    inputs are those in the pruned model if it is `sequential`. `moments` and `sample` raise
+    `Unpaired` where it cannot be known which rows of the two models belong together.
     """
 
     runs: PairedRuns
     residuals: Mapping[str, str]
     sequential: bool
+
+    def of_dense_model(self) -> Collector:
+        """Return one that looks at the dense model alone."""
+        return replace(self, residuals={}, sequential=False)
 
     def moments(self, group: Group) -> Moments:
         """Return moments of inputs and wanted outputs of a group of layers."""
@@ -124,7 +130,20 @@ class Collector:
         if not self.sequential:
             return dense, dense
         modules = {name: self.runs.pruned.get_submodule(name) for name in wanted}
-        return dense, record(run.pruned, modules, stop=last, outputs=False)
+        pruned = record(run.pruned, modules, stop=last, outputs=False)
+        _check_paired(dense, pruned)
+        return dense, pruned
+
+
+def _check_paired(dense: _Calls, pruned: _Calls) -> None:
+    """Raise `Unpaired` unless modules are called as often, with as many rows, in both models."""
+    for name in dense.keys() | pruned.keys():
+        shapes = [
+            [None if call.input is None else call.input.shape for call in calls.get(name, ())]
+            for calls in (dense, pruned)
+        ]
+        if shapes[0] != shapes[1]:
+            raise Unpaired(name)
 
 
 def _residual(source: str | None, dense: _Calls, pruned: _Calls) -> torch.Tensor | None:

@@ -22,27 +22,58 @@ class Group:
     calls: int  # of each, in a run
 
 
-def execution_groups(
+@dataclass(frozen=True)
+class Order:
+    """Layers as a model calls them, those that no data reach, and the first batch."""
+
+    groups: list[Group]
+    unreached: tuple[str, ...]
+    batch: Any
+
+
+def execution_order(
     model: nn.Module, calibration: Calibration, layers: Mapping[str, nn.Module]
-) -> tuple[list[Group], Any]:
-    """Return the layers in the order in which the model calls them, and the first batch."""
+) -> Order:
+    """Run a model until each layer has got a row, or batches have come to an end."""
     found: dict[str, list[Call]] = {}
+    order: list[str] = []
     first: Any = None
     seen = 0
     for seen, batch in enumerate(calibration.batches, 1):
         first = batch if seen == 1 else first
         calls = record(partial(calibration.forward, model, batch), layers, outputs=False)
-        for name, made in calls.items():
+        made_some = {name: made for name, made in calls.items() if any(map(_has_rows, made))}
+        _merge(order, list(made_some))
+        for name, made in made_some.items():
             found.setdefault(name, made)
         if len(found) == len(layers):
-            return _groups(found, layers), first
+            break
     if not seen:
         raise ValueError("batches holds no batch, expected at least one")
-    missing = [name for name in layers if name not in found]
-    raise ValueError(
-        f"the calibration data never reach layer {missing[0]!r} ({len(missing)} such), "
-        "expected every selected layer to be called; exclude it, or give data that use it"
-    )
+    if not found:
+        some = ", ".join(map(repr, list(layers)[:3]))
+        raise ValueError(
+            f"the calibration data reach none of the {len(layers)} selected layers ({some}"
+            f"{', ...' if len(layers) > 3 else ''}), expected a model that calls some of them; "
+            "where its own code reads their weights, use sparsify_"
+        )
+    unreached = tuple(name for name in layers if name not in found)
+    return Order(_groups({name: found[name] for name in order}, layers), unreached, first)
+
+
+def _has_rows(call: Call) -> bool:
+    return call.input is None or call.input.numel() > 0
+
+
+def _merge(order: list[str], names: list[str]) -> None:
+    """Insert names that a later batch calls first, such as those of experts, where they belong."""
+    place = 0
+    for name in names:
+        if name in order:
+            place = order.index(name) + 1
+        else:
+            order.insert(place, name)
+            place += 1
 
 
 def _groups(calls: Mapping[str, list[Call]], layers: Mapping[str, nn.Module]) -> list[Group]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,9 @@ from torch import nn
 
 from tnm_core.pattern import Pattern
 from tnm_core.selection import Names, Selection, as_selection
+from tnm_core.short_repr import short_repr
 from tnm_core.torch.calibrate.data.batches import Calibration
-from tnm_core.torch.calibrate.data.execution_order import Group, execution_groups
+from tnm_core.torch.calibrate.data.execution_order import Group, execution_order
 from tnm_core.torch.calibrate.data.layer_matrices import (
     CALIBRATED_LAYERS,
     CalibratedLayer,
@@ -43,9 +44,16 @@ class Statistics:
     layers : dict of str to Moments
         One for every Linear and Conv2d. Layers that get the same input may share the sums of that.
         To add rows, use ``collect_statistics(..., into=)``.
+    unreached : set of str
+        Layers that were selected, but that no data reached.
     """
 
     layers: dict[str, Moments]
+    unreached: set[str] = field(default_factory=set)
+
+    __repr__ = short_repr
+
+    __repr__ = short_repr
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write them to a file, which is replaced as a whole."""
@@ -54,7 +62,8 @@ class Statistics:
         handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                torch.save({"format": _FORMAT, "layers": state}, file)
+                unreached = sorted(self.unreached)
+                torch.save({"format": _FORMAT, "layers": state, "unreached": unreached}, file)
             Path(beside).replace(target)
         except BaseException:
             Path(beside).unlink(missing_ok=True)
@@ -72,7 +81,8 @@ class Statistics:
         saved = torch.load(path, weights_only=True, map_location="cpu")
         if not isinstance(saved, dict) or saved.get("format") != _FORMAT:
             raise ValueError(f"{os.fspath(path)} holds no calibration statistics of this version")
-        return cls({name: Moments.from_state_dict(s) for name, s in saved["layers"].items()})
+        layers = {name: Moments.from_state_dict(s) for name, s in saved["layers"].items()}
+        return cls(layers, set(saved.get("unreached", ())))
 
 
 def collect_statistics(
@@ -106,7 +116,7 @@ def collect_statistics(
     Raises
     ------
     ValueError
-        If no layer is selected, or the data never reach one of them.
+        If no layer is selected, or the data reach none of them.
 
     Examples
     --------
@@ -121,26 +131,33 @@ def collect_statistics(
     selection = as_selection(include, exclude)
     found = select_layers(model, Pattern(1, 1), selection, CALIBRATED_LAYERS)
     model = unwrap(model)
-    layers = {one.name: layer_of(model, one.name) for one in found if one.skip is None}
+    layers = {
+        one.name: layer_of(model, one.name)
+        for one in found
+        if one.skip is None and isinstance(one.module, CALIBRATED_LAYERS)
+    }
     if not layers:
         raise ValueError("no layer is selected, expected a Linear or Conv2d with a weight")
+    if into is not None:
+        _check_same_layers(into, layers)
     with evaluating(model):
-        groups, _ = execution_groups(model, calibration, layers)
-        if into is not None:
-            _check_same_layers(into, layers)
-        moments = _collect(model, calibration, groups, layers)
+        order = execution_order(model, calibration, layers)
+        reached = {name: one for name, one in layers.items() if name not in order.unreached}
+        moments = _collect(model, calibration, order.groups, reached)
     if into is None:
-        return Statistics(moments)
+        return Statistics(moments, set(order.unreached))
     for name in list(moments):
-        into.layers[name] = into.layers[name].plus(moments.pop(name))
+        new = moments.pop(name)
+        into.layers[name] = into.layers[name].plus(new) if name in into.layers else new
+        into.unreached.discard(name)
     return into
 
 
 def _check_same_layers(into: Statistics, layers: Mapping[str, CalibratedLayer]) -> None:
-    if set(into.layers) != set(layers):
+    if set(into.layers) | into.unreached != set(layers):
         raise ValueError("into holds statistics of other layers, expected those selected")
-    for name, layer in layers.items():
-        matrices = layer_matrices_of(layer)
+    for name in into.layers:
+        matrices = layer_matrices_of(layers[name])
         expected = (matrices.groups, matrices.outputs, matrices.columns)
         found = tuple(into.layers[name].yx.shape)
         if found != expected:

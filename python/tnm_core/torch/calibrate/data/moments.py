@@ -8,6 +8,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
+from tnm_core.short_repr import short_repr
+
 # Rows are turned to float64 and multiplied so many at a time.
 CHUNK_ROWS = 2048
 # Of XᵀX, so many columns at a time are multiplied with themselves and those to their right.
@@ -38,6 +40,8 @@ class Moments:
     xx: torch.Tensor
     yx: torch.Tensor
     yy: torch.Tensor
+
+    __repr__ = short_repr
 
     @torch.no_grad()
     def with_outputs(self, weight: torch.Tensor, bias: torch.Tensor | None = None) -> Moments:

@@ -10,8 +10,9 @@ from torch import nn
 
 from tnm_core.pattern import PatternLike
 from tnm_core.selection import Names, Selection, as_selection
-from tnm_core.skip import Skip
-from tnm_core.torch.calibrate.data import Calibration, evaluating
+from tnm_core.skip import Skip, SkipCode
+from tnm_core.torch.calibrate.data import Calibration, evaluating, standing_in
+from tnm_core.torch.calibrate.model.journal import Journal, NoJournal
 from tnm_core.torch.calibrate.model.layer_plan import PlannedLayer, plan_layers
 from tnm_core.torch.calibrate.model.prune_layers import prune_layers_
 from tnm_core.torch.calibrate.model.prune_report import (
@@ -21,10 +22,13 @@ from tnm_core.torch.calibrate.model.prune_report import (
     announcer,
     progress_line,
 )
+from tnm_core.torch.calibrate.model.stacks import MatrixStack
 from tnm_core.torch.calibrate.solvers import Recipe, recipe_of
-from tnm_core.torch.layers import register_mask, unwrap
+from tnm_core.torch.layers import Candidate, register_mask, unwrap
 
 
+# What is made under inference mode, masks included, could never be trained.
+@torch.inference_mode(False)
 def prune_model_(
     model: nn.Module,
     batches: Iterable[Any],
@@ -37,6 +41,7 @@ def prune_model_(
     rows: Callable[[Any], torch.Tensor | None] | None = None,
     residuals: Mapping[str, str] | None = None,
     progress: bool | Callable[[PrunedLayer | TunedBlock, int, int], None] = False,
+    journal: Journal | None = None,
 ) -> PruneReport:
     """Prune a trained model with calibration data, in place: masks, and the best weights on them.
 
@@ -46,7 +51,8 @@ def prune_model_(
     Parameters
     ----------
     model : torch.nn.Module
-        Its Linear and Conv2d layers are pruned, in place; it runs in evaluation mode.
+        Its Linear and Conv2d layers are pruned, in place, and the weights of experts in one tensor
+        and of transformers' ``Conv1D``; it runs in evaluation mode.
     batches : iterable of batches
         A list of batches or a DataLoader: read several times. Labels are not needed; a few hundred
         samples like those that the model will meet.
@@ -71,6 +77,9 @@ def prune_model_(
     progress : bool or function
         True prints a line per layer on standard error; a function gets each `PrunedLayer`, how many
         layers are done, and how many there are. Where the recipe tunes, each `TunedBlock`, too.
+    journal : Journal, optional
+        Keeps what each step has done (`tnm_core.torch.calibrate.Journal`: two methods), so that a
+        later call with the same model, batches and arguments goes on where this one ended.
 
     Returns
     -------
@@ -83,9 +92,9 @@ def prune_model_(
     TypeError
         If an argument has a wrong type, or the loader can be read once only.
     ValueError
-        If no layer is selected, the data never reach a selected layer, or a selected layer meets
-        NaN or infinite values (the message names it), or layers share an input for some batches
-        only. The model is unchanged then.
+        If no layer is selected, the data reach none of them, or a selected layer meets NaN or
+        infinite values (the message names it), or layers share an input for some batches only.
+        The model is unchanged then.
 
     Warns
     -----
@@ -94,6 +103,15 @@ def prune_model_(
 
     Notes
     -----
+    A layer that no row of the data reaches stays dense, and the report says so: an expert without
+    tokens, or a layer whose weight other code reads (`torch.nn.MultiheadAttention.out_proj`).
+
+    Recipes that go in order compare rows of both models. What the dense model decides about its
+    rows (an order, the expert of a token) is therefore repeated in the pruned one while it is
+    calibrated, and both draw the same random numbers. Where the pruned model takes another way
+    through its code nevertheless, layers are pruned on the dense model's inputs (`remark` of the
+    `PrunedLayer`), and blocks not tuned (`untuned` of the report).
+
     Memory beside the model: the dense values of the layers that are pruned (what does not change,
     such as embeddings, is not copied), the statistics of layers that share an input, and, where
     the model is a chain of blocks, the activations between two blocks for all calibration data
@@ -120,23 +138,57 @@ def prune_model_(
     announce = announcer(progress, progress_line)
     decided = plan_layers(model, pattern, as_selection(include, exclude))
     planned = {
-        one.name: decision for one, decision in decided if isinstance(decision, PlannedLayer)
+        one.name: (one, decision) for one, decision in decided if isinstance(decision, PlannedLayer)
     }
-    patterns = {name: one.pattern for name, one in planned.items()}
+    others = {
+        name: (one.module, one.parameter_name, decision.axes.input_axis)
+        for name, (one, decision) in planned.items()
+        if not decision.is_layer
+    }
     model = unwrap(model)
-    with evaluating(model):
-        done = prune_layers_(model, calibration, patterns, chosen, residuals, announce)
-    for name, mask in done.masks.items():
-        pattern, axes = planned[name].pattern, planned[name].axes
-        if pattern.transposable:
-            register_mask(model.get_submodule(name), mask, pattern, axes)
+    with evaluating(model), standing_in(model, others) as (parts, products):
+        stacks = {name: MatrixStack.of(*planned[name], parts[name]) for name in others}
+        patterns = {
+            part: decision.pattern
+            for name, (_, decision) in planned.items()
+            for part in parts.get(name, (name,))
+        }
+        done = prune_layers_(
+            model,
+            calibration,
+            patterns,
+            chosen,
+            residuals,
+            announce,
+            journal or NoJournal(),
+            products,
+        )
+    layers, masks = dict(done.layers), dict(done.masks)
+    for name, stack in stacks.items():
+        layers[name], masks[name] = stack.result(done, chosen.needs_data)
+    for name, (one, decision) in planned.items():
+        pruned = name in layers and layers[name].skip is None
+        if pruned and decision.pattern.transposable:
+            register_mask(
+                one.module,
+                masks[name],
+                decision.pattern,
+                decision.axes,
+                one.parameter_name,
+                layer_name=name,
+            )
     return PruneReport(
         recipe if isinstance(recipe, str) else "a Recipe",
-        tuple(
-            PrunedLayer(one.name, one.kind, one.shape, skip=decision)
-            if isinstance(decision, Skip)
-            else done.layers[one.name]
-            for one, decision in decided
-        ),
+        tuple(_told(one, decision, layers) for one, decision in decided),
         tuple(done.blocks),
+        done.untuned,
     )
+
+
+def _told(
+    one: Candidate, decision: PlannedLayer | Skip, layers: Mapping[str, PrunedLayer]
+) -> PrunedLayer:
+    if isinstance(decision, PlannedLayer) and one.name in layers:
+        return layers[one.name]
+    skip = decision if isinstance(decision, Skip) else SkipCode.NEVER_CALLED()
+    return PrunedLayer(one.name, one.kind, one.shape, skip=skip)

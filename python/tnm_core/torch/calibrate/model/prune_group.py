@@ -9,11 +9,13 @@ from dataclasses import replace
 import torch
 
 from tnm_core.pattern import Pattern
+from tnm_core.skip import SkipCode
 from tnm_core.torch.calibrate.data import (
     CalibratedLayer,
     Collector,
     Group,
     Sample,
+    Unpaired,
     layer_matrices_of,
     layer_of,
     parameters_of,
@@ -33,7 +35,22 @@ from tnm_core.torch.calibrate.solvers import (
 def prune_group_(
     collector: Collector, group: Group, patterns: Mapping[str, Pattern], recipe: Recipe
 ) -> list[tuple[PrunedLayer, torch.Tensor]]:
-    """Prune the layers of a group in the pruned model; return each with its mask."""
+    """Prune the layers of a group in the pruned model; return each with its mask.
+
+    If rows of the two models cannot be paired, they are pruned on the dense model's inputs.
+    """
+    try:
+        return _prune_(collector, group, patterns, recipe)
+    except Unpaired as cause:
+        alone = replace(recipe, sequential=False)
+        done = _prune_(collector.of_dense_model(), group, patterns, alone)
+        remark = SkipCode.UNPAIRED(step=str(cause))
+        return [(replace(layer, remark=remark), mask) for layer, mask in done]
+
+
+def _prune_(
+    collector: Collector, group: Group, patterns: Mapping[str, Pattern], recipe: Recipe
+) -> list[tuple[PrunedLayer, torch.Tensor]]:
     start = time.perf_counter()
     layers = [layer_of(collector.runs.pruned, name) for name in group.names]
     problem = _problem(collector, group, layers, recipe)

@@ -5,22 +5,28 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import nn
 
 from tnm_core.pattern import Pattern
+from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.calibrate.data import (
     BlockChain,
     Calibration,
     Collector,
     Group,
     PairedRuns,
-    execution_groups,
+    Products,
+    Unpaired,
+    execution_order,
     find_chain,
     find_residuals,
+    layer_of,
 )
 from tnm_core.torch.calibrate.model.batch_norm import reestimate_batch_norm_
+from tnm_core.torch.calibrate.model.journal import Journal, PruneStep
 from tnm_core.torch.calibrate.model.prune_group import prune_group_
 from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, TunedBlock
 from tnm_core.torch.calibrate.model.tunable import tunable_parameters
@@ -30,11 +36,23 @@ from tnm_core.torch.calibrate.solvers import Recipe
 
 @dataclass(frozen=True)
 class PrunedLayers:
-    """What was done so far: layers and their masks by name, and the blocks that were tuned."""
+    """What was done so far: layers and their masks by name, and the blocks that were tuned.
+
+    `unreached` are those that no data reach; `untuned` says why blocks were not tuned.
+    """
 
     layers: dict[str, PrunedLayer] = field(default_factory=dict)
     masks: dict[str, torch.Tensor] = field(default_factory=dict)
     blocks: list[TunedBlock] = field(default_factory=list)
+    unreached: tuple[str, ...] = ()
+    untuned: dict[str, Skip] = field(default_factory=dict)
+
+    def add(self, step: PruneStep) -> None:
+        """Add what a step has done."""
+        self.layers.update({layer.name: layer for layer in step.layers})
+        self.masks.update(step.masks)
+        self.blocks.extend(step.blocks)
+        self.untuned.update(step.untuned)
 
 
 def prune_layers_(
@@ -44,10 +62,14 @@ def prune_layers_(
     recipe: Recipe,
     residuals: Mapping[str, str] | None,
     announce: Callable[[PrunedLayer | TunedBlock, int, int], None],
+    journal: Journal,
+    products: Products,
 ) -> PrunedLayers:
     """Prune layers in the order of their calls; after an exception the model is as before."""
-    layers = {name: model.get_submodule(name) for name in patterns}
-    groups, batch = execution_groups(model, calibration, layers)
+    selected = {name: model.get_submodule(name) for name in patterns}
+    order = execution_order(model, calibration, selected)
+    groups, batch = order.groups, order.batch
+    layers = {name: one for name, one in selected.items() if name not in order.unreached}
     if residuals is None:
         wanted = recipe.sequential and recipe.residual
         residuals = find_residuals(model, calibration, batch, list(layers)) if wanted else {}
@@ -56,25 +78,55 @@ def prune_layers_(
     if "" in ends.values():
         check_tunable(model, calibration, batch, layers, recipe.tune_norms)
     dense = dense_reference(model, _changing(model, layers, ends.values(), recipe))
+    products.watch(dense)
     one_stream = not (recipe.sequential or recipe.tune_epochs)
     runs = PairedRuns(dense, model, calibration, chain, one_stream=one_stream)
     collector = Collector(runs, residuals, recipe.sequential)
-    done = PrunedLayers()
+    done = PrunedLayers(unreached=order.unreached)
+    steps: list[Callable[[], PruneStep]] = []
+    for index, group in enumerate(groups):
+        steps.append(partial(_prune_, collector, group, patterns, recipe))
+        if index in ends:
+            steps.append(partial(_tune_, runs, ends[index], done.masks, recipe))
     try:
-        for index, group in enumerate(groups):
-            for layer, mask in prune_group_(collector, group, patterns, recipe):
-                done.layers[layer.name] = layer
-                done.masks[layer.name] = mask
-                announce(layer, len(done.layers), len(patterns))
-            if index in ends:
-                done.blocks.append(_tune_(runs, ends[index], done.masks, recipe))
-                announce(done.blocks[-1], len(done.layers), len(patterns))
+        for number, make in enumerate(steps):
+            step = _kept_or_made(model, journal, number, make)
+            done.add(step)
+            for layer in step.layers:
+                announce(layer, len(done.layers), len(layers))
+            for block in step.blocks:
+                announce(block, len(done.layers), len(layers))
         if recipe.batch_norm:
             reestimate_batch_norm_(model, calibration)
     except BaseException:
         model.load_state_dict(dense.state_dict())
         raise
     return done
+
+
+def _kept_or_made(
+    model: nn.Module, journal: Journal, number: int, make: Callable[[], PruneStep]
+) -> PruneStep:
+    kept = journal.recall(number)
+    if kept is not None:
+        kept.write_(model)
+        return kept
+    step = make()
+    journal.keep(number, step)
+    return step
+
+
+def _prune_(
+    collector: Collector, group: Group, patterns: Mapping[str, Pattern], recipe: Recipe
+) -> PruneStep:
+    pruned = prune_group_(collector, group, patterns, recipe)
+    masks = {layer.name: mask for layer, mask in pruned}
+    changed = {
+        f"{name}.{own}".removeprefix("."): parameter
+        for name in group.names
+        for own, parameter in layer_of(collector.runs.pruned, name).named_parameters(recurse=False)
+    }
+    return PruneStep(changed, tuple(layer for layer, _ in pruned), masks)
 
 
 def _ends_of_blocks(groups: Sequence[Group], chain: BlockChain | None) -> dict[int, str]:
@@ -106,16 +158,21 @@ def _changing(
 
 def _tune_(
     runs: PairedRuns, block: str, masks: Mapping[str, torch.Tensor], recipe: Recipe
-) -> TunedBlock:
-    return tune_block_(
-        runs.pruned,
-        block,
-        runs.of_block(block) if block else runs.of_whole_model(),
-        masks,
-        epochs=recipe.tune_epochs,
-        rate=recipe.tune_rate,
-        norms=recipe.tune_norms,
-    )
+) -> PruneStep:
+    try:
+        tuned = tune_block_(
+            runs.pruned,
+            block,
+            runs.of_block(block) if block else runs.of_whole_model(),
+            masks,
+            epochs=recipe.tune_epochs,
+            rate=recipe.tune_rate,
+            norms=recipe.tune_norms,
+        )
+    except Unpaired as cause:
+        return PruneStep({}, untuned={block: SkipCode.NOT_TUNED(step=str(cause))})
+    changed = tunable_parameters(runs.pruned, block, masks, recipe.tune_norms)
+    return PruneStep(changed, blocks=(tuned,))
 
 
 def dense_reference(model: nn.Module, changing: Iterable[torch.Tensor]) -> nn.Module:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from tnm_core.short_repr import short_repr
 from tnm_core.skip import Skip
 from tnm_core.text_table import aligned
 
 _COLUMNS = (
     "name", "kind", "shape", "pattern", "reason", "error", "retained", "density", "seconds",
 )  # fmt: skip
-_HEADER = ("layer", "shape", "pattern", "error", "retained", "density", "seconds", "left alone")
+_HEADER = ("layer", "shape", "pattern", "error", "retained", "density", "seconds", "remarks")
 
 _BLOCK_HEADER = ("tuned block", "error before", "after", "epoch", "seconds")
 
@@ -46,6 +47,8 @@ class PrunedLayer:
         Share of the entries that are kept.
     seconds : float or None
         Wall time, running the model included.
+    remark : Skip or None
+        In what it was pruned otherwise than the recipe says, if it was.
     """
 
     name: str
@@ -57,6 +60,7 @@ class PrunedLayer:
     retained: float | None = None
     density: float | None = None
     seconds: float | None = None
+    remark: Skip | None = None
 
     @property
     def reason(self) -> str | None:
@@ -65,7 +69,8 @@ class PrunedLayer:
 
     def to_record(self) -> dict[str, Any]:
         """Return what there is to say as a dict of plain values."""
-        return {name: getattr(self, name) for name in _COLUMNS}
+        remark = None if self.remark is None else str(self.remark)
+        return {**{name: getattr(self, name) for name in _COLUMNS}, "remark": remark}
 
 
 @dataclass(frozen=True)
@@ -104,11 +109,18 @@ class PruneReport:
         All layers with a weight matrix, in the order of the model.
     blocks : tuple of TunedBlock
         The blocks that were tuned, in the order of their calls; empty unless the recipe tunes.
+    untuned : mapping of str to Skip
+        The blocks that should have been tuned, and why they were not.
     """
 
     recipe: str
     layers: tuple[PrunedLayer, ...]
     blocks: tuple[TunedBlock, ...] = ()
+    untuned: Mapping[str, Skip] = field(default_factory=dict)
+
+    __repr__ = short_repr
+
+    __repr__ = short_repr
 
     @property
     def pruned(self) -> tuple[PrunedLayer, ...]:
@@ -138,6 +150,8 @@ class PruneReport:
         lines = [head, "", *aligned([_HEADER, *map(_row, self.layers)])]
         if self.blocks:
             lines += ["", *aligned([_BLOCK_HEADER, *map(_block_row, self.blocks)])]
+        for name, why in self.untuned.items():
+            lines += ["", f"{name or '(the model)'}: {why}"]
         return "\n".join(lines)
 
 
@@ -149,7 +163,7 @@ def _row(layer: PrunedLayer) -> tuple[str, ...]:
         layer.pattern or "",
         *("" if number is None else f"{number:.4f}" for number in numbers),
         "" if layer.seconds is None else f"{layer.seconds:.1f}",
-        layer.reason or "",
+        str(layer.skip or layer.remark or ""),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from tnm_core.short_repr import short_repr
 from tnm_core.torch.calibrate.data import layer_of
 
 
@@ -37,6 +38,8 @@ class FreeDimension:
     inputs: tuple[str, ...] = ()
     block: int | None = None
     through: tuple[str, ...] = ()
+
+    __repr__ = short_repr
 
 
 def is_depthwise(module: nn.Module) -> bool:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
+from tnm_core.short_repr import short_repr
 from tnm_core.torch.calibrate.data import Calibration, Statistics, layer_matrices_of, layer_of
 from tnm_core.torch.calibrate.permute.dimensions import (
     FreeDimension,
@@ -38,6 +39,8 @@ class Permutation:
     orders: dict[FreeDimension, torch.Tensor]
     before: float
     after: float
+
+    __repr__ = short_repr
 
     def undo_(self, model: nn.Module) -> None:
         """Bring the units of a model back into their old order, in place.
@@ -149,15 +152,16 @@ class _UnitScores:
     def counts(self, name: str) -> bool:
         """Whether a layer is going to have a mask."""
         layer = layer_of(self.model, name)
-        return isinstance(weight_axes_of(layer, layer.weight, self.pattern.m), WeightAxes)
+        return isinstance(weight_axes_of(layer, layer.weight, self.pattern), WeightAxes)
 
     def of_layer(self, name: str, side: int) -> torch.Tensor:
         """Return output (side 0) or input units times what each meets, filled up to tiles."""
         layer = layer_of(self.model, name)
         matrices = layer_matrices_of(layer)
         scores = matrices.of_weight(layer.weight.detach().double().cpu().square())
-        if self.statistics is not None:
-            moments = self.statistics.layers[name]
+        # Layers that no data reach have no statistics; what they meet is unknown.
+        moments = None if self.statistics is None else self.statistics.layers.get(name)
+        if moments is not None:
             scores = scores * (moments.xx.diagonal(0, -2, -1) / moments.count).cpu()[:, None]
         scores = scores / scores.sum().clamp_min(1e-300)
         # Groups, outputs, kernel positions, channels: a tile lies in the first and last of a layer.

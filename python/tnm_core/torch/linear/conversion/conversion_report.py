@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tnm_core.short_repr import short_repr
 from tnm_core.skip import Skip
 
 
@@ -28,6 +29,8 @@ class ConvertedLayer:
     backend: str | None
     reason: str
 
+    __repr__ = short_repr
+
     def __str__(self) -> str:
         shape, active = " x ".join(map(str, self.shape)), self.backend or "nothing yet"
         return f"{shape}, density {self.density:.4f}, {active} ({self.reason})"
@@ -50,6 +53,8 @@ class ConversionReport:
     pattern: str
     converted: dict[str, ConvertedLayer]
     skips: dict[str, Skip]
+
+    __repr__ = short_repr
 
     @property
     def skipped(self) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import cast
 
 import torch
@@ -12,7 +12,15 @@ from torch.nn.utils import parametrize
 from tnm_core.pattern import Pattern, PatternLike, as_transposable
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.layers import users_of_parameters
+from tnm_core.torch.layers import (
+    SharedMemory,
+    check_can_change,
+    check_not_distributed,
+    left_by_default,
+    replace_layer,
+    unwrap,
+    weight_rules,
+)
 from tnm_core.torch.linear.backends import BACKENDS, BackendName, as_backend_name
 from tnm_core.torch.linear.conversion.conversion_report import ConversionReport, ConvertedLayer
 from tnm_core.torch.linear.kinds import (
@@ -32,6 +40,8 @@ from tnm_core.torch.linear.transposable_linear import TransposableLinear
 from tnm_core.torch.linear.weight_layout import as_matrix
 
 
+# What is made under inference mode, masks included, could never be trained.
+@torch.inference_mode(False)
 def to_sparse_linear_(
     model: nn.Module,
     pattern: PatternLike = "2:4",
@@ -61,7 +71,8 @@ def to_sparse_linear_(
         As for `TransposableLinear`.
     include, exclude : str, sequence of str, or function, optional
         Which of these layers: shell patterns of their names, or a function of a layer's name and
-        the layer. By default all of them. Subclasses are left alone.
+        the layer. By default all but embeddings, heads, routers and what else `tnm_core.weights`
+        knows as no weight to prune; `masks` ask for layers, too. Subclasses are left alone.
     masks : mapping of module name to Tensor, optional
         Masks to use in place of the optimal ones of the weights' magnitudes.
     tokens : int, optional
@@ -73,13 +84,14 @@ def to_sparse_linear_(
     Returns
     -------
     ConversionReport
-        What each layer with a matrix became, or why it was left alone.
+        What each layer with a matrix became, or why it was left alone; every other matrix, too.
 
     Raises
     ------
     TypeError, ValueError
-        If the pattern, a name, the back end or a mask does not fit, or no layer can be converted;
-        the message names the layers.
+        If the pattern, a name, the back end or a mask does not fit, no layer can be converted, one
+        was made under `torch.inference_mode` (the message names it), or the model is wrapped by
+        DistributedDataParallel.
 
     Examples
     --------
@@ -94,7 +106,9 @@ def to_sparse_linear_(
     """
     wanted = as_transposable(pattern)
     as_backend_name(backend)
-    chosen, skips = _choose(model, wanted, backend, Selection(include, exclude))
+    check_not_distributed(model, "to_sparse_linear_")
+    model = unwrap(model)
+    chosen, skips = _choose(model, wanted, backend, Selection(include, exclude), masks or {})
     _check_masks_are_used(masks, chosen, skips)
     if not chosen:
         reasons = "; ".join(f"{name or 'the model'}: {why}" for name, why in skips.items())
@@ -118,8 +132,7 @@ def to_sparse_linear_(
     if tokens is not None:
         _measure(built.values(), table, tokens)
     for name, dense in chosen.items():
-        parent, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(parent), attribute, built[dense])
+        replace_layer(model, name, built[dense])
     converted = {name: _converted(built[dense]) for name, dense in chosen.items()}
     return ConversionReport(str(wanted), converted, skips)
 
@@ -136,24 +149,34 @@ def _sparse_form(dense: nn.Module) -> Callable[..., MaskedLayer]:
 
 
 def _choose(
-    model: nn.Module, pattern: Pattern, backend: BackendName, selection: Selection
+    model: nn.Module,
+    pattern: Pattern,
+    backend: BackendName,
+    selection: Selection,
+    asked: Container[str],
 ) -> tuple[dict[str, nn.Module], dict[str, Skip]]:
-    """List the layers to convert, under each of their names, and why others are left alone."""
+    """List the layers to convert, under each of their names, and why others are left alone.
+
+    What is no weight to prune by default is, if it is included or `asked` for.
+    """
     layers, others = matrix_layers(model)
     for glob in selection.unmatched([*layers, *others]):
         raise ValueError(
             f"include {glob!r} matches no layer with a matrix, expected a glob over their names, "
             f"which are {', '.join(layers) or 'none'}"
         )
-    users = users_of_parameters(model)
+    memory, rules = SharedMemory(model), weight_rules(model)
     chosen: dict[str, nn.Module] = {}
     skips: dict[str, Skip] = {}
     for name, layer in layers.items():
         skip = selection.skip(name, layer) or _skip_of_module(model, name, layer)
-        if skip is None and len(users[id(layer.weight)]) > 1:
+        if skip is None and len(memory.users_of(cast(torch.Tensor, layer.weight))) > 1:
             skip = SkipCode.SHARED_UNMASKED()
+        if skip is None and selection.by_default and name not in asked:
+            skip = left_by_default(rules, name)
         skip = skip or _skip_of_shape(layer, pattern, backend)
         if skip is None:
+            check_can_change(name, cast(torch.Tensor, layer.weight))
             chosen[name] = layer
         else:
             skips[name] = skip

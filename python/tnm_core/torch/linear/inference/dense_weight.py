@@ -58,6 +58,11 @@ class DenseWeight:
         return rows, columns
 
     @property
+    def is_to_be_pruned(self) -> bool:
+        """Whether packing drops what is not zero yet."""
+        return self.given is None and self.pattern is not None
+
+    @property
     def density(self) -> float:
         """The share of entries that are kept; nothing is searched for."""
         entries = max(1, self.weight.numel())

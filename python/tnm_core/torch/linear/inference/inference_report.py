@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tnm_core.short_repr import short_repr
 from tnm_core.skip import Skip
 
 _MB = 1e6
@@ -55,6 +56,8 @@ class InferenceReport:
     skips: dict[str, Skip]
     bytes_before: int
     bytes_after: int
+
+    __repr__ = short_repr
 
     @property
     def skipped(self) -> dict[str, str]:

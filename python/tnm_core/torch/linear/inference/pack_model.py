@@ -12,7 +12,14 @@ from tnm_core.arguments import as_integer
 from tnm_core.pattern import PatternLike, as_pattern
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.layers import users_of_parameters
+from tnm_core.torch.layers import (
+    SharedMemory,
+    check_not_distributed,
+    left_by_default,
+    replace_layer,
+    unwrap,
+    weight_rules,
+)
 from tnm_core.torch.linear.backends import why_dense_is_faster
 from tnm_core.torch.linear.inference.dense_weight import DenseWeight, dense_weight_of
 from tnm_core.torch.linear.inference.inference_report import InferenceReport, PackedWeight
@@ -49,8 +56,8 @@ def pack_for_inference_(
         `to_sparse_linear_` masked.
     pattern : str, pair of int, or Pattern, optional
         Mask the weights that are not masked yet: the optimal mask of their magnitudes, transposable
-        (``"2:4"``) or row-wise (``"row 2:4"``). By default what is zero is dropped, and nothing is
-        searched for.
+        (``"2:4"``) or row-wise (``"row 2:4"``); those of embeddings, heads and the like stay dense
+        unless they are included. By default what is zero is dropped, and nothing is searched for.
     backend : {"auto", "cpu"}
         ``"auto"`` leaves dense what is expected to be slower packed: too few zeros, or too small.
         ``"cpu"`` packs every layer.
@@ -89,7 +96,11 @@ def pack_for_inference_(
     if tokens is not None:
         tokens = as_integer("tokens", tokens, least=1)
     wanted = None if pattern is None else as_pattern(pattern)
-    layers, skips = _choose(model, Selection(include, exclude))
+    check_not_distributed(model, "pack_for_inference_")
+    model = unwrap(model)
+    selection = Selection(include, exclude)
+    layers, skips = _choose(model, selection)
+    by_default, rules = selection.by_default, weight_rules(model)
     for name in masks or {}:
         if name not in layers:
             reason = skips.get(name, "there is no such layer")
@@ -103,6 +114,8 @@ def pack_for_inference_(
             skips[name] = found
             continue
         skip = _why_dense(found, backend, compute_dtype, tokens)
+        if skip is None and by_default and found.is_to_be_pruned:
+            skip = left_by_default(rules, name)
         if skip is None:
             weights[name] = found
         else:
@@ -172,11 +185,11 @@ def _choose(model: nn.Module, selection: Selection) -> tuple[dict[str, nn.Module
             f"include {glob!r} matches no layer with a matrix, expected a glob over their names, "
             f"which are {', '.join(layers) or 'none'}"
         )
-    users = users_of_parameters(model)
+    memory = SharedMemory(model)
     for name, layer in list(layers.items()):
         skip = selection.skip(name, layer) or skip_of_place(model, name, layer)
-        own = {id(one) for one in layer.parameters()} - {id(layer.bias)}
-        if skip is None and any(len(users.get(one, ())) > 1 for one in own):
+        own = (one for one in layer.parameters() if one is not layer.bias)
+        if skip is None and any(len(memory.users_of(one)) > 1 for one in own):
             skip = SkipCode.SHARED_UNMASKED()
         if skip is not None:
             skips[name] = skip
@@ -213,7 +226,7 @@ def _replace(
             new.pack(dense.matrix, dense.mask())
             made[layer] = new
         packed[name] = _described(dense, new)
-        _put(model, name, new)
+        replace_layer(model, name, new)
     return packed
 
 
@@ -243,12 +256,7 @@ def _make_room(model: nn.Module, name: str, dtype: torch.dtype) -> None:
     kind = kind_of(layer)
     if not isinstance(kind, Kind):
         raise ValueError(f"layer {name!r} cannot be packed, expected one that can: {kind}")
-    _put(model, name, _packed_form(layer, dtype, name))
-
-
-def _put(model: nn.Module, name: str, layer: nn.Module) -> None:
-    parent, _, attribute = name.rpartition(".")
-    setattr(model.get_submodule(parent), attribute, layer)
+    replace_layer(model, name, _packed_form(layer, dtype, name))
 
 
 def _described(dense: DenseWeight, new: PackedLinear) -> PackedWeight:

@@ -1,0 +1,23 @@
+"""Random numbers that both models draw alike, such as those of dropout that was left on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def same_randomness(seed: int) -> Iterator[None]:
+    """Let torch and Python draw within what they draw for a seed; go on as before afterwards."""
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
+    before = random.getstate()
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        random.seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(before)

@@ -1,0 +1,1 @@
+"""A mutation fuzzer for everything that reads files; ``python -m tests.support.reader_fuzz``."""
