@@ -14,7 +14,8 @@ def odd() -> np.ndarray:
     """Give a mask of 2:4 whose kept entries are stored as 1, 2, 128 and 255."""
     rng = np.random.default_rng(1)
     plain = tnm.transposable_mask(rng.random((64, 128)), 2, 4)
-    return (plain * rng.choice(np.array([1, 2, 128, 255], np.uint8), plain.shape)).view(np.bool_)
+    stored = plain * rng.choice(np.array([1, 2, 128, 255], np.uint8), plain.shape)
+    return np.asarray(stored.view(np.bool_))
 
 
 def test_all_functions_take_them(odd: np.ndarray) -> None:

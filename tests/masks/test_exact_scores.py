@@ -12,7 +12,8 @@ import pytest
 import tnm_core as tnm
 
 RNG_SEED = 20
-SCORES = ["abs", "square", "identity"]
+SCORES: list[Any] = ["abs", "square", "identity"]
+METHODS: list[Any] = ["two_approximation", "greedy"]
 TINY, LARGE = 2.0**-500, 2.0**600
 
 
@@ -36,7 +37,7 @@ def all_masks(rows: int, columns: int, n: int, full: bool) -> np.ndarray:
     masks = np.array(list(itertools.product(lines, repeat=rows)))
     in_columns = masks.sum(axis=1)
     wanted = (in_columns == n).all(axis=1) if full else (in_columns <= n).all(axis=1)
-    return masks[wanted].reshape(-1, rows * columns)
+    return np.asarray(masks[wanted].reshape(-1, rows * columns))
 
 
 def wide_integers(dtype: Any, shape: tuple[int, int], rng: np.random.Generator) -> list[np.ndarray]:
@@ -145,18 +146,18 @@ def test_ranks(dtype: str, m: int) -> None:
         np.testing.assert_array_equal(
             tnm.nm_mask(array, n, m, score=score), tnm.nm_mask(ranks, n, m, score="identity")
         )
-        for method in ("two_approximation", "greedy"):
-            found, expected = (
-                tnm.transposable_mask(a, n, m, method=method, score=s, complete=False)
-                for a, s in ((array, score), (ranks, "identity"))
+        for method in METHODS:
+            options: dict[str, Any] = {"method": method, "complete": False}
+            np.testing.assert_array_equal(
+                tnm.transposable_mask(array, n, m, score=score, **options),
+                tnm.transposable_mask(ranks, n, m, score="identity", **options),
             )
-            np.testing.assert_array_equal(found, expected)
 
 
 def test_completed_approximations_of_large_integers() -> None:
     """Exchanges are weighed less the offset: as those of the same differences without it."""
     small = np.random.default_rng(RNG_SEED).integers(0, 50, (32, 32))
-    for method in ("two_approximation", "greedy"):
+    for method in METHODS:
         large = tnm.transposable_mask(small + 2**61, 4, 8, method=method)
         assert tnm.is_transposable(large, 4, 8)
         plain = tnm.transposable_mask(small + 10**6, 4, 8, method=method)

@@ -14,8 +14,8 @@ namespace {
 // for, lowest first.
 class GroupPositions {
   public:
-    // Returns false if the group keeps more than n. Every flag is read once, so that there are never
-    // more positions than n, whoever writes to the mask meanwhile.
+    // Returns false if the group keeps more than n. Every flag is read once, so that there are
+    // never more positions than n, whoever writes to the mask meanwhile.
     bool choose(const std::uint8_t* flags, std::int64_t stride, int width, const Pattern& pattern) {
         std::array<bool, kMaxM> in_group{};
         int kept = 0;
