@@ -251,14 +251,14 @@ void ExactScores::round_to_double() {
     values_.resize(scores_.size());
     rests_.resize(scores_.size());
     for (std::size_t k = 0; k < scores_.size(); ++k) {
-        const auto& [magnitude, exponent, negative] = scores_[k];
-        const Uint128 leading = leading_bits(magnitude);
-        const double sign = negative ? -1.0 : 1.0;
+        const ExactScore& score = scores_[k];
+        const Uint128 leading = leading_bits(score.magnitude);
+        const double sign = score.negative ? -1.0 : 1.0;
         const auto scaled = [&](Uint128 part) {
-            return std::ldexp(sign * static_cast<double>(part), exponent - exponent_);
+            return std::ldexp(sign * static_cast<double>(part), score.exponent - exponent_);
         };
         values_[k] = scaled(leading);
-        rests_[k] = scaled(magnitude - leading);
+        rests_[k] = scaled(score.magnitude - leading);
     }
 }
 
