@@ -23,6 +23,7 @@ FLOORS = [
         "skip",
         "pattern",
         "selection",
+        "exact_scores",
         "certificate",
         "masks",
         "check",
