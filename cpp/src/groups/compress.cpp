@@ -184,6 +184,7 @@ bool put_back(const GroupBlock& block, const std::byte* values, const std::uint8
         for (int column = 0; column < block.columns; column += pattern.m) {
             const int width = std::min(pattern.m, block.columns - column);
             for (const std::int64_t end = k + pattern.n; k < end; ++k) {
+                // Read once: another thread may write to it meanwhile.
                 const int index = indices[k];
                 valid &= index < pattern.m;
                 if (index >= width) continue;
