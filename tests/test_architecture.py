@@ -25,6 +25,7 @@ FLOORS = [
         "pattern",
         "selection",
         "weights",
+        "exact_scores",
         "certificate",
         "masks",
         "check",
@@ -48,6 +49,7 @@ FLOORS = [
         "torch",
         "cli.errors",
         "cli.shortening",
+        "cli.help_texts",
         "cli.progress",
         "cli.packages",
         "cli.console",
@@ -66,6 +68,7 @@ FLOORS = [
         "cli.app",
         "cli.run",
         "cli",
+        "__main__",
     )
 ]
 

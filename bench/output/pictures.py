@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.context import note
-from bench.output import plots, products_plots
+from bench.output import plots, products_plots, surface_plot
 from bench.output.style import Sections
 
 
@@ -18,6 +18,6 @@ def draw_all(sections: Sections, output: Path) -> dict[str, dict[str, str]]:
         return {}
     mpl.use("Agg")
     return {
-        "benchmarks": plots.draw(sections, output),
+        "benchmarks": plots.draw(sections, output) | surface_plot.draw(sections, output),
         "products": products_plots.draw(sections, output),
     }

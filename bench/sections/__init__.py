@@ -17,6 +17,7 @@ from bench.sections import (
     shapes,
     small_call,
     stages,
+    surface,
 )
 from bench.sections.base import Section
 from bench.sections.peers import approximations, exact, hard
@@ -33,6 +34,7 @@ SECTIONS: tuple[Section, ...] = (
     distributions.SECTION,
     dtypes.SECTION,
     shapes.SECTION,
+    surface.SECTION,
     instruction_sets.SECTION,
     certificate.SECTION,
     small_call.SECTION,

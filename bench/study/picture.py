@@ -14,34 +14,65 @@ from bench.study.variants import METHODS, SAMPLES, Variant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = dict(zip(METHODS, ("#0b6e4f", "#3b5b92", "#b3662e"), strict=True))
-LABELS = {
-    "cosine": "cosine to the dense model's embedding\n(scale of the distance, logarithmic)",
-    "same neighbour": "share of sentences with the same\nnearest neighbour",
+TITLE = "How close a sentence encoder stays to its dense self when it is pruned"
+TITLES = {
+    "cosine": "Cosine to the dense embeddings",
+    "same neighbour": "Nearest neighbours that stay",
 }
-COSINES = (0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99)
+LABELS = {
+    "cosine": "cosine (logarithmic in 1 - cosine)",
+    "same neighbour": "share of the sentences",
+}
+COSINES = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99)
 ROW = 0.25
 
 
 def draw(results: Sequence[Result], path: Path) -> None:
     """Write the picture: means, and standard deviations over the seeds."""
-    import matplotlib as mpl
+    picture(results).savefig(path, dpi=150)
 
-    mpl.use("Agg")
-    from matplotlib import pyplot
+
+def picture(results: Sequence[Result]) -> Figure:
+    """Draw both measures beside each other, a row for each variant."""
+    from matplotlib.figure import Figure
 
     variants = by_variant(results)
     places = _places(list(variants))
-    size = (9.6, 1.2 + ROW * (max(places.values()) + 1))
-    figure, axes = pyplot.subplots(1, 2, sharey=True, figsize=size, layout="constrained")
+    size = (10.6, 2.0 + ROW * (max(places.values()) + 1))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
     for axis, measure in zip(axes, LABELS, strict=True):
         _panel(axis, variants, places, measure)
     _cosine_scale(axes[0], [float(values(found, "cosine").mean()) for found in variants.values()])
+    axes[1].set_xlim(0, 1)
     _name(axes[0], places)
     axes[0].set_ylim(max(places.values()) + 0.8, -0.8)
-    figure.savefig(path, dpi=150)
-    pyplot.close(figure)
+    figure.suptitle(TITLE, x=0.01, ha="left", fontsize=12, fontweight="bold")
+    _explain(figure, [variant.method for variant in variants])
+    return figure
+
+
+def _explain(figure: Figure, methods: Sequence[str]) -> None:
+    """Say what colours and bars stand for."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], ls="", marker="o", ms=5, color=colour, label=f"{_spell(method)} masks")
+        for method, colour in COLOURS.items()
+        if method in methods
+    ]
+    bars = "mean over seeds, bar: standard deviation; further right is better"
+    handles.append(Line2D([], [], ls="", label=bars))
+    figure.legend(
+        handles=handles, loc="outside lower left", ncols=len(handles), frameon=False, fontsize=9
+    )
+
+
+def _spell(name: str) -> str:
+    return name.replace("_", "-")
 
 
 def _places(variants: Sequence[Variant]) -> dict[Variant, float]:
@@ -61,8 +92,7 @@ def _name(axis: Axes, places: dict[Variant, float]) -> None:
     names = []
     previous = ""
     for variant, place in places.items():
-        method = variant.method.replace("_", "-")
-        masks = "" if variant.method == METHODS[0] else f", {method} masks"
+        masks = "" if variant.method == METHODS[0] else f", {_spell(variant.method)} masks"
         samples = f", {variant.samples} samples" if told and variant.samples != SAMPLES else ""
         names.append(f"{variant.recipe.replace('_', ' ')}{masks}{samples}")
         if variant.pattern != previous:
@@ -88,6 +118,7 @@ def _panel(
             f"{mean:.3f}", (1, places[variant]), xycoords=("axes fraction", "data"), xytext=(4, 0),
             textcoords="offset points", fontsize=8.5, va="center", color=colour,
         )  # fmt: skip
+    axis.set_title(TITLES[measure], loc="left", fontsize=10, fontweight="bold")
     axis.set_xlabel(LABELS[measure], fontsize=9)
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.grid(axis="x", color="#e0e0e0", linewidth=0.8)
@@ -113,4 +144,6 @@ def _cosine_scale(axis: Axes, means: Sequence[float]) -> None:
     low, high = (float(end) for end in inverse(ends + np.array([-margin, margin])))
     axis.set_xlim(low, high)
     shown = [tick for tick in COSINES if low <= tick <= high]
+    if len(shown) < 2:
+        shown = [round(low + share * (high - low), 4) for share in (0.1, 0.9)]
     axis.set_xticks(shown, [f"{tick:g}" for tick in shown])

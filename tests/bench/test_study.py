@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import sys
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from bench.study.measures import (
     same_neighbour,
     similarity_correlation,
 )
+from bench.study.picture import picture
 from bench.study.pruning import MIXED, run
 from bench.study.runs import Results, complete
 from bench.study.tables import quality, seconds_by_layer, with_table
@@ -197,3 +199,19 @@ def test_variants_differ_and_the_grid_holds_the_default() -> None:
     assert [str(variant) for variant in chosen_variants(grid, "^2:4 best")] == [
         "2:4 best optimal", "2:4 best two_approximation", "2:4 best greedy"
     ]  # fmt: skip
+
+
+def test_the_picture_says_what_it_shows(kept: Results) -> None:
+    figure = picture(kept.found)
+    cosine, neighbours = figure.axes
+    assert any("sentence encoder" in text.get_text() for text in figure.texts)
+    assert all(axes.get_title(loc="left") and axes.get_xlabel() for axes in figure.axes)
+    assert neighbours.get_xlim() == (0, 1)
+    ticks = cosine.get_xticks()
+    assert len(ticks) >= 2
+    figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in cosine.get_xticklabels()]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    told = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert "optimal masks" in told
+    assert any("standard deviation" in text for text in told)

@@ -40,6 +40,10 @@ def _table(names: list[str]) -> Table:
 
 
 def test_the_middle_goes_by_whole_parts() -> None:
+    assert shorten(NAMES[2], 35) == "encoder…0.intermediate.dense.weight"
+    assert shorten("encoder.layer.0.attention.self.key.weight", 37) == (
+        "encoder…0.attention.self.key.weight"
+    )
     assert shorten(NAMES[1], 36) == "encoder.layer.0…output.dense.weight"
     assert shorten(NAMES[1], len(NAMES[1])) == NAMES[1]
 
@@ -80,6 +84,20 @@ def test_lines_fit_and_tell_layers_apart(width: int) -> None:
         assert " shape " in told
 
 
+def test_headers_take_several_lines_before_columns_go() -> None:
+    table = Table(
+        "Times", ("layer", "products by", "dense input gradient", "sparse forward"), left=2
+    )
+    table.add_row("384 x 384", "cpu", "0.123", "4.567")
+    assert _printed(60, table)[1] == "layer      products by  dense input gradient  sparse forward"
+    lines = _printed(40, table)
+    assert max(map(len, lines)) <= 40
+    assert "left out" not in " ".join(lines)
+    assert " ".join(" ".join(lines[1:4]).split()) == (
+        "dense products input sparse layer by gradient forward"
+    )
+
+
 def test_without_a_limit_all_is_shown() -> None:
     name = "very." * 100 + "long"
     lines = _printed(UNLIMITED, _table([name]))
@@ -88,16 +106,18 @@ def test_without_a_limit_all_is_shown() -> None:
 
 
 def test_paragraphs_break_between_words() -> None:
-    console = Console(file=io.StringIO(), width=40, highlight=False)
+    console = Console(file=io.StringIO(), width=48, highlight=False)
     print_paragraph(console, "  one two \x1b[2J " + "x" * 50 + " three " * 10, indent=2)
     reason = "quantised: the tensor of scales beside it says so"
     print_skipped(console, {reason: [*NAMES]})
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
     assert "\x1b" not in text
-    assert [line for line in text.splitlines() if len(line) > 40] == ["    " + "x" * 50]
+    assert [line for line in text.splitlines() if len(line) > 48] == ["    " + "x" * 50]
     told = " ".join(text.split())
-    assert f"8 left alone: {reason}: encoder.layer.0" in told
+    _, _, named = told.partition(f"8 left alone: {reason}: ")
+    assert len(set(named.split(", "))) == 4
+    assert all(name.endswith(".weight") for name in named.split(", ")[:3])
     assert "and 5 more" in told
 
 

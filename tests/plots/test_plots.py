@@ -46,10 +46,59 @@ def test_mask_shows_kept_weights_and_dropped_ones_as_dots() -> None:
     (dots,) = [item for item in axes.collections if isinstance(item, PathCollection)]
     places = {(int(y), int(x)) for x, y in np.asarray(dots.get_offsets())}
     assert places == set(zip(*(axis.tolist() for axis in np.nonzero(~mask[:8, :16])), strict=True))
-    texts = [axes.get_title(loc="left"), *(text.get_text() for text in axes.texts)]
+    texts = [axes.get_title(loc="left"), *(text.get_text() for text in figure.texts)]
     assert any("2 of 4 kept in every row and column" in text for text in texts)
     assert any("8 x 16 of 12 x 20 shown" in text for text in texts)
     assert "layer.x" in texts
+
+
+def _cell(picture: np.ndarray, axes: Any, row: int, column: int) -> np.ndarray:
+    """The colour near a corner of a cell, where no dot reaches."""
+    x, y = axes.transData.transform((column - 0.3, row - 0.3))
+    return np.asarray(picture[picture.shape[0] - 1 - round(y), round(x), :3], dtype=float)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_no_kept_weight_looks_dropped(given: bool) -> None:
+    """Whatever its value, zero and what lies around it above all."""
+    size = 32
+    mask = np.eye(size, dtype=bool)
+    weights = np.full((size, size), 0.5)
+    np.fill_diagonal(weights, np.linspace(-1, 1, size))
+    figure = plots.plot_mask(mask, 1, size, weights=weights if given else None, columns=size)
+    figure.set_dpi(160)
+    picture = _png(figure)
+    axes = figure.axes[0]
+    dropped = _cell(picture, axes, 0, 5)
+    assert np.ptp(dropped) == 0  # grey
+    for place in range(size):
+        kept = _cell(picture, axes, place, place)
+        assert np.abs(kept - dropped).max() > 0.15, (place, kept)
+        assert np.ptp(kept) > 0.05, (place, kept)
+        np.testing.assert_array_equal(_cell(picture, axes, place, (place + 7) % size), dropped)
+
+
+def test_the_legend_explains_cells_and_dots() -> None:
+    def told(**options: Any) -> list[str]:
+        figure = plots.plot_mask(np.eye(8, dtype=bool), 1, 4, **options)
+        return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+    assert told() == ["kept", "dropped"]
+    assert told(weights=np.eye(8)) == ["dropped"]
+    weights = np.where(np.eye(8), 2.0, 0.3)
+    magnitudes = [f"dropped, magnitude {told}" for told in ("0.5", "1", "2 or more")]
+    assert told(weights=weights) == ["dropped", *magnitudes]
+
+
+def test_pictures_of_any_size_can_be_drawn() -> None:
+    large = plots.plot_mask(np.ones((512, 512), dtype=bool), 4, 4, rows=512, columns=512)
+    assert max(large.get_size_inches()) < 34
+    assert len(large.axes[0].get_xticks()) < 130
+    for shape in ((1, 1), (1, 3), (40, 1)):
+        figure = plots.plot_mask(np.ones(shape, bool), 1, 1, weights=np.ones(shape), title="x")
+        _png(figure)
+        box = figure.axes[0]._left_title.get_window_extent()
+        assert box.x1 <= figure.bbox.width, shape
 
 
 def test_tiles_have_strong_lines() -> None:
@@ -95,6 +144,12 @@ def test_retained_draws_every_layer_and_kind() -> None:
     np.testing.assert_allclose(points, [[0.70, 0], [0.71, 1], [0.72, 2], [0.72, 3]])
     assert len(np.asarray(second.collections[0].get_offsets())) == 3
     assert [text.get_text() for text in second.texts] == ["0.720", "0.740", "0.760"]
+    places = [text.xy[0] for text in second.texts]
+    assert min(np.diff(places)) > 0.08
+    assert np.mean(places) == pytest.approx(0.74)
+    for axes in (first, second):
+        assert axes.get_xlim() == (0, 1)
+        assert [line.get_xdata()[0] for line in axes.lines if line.get_ls() == ":"] == [0.5]
     _png(figure)
 
 

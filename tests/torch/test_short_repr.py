@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import tnm_core.torch as adapters
-from tests.support.holders import holders
+from tests.test_short_repr import holders
 from tnm_core.short_repr import short_repr
 from tnm_core.torch.calibrate import collect_statistics
 

@@ -1,6 +1,7 @@
 #include "fast_path/solve.hpp"
 
 #include "fast_path/column_major/solve_column_major.hpp"
+#include "fast_path/narrow/solve_narrow.hpp"
 #include "fast_path/pipelines/strip_pipeline.hpp"
 #include "fast_path/strip.hpp"
 #include "tiles/tile_pipeline.hpp"
@@ -32,6 +33,7 @@ Status solve(const SolveRequest& request, const Execution& execution) {
     if (!has_kernels(request))
         return solve_runs(request, execution,
                           [&] { return std::make_unique<TilePipeline>(request); });
+    if (is_narrow(request)) return solve_narrow(request, execution);
     if (has_contiguous_columns(request.array)) return solve_column_major(request, execution);
     return solve_runs(request, execution, [&] {
         return make_strip_pipeline(request, request.array.strides.column_stride());

@@ -5,7 +5,7 @@
 
 #include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
-#include "products/mask_words.hpp"
+#include "tiles/mask_words.hpp"
 #include "products/packed_layout.hpp"
 
 namespace tnm {

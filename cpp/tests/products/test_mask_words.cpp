@@ -1,5 +1,5 @@
 // Flags to bits, of any strides and sizes, and bits transposed.
-#include "products/mask_words.hpp"
+#include "tiles/mask_words.hpp"
 
 #include <algorithm>
 #include <initializer_list>

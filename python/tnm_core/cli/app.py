@@ -8,22 +8,20 @@ import typer
 
 import tnm_core as tnm
 from tnm_core.cli.commands import bench_app, calibrate, check, diversity, inspect, plot_app, prune
+from tnm_core.cli.help_texts import CONTEXT, help_texts, short_help
 
 app = typer.Typer(
     name="tnm",
     help="Transposable N:M sparsity for checkpoints: N of M are kept, in every row and every "
     "column of every M x M tile.",
-    add_completion=False,
+    context_settings=CONTEXT,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(prune)
-app.command()(calibrate)
-app.command()(check)
-app.command()(inspect)
-app.command()(diversity)
-app.add_typer(plot_app, name="plot")
-app.add_typer(bench_app, name="bench")
+for command in (prune, calibrate, check, inspect, diversity):
+    app.command(**help_texts(command.__name__))(command)
+app.add_typer(plot_app, name="plot", short_help=short_help("plot"))
+app.add_typer(bench_app, name="bench", short_help=short_help("bench"))
 
 
 def _show_version(wanted: bool) -> None:

@@ -82,4 +82,6 @@ Exclude = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Print a report for machines, and nothing else, on stdout.")
 ]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads; all processors if not given.")]
+Threads = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Threads; all processors if not given.")
+]

@@ -96,7 +96,8 @@ class LayerBar(LayerProgress):
 
     def phase(self, title: str) -> None:
         """Begin a phase."""
-        self._bar.reset(self._task, total=None, layer=title)
+        self._bar.remove_task(self._task)  # a total that was known cannot be forgotten
+        self._task = self._bar.add_task("", total=None, layer=title)
 
     def layer(self, name: str, done: int, total: int, doing: str = "") -> None:
         """Tell that a layer is done."""

@@ -22,7 +22,8 @@ from tnm_core.cli.errors import CommandError, StoppedMidway, Terminated, one_lin
 
 BAD_INPUT = 2
 INTERRUPTED = 130
-BROKEN_PIPE = 141
+BROKEN_PIPE = 141  # as a shell calls a program that a closed pipe has ended
+_COMPLETION = "_TNM_COMPLETE"
 
 # click's base class of usage errors; typer carries click under another name in some versions.
 _UsageProblem: type[Exception] = next(
@@ -30,12 +31,12 @@ _UsageProblem: type[Exception] = next(
 )
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit status."""
+def run(arguments: Sequence[str], *, ends_process: bool = False) -> int:
+    """Run one command and return its exit status, with which the process may end."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    with _stopped_by_exception(), _leftovers_told():
+    with _stopped_by_exception(ends_process), _leftovers_told():
         return _status(arguments)
 
 
@@ -50,7 +51,7 @@ def _status(arguments: Sequence[str]) -> int:
         return _stopped(stopped.cause, stopped.left)
     except BrokenPipeError:
         _drop_stdout()  # the reader has gone (tnm inspect ... | head)
-        return BROKEN_PIPE
+        return 0 if _asks_for_help(arguments) else BROKEN_PIPE
     except (CommandError, CheckpointError) as error:
         return _fail(str(error), BAD_INPUT)
     except MemoryError as error:
@@ -69,15 +70,24 @@ def _command() -> Any:
 def _invoke(arguments: Sequence[str]) -> int:
     command = _command()
     try:
+        if _COMPLETION in os.environ:  # a shell asks what could follow; main knows how to answer
+            command.main([], prog_name="tnm", standalone_mode=False)
         with command.make_context("tnm", list(arguments)) as context:
             command.invoke(context)
     except typer.Exit as stop:
         return stop.exit_code
+    except SystemExit as stop:  # how typer ends after completion
+        return stop.code if isinstance(stop.code, int) else 0
     except _UsageProblem as error:
         message = str(getattr(error, "format_message", error.__str__)())
         where = getattr(getattr(error, "ctx", None), "command_path", "tnm")
         raise CommandError(f"{message.rstrip('.')} (see {where} --help)") from None
     return 0
+
+
+def _asks_for_help(arguments: Sequence[str]) -> bool:
+    """Tell whether nothing is lost with the rest of the output: its first lines were asked for."""
+    return not arguments or not {"-h", "--help", "--version"}.isdisjoint(arguments)
 
 
 def _drop_stdout() -> None:
@@ -100,7 +110,7 @@ def _fail(message: str, status: int) -> int:
 
 
 @contextmanager
-def _stopped_by_exception() -> Iterator[None]:
+def _stopped_by_exception(ends_process: bool) -> Iterator[None]:
     """Unwind at the first Ctrl-C, SIGTERM or SIGHUP; further ones would disturb the cleaning up."""
     came: list[int] = []
 
@@ -123,7 +133,7 @@ def _stopped_by_exception() -> Iterator[None]:
     finally:
         for number, old in handled.items():
             # A process that was stopped ends now; a late signal must not change its status.
-            signal.signal(number, signal.SIG_IGN if came else old)
+            signal.signal(number, signal.SIG_IGN if came and ends_process else old)
 
 
 @contextmanager

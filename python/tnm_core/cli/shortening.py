@@ -37,22 +37,23 @@ def shorten_all(names: Sequence[str], width: int) -> list[str]:
 
 
 def _by_parts(name: str, width: int) -> str | None:
-    """Keep first and last parts, in turns from the end, as long as they fit."""
+    """Leave out the fewest parts, early ones: the last ones tell a block's layers apart."""
     parts = name.split(".")
-    head, tail = 0, 0
-    shown = None
-    fits = True
-    while fits and head + tail < len(parts) - 1:
-        fits = False
-        for more_head, more_tail in ((0, 1), (1, 0)):
-            if head + tail == len(parts) - 1:
-                break
-            first = ".".join(parts[: head + more_head])
-            last = ".".join(parts[len(parts) - tail - more_tail :])
-            if cell_len(first) + 1 + cell_len(last) <= width:
-                head, tail, fits = head + more_head, tail + more_tail, True
-                shown = f"{first}{_GAP}{last}"
-    return shown if head and tail else None
+    sizes = [cell_len(part) + 1 for part in parts]  # with a dot, or the gap
+    best: tuple[int, int] | None = None
+    tail = 0
+    for last in range(1, min(len(parts), width)):
+        tail += sizes[-last]
+        head, first = 0, 0
+        while first + last < len(parts) - 1 and tail - 1 + head + sizes[first] <= width:
+            head += sizes[first]
+            first += 1
+        if first:
+            best = max(best or (0, 0), (first + last, last))
+    if best is None:
+        return None
+    kept, last = best
+    return ".".join(parts[: kept - last]) + _GAP + ".".join(parts[-last:])
 
 
 def _by_letters(name: str, width: int) -> str:

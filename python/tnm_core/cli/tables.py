@@ -13,10 +13,10 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from tnm_core.cli.errors import printable
-from tnm_core.cli.shortening import shorten, shorten_all
+from tnm_core.cli.shortening import shorten_all
 
 _NAMES_SHOWN = 3
-_SHORTENED_TO = 36  # names of layers are shortened so far before columns go
+_SHORTENED_TO = 30  # names of layers are shortened so far before columns go
 _GAP = 2  # between columns
 
 
@@ -24,8 +24,9 @@ _GAP = 2  # between columns
 class Table:
     """Rows under a title: names of layers in the first column, most important figures next.
 
-    Where the console is too narrow names are shortened in the middle, never so that two of them
-    look alike, then the last columns are left out, and a line below says which.
+    Where the console is too narrow, headers take several lines, names are shortened in the middle,
+    never so that two of them look alike, then the last columns are left out, and a line below says
+    which.
     """
 
     title: str
@@ -44,42 +45,55 @@ class Table:
 
     def print(self, console: Console) -> None:
         """Print what fits, and say what does not."""
-        names, shown = self._fit(console.width)
+        names, widths = self._fit(console.width)
         print_paragraph(console, self.title, style="bold")
-        console.print(self._rich(names, shown), no_wrap=True, crop=False, overflow="ignore")
-        hidden = self.columns[shown:]
+        wide = max(console.width, sum(widths) + _GAP * len(widths))
+        console.print(self._rich(names, widths), width=wide, crop=False)
+        hidden = self.columns[len(widths) :]
         if hidden:
             told = f"left out at {console.width} columns: {', '.join(hidden)} (all are in --json)"
             print_paragraph(console, told, indent=2, style="dim")
 
-    def _fit(self, width: int) -> tuple[list[str], int]:
-        """Choose how the first column is shown, and how many columns."""
+    def _fit(self, width: int) -> tuple[list[str], list[int]]:
+        """Choose how the first column is shown, and the widths of the columns that are."""
         names = [row[0] for row in self.rows]
-        widths = self._widths()
-        for shown in range(len(widths), 0, -1):
+        widths = self._widths(whole_heads=True)
+        if sum(widths) + _GAP * (len(widths) - 1) <= width:
+            return names, widths
+        widths = self._widths(whole_heads=False)
+        for shown in range(len(widths), 1, -1):
             room = width - sum(one + _GAP for one in widths[1:shown])
             if widths[0] <= room:
-                return names, shown
+                return names, widths[:shown]
             if room >= _SHORTENED_TO:
                 shortened = shorten_all(names, room)
-                if max(map(cell_len, shortened)) <= room:
-                    return shortened, shown
-        return shorten_all(names, width), 1
+                longest = max(map(cell_len, shortened))
+                if longest <= room:
+                    return shortened, [max(longest, cell_len(self.columns[0])), *widths[1:shown]]
+        shortened = shorten_all(names, width)
+        return shortened, [max(map(cell_len, [self.columns[0], *shortened]))]
 
-    def _widths(self) -> list[int]:
-        rows = [self.columns, *self.rows, *([] if self.total is None else [self.total])]
-        return [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    def _widths(self, whole_heads: bool) -> list[int]:
+        """How wide columns must be if a header takes one line, or else a line for each word."""
+        rows = [*self.rows, *([] if self.total is None else [self.total])]
+        heads = [[head] if whole_heads else head.split() for head in self.columns]
+        return [
+            max(cell_len(text) for text in (*head, *(row[place] for row in rows)))
+            for place, head in enumerate(heads)
+        ]
 
-    def _rich(self, names: Sequence[str], shown: int) -> RichTable:
+    def _rich(self, names: Sequence[str], widths: Sequence[int]) -> RichTable:
         table = RichTable(
             box=box.SIMPLE_HEAD,
             show_edge=False,
             pad_edge=False,
             padding=(0, 1, 0, 0),
         )
-        for position, column in enumerate(self.columns[:shown]):
-            justify = "left" if position < self.left else "right"
-            table.add_column(column, justify=justify, no_wrap=True, overflow="ignore")
+        shown = len(widths)
+        for position, (column, width) in enumerate(zip(self.columns, widths, strict=False)):
+            table.add_column(
+                column, justify="left" if position < self.left else "right", width=width
+            )
         for name, row in zip(names, self.rows, strict=True):
             table.add_row(Text(name), *map(Text, row[1:shown]))
         if self.total is not None:
@@ -105,7 +119,8 @@ def print_skipped(console: Console, reasons: Mapping[str, Sequence[str]]) -> Non
     """Print how many tensors or layers were left alone, by reason, with a few names."""
     room = max(_SHORTENED_TO, console.width - 8)
     for reason, names in reasons.items():
-        shown = ", ".join(shorten(printable(name), room) for name in names[:_NAMES_SHOWN])
+        first = [printable(name) for name in names[:_NAMES_SHOWN]]
+        shown = ", ".join(shorten_all(first, room))
         more = f", and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
         told = f"{len(names)} left alone: {reason}: {shown}{more}"
         print_paragraph(console, told, indent=2, style="dim")

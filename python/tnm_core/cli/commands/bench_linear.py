@@ -26,25 +26,29 @@ def bench_linear(
         list[str],
         typer.Option(metavar="OUTxIN", help="Shape of the weight; may be repeated."),
     ],
-    tokens: Annotated[int, typer.Option(min=1, help="Rows of the input.")] = 4096,
+    tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Rows of the input.")] = 4096,
     pattern: Annotated[
         str, typer.Option("--pattern", "-p", metavar="N:M", help="N of M are kept.")
     ] = "2:4",
     backend: Annotated[
         str | None,
         typer.Option(
+            metavar="NAME",
             help="auto, cpu, cusparselt, dense (masked) or emulate; auto on CUDA and cpu on the "
-            "CPU, if not given."
+            "CPU, if not given.",
         ),
     ] = None,
     dtype: Annotated[
         str | None,
-        typer.Option(help="bfloat16 on CUDA and float32 on the CPU, if not given."),
+        typer.Option(metavar="NAME", help="bfloat16 on CUDA and float32 on the CPU, if not given."),
     ] = None,
     device: Annotated[
-        str | None, typer.Option(help="cuda if there is one, if not given; else cpu.")
+        str | None,
+        typer.Option(metavar="NAME", help="cuda if there is one, if not given; else cpu."),
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0.001, help="About how long for each part.")] = 0.2,
+    seconds: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0.001, help="About how long for each part.")
+    ] = 0.2,
     table: Annotated[
         Path | None,
         typer.Option(metavar="JSON", help='Add the figures to a table for backend="auto".'),

@@ -54,19 +54,23 @@ def bench_model(
         list[int] | None,
         typer.Option(
             "--batch-size",
+            metavar="N",
             min=1,
             help="Sentences in a batch; may be repeated (1, 8 and 32).",
             show_default=False,
         ),
     ] = None,
-    dtype: Annotated[str, typer.Option(help="float32 or bfloat16, of both models.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option(metavar="NAME", help="float32 or bfloat16, of both models.")
+    ] = "float32",
     threads: options.Threads = None,
     max_tokens: Annotated[
-        int, typer.Option("--max-tokens", min=1, help="Cut longer sentences.")
+        int, typer.Option("--max-tokens", metavar="N", min=1, help="Cut longer sentences.")
     ] = 512,
     seconds: Annotated[
         float,
         typer.Option(
+            metavar="SECONDS",
             min=0.001,
             help="About how long for each batch size; few batches count where it is short.",
         ),

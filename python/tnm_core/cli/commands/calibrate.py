@@ -48,6 +48,9 @@ class RecipeName(str, Enum):
     MAGNITUDE = "magnitude"
 
 
+_RECIPES = ", ".join(recipe.value for recipe in RecipeName)
+
+
 def calibrate(
     model: Annotated[
         str,
@@ -89,7 +92,8 @@ def calibrate(
         ),
     ] = None,
     recipe: Annotated[
-        RecipeName, typer.Option(help="How masks and weights are found.")
+        RecipeName,
+        typer.Option(metavar="NAME", help=f"How masks and weights are found: {_RECIPES}."),
     ] = RecipeName.BEST,
     budget: Annotated[
         float | None,
@@ -118,6 +122,7 @@ def calibrate(
         int | None,
         typer.Option(
             "--head-size",
+            metavar="N",
             min=1,
             help="For --permute: units in a head of attention; by the configuration of a "
             "directory if not given.",
@@ -144,11 +149,23 @@ def calibrate(
     ] = None,
     batch_size: Annotated[
         int | None,
-        typer.Option("--batch-size", min=1, help="Sentences in a batch (32).", show_default=False),
+        typer.Option(
+            "--batch-size",
+            metavar="N",
+            min=1,
+            help="Sentences in a batch (32).",
+            show_default=False,
+        ),
     ] = None,
     max_tokens: Annotated[
         int | None,
-        typer.Option("--max-tokens", min=1, help="Cut longer sentences (512).", show_default=False),
+        typer.Option(
+            "--max-tokens",
+            metavar="N",
+            min=1,
+            help="Cut longer sentences (512).",
+            show_default=False,
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", "-f", help="Replace files in OUT that exist.")

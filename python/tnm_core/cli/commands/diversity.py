@@ -61,8 +61,9 @@ def diversity(
     constraint: Annotated[
         str | None,
         typer.Option(
-            metavar=options.metavar(get_args(Constraint)),
-            help="Which masks are counted; as the pattern says if not given.",
+            metavar="NAME",
+            help=f"Which masks are counted: {', '.join(get_args(Constraint))}; as the pattern "
+            "says if not given.",
         ),
     ] = None,
     shape: Annotated[
@@ -74,7 +75,11 @@ def diversity(
     ] = None,
     max_seconds: Annotated[
         float,
-        typer.Option(min=0, help="Refuse a count that is predicted to take longer, in CPU time."),
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="Refuse a count that is predicted to take longer, in CPU time.",
+        ),
     ] = 60,
     checkpoint: Annotated[
         Path | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from tnm_core.checkpoint import FileTransaction
 from tnm_core.cli import options
 from tnm_core.cli.checkpoint_input import open_input
 from tnm_core.cli.errors import CommandError
+from tnm_core.cli.help_texts import help_texts
 from tnm_core.cli.pruning import Contents, MatrixAxes, drawable, read_report
 from tnm_core.pattern import LARGEST_M
 
@@ -29,7 +31,7 @@ _Output = Annotated[
 ]
 
 
-@plot_app.command("mask")
+@plot_app.command("mask", **help_texts("plot mask"))
 def plot_mask_command(
     file: options.Checkpoint,
     tensor: Annotated[str, typer.Option(metavar="NAME", help="The layer to draw.")],
@@ -39,8 +41,10 @@ def plot_mask_command(
         Path | None,
         typer.Option(metavar="FILE", help="The checkpoint before pruning, to show what went."),
     ] = None,
-    rows: Annotated[int, typer.Option(min=1, max=512, help="Rows to draw.")] = 32,
-    columns: Annotated[int, typer.Option(min=1, max=512, help="Columns to draw.")] = 48,
+    rows: Annotated[int, typer.Option(metavar="N", min=1, max=512, help="Rows to draw.")] = 32,
+    columns: Annotated[
+        int, typer.Option(metavar="N", min=1, max=512, help="Columns to draw.")
+    ] = 48,
 ) -> None:
     """Draw the upper left part of a layer: weights, mask and tiles.
 
@@ -65,11 +69,11 @@ def plot_mask_command(
     _save(plots.plot_mask(mask, wanted, **shown), output)
 
 
-@plot_app.command("retained")
+@plot_app.command("retained", **help_texts("plot retained"))
 def plot_retained_command(
     reports: Annotated[
         list[Path],
-        typer.Argument(metavar="REPORT...", help="Reports of tnm prune --json or --report."),
+        typer.Argument(metavar="REPORT", help="Reports of tnm prune --json or --report."),
     ],
     output: _Output,
 ) -> None:
@@ -78,14 +82,20 @@ def plot_retained_command(
     _save(plots.plot_retained([read_report(path) for path in reports]), output)
 
 
-@plot_app.command("diversity")
+@plot_app.command("diversity", **help_texts("plot diversity"))
 def plot_diversity_command(
     output: _Output,
     max_seconds: Annotated[
         float,
-        typer.Option(min=0, help="For one pattern; longer counts are drawn by their estimate."),
+        typer.Option(
+            metavar="SECONDS",
+            min=0,
+            help="For one pattern; longer counts are drawn by their estimate.",
+        ),
     ] = 5,
-    largest_m: Annotated[int, typer.Option(min=4, max=LARGEST_M, help="Up to which M.")] = 64,
+    largest_m: Annotated[
+        int, typer.Option(metavar="M", min=4, max=LARGEST_M, help="Up to which M.")
+    ] = 64,
 ) -> None:
     """Draw how many masks constraints allow, per weight, against M.
 
@@ -109,11 +119,13 @@ def _plots_for(output: Path) -> Any:
 
 
 def _save(figure: Figure, output: Path) -> None:
-    with FileTransaction() as transaction, warnings.catch_warnings():
-        # Names of layers may be in scripts that no font has, or too long to leave any room.
-        warnings.simplefilter("ignore", UserWarning)
-        file = transaction.open(output)
-        figure.savefig(file, format=output.suffix[1:].lower())
+    with FileTransaction() as transaction:
+        file, drawn = transaction.open(output), BytesIO()
+        with warnings.catch_warnings():
+            # Names of layers may be in scripts that no font has, or too long to leave any room.
+            warnings.simplefilter("ignore", UserWarning)
+            figure.savefig(drawn, format=output.suffix[1:].lower())
+        file.write(drawn.getbuffer())  # here, so that an error of the disk names the file
     print(f"picture written: {output}")
 
 

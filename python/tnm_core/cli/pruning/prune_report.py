@@ -7,6 +7,7 @@ from typing import Any
 
 from tnm_core.checkpoint import read_json_file
 from tnm_core.cli.errors import CommandError, printable
+from tnm_core.cli.options import parse_pattern
 from tnm_core.cli.pruning.pruned_tensor import RETAINED_KINDS
 
 _EXPECTED = "expected what tnm prune --json prints"
@@ -36,8 +37,9 @@ def read_report(path: Path) -> dict[str, Any]:
                 f"{path} is not a report of pruning: {layer['name']} has no figure for "
                 f"{min(missing)}; {_EXPECTED}"
             )
+    pattern = parse_pattern(_text(report, "pattern", path), f"the pattern in {path}")
     return {
-        "pattern": _text(report, "pattern", path),
+        "pattern": str(pattern),
         "score": _text({"score": "abs", **report}, "score", path),
         "layers": checked,
         "total": {"retained": _retained(total, path)},

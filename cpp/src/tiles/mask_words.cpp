@@ -1,4 +1,4 @@
-#include "products/mask_words.hpp"
+#include "tiles/mask_words.hpp"
 
 #include <cstring>
 

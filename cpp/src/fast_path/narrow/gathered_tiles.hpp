@@ -1,0 +1,36 @@
+// Tiles from here and there, copied side by side, so that strips are full.
+#pragma once
+
+#include <vector>
+
+#include "fast_path/narrow/tile_sequence.hpp"
+#include "fast_path/pipelines/strip_pipeline.hpp"
+
+namespace tnm {
+
+// Owns the scratch memory of one thread.
+class GatheredTiles {
+  public:
+    // For up to so many tiles at once.
+    GatheredTiles(const SolveRequest& request, const TileSequence& sequence, std::int64_t tiles);
+
+    // Takes `tiles` tiles of the sequence, from number `first` on.
+    Status operator()(std::int64_t first, std::int64_t tiles);
+
+  private:
+    SolveRequest request_for_copy();
+    void copy_elements(std::int64_t first, std::int64_t tiles);
+    void copy_mask(std::int64_t first, std::int64_t tiles) const;
+
+    const SolveRequest& request_;
+    const TileSequence& sequence_;
+    const TileGrid grid_;
+    const std::int64_t item_bytes_, columns_;
+    std::int64_t first_ = 0;
+    std::vector<std::byte> elements_;
+    std::vector<std::uint8_t> mask_;
+    const SolveRequest copy_;
+    const std::unique_ptr<StripPipeline> strips_;
+};
+
+}  // namespace tnm
