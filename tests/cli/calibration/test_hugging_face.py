@@ -258,7 +258,7 @@ def test_refused(
     assert os.environ["HF_HUB_OFFLINE"] == "1"
 
 
-def test_failure_while_writing_leaves_nothing(
+def test_interrupt_while_writing_leaves_what_can_be_resumed(
     tnm: Tnm, folder: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(*_: object) -> None:
@@ -268,8 +268,14 @@ def test_failure_while_writing_leaves_nothing(
     before = snapshot(tmp_path)
     result = tnm("calibrate", folder, text, "-o", tmp_path / "out", "-p", "2:4")
     assert result.status == 130
-    assert result.said == "tnm: interrupted; no unfinished file is left\n"
-    assert snapshot(tmp_path) == before
+    assert "--resume continues it" in result.said
+    left = {name.partition("/")[0] for name in set(snapshot(tmp_path)) - set(before)}
+    assert left == {".out.tnm-resume"}
+    monkeypatch.undo()
+    assert (
+        tnm("calibrate", folder, text, "-o", tmp_path / "out", "-p", "2:4", "--resume").status == 0
+    )
+    assert not (tmp_path / ".out.tnm-resume").exists()
 
 
 T5 = {"vocab_size": 64, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2,

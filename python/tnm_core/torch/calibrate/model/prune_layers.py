@@ -91,9 +91,9 @@ def prune_layers_(
     try:
         for number, make in enumerate(steps):
             step = _kept_or_made(model, journal, number, make)
+            for count, layer in enumerate(step.layers, len(done.layers) + 1):
+                announce(layer, count, len(layers))
             done.add(step)
-            for layer in step.layers:
-                announce(layer, len(done.layers), len(layers))
             for block in step.blocks:
                 announce(block, len(done.layers), len(layers))
         if recipe.batch_norm:
