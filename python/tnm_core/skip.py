@@ -57,6 +57,14 @@ class SkipCode(Enum):
         "no row of the calibration data reaches it, or other code reads its weight without calling "
         "it: give data that use it, or sparsify_ it"
     )
+    EXPERTS_UNREACHED = (
+        "no row of the calibration data reaches the experts {experts}: masked by the magnitudes of "
+        "their weights"
+    )
+    PRODUCTS_UNSEEN = (
+        "masked by the magnitudes of its weights alone: no row reaches it, or the model's code "
+        "multiplies by it in a way that is not watched"
+    )
     UNPAIRED = (
         "pruned on what it gets in the dense model alone: the pruned model takes another way "
         "through its code (at {step}), so rows of the two cannot be paired"
@@ -76,7 +84,7 @@ class SkipCode(Enum):
     BIAS = "a bias (include it to prune it)"
     STATE_SPACE = "a constant of a state space (include it to prune it)"
     ADAPTER = "an adapter, LoRA (include it to prune it)"
-    QUANTIZATION = "a scale, zero point or index of quantised weights (include it to prune it)"
+    QUANTIZATION = "a scale, zero point or index (include it to prune it)"
     LOOSE = "a parameter that is not called weight (include it to prune it)"
 
     # by what stands beside a tensor: `tnm_core.weights`, which nothing lifts
@@ -97,6 +105,7 @@ class SkipCode(Enum):
         "the model is itself this layer, which nothing can stand in for: use "
         "TransposableLinear.from_linear, or put it into a torch.nn.Sequential"
     )
+    COMPILED = "torch.compile holds on to the layer as it is: compile it afterwards"
     HAS_HOOKS = "has hooks, which would be lost: remove them first"
     ENCODER_FAST_PATH = (
         "the fast path of TransformerEncoderLayer reads the weight without its mask: call "

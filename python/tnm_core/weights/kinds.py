@@ -5,7 +5,6 @@ The order of `KINDS` is the order of the rules: the first that applies gives the
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from tnm_core.skip import Skip, SkipCode
@@ -20,7 +19,7 @@ _HOLDERS = frozenset((
     "net", "network", "backbone", "llm", "lm", "bert", "roberta", "student", "teacher", "params",
     "state_dict",
 ))  # fmt: skip
-_LINEAR = frozenset({"proj", "projection", "linear", "fc", "dense", "mlp"})
+_LINEAR = frozenset({"proj", "projection", "project", "linear", "fc", "dense", "mlp"})
 _EMBEDDINGS = frozenset({"wte", "wpe", "emb", "embs", "codebook", "codebooks"})
 _POSITIONS = frozenset((
     "position", "positions", "positional", "wpe", "rotary", "rope", "sinusoidal", "freqs",
@@ -32,17 +31,17 @@ _QUANTIZATION = frozenset((
 _BEFORE_HEAD = frozenset({"multi", "per", "single", "attention", "attn"})
 # At the top of a model alone; within a block they are ordinary layers.
 _TOP_HEADS = frozenset((
-    "output", "output_layer", "output_projection", "proj_out", "logits", "score", "qa_outputs",
+    "output", "output_layer", "output_projection", "proj_out", "logits", "qa_outputs",
     "vocab_projector", "vocab_transform",
 ))  # fmt: skip
 _MIXTURE_PARENTS = frozenset({"mlp", "ffn", "ff", "feed_forward"})
-_PLAIN_MLP = re.compile(r"(up|down|fc|w|wi|wo|dense|lin|linear)\d*(_.*)?")
 
 
 def _is_bias(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
     if "bias" in name.own_words or "biases" in name.own_words:
         return True
-    return name.own == "weight" and name.layer_words[-1:] == ("bias",)
+    is_table = "bias" in name.layer_words and _LINEAR.isdisjoint(name.layer_words)
+    return name.own == "weight" and is_table
 
 
 def _is_quantization(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
@@ -56,8 +55,8 @@ def _is_quantization(facts: TensorFacts, name: TensorName, neighbours: Neighbour
 def _is_state_space(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
     if name.own_words[:2] in {("a", "log"), ("a", "logs")}:
         return True
-    beside = neighbours.own_names_beside(facts.name)
-    return name.own in {"D", "Ds", "B", "C"} and any(one.startswith("A_log") for one in beside)
+    decays = ("A_log", "A_logs")
+    return name.own in {"D", "Ds", "B", "C"} and neighbours.any_beside(facts.name, decays)
 
 
 def _is_adapter(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
@@ -78,7 +77,7 @@ def _is_token(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> b
 
 
 def _is_embedding(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
-    if name.layer == "shared" and _at_top(name):
+    if name.layer == "shared" and (_at_top(name) or len(name.modules) == 2):
         return True
     parts = name.modules[-2:] if name.own == "weight" else (*name.modules[-1:], name.own)
     words = [word for part in parts for word in words_of(part)]
@@ -96,9 +95,7 @@ def _is_router(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> 
     if neighbours.experts_beside(facts.name) or "moe" in words_of(before[-1]):
         return True
     # Beside an "up" or "down" it is a matrix of a gated MLP.
-    return before[-1] in _MIXTURE_PARENTS and not any(
-        _PLAIN_MLP.fullmatch(one) for one in neighbours.modules_beside(facts.name)
-    )
+    return before[-1] in _MIXTURE_PARENTS and not neighbours.plain_mlp_beside(facts.name)
 
 
 def _is_head(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
@@ -116,7 +113,11 @@ def _always_a_head(part: str) -> bool:
 
 def _head_outside_of_blocks(part: str) -> bool:
     words = words_of(part)
-    if part == "head_dist" or words[-1:] in {("classifier",), ("classifiers",), ("predictions",)}:
+    if part in {"head_dist", "score"} or words[-1:] in {
+        ("classifier",),
+        ("classifiers",),
+        ("predictions",),
+    }:
         return True
     return words[-1:] == ("head",) and _BEFORE_HEAD.isdisjoint(words)
 
@@ -134,7 +135,7 @@ def _is_norm(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bo
 
 def _is_loose(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
     # Where nothing is called weight, names are not those of torch, and tell nothing.
-    return neighbours.has_weights and name.own != "weight" and "experts" not in name.modules
+    return neighbours.has_weights and name.own != "weight" and not name.is_of_experts
 
 
 KINDS: tuple[tuple[SkipCode, Rule], ...] = (
@@ -142,12 +143,12 @@ KINDS: tuple[tuple[SkipCode, Rule], ...] = (
     (SkipCode.QUANTIZATION, _is_quantization),
     (SkipCode.STATE_SPACE, _is_state_space),
     (SkipCode.ADAPTER, _is_adapter),
+    (SkipCode.NORM, _is_norm),
     (SkipCode.POSITION_TABLE, _is_position_table),
     (SkipCode.TOKEN, _is_token),
     (SkipCode.ROUTER, _is_router),
     (SkipCode.HEAD, _is_head),
     (SkipCode.EMBEDDING, _is_embedding),
-    (SkipCode.NORM, _is_norm),
     (SkipCode.LOOSE, _is_loose),
 )
 

@@ -22,6 +22,7 @@ class Layout(Enum):
     EXPERTS_OUT_IN = "experts, out, in"
     EXPERTS_IN_OUT = "experts, in, out"
     CONVOLUTION = "out, in, positions"
+    CONVOLUTION_IN_OUT = "in, out, positions"  # a transposed one
 
 
 def layout_of(
@@ -40,7 +41,8 @@ def layout_of(
     if rank == 3 and _is_stack(facts, name, neighbours):
         return _layout_of_experts(facts, neighbours)
     if rank in (4, 5) or (rank == 3 and name.own == "weight"):
-        return Layout.CONVOLUTION
+        inputs_first = name.own == "weight" and _bias_is_last(facts, neighbours)
+        return Layout.CONVOLUTION_IN_OUT if inputs_first else Layout.CONVOLUTION
     return None
 
 
@@ -56,17 +58,26 @@ def _inputs_first(facts: TensorFacts, name: TensorName, neighbours: Neighbours) 
     """Tell whether the axis of outputs, which the bias has, is the last; None if in doubt."""
     if len(facts.shape) != 2 or facts.shape[0] == facts.shape[1]:
         return None
-    bias = neighbours.beside(facts.name, "bias")
-    if name.own == "weight" and bias is not None and bias.shape[:1] in zip(facts.shape):
-        return bias.shape == facts.shape[1:]
+    known = _bias_is_last(facts, neighbours) if name.own == "weight" else None
+    if known is not None:
+        return known
     if name.layer not in _GPT2:
         return None
     return (facts.shape[0] < facts.shape[1]) == (name.layer in _WIDENING)
 
 
+def _bias_is_last(facts: TensorFacts, neighbours: Neighbours) -> bool | None:
+    """Tell whether a bias fits the second of two axes alone, not the first; None if neither."""
+    bias = neighbours.beside(facts.name, "bias")
+    if bias is None or facts.shape[0] == facts.shape[1]:
+        return None
+    fits = [bias.shape == (size,) for size in facts.shape[:2]]
+    return fits[1] if any(fits) else None
+
+
 def _is_stack(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
     """Tell whether a tensor of three axes holds a matrix for each expert, not a convolution."""
-    if "experts" in name.modules or any("moe" in words_of(part) for part in name.modules):
+    if name.is_of_experts or any("moe" in words_of(part) for part in name.modules):
         return True
     bias = neighbours.beside(facts.name, "bias")
     is_convolution = bias is not None and bias.shape == facts.shape[:1]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from tnm_core.weights.neighbours import Neighbours, TensorFacts
 
 _WIDE = ("float16", "bfloat16", "float32", "float64")
@@ -14,6 +12,7 @@ _PACKED = {
     "codes": "AQLM",
     "Qidxs": "QuIP#",
 }
+_SCALES = ("_scale", "_scale_inv", "_scales", "_scale_2")
 
 
 def scheme_of(facts: TensorFacts, neighbours: Neighbours) -> str | None:
@@ -24,32 +23,26 @@ def scheme_of(facts: TensorFacts, neighbours: Neighbours) -> str | None:
     if facts.dtype in _WIDE:
         return None
     own = facts.name.rpartition(".")[2]
-    beside = set(neighbours.own_names_beside(facts.name))
     if own == "qweight":
-        return _scheme_of_qweight(beside)
+        return _scheme_of_qweight(facts, neighbours)
     if own in _PACKED:
         return _PACKED[own]
-    if own.endswith("_blocks") and f"{own.removesuffix('_blocks')}_scales" in beside:
-        return "MXFP4"
-    if own == "weight" and _is_bitsandbytes(neighbours.below(facts.name), beside):
+    if own.endswith("_blocks"):
+        scales = f"{own.removesuffix('_blocks')}_scales"
+        return "MXFP4" if neighbours.beside(facts.name, scales) else None
+    if own == "weight" and (
+        neighbours.beside(facts.name, "SCB") or neighbours.is_over_bitsandbytes(facts.name)
+    ):
         return "bitsandbytes"
-    scales = {f"{own}_scale", f"{own}_scale_inv", f"{own}_scales", f"{own}_scale_2"}
-    if scales.isdisjoint(beside):
+    if not neighbours.any_beside(facts.name, (f"{own}{end}" for end in _SCALES)):
         return None
     return "float8" if facts.dtype.lower().startswith(("float8", "f8")) else facts.dtype
 
 
-def _scheme_of_qweight(beside: set[str]) -> str:
-    if "g_idx" in beside:
+def _scheme_of_qweight(facts: TensorFacts, neighbours: Neighbours) -> str:
+    if neighbours.beside(facts.name, "g_idx"):
         return "GPTQ"
-    return "AWQ" if "qzeros" in beside else "GPTQ or AWQ"
-
-
-def _is_bitsandbytes(below: Iterable[str], beside: set[str]) -> bool:
-    names = tuple(below)
-    return "SCB" in beside or any(
-        one in {"absmax", "quant_map"} or one.startswith("quant_state") for one in names
-    )
+    return "AWQ" if neighbours.beside(facts.name, "qzeros") else "GPTQ or AWQ"
 
 
 def described_weight(facts: TensorFacts, neighbours: Neighbours) -> TensorFacts | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 # Modules that stand around others and are no part of an architecture: those of torch and PEFT.
 _WRAPPERS = frozenset(
@@ -19,9 +19,11 @@ _WRAPPERS = frozenset(
         "default",
     }
 )
+_FUSED = frozenset({"gate_up_proj", "gate_proj", "up_proj", "down_proj"})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
+@lru_cache(maxsize=4096)
 def words_of(part: str) -> tuple[str, ...]:
     """Split one part of a name: at underscores, capitals and digits, in lower case."""
     return tuple(word.lower() for word in _WORD.findall(part))
@@ -66,6 +68,11 @@ class TensorName:
     def own_words(self) -> tuple[str, ...]:
         """The words of the tensor's own name."""
         return words_of(self.own)
+
+    @property
+    def is_of_experts(self) -> bool:
+        """Whether it lies among the experts of a mixture, or is called as their fused weights."""
+        return "experts" in self.modules or self.own in _FUSED
 
     @property
     def outside_of_blocks(self) -> tuple[str, ...]:

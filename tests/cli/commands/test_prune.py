@@ -91,8 +91,8 @@ def test_table_for_people(tnm: Tnm, model: Path, tmp_path: Path) -> None:
     for word in (*LINEAR, CONV, "total", "optimal*", "row-wise", "unstructured", "worst gap"):
         assert word in result.out
     assert "1 left alone: 1-D: blocks.0.up.bias" in result.out
-    assert "3 left alone: embedding, head or norm by its name" in result.out
-    assert "1 left alone: 3-D" in result.out
+    assert "1 left alone: an embedding (--include it to prune it): embed_tokens" in result.out
+    assert "1 left alone: a parameter that is not called weight" in result.out
     assert "1 left alone: dtype int64" in result.out
     assert "1 left alone: smaller than one 4 x 4 tile" in result.out
 
@@ -264,19 +264,15 @@ def test_reasons_have_codes(tnm: Tnm, model: Path) -> None:
     assert told == {
         CONV: ("excluded", "matched by --exclude"),
         "blocks.0.up.bias": ("other_rank", "1-D"),
-        "stack": ("three_axes", "3-D (say with --three-d how to read it)"),
+        "stack": ("loose", "a parameter that is not called weight (--include it to prune it)"),
+        "embed_tokens.weight": ("embedding", "an embedding (--include it to prune it)"),
+        "final_norm.weight": ("norm", "the scale of a norm (--include it to prune it)"),
+        "lm_head.weight": ("head", "a head (--include it to prune it)"),
         "steps": (
             "other_dtype",
             "dtype int64 (float16, bfloat16, float32 and float64 are pruned)",
         ),
         "tiny.weight": ("smaller_than_a_tile", "smaller than one 4 x 4 tile"),
-        **dict.fromkeys(
-            ("embed_tokens.weight", "final_norm.weight", "lm_head.weight"),
-            (
-                "excluded_by_default",
-                "embedding, head or norm by its name (--include it to prune it)",
-            ),
-        ),
     }
     options = ("--include", "*.up.*", "--json")
     report = json.loads(tnm("prune", model, "--dry-run", "-p", "2:4", *options).out)

@@ -78,6 +78,7 @@ def test_experts_of_unknown_order_have_no_row_wise_masks() -> None:
 
 def test_several_masks_on_one_module_live_as_long_as_it_does() -> None:
     model: Any = _experts("Mixtral")
+    names = [name for name, _ in model.named_parameters()]
     sparsify_(model, "2:4")
     outputs = (model.experts.gate_up_proj, model.experts.down_proj)
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
@@ -86,6 +87,7 @@ def test_several_masks_on_one_module_live_as_long_as_it_does() -> None:
         remove_sparsity_(other)
         assert "Parametrized" not in type(other.experts).__name__
         assert torch.equal(other.experts.down_proj, outputs[1])
+        assert [name for name, _ in other.named_parameters()] == names
     turned = {name: mask.roll(4, 1) for name, mask in masks(model).items()}
     load_masks_(model, turned)
     assert torch.equal(masks(model)["experts.down_proj"], turned["experts.down_proj"])

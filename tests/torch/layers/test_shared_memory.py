@@ -9,7 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from tnm_core.torch import apply_masks_, pack_for_inference_, sparsify_, to_sparse_linear_
+from tnm_core.torch import (
+    apply_masks_,
+    pack_for_inference_,
+    prune_model_,
+    remove_sparsity_,
+    sparsify_,
+    to_sparse_linear_,
+)
 from tnm_core.torch.layers import SharedMemory
 
 
@@ -40,13 +47,15 @@ SHARING = {
 
 @pytest.mark.parametrize("view", SHARING.values(), ids=SHARING)
 def test_views_of_one_weight_are_left_alone(view: Any) -> None:
-    for convert in (sparsify_, to_sparse_linear_, pack_for_inference_):
+    def prune(model: nn.Module, pattern: str) -> Any:
+        return prune_model_(model, [torch.randn(32, 8)], pattern)
+
+    for convert in (sparsify_, to_sparse_linear_, pack_for_inference_, prune):
         with pytest.raises(ValueError, match="shared"):
             convert(_Pair(view), "2:4")
 
 
-def _fused_parts() -> nn.ModuleList:
-    fused = torch.randn(24, 8)
+def _fused_parts(fused: torch.Tensor) -> nn.ModuleList:
     layers = nn.ModuleList(nn.Linear(8, 8, bias=False) for _ in range(3))
     for layer, part in zip(layers, fused.chunk(3), strict=True):
         layer.weight = nn.Parameter(part)
@@ -54,7 +63,7 @@ def _fused_parts() -> nn.ModuleList:
 
 
 def test_parts_of_a_fused_matrix_are_masked() -> None:
-    parts = _fused_parts()
+    parts = _fused_parts(torch.randn(24, 8))
     assert len(sparsify_(parts, "2:4").sparse) == 3
     columns = nn.ModuleList(nn.Linear(8, 8, bias=False) for _ in range(2))
     fused = torch.randn(8, 16)
@@ -64,8 +73,9 @@ def test_parts_of_a_fused_matrix_are_masked() -> None:
 
 
 def test_the_fused_matrix_itself_shares_with_its_parts() -> None:
-    parts = _fused_parts()
-    parts.register_buffer("whole", parts[0].weight.data._base)
+    fused = torch.randn(24, 8)
+    parts = _fused_parts(fused)
+    parts.register_buffer("whole", fused)
     memory = SharedMemory(parts)
     assert memory.users_of(parts[1].weight) == ("whole", "1.weight")
     with pytest.raises(ValueError, match=r"shared \(whole and 0.weight\)"):
@@ -98,8 +108,9 @@ def test_masks_are_not_applied_to_what_was_tied_later() -> None:
     original = model.first.parametrizations.weight.original
     model.second.weight = nn.Parameter(original.data)
     before = original.detach().clone()
-    with pytest.raises(ValueError, match=r"'first' is shared \(first.weight and second.weight\)"):
-        apply_masks_(model)
+    for change in (apply_masks_, remove_sparsity_):
+        with pytest.raises(ValueError, match=r"'first' is shared \(first.weight and second.weig"):
+            change(model)
     assert torch.equal(original, before)
 
 

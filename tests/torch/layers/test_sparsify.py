@@ -27,7 +27,6 @@ from tnm_core.torch import (
 LEFT_ALONE = {
     "stem": "3 input channels < m = 4",
     "depthwise": "1 output channels in each of 12 groups < m = 4",
-    "up": "ConvTranspose2d is not among layers=",
     "embedding": "Embedding is not among layers=",
     "narrow": "out_features 3 < m = 4",
     "attention.in_proj_weight": "a parameter that is not called weight (include it to prune it)",
@@ -43,7 +42,7 @@ def test_every_layer_is_reported() -> None:
     model = Mixed()
     report = sparsify_(model, "2:4")
     assert _reasons(report) == LEFT_ALONE
-    sparse = ["conv", "grouped", "hidden", "attention.out_proj"]
+    sparse = ["conv", "grouped", "up", "hidden", "attention.out_proj"]
     assert [layer.name for layer in report.sparse] == sparse
     assert list(masks(model)) == sparse
     for layer in report.sparse:
@@ -60,7 +59,7 @@ def test_every_layer_is_reported() -> None:
 def test_report_as_text_and_as_records() -> None:
     report = sparsify_(Mixed(), "2:4", score="square")
     lines = str(report).splitlines()
-    assert lines[0] == "2:4 on 4 of 11 layers, method optimal, score square"
+    assert lines[0] == "2:4 on 5 of 11 layers, method optimal, score square"
     assert len(lines) == 3 + len(report.layers)
     assert lines[3].startswith("stem")
     assert lines[3].endswith("3 input channels < m = 4")
@@ -118,10 +117,10 @@ def test_tiles_stay_within_groups(groups: int, transposed: bool) -> None:
     [
         ("att*", (), ["attention.in_proj_weight", "attention.out_proj"]),
         (["conv", "hid*"], (), ["conv", "hidden"]),
-        (None, ["conv", "att*"], ["grouped", "hidden"]),
-        (["*"], "*o*", ["hidden"]),
+        (None, ["conv", "att*"], ["grouped", "up", "hidden"]),
+        (["*"], "*o*", ["up", "hidden"]),
         (lambda name, module: isinstance(module, nn.Conv2d), "conv", ["grouped"]),
-        (None, lambda name, module: "." in name or name == "hidden", ["conv", "grouped"]),
+        (None, lambda name, module: "." in name or name == "hidden", ["conv", "grouped", "up"]),
     ],
 )
 def test_include_and_exclude(include: Any, exclude: Any, sparse: list[str]) -> None:

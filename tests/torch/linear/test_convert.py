@@ -205,3 +205,30 @@ def test_measuring_falls_back_to_dense_without_gain(monkeypatch: pytest.MonkeyPa
     assert "0.65x the dense speed at 512 tokens" in report.converted["1.up"].reason
     x = torch.randn(8, 32).bfloat16()
     assert_close(model[0].up(x), reference(model[0].up, x))
+
+
+class _Everything(nn.Module):
+    """Matrices in all the places where a module can have some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(16, 16)
+        self.linear.adapter = nn.Parameter(torch.zeros(4, 16))
+        self.conv = nn.Conv2d(8, 8, 3)
+        self.cell = nn.GRU(8, 8)
+        self.attention = nn.MultiheadAttention(8, 2)
+        self.experts = nn.ParameterList([torch.zeros(3, 8, 8)])
+        self.norm = nn.LayerNorm(8)
+        self.lazy = nn.LazyConv2d(8, 3)
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules:UserWarning")
+def test_nothing_is_left_dense_without_being_listed() -> None:
+    model = _Everything()
+    nn.utils.parametrizations.orthogonal(model.attention, "in_proj_weight")
+    report = to_sparse_linear_(model, "2:4", backend="dense")
+    assert list(report.converted) == ["linear"]
+    assert set(report.skipped) == {
+        "linear.adapter", "conv", "cell.weight_ih_l0", "cell.weight_hh_l0", "attention.out_proj",
+        "attention.in_proj_weight", "experts.0", "lazy",
+    }  # fmt: skip

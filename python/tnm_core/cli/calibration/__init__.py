@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tnm_core.cli.calibration.job import prune_
+from tnm_core.cli.calibration.job import identity, prune_
+from tnm_core.cli.calibration.kept_run import KeptRun
 from tnm_core.cli.calibration.plan import CalibrationPlan, pattern_spec
 from tnm_core.cli.calibration.result import CalibrationResult
 from tnm_core.cli.calibration.source import CalibrateArguments, open_source
@@ -11,6 +12,8 @@ __all__ = [
     "CalibrateArguments",
     "CalibrationPlan",
     "CalibrationResult",
+    "KeptRun",
+    "identity",
     "open_source",
     "pattern_spec",
     "prune_",

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
+from tnm_core.build_info import __version__
+from tnm_core.cli.calibration.fingerprint import digest_of_batches, digest_of_model
 from tnm_core.cli.calibration.plan import Budget, CalibrationPlan, patterns_of_layers
 from tnm_core.cli.calibration.result import Allocation, CalibrationResult
 from tnm_core.cli.calibration.source import LoadedModel
@@ -16,6 +19,7 @@ from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.selection import Selection
 from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import (
+    Journal,
     Permutation,
     PrunedLayer,
     TunedBlock,
@@ -35,7 +39,10 @@ SCANNED_BATCHES = 4
 
 
 def prune_(
-    loaded: LoadedModel, plan: CalibrationPlan, progress: LayerProgress
+    loaded: LoadedModel,
+    plan: CalibrationPlan,
+    progress: LayerProgress,
+    journal: Journal | None = None,
 ) -> CalibrationResult:
     """Prune a model as planned, in place; its layers are ordinary ones afterwards."""
     model, batches = loaded.model, loaded.batches
@@ -55,12 +62,29 @@ def prune_(
         progress.layer(done_now.name, done, total)
 
     progress.phase("reading the model")
-    report = prune_model_(model, batches, pattern, plan.recipe, include=selection, progress=advance)
-    remove_sparsity_(model)
-    uneven = frozenset(
-        layer.name for layer in report.pruned if _is_uneven(model.get_submodule(layer.name), layer)
+    report = prune_model_(
+        model,
+        batches,
+        pattern,
+        plan.recipe,
+        include=selection,
+        progress=advance,
+        journal=journal,
     )
+    remove_sparsity_(model)
+    uneven = frozenset(layer.name for layer in report.pruned if _is_uneven(model, layer))
     return CalibrationResult(report, permutation, allocation, uneven)
+
+
+def identity(loaded: LoadedModel, plan: CalibrationPlan) -> dict[str, str]:
+    """Say what a run depends on, so that another one can tell whether it may go on with it."""
+    return {
+        "the model": digest_of_model(loaded.model),
+        "the batches": digest_of_batches(loaded.batches),
+        "the options": repr(plan),
+        "the version of tnm_core": __version__,
+        "the version of torch": torch.__version__,
+    }
 
 
 def _permute_(loaded: LoadedModel, pattern: Pattern, progress: LayerProgress) -> Permutation:
@@ -108,7 +132,11 @@ def _evenly_spread(batches: Iterable[Any], most: int) -> list[Any]:
     return [batch for index, batch in enumerate(batches) if index in wanted]
 
 
-def _is_uneven(module: nn.Module, layer: PrunedLayer) -> bool:
+def _is_uneven(model: nn.Module, layer: PrunedLayer) -> bool:
+    try:
+        module = model.get_submodule(layer.name)
+    except AttributeError:  # the weight of experts, by its own name
+        return False
     pattern = as_pattern(layer.pattern or "")
     groups = module.groups if isinstance(module, nn.Conv2d) else 1
     return pattern.transposable and groups > 1 and layer.shape[0] // groups % pattern.m != 0

@@ -69,13 +69,20 @@ class CalibrationResult:
             f"{block.error_before:.4f} before"
             for block in self.report.blocks
         )
+        lines += (f"{name or 'the model'}: {why}" for name, why in self.report.untuned.items())
+        lines += (
+            f"{layer.name}: {layer.remark}"
+            for layer in self.report.pruned
+            if layer.remark is not None
+        )
         return lines
 
     def metadata(self, tensors: Mapping[str, Any]) -> dict[str, str]:
         """Return metadata for `tnm check`, one record per pattern, of tensors that a file holds."""
         names: dict[Pattern, list[str]] = {}
         for layer in self.report.pruned:
-            name = f"{layer.name}.weight" if layer.name else "weight"
+            weight = f"{layer.name}.weight" if layer.name else "weight"
+            name = weight if weight in tensors else layer.name  # that of experts is a parameter's
             if name in tensors and layer.name not in self.uneven:
                 names.setdefault(as_pattern(layer.pattern or ""), []).append(name)
         told = f"calibrated by {self.report.recipe}"
@@ -90,6 +97,7 @@ class CalibrationResult:
             "recipe": self.report.recipe,
             "layers": [{**one.to_record(), "shape": list(one.shape)} for one in self.report.pruned],
             "tuned_blocks": [asdict(block) for block in self.report.blocks],
+            "untuned_blocks": {name: str(why) for name, why in self.report.untuned.items()},
             "skipped": [
                 {"name": one.name, "shape": list(one.shape), **skip_json(skipped[one.name])}
                 for one in self.report.skipped

@@ -17,7 +17,7 @@ import tnm_core as tnm
 from tnm_core.checkpoint import FileTransaction
 from tnm_core.cli import options
 from tnm_core.cli.console import json_text, print_json, stdout_console
-from tnm_core.cli.errors import CommandError, one_line
+from tnm_core.cli.errors import CommandError, StoppedMidway, Terminated, one_line
 from tnm_core.cli.packages import is_installed
 from tnm_core.cli.progress import layer_bar
 from tnm_core.cli.references import foreign_errors
@@ -26,7 +26,12 @@ from tnm_core.cli.tables import Table, print_paragraph, print_skipped, shape_tex
 from tnm_core.cli.targets import check_report
 
 if TYPE_CHECKING:
-    from tnm_core.cli.calibration import CalibrationResult
+    from tnm_core.cli.calibration import (
+        CalibrateArguments,
+        CalibrationPlan,
+        CalibrationResult,
+        KeptRun,
+    )
     from tnm_core.cli.model_directory import Companions
 
 
@@ -164,6 +169,14 @@ def calibrate(
     force: Annotated[
         bool, typer.Option("--force", "-f", help="Replace files in OUT that exist.")
     ] = False,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on where a run of the same command was interrupted; each layer that is done "
+            "is kept in a hidden folder beside OUT until all is written.",
+        ),
+    ] = False,
     json_output: options.Json = False,
     report_path: Annotated[
         Path | None,
@@ -181,9 +194,8 @@ def calibrate(
     from tnm_core.cli.calibration import (
         CalibrateArguments,
         CalibrationPlan,
-        open_source,
+        KeptRun,
         pattern_spec,
-        prune_,
     )
 
     plan = CalibrationPlan(
@@ -197,33 +209,73 @@ def calibrate(
     arguments = CalibrateArguments(model, data, output, force, head_size, batch_size, max_tokens)
     if report_path is not None:
         check_report(report_path, force)
-    with FileTransaction() as transaction:
-        with _user_code(), layer_bar() as progress:
-            progress.phase("loading")
-            source = open_source(arguments, transaction)
-            for note in source.notes:
-                _warn(note)
-            with foreign_errors("calibration failed"):
-                result = prune_(source, plan, progress)
-            progress.phase("writing")
-            companions = source.write(result)
-        report = {
-            "tool": "tnm",
-            "version": tnm.__version__,
-            "command": "calibrate",
-            "model": model,
-            "data": data,
-            "output": str(output),
-            "seconds": time.perf_counter() - began,
-            **result.as_json(),
-            "not_copied": companions.as_json(),
-        }
-        if report_path is not None:
-            transaction.open(report_path).write(f"{json_text(report)}\n".encode())
+    kept = KeptRun(output, _warn)
+    kept.check(resume=resume, force=force)
+    with _keeping(kept):
+        with FileTransaction() as transaction:
+            result, companions = _calibrate(arguments, plan, transaction, kept, resume=resume)
+            report = {
+                "tool": "tnm",
+                "version": tnm.__version__,
+                "command": "calibrate",
+                "model": model,
+                "data": data,
+                "output": str(output),
+                "seconds": time.perf_counter() - began,
+                **result.as_json(),
+                "not_copied": companions.as_json(),
+            }
+            if report_path is not None:
+                transaction.open(report_path).write(f"{json_text(report)}\n".encode())
+        kept.remove()
     if json_output:
         print_json(report)
     else:
         _print(output, result, companions)
+
+
+def _calibrate(
+    arguments: CalibrateArguments,
+    plan: CalibrationPlan,
+    transaction: FileTransaction,
+    kept: KeptRun,
+    *,
+    resume: bool,
+) -> tuple[CalibrationResult, Companions]:
+    """Load, prune and write; steps are kept meanwhile."""
+    from tnm_core.cli.calibration import identity, open_source, prune_
+
+    with _user_code(), layer_bar() as progress:
+        progress.phase("loading")
+        source = open_source(arguments, transaction)
+        for note in source.notes:
+            _warn(note)
+        with foreign_errors("calibration failed"):
+            kept.begin(identity(source, plan), resume=resume)
+        try:
+            with foreign_errors("calibration failed"):
+                result = prune_(source, plan, progress, kept)
+        except CommandError:
+            kept.remove()  # the same inputs would fail again
+            raise
+        progress.phase("writing")
+        companions = source.write(result)
+    return result, companions
+
+
+@contextmanager
+def _keeping(kept: KeptRun) -> Iterator[None]:
+    """Say of a run that ends early what it leaves, and how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated) as cause:
+        if kept.left is None:
+            raise
+        raise StoppedMidway(cause, kept.left) from None
+    except Exception:
+        if kept.left is not None:
+            _warn(kept.left)
+        raise
 
 
 def _check_packages(scipy: bool) -> None:

@@ -45,6 +45,9 @@ class MatrixAxes(Enum):
     CONV1D = (2, 0, 1)
     CONV2D = (2, 3, 0, 1)
     CONV3D = (2, 3, 4, 0, 1)
+    CONV_TRANSPOSE1D = (2, 1, 0)
+    CONV_TRANSPOSE2D = (2, 3, 1, 0)
+    CONV_TRANSPOSE3D = (2, 3, 4, 1, 0)
 
     @staticmethod
     def of(rank: int, layout: Layout | None, three_d: ThreeD = ThreeD.AUTO) -> MatrixAxes | Skip:
@@ -53,7 +56,7 @@ class MatrixAxes(Enum):
             return SkipCode.THREE_AXES() if three_d is ThreeD.SKIP else MatrixAxes[three_d.name]
         if layout is None:
             return SkipCode.THREE_AXES() if rank == 3 else SkipCode.OTHER_RANK(rank=rank)
-        return _CONVOLUTIONS[rank] if layout is Layout.CONVOLUTION else _BY_LAYOUT[layout]
+        return _BY_LAYOUT.get(layout) or MatrixAxes[f"{_CONVOLUTIONS[layout]}{rank - 2}D"]
 
     def matrices(self, array: NDArray[Any]) -> NDArray[Any]:
         """View a tensor as matrices in its last two axes."""
@@ -76,7 +79,7 @@ _BY_LAYOUT = {
     Layout.EXPERTS_OUT_IN: MatrixAxes.STACKED,
     Layout.EXPERTS_IN_OUT: MatrixAxes.STACKED_INPUTS_FIRST,
 }
-_CONVOLUTIONS = {3: MatrixAxes.CONV1D, 4: MatrixAxes.CONV2D, 5: MatrixAxes.CONV3D}
+_CONVOLUTIONS = {Layout.CONVOLUTION: "CONV", Layout.CONVOLUTION_IN_OUT: "CONV_TRANSPOSE"}
 
 
 def row_panels(view: NDArray[Any], m: int) -> Iterator[tuple[int, slice]]:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from tnm_core.torch.calibrate.data import Moments, Statistics, collect_statistics
-from tnm_core.torch.calibrate.model import PrunedLayer, PruneReport, TunedBlock, prune_model_
+from tnm_core.torch.calibrate.model import (
+    Journal,
+    PrunedLayer,
+    PruneReport,
+    PruneStep,
+    TunedBlock,
+    prune_model_,
+)
 from tnm_core.torch.calibrate.permute import (
     FreeDimension,
     Permutation,
@@ -15,9 +22,11 @@ from tnm_core.torch.calibrate.solvers import RECIPES, RankDeficientWarning, Reci
 __all__ = [
     "RECIPES",
     "FreeDimension",
+    "Journal",
     "Moments",
     "Permutation",
     "PruneReport",
+    "PruneStep",
     "PrunedLayer",
     "RankDeficientWarning",
     "Recipe",

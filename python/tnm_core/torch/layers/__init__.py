@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from tnm_core.torch.layers.layer_selection import Candidate, select_layers
-from tnm_core.torch.layers.masked_weights import MaskedWeight, sparse_layers, unwrap
-from tnm_core.torch.layers.matrices import full_name, matrices_of
+from tnm_core.torch.layers.masked_weights import MaskedWeight, sparse_layers
 from tnm_core.torch.layers.model_masks import apply_masks_, load_masks_, masks, remove_sparsity_
+from tnm_core.torch.layers.model_parts import (
+    check_can_change,
+    check_not_distributed,
+    full_name,
+    has_hooks,
+    matrices_of,
+    replace_layer,
+    unwrap,
+)
 from tnm_core.torch.layers.model_weights import left_by_default, weight_rules
 from tnm_core.torch.layers.parametrization import Mode, masked_parametrization
+from tnm_core.torch.layers.plain_state import dense_state_dict, mask_of_zeros, wants_plain_state
 from tnm_core.torch.layers.registration import register_mask
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
 from tnm_core.torch.layers.scores import ScoreLike, score_sums, values_of
@@ -25,20 +34,27 @@ __all__ = [
     "SparsifyReport",
     "WeightAxes",
     "apply_masks_",
+    "check_can_change",
+    "check_not_distributed",
+    "dense_state_dict",
     "full_name",
+    "has_hooks",
     "left_by_default",
     "load_masks_",
+    "mask_of_zeros",
     "masked_parametrization",
     "masks",
     "matrices_of",
     "register_mask",
     "remove_sparsity_",
+    "replace_layer",
     "score_sums",
     "select_layers",
     "sparse_layers",
     "sparsify_",
     "unwrap",
     "values_of",
+    "wants_plain_state",
     "weight_axes_of",
     "weight_rules",
 ]

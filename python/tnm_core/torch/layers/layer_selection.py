@@ -14,13 +14,22 @@ from torch.nn.utils import parametrize
 from tnm_core.pattern import Pattern
 from tnm_core.selection import Selection
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.layers.masked_weights import unwrap
-from tnm_core.torch.layers.matrices import full_name, matrices_of, weight_of
-from tnm_core.torch.layers.matrix_order import is_conv1d, is_stack_of_experts
+from tnm_core.torch.layers.model_parts import (
+    check_can_change,
+    full_name,
+    matrices_of,
+    unwrap,
+    weight_of,
+)
 from tnm_core.torch.layers.model_weights import weight_rules
 from tnm_core.torch.layers.parametrization import masked_parametrization
 from tnm_core.torch.layers.shared_memory import SharedMemory, overlaps_itself
-from tnm_core.torch.layers.weight_axes import WeightAxes, weight_axes_of
+from tnm_core.torch.layers.weight_axes import (
+    WeightAxes,
+    is_conv1d,
+    is_stack_of_experts,
+    weight_axes_of,
+)
 from tnm_core.torch.tensors import is_sharded
 
 Types = tuple[type[nn.Module], ...]
@@ -90,11 +99,8 @@ def select_layers(
         )
     found = list(_Judge(model, pattern, selection, layers).candidates())
     for one in found:
-        if one.skip is None and one.weight.is_inference():
-            raise ValueError(
-                f"layer {one.name!r} was made under torch.inference_mode(), expected a weight that "
-                "can be changed; make or load the model outside of it"
-            )
+        if one.skip is None:
+            check_can_change(one.name, one.weight)
     return found
 
 

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from tnm_core.pattern import Pattern
+from tnm_core.torch.layers.model_parts import unwrap
 from tnm_core.torch.layers.parametrization import (
     MaskedParametrization,
     Mode,
@@ -177,17 +178,6 @@ class _PackedWeight(MaskedWeight):
 
     def after_step(self) -> None:
         self._layer.repack_if_changed()
-
-
-def unwrap(model: nn.Module) -> nn.Module:
-    """Return the model inside torch.compile and DistributedDataParallel, so that names are its."""
-    while True:
-        inner = getattr(model, "_orig_mod", None)
-        if inner is None and isinstance(model, nn.parallel.DistributedDataParallel):
-            inner = model.module
-        if not isinstance(inner, nn.Module):
-            return model
-        model = inner
 
 
 def masked_weights(model: nn.Module) -> Iterator[MaskedWeight]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,9 +14,15 @@ from torch.nn.utils import parametrize
 
 from tnm_core.pattern import Pattern
 from tnm_core.torch.layers.masked_weights import MaskedWeight, masked_weights, sparse_layers
+from tnm_core.torch.layers.model_parts import has_hooks, replace_layer, unwrap
 from tnm_core.torch.layers.parametrization import parametrizations_of_weight
+from tnm_core.torch.layers.registration import remove_mask
+from tnm_core.torch.layers.shared_memory import SharedMemory
 from tnm_core.torch.layers.weight_axes import WeightAxes
 from tnm_core.torch.tensors import is_sharded
+
+# Classes of layers that stand in the place of ordinary ones, and have to_dense().
+_REPLACED = ("tnm_masked_weight", "tnm_packed_weight")
 
 
 def masks(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -88,6 +95,11 @@ def apply_masks_(model: nn.Module) -> None:
     model : torch.nn.Module
         With layers that `sparsify_` masked; sharded ones are no exception.
 
+    Raises
+    ------
+    ValueError
+        If a dense weight shares memory with another parameter or buffer. Nothing is changed then.
+
     Examples
     --------
     >>> import torch
@@ -98,28 +110,35 @@ def apply_masks_(model: nn.Module) -> None:
     >>> int((model[0].parametrizations.weight.original == 0).sum())
     32
     """
-    for weight in masked_weights(model):
+    weights = list(masked_weights(model))
+    _check_not_shared(model, weights)
+    for weight in weights:
         weight.zero_pruned_()
 
 
 def remove_sparsity_(model: nn.Module) -> list[str]:
-    """Make the layers that `sparsify_` masked ordinary layers, with masked weights, in place.
+    """Make sparse layers ordinary layers, with masked weights, in place.
+
+    Those are the layers that `sparsify_` masked, and those that `to_sparse_linear_` and
+    `pack_for_inference_` put in the place of others.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Parameters stay the same objects, so that optimizers keep working. Detach what trains masks
-        first.
+        Parameters stay the same objects, so that optimizers keep working; layers that were packed
+        for inference get new ones. Detach what trains masks first.
 
     Returns
     -------
     list of str
-        Names of the layers.
+        Names of the layers, or of the parameters that are not called ``weight``.
 
     Raises
     ------
     ValueError
-        If a weight is sharded, or has other parametrisations on top. The model is unchanged then.
+        If a weight is sharded, shares memory with another, or has other parametrisations on top; or
+        a layer cannot be replaced, because it is the model itself or has hooks. The model is
+        unchanged then.
 
     Examples
     --------
@@ -132,25 +151,69 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
     >>> int((model[0].weight == 0).sum())
     32
     """
-    weights = [weight for weight in masked_weights(model) if weight.is_flexible]
+    model = unwrap(model)
+    weights = list(masked_weights(model))
     for weight in weights:
-        if is_sharded(weight.parameter):
-            raise ValueError(
-                f"layer {weight.name!r} has a sharded weight, expected a whole one; load the "
-                "checkpoint into a model that is not sharded and remove the masks there"
-            )
-        chain = parametrizations_of_weight(weight.module, weight.parameter_name)
-        if len(chain or ()) > 1:
-            raise ValueError(
-                f"layer {weight.name!r} has another parametrisation on its masked weight, "
-                "expected the mask alone; remove that first"
-            )
+        _check_removable(weight)
+    _check_not_shared(model, weights)
+    packed = _layers_to_replace(model)
+    names = [weight.name for weight in weights if weight.is_flexible]
     for weight in weights:
-        weight.zero_pruned_()
-        parametrize.remove_parametrizations(
-            weight.module, weight.parameter_name, leave_parametrized=False
+        if weight.is_flexible:
+            weight.zero_pruned_()
+            remove_mask(weight.module, weight.parameter_name)
+    dense = {layer: layer.to_dense() for layer in set(packed.values())}
+    for name, layer in packed.items():
+        replace_layer(model, name, dense[layer])
+    return [*names, *packed]
+
+
+def _check_removable(weight: MaskedWeight) -> None:
+    if is_sharded(weight.parameter):
+        raise ValueError(
+            f"layer {weight.name!r} has a sharded weight, expected a whole one; load the "
+            "checkpoint into a model that is not sharded and remove the masks there"
         )
-    return [weight.name for weight in weights]
+    if len(parametrizations_of_weight(weight.module, weight.parameter_name) or ()) > 1:
+        raise ValueError(
+            f"layer {weight.name!r} has another parametrisation on its masked weight, "
+            "expected the mask alone; remove that first"
+        )
+
+
+def _check_not_shared(model: nn.Module, weights: list[MaskedWeight]) -> None:
+    """Refuse to write zeros into what others use without a mask."""
+    memory = SharedMemory(unwrap(model)) if weights else None
+    for weight in weights:
+        users = () if memory is None else memory.users_of(weight.parameter)
+        if len(users) > 1:
+            raise ValueError(
+                f"the weight of layer {weight.name!r} is shared ({' and '.join(users)}), expected "
+                "memory of its own; clone one of them"
+            )
+
+
+def _layers_to_replace(model: nn.Module) -> dict[str, Any]:
+    """List the layers that are no ordinary ones with a mask, under each of their names."""
+    found: dict[str, Any] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        if not any(getattr(type(module), mark, False) for mark in _REPLACED):
+            continue
+        if not name:
+            raise ValueError(
+                f"the model is itself a {type(module).__name__}, expected one that holds it; call "
+                "its to_dense()"
+            )
+        if has_hooks(module):
+            raise ValueError(
+                f"layer {name!r} has hooks, which would be lost, expected none; remove them first"
+            )
+        if parametrize.is_parametrized(module):
+            raise ValueError(
+                f"layer {name!r} has parametrisations, expected its weight alone; remove them first"
+            )
+        found[name] = module
+    return found
 
 
 def _layer_name(name: str, weights: Mapping[str, MaskedWeight]) -> str:

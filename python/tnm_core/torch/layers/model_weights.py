@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from tnm_core.skip import Skip
-from tnm_core.torch.layers.matrices import full_name
+from tnm_core.torch.layers.model_parts import full_name
 from tnm_core.weights import TensorFacts, WeightRules
 
 

@@ -1,4 +1,4 @@
-"""Putting a mask on a layer, and how the layer is copied and pickled from then on."""
+"""Putting a mask on a layer, and what its class does from then on: copies, files, refusals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from tnm_core.torch.layers.parametrization import (
     masked_parameters,
     parametrizations_of_weight,
 )
+from tnm_core.torch.layers.plain_state import make_plain, take_plain, wants_plain_state
 from tnm_core.torch.layers.weight_axes import WeightAxes
+from tnm_core.torch.tensors import is_sharded
 
 
 def register_mask(
@@ -27,10 +29,13 @@ def register_mask(
 def mask_parameter(module: nn.Module, name: str, masked: MaskedParametrization) -> None:
     """Let a parametrisation mask a parameter of a layer, one after another if need be."""
     training = module.training
-    others = masked_parameters(module)
+    others, order = masked_parameters(module), tuple(module._parameters)
+    masked.mask = _laid_out_like(masked.mask, getattr(module, name))
     # Shape and dtype are the parameter's by construction; the check would run the forward.
     parametrize.register_parametrization(module, name, masked, unsafe=True)
     cast(nn.Module, module.parametrizations).train(training)
+    chain = cast(nn.ModuleDict, module.parametrizations)[name]
+    chain.__class__ = _MaskedChain
     if others:
         return
     copied = type(module).__deepcopy__  # type: ignore[attr-defined]
@@ -41,9 +46,30 @@ def mask_parameter(module: nn.Module, name: str, masked: MaskedParametrization) 
             replica.__class__ = _class_like(type(layer))
         return replica
 
+    module._parameters = _MaskedParameters(module._parameters, order)
     module.__class__ = _class_like(
-        type(module), __reduce_ex__=_reduce, __copy__=_copy, __deepcopy__=deepcopy
+        type(module),
+        __reduce_ex__=_reduce,
+        __copy__=_copy,
+        __deepcopy__=deepcopy,
+        state_dict=_state_dict,
+        _load_from_state_dict=_load_from_state_dict,
+        register_parameter=_register_parameter,
     )
+
+
+def _laid_out_like(mask: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Give a mask the strides of its weight: what is masked gets those of the mask."""
+    if is_sharded(weight) or mask.stride() == weight.stride():
+        return mask
+    return torch.empty_like(weight, dtype=torch.bool, requires_grad=False).copy_(mask)
+
+
+def remove_mask(module: nn.Module, name: str) -> None:
+    """Make the dense weight behind a mask the parameter of its layer again."""
+    parametrize.remove_parametrizations(module, name, leave_parametrized=False)
+    if not masked_parameters(module):
+        module._parameters = _in_order(module._parameters)
 
 
 def _class_like(made: type[nn.Module], **methods: Any) -> type[nn.Module]:
@@ -95,6 +121,108 @@ def _set_state(
     state, dense = saved
     module.__dict__.update(state)
     weights = {name: weight for name, (weight, _) in dense.items()}
-    module._parameters = {**module._parameters, **weights}
+    module._parameters = _in_order(module._parameters, weights)
     for name, (_, masked) in dense.items():
         mask_parameter(module, name, masked)
+
+
+def _state_dict(
+    module: nn.Module,
+    *args: Any,
+    destination: dict[str, Any] | None = None,
+    prefix: str = "",
+    keep_vars: bool = False,
+) -> dict[str, Any]:
+    """Save dense weights and masks; or masked weights, if a model without masks is to load them."""
+    base: Any = type(module).__bases__[0]
+    if args or not wants_plain_state():
+        more = {"destination": destination, "prefix": prefix, "keep_vars": keep_vars}
+        return cast(dict[str, Any], base.state_dict(module, *args, **({} if args else more)))
+    state: Any = base.state_dict(module, prefix=prefix, keep_vars=keep_vars)
+    make_plain(module, state, prefix)
+    if destination is None:
+        return cast(dict[str, Any], state)
+    destination.update(state)
+    getattr(destination, "_metadata", {}).update(state._metadata)
+    return destination
+
+
+def _load_from_state_dict(
+    module: nn.Module, state: dict[str, Any], prefix: str, *others: Any
+) -> None:
+    """Load what `_state_dict` saved in either way; masks are found anew where there are none."""
+    take_plain(module, state, prefix, others[-1])
+    base: Any = type(module).__bases__[0]
+    base._load_from_state_dict(module, state, prefix, *others)
+
+
+def _register_parameter(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
+    """Refuse what `torch.nn.utils.prune` makes of a masked weight."""
+    masked = name.removesuffix("_orig")
+    if masked != name and masked in masked_parameters(module):
+        raise ValueError(_refusal("torch.nn.utils.prune"))
+    base: Any = type(module).__bases__[0]
+    base.register_parameter(module, name, param)
+
+
+class _MaskedParameters(dict[str, Any]):
+    """Parameters of a masked layer, without the masked ones; who takes those away is told so.
+
+    `torch.nn.utils.weight_norm` and `torch.nn.utils.spectral_norm` would, and know no property.
+    """
+
+    def __init__(self, parameters: dict[str, Any], order: tuple[str, ...]) -> None:
+        super().__init__(parameters)
+        self.order = order
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _MaskedParameters, (dict(self), self.order)
+
+    def __missing__(self, name: str) -> Any:
+        raise ValueError(_refusal("torch.nn.utils.weight_norm or spectral_norm"))
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            self.__missing__(name)
+        super().__delitem__(name)
+
+
+def _in_order(
+    parameters: dict[str, Any], more: dict[str, nn.Parameter] | None = None
+) -> dict[str, Any]:
+    """Return parameters in the order before masks, by which optimizers number them."""
+    found = {**parameters, **(more or {})}
+    order = parameters.order if isinstance(parameters, _MaskedParameters) else ()
+    return {name: found[name] for name in dict.fromkeys((*order, *found)) if name in found}
+
+
+class _MaskedChain(parametrize.ParametrizationList):
+    """The parametrisations of a masked weight, all of which have to keep its zeros."""
+
+    def append(self, module: nn.Module) -> _MaskedChain:
+        """Add one that is computed after the mask."""
+        _check_keeps_zeros(self, module)
+        return super().append(module)
+
+
+@torch.no_grad()
+def _check_keeps_zeros(chain: _MaskedChain, module: nn.Module) -> None:
+    mask: torch.Tensor = cast(MaskedParametrization, chain[0]).mask
+    weight, training = chain(), module.training
+    module.eval()
+    try:
+        result = module(weight)
+    except Exception as error:
+        raise ValueError(_refusal(type(module).__name__)) from error
+    finally:
+        module.train(training)
+    zeros = ~mask & (weight == 0)
+    if result.shape != weight.shape or not (mask.is_meta or bool((result[zeros] == 0).all())):
+        raise ValueError(_refusal(type(module).__name__))
+
+
+def _refusal(what: str) -> str:
+    return (
+        f"the parameter is masked, on which {what} cannot stand, expected a dense one; call "
+        "remove_sparsity_ first"
+    )

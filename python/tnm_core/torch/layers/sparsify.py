@@ -10,6 +10,7 @@ from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, counted
 from tnm_core.torch.layers.layer_selection import Candidate, select_layers
+from tnm_core.torch.layers.model_parts import check_not_distributed
 from tnm_core.torch.layers.parametrization import MaskedParametrization
 from tnm_core.torch.layers.registration import mask_parameter
 from tnm_core.torch.layers.report import LayerReport, SparsifyReport
@@ -53,7 +54,8 @@ def sparsify_(
         and along columns of every m x m tile. ``"row n:m"``: along the inputs of each output alone.
     include, exclude : str, sequence of str, or function, optional
         Which layers are meant: shell patterns of layer names, such as ``"encoder.*"``, or a
-        function of a layer's name and the layer. By default all layers of the types in `layers`.
+        function of a layer's name and the layer. By default all layers of the types in `layers`
+        but embeddings, heads, routers and what else `tnm_core.weights` takes for no weight.
     layers : tuple of module classes
         Types of layers to mask. A weight of two axes is a matrix (out, in). That of a convolution
         is one matrix (out, in) per kernel position, so that no group crosses a filter; groups of a
@@ -94,6 +96,8 @@ def sparsify_(
     method = arguments.as_method(method)
     if not callable(score):
         score = arguments.as_score(score)
+    if isinstance(model, nn.Module):
+        check_not_distributed(model, "sparsify_")
     found = select_layers(model, wanted, Selection(include, exclude), layers)
     solved = [_solve(one, wanted, score, method, threads) for one in found]
     if all(masked is None for masked, _ in solved):

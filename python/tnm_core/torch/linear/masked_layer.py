@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, cast
 
 import torch
+from torch import nn
 
 from tnm_core.pattern import Pattern, PatternLike, as_transposable
+from tnm_core.torch.layers import mask_of_zeros, wants_plain_state
 from tnm_core.torch.linear.backends import BackendName
 from tnm_core.torch.linear.mask_checks import check_layer_mask, check_mask_shape, check_tiles_fit
 from tnm_core.torch.linear.packed_layer import PackedLayer
@@ -57,12 +59,10 @@ class MaskedLayer(PackedLayer):
             self._take_mask(self._optimal_mask() if mask is None else mask)
 
     def _optimal_mask(self) -> torch.Tensor:
-        matrix = as_matrix(self._dense, self.layout)
         try:
-            mask = transposable_mask(matrix, self.n, self.m)
+            return self._optimal_mask_of(self._dense)
         except ValueError as error:
             raise ValueError(f"{self._owner}: no mask for its weight: {error}") from None
-        return like_weight(mask, self._dense, self.layout)
 
     def _check_mask(self, mask: torch.Tensor, owner: str) -> None:
         check_mask_shape(mask, tuple(self._dense.shape), owner)
@@ -72,6 +72,22 @@ class MaskedLayer(PackedLayer):
     def masked_weight(self) -> torch.Tensor:
         """Return the weight with zeros where the mask drops, differentiable."""
         return self._dense.masked_fill(~self.mask, 0)
+
+    @torch.no_grad()
+    def to_dense(self) -> nn.Module:
+        """Return an ordinary layer with the same Parameters, of which dropped entries become zero.
+
+        `remove_sparsity_` does so with all layers of a model.
+        """
+        self._dense.masked_fill_(~self.mask, 0)
+        dense: Any = self._empty_dense()
+        dense.weight, dense.bias = self.weight, self.bias
+        dense.training = self.training
+        return cast(nn.Module, dense)
+
+    def _empty_dense(self) -> nn.Module:
+        """Make the ordinary layer of this kind, with Parameters that are going to be replaced."""
+        raise NotImplementedError
 
     def set_mask(self, mask: torch.Tensor, *, validate: bool = True) -> None:
         """Take another mask and pack anew.
@@ -151,7 +167,14 @@ class MaskedLayer(PackedLayer):
                 "convert it, run under torch.autocast, or give compute_dtype"
             )
 
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        if wants_plain_state():
+            destination[f"{prefix}weight"] = self.masked_weight().detach()
+            del destination[f"{prefix}mask"]
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        self._find_mask_of_plain_state(state_dict, prefix, others[-1])
         mask = state_dict.get(f"{prefix}mask")
         if mask is not None and tuple(mask.shape) == tuple(self.mask.shape):
             owner = self.layer_name or prefix.rstrip(".") or self._owner
@@ -162,6 +185,21 @@ class MaskedLayer(PackedLayer):
                 return
         super()._load_from_state_dict(state_dict, prefix, *others)
         self._pack_if_possible()
+
+    def _find_mask_of_plain_state(
+        self, state: dict[str, Any], prefix: str, errors: list[str]
+    ) -> None:
+        """Add the mask to a state without one, where the zeros of the weight tell it."""
+        weight = state.get(f"{prefix}weight")
+        if f"{prefix}mask" in state or weight is None:
+            return
+        mask = mask_of_zeros(f"{prefix}weight", weight, self.mask, self._optimal_mask_of, errors)
+        if mask is not None:
+            state[f"{prefix}mask"] = mask
+
+    def _optimal_mask_of(self, weight: torch.Tensor) -> torch.Tensor:
+        mask = transposable_mask(as_matrix(weight, self.layout), self.n, self.m)
+        return like_weight(mask, weight, self.layout)
 
 
 def as_layer_pattern(n: PatternLike | int, m: int | None) -> Pattern:

@@ -155,6 +155,9 @@ class TransposableLinear(MaskedLayer, nn.Linear):
         layer._prepare_masking(pattern, mask=mask, **options)
         return layer
 
+    def _empty_dense(self) -> nn.Linear:
+        return nn.Linear(self.in_features, self.out_features, False, device="meta")
+
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Multiply: (..., in_features) to (..., out_features).
 

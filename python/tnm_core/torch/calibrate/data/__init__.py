@@ -17,6 +17,7 @@ from tnm_core.torch.calibrate.data.layer_matrices import (
     write_parameters_,
 )
 from tnm_core.torch.calibrate.data.layer_statistics import Statistics, collect_statistics
+from tnm_core.torch.calibrate.data.matrix_layers import Products, standing_in
 from tnm_core.torch.calibrate.data.moments import Moments
 from tnm_core.torch.calibrate.data.paired_runs import PairedRuns, Run
 from tnm_core.torch.calibrate.data.recording import evaluating, first_tensor, record
@@ -33,6 +34,7 @@ __all__ = [
     "Moments",
     "Order",
     "PairedRuns",
+    "Products",
     "Run",
     "Sample",
     "Statistics",
@@ -48,5 +50,6 @@ __all__ = [
     "layer_of",
     "parameters_of",
     "record",
+    "standing_in",
     "write_parameters_",
 ]

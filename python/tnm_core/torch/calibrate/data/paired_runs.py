@@ -6,6 +6,7 @@ where: so the i-th row that a layer gets is the same token in both.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -61,9 +62,20 @@ class _Activations:
     rows: torch.Tensor | None
 
     def run(self, block: nn.Module, given: torch.Tensor | None) -> Any:
-        # A copy, for blocks that write into what they get.
+        # Copies, for blocks that write into what they get, and for caches that grow by each run.
         own = None if given is None else given.clone()
-        return block(own, *self.others, **self.named)
+        return block(own, *_fresh(self.others), **_fresh(self.named))
+
+
+def _fresh(given: Any) -> Any:
+    """Copy what a block may change: not tensors, which it shares with the others."""
+    if isinstance(given, torch.Tensor):
+        return given
+    if type(given) in (tuple, list):
+        return type(given)(_fresh(one) for one in given)
+    if type(given) is dict:
+        return {key: _fresh(one) for key, one in given.items()}
+    return copy.deepcopy(given)
 
 
 @dataclass

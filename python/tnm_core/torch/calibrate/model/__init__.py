@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tnm_core.torch.calibrate.model.journal import Journal, PruneStep
 from tnm_core.torch.calibrate.model.prune import prune_model_
 from tnm_core.torch.calibrate.model.prune_report import (
     PrunedLayer,
@@ -11,7 +12,9 @@ from tnm_core.torch.calibrate.model.prune_report import (
 )
 
 __all__ = [
+    "Journal",
     "PruneReport",
+    "PruneStep",
     "PrunedLayer",
     "TunedBlock",
     "announcer",

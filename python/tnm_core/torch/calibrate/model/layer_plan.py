@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
 
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.selection import Selection
@@ -16,10 +17,11 @@ from tnm_core.torch.layers import Candidate, WeightAxes, select_layers, weight_a
 
 @dataclass(frozen=True)
 class PlannedLayer:
-    """A layer that is going to be pruned."""
+    """A weight that is going to be pruned: that of a layer, or of other code (`is_layer` False)."""
 
     pattern: Pattern
     axes: WeightAxes
+    is_layer: bool = True
 
 
 def plan_layers(
@@ -53,7 +55,9 @@ def _decide(one: Candidate, pattern: Pattern | None) -> PlannedLayer | Skip:
         return one.skip
     if pattern is None:
         return SkipCode.NO_PATTERN()
-    if not isinstance(one.module, CALIBRATED_LAYERS) or one.parameter_name != "weight":
+    own = one.parameter_name
+    is_layer = isinstance(one.module, CALIBRATED_LAYERS) and own == "weight"
+    if not is_layer and own == "weight" and isinstance(one.module, _ConvNd):
         return SkipCode.OTHER_TYPE(kind=one.kind)
-    axes = weight_axes_of(one.module, one.weight, pattern)
-    return axes if isinstance(axes, Skip) else PlannedLayer(pattern, axes)
+    axes = weight_axes_of(one.module, one.weight, pattern, own)
+    return axes if isinstance(axes, Skip) else PlannedLayer(pattern, axes, is_layer)

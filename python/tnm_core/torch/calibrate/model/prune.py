@@ -11,9 +11,10 @@ from torch import nn
 from tnm_core.pattern import PatternLike
 from tnm_core.selection import Names, Selection, as_selection
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.calibrate.data import Calibration, evaluating
+from tnm_core.torch.calibrate.data import Calibration, evaluating, standing_in
+from tnm_core.torch.calibrate.model.journal import Journal, NoJournal
 from tnm_core.torch.calibrate.model.layer_plan import PlannedLayer, plan_layers
-from tnm_core.torch.calibrate.model.prune_layers import PrunedLayers, prune_layers_
+from tnm_core.torch.calibrate.model.prune_layers import prune_layers_
 from tnm_core.torch.calibrate.model.prune_report import (
     PrunedLayer,
     PruneReport,
@@ -21,6 +22,7 @@ from tnm_core.torch.calibrate.model.prune_report import (
     announcer,
     progress_line,
 )
+from tnm_core.torch.calibrate.model.stacks import MatrixStack
 from tnm_core.torch.calibrate.solvers import Recipe, recipe_of
 from tnm_core.torch.layers import Candidate, register_mask, unwrap
 
@@ -37,6 +39,7 @@ def prune_model_(
     rows: Callable[[Any], torch.Tensor | None] | None = None,
     residuals: Mapping[str, str] | None = None,
     progress: bool | Callable[[PrunedLayer | TunedBlock, int, int], None] = False,
+    journal: Journal | None = None,
 ) -> PruneReport:
     """Prune a trained model with calibration data, in place: masks, and the best weights on them.
 
@@ -46,7 +49,8 @@ def prune_model_(
     Parameters
     ----------
     model : torch.nn.Module
-        Its Linear and Conv2d layers are pruned, in place; it runs in evaluation mode.
+        Its Linear and Conv2d layers are pruned, in place, and the weights of experts in one tensor
+        and of transformers' ``Conv1D``; it runs in evaluation mode.
     batches : iterable of batches
         A list of batches or a DataLoader: read several times. Labels are not needed; a few hundred
         samples like those that the model will meet.
@@ -71,6 +75,9 @@ def prune_model_(
     progress : bool or function
         True prints a line per layer on standard error; a function gets each `PrunedLayer`, how many
         layers are done, and how many there are. Where the recipe tunes, each `TunedBlock`, too.
+    journal : Journal, optional
+        Keeps what each step has done (`tnm_core.torch.calibrate.Journal`: two methods), so that a
+        later call with the same model, batches and arguments goes on where this one ended.
 
     Returns
     -------
@@ -129,27 +136,52 @@ def prune_model_(
     announce = announcer(progress, progress_line)
     decided = plan_layers(model, pattern, as_selection(include, exclude))
     planned = {
-        one.name: decision for one, decision in decided if isinstance(decision, PlannedLayer)
+        one.name: (one, decision) for one, decision in decided if isinstance(decision, PlannedLayer)
     }
-    patterns = {name: one.pattern for name, one in planned.items()}
+    others = {
+        name: (one.module, one.parameter_name, decision.axes.input_axis)
+        for name, (one, decision) in planned.items()
+        if not decision.is_layer
+    }
     model = unwrap(model)
-    with evaluating(model):
-        done = prune_layers_(model, calibration, patterns, chosen, residuals, announce)
-    for name, mask in done.masks.items():
-        pattern, axes = planned[name].pattern, planned[name].axes
-        if pattern.transposable:
-            register_mask(model.get_submodule(name), mask, pattern, axes)
+    with evaluating(model), standing_in(model, others) as (parts, products):
+        stacks = {name: MatrixStack.of(*planned[name], parts[name]) for name in others}
+        patterns = {
+            part: decision.pattern
+            for name, (_, decision) in planned.items()
+            for part in parts.get(name, (name,))
+        }
+        done = prune_layers_(
+            model,
+            calibration,
+            patterns,
+            chosen,
+            residuals,
+            announce,
+            journal or NoJournal(),
+            products,
+        )
+    layers, masks = dict(done.layers), dict(done.masks)
+    for name, stack in stacks.items():
+        layers[name], masks[name] = stack.result(done, chosen.needs_data)
+    for name, (one, decision) in planned.items():
+        pruned = name in layers and layers[name].skip is None
+        if pruned and decision.pattern.transposable:
+            register_mask(
+                one.module, masks[name], decision.pattern, decision.axes, one.parameter_name
+            )
     return PruneReport(
         recipe if isinstance(recipe, str) else "a Recipe",
-        tuple(_told(one, decision, done) for one, decision in decided),
+        tuple(_told(one, decision, layers) for one, decision in decided),
         tuple(done.blocks),
         done.untuned,
     )
 
 
-def _told(one: Candidate, decision: PlannedLayer | Skip, done: PrunedLayers) -> PrunedLayer:
-    if one.name in done.unreached:
-        decision = SkipCode.NEVER_CALLED()
-    if isinstance(decision, Skip):
-        return PrunedLayer(one.name, one.kind, one.shape, skip=decision)
-    return done.layers[one.name]
+def _told(
+    one: Candidate, decision: PlannedLayer | Skip, layers: Mapping[str, PrunedLayer]
+) -> PrunedLayer:
+    if isinstance(decision, PlannedLayer) and one.name in layers:
+        return layers[one.name]
+    skip = decision if isinstance(decision, Skip) else SkipCode.NEVER_CALLED()
+    return PrunedLayer(one.name, one.kind, one.shape, skip=skip)

@@ -44,7 +44,7 @@ def prune_group_(
     except Unpaired as cause:
         alone = replace(recipe, sequential=False)
         done = _prune_(collector.of_dense_model(), group, patterns, alone)
-        remark = SkipCode.UNPAIRED(step=cause)
+        remark = SkipCode.UNPAIRED(step=str(cause))
         return [(replace(layer, remark=remark), mask) for layer, mask in done]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import nn
@@ -17,12 +18,15 @@ from tnm_core.torch.calibrate.data import (
     Collector,
     Group,
     PairedRuns,
+    Products,
     Unpaired,
     execution_order,
     find_chain,
     find_residuals,
+    layer_of,
 )
 from tnm_core.torch.calibrate.model.batch_norm import reestimate_batch_norm_
+from tnm_core.torch.calibrate.model.journal import Journal, PruneStep
 from tnm_core.torch.calibrate.model.prune_group import prune_group_
 from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, TunedBlock
 from tnm_core.torch.calibrate.model.tunable import tunable_parameters
@@ -43,6 +47,13 @@ class PrunedLayers:
     unreached: tuple[str, ...] = ()
     untuned: dict[str, Skip] = field(default_factory=dict)
 
+    def add(self, step: PruneStep) -> None:
+        """Add what a step has done."""
+        self.layers.update({layer.name: layer for layer in step.layers})
+        self.masks.update(step.masks)
+        self.blocks.extend(step.blocks)
+        self.untuned.update(step.untuned)
+
 
 def prune_layers_(
     model: nn.Module,
@@ -51,6 +62,8 @@ def prune_layers_(
     recipe: Recipe,
     residuals: Mapping[str, str] | None,
     announce: Callable[[PrunedLayer | TunedBlock, int, int], None],
+    journal: Journal,
+    products: Products,
 ) -> PrunedLayers:
     """Prune layers in the order of their calls; after an exception the model is as before."""
     selected = {name: model.get_submodule(name) for name in patterns}
@@ -65,26 +78,55 @@ def prune_layers_(
     if "" in ends.values():
         check_tunable(model, calibration, batch, layers, recipe.tune_norms)
     dense = dense_reference(model, _changing(model, layers, ends.values(), recipe))
+    products.watch(dense)
     one_stream = not (recipe.sequential or recipe.tune_epochs)
     runs = PairedRuns(dense, model, calibration, chain, one_stream=one_stream)
     collector = Collector(runs, residuals, recipe.sequential)
     done = PrunedLayers(unreached=order.unreached)
+    steps: list[Callable[[], PruneStep]] = []
+    for index, group in enumerate(groups):
+        steps.append(partial(_prune_, collector, group, patterns, recipe))
+        if index in ends:
+            steps.append(partial(_tune_, runs, ends[index], done.masks, recipe))
     try:
-        for index, group in enumerate(groups):
-            for layer, mask in prune_group_(collector, group, patterns, recipe):
-                done.layers[layer.name] = layer
-                done.masks[layer.name] = mask
+        for number, make in enumerate(steps):
+            step = _kept_or_made(model, journal, number, make)
+            done.add(step)
+            for layer in step.layers:
                 announce(layer, len(done.layers), len(layers))
-            if index in ends:
-                _tune_(runs, ends[index], done, recipe)
-                if ends[index] not in done.untuned:
-                    announce(done.blocks[-1], len(done.layers), len(layers))
+            for block in step.blocks:
+                announce(block, len(done.layers), len(layers))
         if recipe.batch_norm:
             reestimate_batch_norm_(model, calibration)
     except BaseException:
         model.load_state_dict(dense.state_dict())
         raise
     return done
+
+
+def _kept_or_made(
+    model: nn.Module, journal: Journal, number: int, make: Callable[[], PruneStep]
+) -> PruneStep:
+    kept = journal.recall(number)
+    if kept is not None:
+        kept.write_(model)
+        return kept
+    step = make()
+    journal.keep(number, step)
+    return step
+
+
+def _prune_(
+    collector: Collector, group: Group, patterns: Mapping[str, Pattern], recipe: Recipe
+) -> PruneStep:
+    pruned = prune_group_(collector, group, patterns, recipe)
+    masks = {layer.name: mask for layer, mask in pruned}
+    changed = {
+        f"{name}.{own}".removeprefix("."): parameter
+        for name in group.names
+        for own, parameter in layer_of(collector.runs.pruned, name).named_parameters(recurse=False)
+    }
+    return PruneStep(changed, tuple(layer for layer, _ in pruned), masks)
 
 
 def _ends_of_blocks(groups: Sequence[Group], chain: BlockChain | None) -> dict[int, str]:
@@ -114,21 +156,23 @@ def _changing(
     return found
 
 
-def _tune_(runs: PairedRuns, block: str, done: PrunedLayers, recipe: Recipe) -> None:
+def _tune_(
+    runs: PairedRuns, block: str, masks: Mapping[str, torch.Tensor], recipe: Recipe
+) -> PruneStep:
     try:
         tuned = tune_block_(
             runs.pruned,
             block,
             runs.of_block(block) if block else runs.of_whole_model(),
-            done.masks,
+            masks,
             epochs=recipe.tune_epochs,
             rate=recipe.tune_rate,
             norms=recipe.tune_norms,
         )
     except Unpaired as cause:
-        done.untuned[block] = SkipCode.NOT_TUNED(step=cause)
-    else:
-        done.blocks.append(tuned)
+        return PruneStep({}, untuned={block: SkipCode.NOT_TUNED(step=str(cause))})
+    changed = tunable_parameters(runs.pruned, block, masks, recipe.tune_norms)
+    return PruneStep(changed, blocks=(tuned,))
 
 
 def dense_reference(model: nn.Module, changing: Iterable[torch.Tensor]) -> nn.Module:

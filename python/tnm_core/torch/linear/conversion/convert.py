@@ -12,7 +12,15 @@ from torch.nn.utils import parametrize
 from tnm_core.pattern import Pattern, PatternLike, as_transposable
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.layers import SharedMemory, left_by_default, weight_rules
+from tnm_core.torch.layers import (
+    SharedMemory,
+    check_can_change,
+    check_not_distributed,
+    left_by_default,
+    replace_layer,
+    unwrap,
+    weight_rules,
+)
 from tnm_core.torch.linear.backends import BACKENDS, BackendName, as_backend_name
 from tnm_core.torch.linear.conversion.conversion_report import ConversionReport, ConvertedLayer
 from tnm_core.torch.linear.kinds import (
@@ -95,6 +103,8 @@ def to_sparse_linear_(
     """
     wanted = as_transposable(pattern)
     as_backend_name(backend)
+    check_not_distributed(model, "to_sparse_linear_")
+    model = unwrap(model)
     chosen, skips = _choose(model, wanted, backend, Selection(include, exclude), masks or {})
     _check_masks_are_used(masks, chosen, skips)
     if not chosen:
@@ -119,8 +129,7 @@ def to_sparse_linear_(
     if tokens is not None:
         _measure(built.values(), table, tokens)
     for name, dense in chosen.items():
-        parent, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(parent), attribute, built[dense])
+        replace_layer(model, name, built[dense])
     converted = {name: _converted(built[dense]) for name, dense in chosen.items()}
     return ConversionReport(str(wanted), converted, skips)
 
@@ -164,6 +173,7 @@ def _choose(
             skip = left_by_default(rules, name)
         skip = skip or _skip_of_shape(layer, pattern, backend)
         if skip is None:
+            check_can_change(name, cast(torch.Tensor, layer.weight))
             chosen[name] = layer
         else:
             skips[name] = skip

@@ -12,7 +12,14 @@ from tnm_core.arguments import as_integer
 from tnm_core.pattern import PatternLike, as_pattern
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.layers import SharedMemory, left_by_default, weight_rules
+from tnm_core.torch.layers import (
+    SharedMemory,
+    check_not_distributed,
+    left_by_default,
+    replace_layer,
+    unwrap,
+    weight_rules,
+)
 from tnm_core.torch.linear.backends import why_dense_is_faster
 from tnm_core.torch.linear.inference.dense_weight import DenseWeight, dense_weight_of
 from tnm_core.torch.linear.inference.inference_report import InferenceReport, PackedWeight
@@ -89,6 +96,8 @@ def pack_for_inference_(
     if tokens is not None:
         tokens = as_integer("tokens", tokens, least=1)
     wanted = None if pattern is None else as_pattern(pattern)
+    check_not_distributed(model, "pack_for_inference_")
+    model = unwrap(model)
     selection = Selection(include, exclude)
     layers, skips = _choose(model, selection)
     by_default, rules = selection.by_default, weight_rules(model)
@@ -217,7 +226,7 @@ def _replace(
             new.pack(dense.matrix, dense.mask())
             made[layer] = new
         packed[name] = _described(dense, new)
-        _put(model, name, new)
+        replace_layer(model, name, new)
     return packed
 
 
@@ -247,12 +256,7 @@ def _make_room(model: nn.Module, name: str, dtype: torch.dtype) -> None:
     kind = kind_of(layer)
     if not isinstance(kind, Kind):
         raise ValueError(f"layer {name!r} cannot be packed, expected one that can: {kind}")
-    _put(model, name, _packed_form(layer, dtype, name))
-
-
-def _put(model: nn.Module, name: str, layer: nn.Module) -> None:
-    parent, _, attribute = name.rpartition(".")
-    setattr(model.get_submodule(parent), attribute, layer)
+    replace_layer(model, name, _packed_form(layer, dtype, name))
 
 
 def _described(dense: DenseWeight, new: PackedLinear) -> PackedWeight:

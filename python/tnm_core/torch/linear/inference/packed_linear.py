@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
+from tnm_core.torch.layers import wants_plain_state
 from tnm_core.torch.linear.inference.packed_product import packed_product, unpacked_matrix
 from tnm_core.torch.linear.inference.saved_matrix import BITS, VALUES, restore, save
 from tnm_core.torch.linear.kinds import channels_first, channels_last
@@ -88,6 +89,26 @@ class PackedLinear(nn.Module):
         mask = unpack_matrix(self._bytes)[1]
         return like_weight(mask, torch.empty(self.shape, device="meta"), self.layout)
 
+    @torch.no_grad()
+    def to_dense(self) -> nn.Module:
+        """Return an ordinary layer with the dense weight, in a Parameter of its own.
+
+        `remove_sparsity_` does so with all layers of a model.
+        """
+        dense = self._empty_dense()
+        dense.weight, dense.bias = nn.Parameter(self.weight.clone()), self.bias
+        dense.training = self.training
+        return cast(nn.Module, dense)
+
+    def _empty_dense(self) -> Any:
+        if self.layout == "out_in":
+            return nn.Linear(self.in_features, self.out_features, False, device="meta")
+        from transformers import pytorch_utils
+
+        make: Any = pytorch_utils.Conv1D
+        with torch.device("meta"):
+            return make(self.out_features, self.in_features)
+
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Multiply: (..., in_features) to (..., out_features).
 
@@ -166,7 +187,9 @@ class PackedLinear(nn.Module):
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
-        if self.packed is not None:
+        if wants_plain_state():
+            destination[f"{prefix}weight"] = self.weight
+        elif self.packed is not None:
             values, bits = save(*unpack_matrix(self.packed))
             destination[prefix + VALUES], destination[prefix + BITS] = values, bits
 
@@ -222,6 +245,11 @@ class PackedPointwise(PackedLinear):
     ) -> None:
         super().__init__(shape, bias, dtype, **options)
         self.stride = tuple(stride)
+
+    def _empty_dense(self) -> Any:
+        kind = nn.Conv1d if len(self.stride) == 1 else nn.Conv2d
+        sides = (self.in_features, self.out_features)
+        return kind(*sides, 1, stride=self.stride, device="meta")  # type: ignore[arg-type]
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Multiply the channels at every position; images come out with channels last in memory."""

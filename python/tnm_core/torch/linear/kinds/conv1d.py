@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -18,6 +18,7 @@ class TransposableConv1D(MaskedLayer):
     """
 
     layout = "in_out"
+    _dense_class: type[nn.Module]
 
     @classmethod
     def from_dense(
@@ -42,8 +43,16 @@ class TransposableConv1D(MaskedLayer):
         layer.nx, layer.nf = layer.in_features, layer.out_features = tuple(dense.weight.shape)
         layer.weight, layer.bias = dense.weight, dense.bias
         layer.training = dense.training
+        layer._dense_class = type(dense)
         layer._prepare_masking(pattern, mask=mask, **options)
         return layer
+
+    def _empty_dense(self) -> nn.Module:
+        # That of transformers makes its Parameters in memory, however large.
+        dense: Any = self._dense_class.__new__(self._dense_class)
+        nn.Module.__init__(dense)
+        dense.nx, dense.nf = self.nx, self.nf
+        return cast(nn.Module, dense)
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Multiply: (..., in) to (..., out)."""

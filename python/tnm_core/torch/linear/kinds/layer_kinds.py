@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from tnm_core.skip import Skip, SkipCode
+from tnm_core.torch.layers import full_name, has_hooks, matrices_of
 from tnm_core.torch.linear.masked_layer import MaskedLayer
 
 
@@ -40,9 +41,8 @@ def kind_of(layer: nn.Module) -> Kind | Skip | None:
         return _kind_of_convolution(layer)
     if issubclass(made, nn.Linear):
         return SkipCode.OWN_FORWARD(kind=made.__name__)
-    weight = getattr(layer, "weight", None)
-    is_matrix = isinstance(weight, torch.Tensor) and weight.ndim > 1
-    return SkipCode.NO_MATRIX_PRODUCT(kind=made.__name__) if is_matrix else None
+    has_matrix = any(own == "weight" for own, _ in matrices_of(layer))
+    return SkipCode.NO_MATRIX_PRODUCT(kind=made.__name__) if has_matrix else None
 
 
 def matrix_layers(model: nn.Module) -> tuple[dict[str, nn.Module], dict[str, Skip]]:
@@ -53,17 +53,14 @@ def matrix_layers(model: nn.Module) -> tuple[dict[str, nn.Module], dict[str, Ski
     layers: dict[str, nn.Module] = {}
     skips: dict[str, Skip] = {}
     for name, module in model.named_modules(remove_duplicate=False):
-        if isinstance(
-            module, (parametrize.ParametrizationList, nn.ParameterList, nn.ParameterDict)
-        ):
+        if isinstance(module, parametrize.ParametrizationList):
             continue
         kind = kind_of(module)
         if isinstance(kind, Kind):
             layers[name] = module
         elif kind is not None:
             skips[name] = kind
-        else:
-            skips.update(_other_matrices(name, module))
+        skips.update(_other_matrices(name, module))
     return layers, skips
 
 
@@ -77,7 +74,9 @@ def skip_of_place(model: nn.Module, name: str, layer: nn.Module) -> Skip | None:
     """Tell why nothing can stand in the place of a layer in its model."""
     if not name:
         return SkipCode.WHOLE_MODEL()
-    if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
+    if name.rpartition(".")[2] == "_orig_mod":
+        return SkipCode.COMPILED()
+    if has_hooks(layer):
         return SkipCode.HAS_HOOKS()
     parent = model.get_submodule(name.rpartition(".")[0])
     if isinstance(parent, nn.TransformerEncoderLayer) and torch.backends.mha.get_fastpath_enabled():
@@ -86,12 +85,12 @@ def skip_of_place(model: nn.Module, name: str, layer: nn.Module) -> Skip | None:
 
 
 def _other_matrices(name: str, module: nn.Module) -> dict[str, Skip]:
-    skip = SkipCode.NOT_CALLED_WEIGHT(kind=type(module).__name__)
-    return {
-        f"{name}.{own}".removeprefix("."): skip
-        for own, parameter in module.named_parameters(recurse=False)
-        if isinstance(parameter, nn.UninitializedParameter) or parameter.ndim > 1
-    }
+    """Name the matrices of a module that are not its weight."""
+    if getattr(type(module), "tnm_packed_weight", False):
+        return {}
+    kind = parametrize.type_before_parametrizations(module).__name__
+    skip = SkipCode.NOT_CALLED_WEIGHT(kind=kind)
+    return {full_name(name, own): skip for own, _ in matrices_of(module) if own != "weight"}
 
 
 def _kind_by_base(made: type[nn.Module]) -> Kind:

@@ -60,6 +60,11 @@ class _Pointwise(MaskedLayer):
         layer._prepare_masking(pattern, mask=mask, **options)
         return layer
 
+    def _empty_dense(self) -> nn.Module:
+        kind = nn.Conv1d if isinstance(self, nn.Conv1d) else nn.Conv2d
+        sides = (self.in_features, self.out_features)
+        return kind(*sides, 1, stride=self.stride, device="meta")  # type: ignore[arg-type]
+
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Multiply the channels at every position; images come out with channels last in memory."""
         return channels_first(self._product(channels_last(input, self.stride)), len(self.stride))
