@@ -18,6 +18,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.cli.conftest import Tnm, keeps_exactly, snapshot
 from tests.cli.local_models import WORDS, save_with_tokenizer
+from tnm_core import is_transposable
+from tnm_core.cli.hugging_face import load, sentence_batches
 from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import collect_statistics
 
@@ -268,3 +270,86 @@ def test_failure_while_writing_leaves_nothing(
     assert result.status == 130
     assert result.said == "tnm: interrupted; no unfinished file is left\n"
     assert snapshot(tmp_path) == before
+
+
+T5 = {"vocab_size": 64, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2,
+      "decoder_start_token_id": 0}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["T5Model", "T5ForConditionalGeneration", "BartModel"])
+def test_decoders_beside_an_encoder_get_the_sentence_one_token_later(
+    tnm: Tnm, text: Path, tmp_path: Path, kind: str
+) -> None:
+    torch.manual_seed(0)
+    if kind == "BartModel":
+        own = {"layers": 1, "attention_heads": 2, "ffn_dim": 32}
+        sizes = {f"{side}_{k}": v for side in ("encoder", "decoder") for k, v in own.items()}
+        config = transformers.BartConfig(
+            vocab_size=64, d_model=16, max_position_embeddings=32, decoder_start_token_id=0,
+            bos_token_id=0, eos_token_id=1, pad_token_id=0, **sizes,
+        )  # fmt: skip
+    else:
+        config = transformers.T5Config(**T5)
+    folder, out = tmp_path / "dense", tmp_path / "sparse"
+    save_with_tokenizer(getattr(transformers, kind)(config), folder)
+    result = tnm("calibrate", folder, text, "-o", out, "-p", "2:4", "--recipe", "sequential",
+                 "--json")  # fmt: skip
+    assert result.status == 0, result.err
+    layers = {layer["name"] for layer in json.loads(result.out)["layers"]}
+    assert any(name.startswith("encoder.") for name in layers)
+    assert any(name.startswith("decoder.") for name in layers)
+    assert all(layer["remark"] is None for layer in json.loads(result.out)["layers"])
+    assert tnm("check", out).status == 0
+    getattr(transformers, kind).from_pretrained(out)
+
+
+def test_what_the_decoder_gets(text: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "dense"
+    save_with_tokenizer(transformers.T5Model(transformers.T5Config(**T5)), folder)
+    for batch in sentence_batches(load(folder), text, 16, 12):
+        given, shifted = batch["input_ids"], batch["decoder_input_ids"]
+        assert set(batch) == {"input_ids", "attention_mask", "decoder_input_ids"}
+        assert (shifted[:, 0] == 0).all()
+        assert torch.equal(shifted[:, 1:], given[:, :-1])
+
+
+def test_models_that_take_no_sentences_are_named(tnm: Tnm, text: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "dense"
+    config = transformers.ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        image_size=8, patch_size=4,
+    )  # fmt: skip
+    save_with_tokenizer(transformers.ViTModel(config), folder)
+    result = tnm("calibrate", folder, text, "-o", tmp_path / "sparse", "-p", "2:4")
+    result.assert_refused("a ViTModel takes 'pixel_values' and no sentences", "DATA")
+
+
+@pytest.mark.parametrize("kind", ["Mixtral", "GPT2"])
+def test_experts_and_conv1d(tnm: Tnm, text: Path, tmp_path: Path, kind: str) -> None:
+    """Their weights are in the record that `tnm check` reads, in their own orientation."""
+    torch.manual_seed(0)
+    model = transformers.MixtralForCausalLM(transformers.MixtralConfig(
+        vocab_size=64, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
+        num_attention_heads=2, num_key_value_heads=2, num_local_experts=2, num_experts_per_tok=1,
+    )) if kind == "Mixtral" else transformers.GPT2LMHeadModel(transformers.GPT2Config(
+        vocab_size=64, n_embd=16, n_layer=1, n_head=2, n_positions=16, bos_token_id=0,
+        eos_token_id=0,
+    ))  # fmt: skip
+    folder, out = tmp_path / "dense", tmp_path / "sparse"
+    save_with_tokenizer(model, folder)
+    result = tnm("calibrate", folder, text, "-o", out, "-p", "2:4", "--recipe", "sequential",
+                 "--json")  # fmt: skip
+    assert result.status == 0, result.err
+    told = json.loads(result.out)
+    names = {layer["name"] for layer in told["layers"]}
+    wanted = {"Mixtral": "model.layers.0.mlp.experts.down_proj", "GPT2": "transformer.h.0.mlp.c_fc"}
+    assert wanted[kind] in names
+    assert all(layer["error"] is not None for layer in told["layers"])
+    stored = load_file(out / "model.safetensors")
+    split = {name: one for name, one in stored.items() if "experts." in name}
+    assert bool(split) == (kind == "Mixtral") == ("tnm check finds those only" in result.err)
+    assert all(is_transposable((one != 0).numpy(), 2, 4) for one in split.values())
+    checked = tnm("check", out)
+    assert checked.status == 0, checked.out
+    recorded = len(names) - (2 if split else 0)
+    assert f"{recorded} of {recorded} tensors" in checked.out

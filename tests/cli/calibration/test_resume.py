@@ -18,7 +18,8 @@ from tests.cli.calibration.user_file import write_user_file
 from tests.cli.conftest import Result, Tnm, snapshot
 from tests.support.interrupts import stop_half_way
 from tnm_core.cli.calibration import KeptRun
-from tnm_core.torch.calibrate import PruneStep
+from tnm_core.skip import SkipCode
+from tnm_core.torch.calibrate import PrunedLayer, PruneStep
 
 DEEP = """
 
@@ -270,3 +271,24 @@ main()
     assert "--resume continues it" in err.splitlines()[-1]
     assert _kept(out).is_dir()
     assert not out.exists()
+
+
+def test_remarks_are_kept(tmp_path: Path) -> None:
+    kept = KeptRun(tmp_path / "out", print)
+    kept.begin({"the model": "a"}, resume=False)
+    remark = SkipCode.UNPAIRED(step="slice")
+    layer = PrunedLayer("a", "Linear", (4, 4), "2:4", None, 0.1, 0.7, 0.5, 1.0, remark)
+    step = PruneStep({"a.weight": torch.ones(4, 4)}, (layer,), {"a": torch.ones(4, 4) > 0}, (),
+                     {"b": SkipCode.NOT_TUNED(step="sort")})  # fmt: skip
+    kept.keep(0, step)
+    again = KeptRun(tmp_path / "out", print)
+    again.begin({"the model": "a"}, resume=True)
+    found = again.recall(0)
+    assert found is not None
+    assert found.layers == step.layers
+    assert found.untuned == step.untuned
+    assert torch.equal(found.masks["a"], step.masks["a"])
+    assert again.recall(1) is None
+    (kept.folder / "of somebody else").write_text("x")
+    again.remove()
+    assert [path.name for path in kept.folder.iterdir()] == ["of somebody else"]

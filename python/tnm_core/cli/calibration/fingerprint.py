@@ -30,12 +30,12 @@ def _digest(given: Any) -> str:
     return found.hexdigest()[:_LENGTH]
 
 
-def _parts(given: Any) -> Iterator[bytes | memoryview]:
-    """Yield what tells a value from others, with lengths and kinds, so that nothing runs over."""
+def _parts(given: Any) -> Iterator[Any]:
+    """Yield bytes that tell a value from others, lengths and kinds included."""
     if isinstance(given, torch.Tensor):
         yield f"tensor {given.dtype} {tuple(given.shape)};".encode()
         flat = given.detach().cpu().contiguous().reshape(-1)
-        yield memoryview(flat.view(torch.uint8).numpy())
+        yield flat.view(torch.uint8).numpy()
     elif isinstance(given, np.ndarray):
         yield f"array {given.dtype} {given.shape};".encode()
         yield np.ascontiguousarray(given).tobytes()

@@ -15,6 +15,8 @@ from tnm_core.cli.options import parse_pattern
 from tnm_core.pattern import Pattern
 from tnm_core.selection import Selection
 from tnm_core.skip import SkipCode
+from tnm_core.torch.calibrate.data import CALIBRATED_LAYERS
+from tnm_core.torch.layers import select_layers
 
 DENSE = "dense"
 
@@ -99,7 +101,11 @@ def _read_patterns(path: Path) -> dict[str, str]:
 
 def patterns_of_layers(model: nn.Module, patterns: Mapping[str, str]) -> dict[str, str]:
     """Give each layer the pattern of the first glob that matches it; dense ones are left out."""
-    names = [n for n, one in model.named_modules() if isinstance(one, (nn.Linear, nn.Conv2d))]
+    everything = Selection(everything=True)
+    found = select_layers(model, Pattern(1, 1), everything, CALIBRATED_LAYERS)
+    names = [
+        one.name for one in found if one.skip is None or isinstance(one.module, CALIBRATED_LAYERS)
+    ]
     for glob in patterns:
         if not any(fnmatchcase(name, glob) for name in names):
             raise CommandError(

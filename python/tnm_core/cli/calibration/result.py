@@ -10,7 +10,7 @@ from tnm_core.checkpoint import PruneRecord, record_metadata
 from tnm_core.cli.skips import skip_json
 from tnm_core.pattern import Pattern, as_pattern
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.calibrate import Permutation, PruneReport
+from tnm_core.torch.calibrate import Permutation, PrunedLayer, PruneReport
 from tnm_core.torch.calibrate.allocate import Assignment
 
 
@@ -81,13 +81,16 @@ class CalibrationResult:
         """Return metadata for `tnm check`, one record per pattern, of tensors that a file holds."""
         names: dict[Pattern, list[str]] = {}
         for layer in self.report.pruned:
-            weight = f"{layer.name}.weight" if layer.name else "weight"
-            name = weight if weight in tensors else layer.name  # that of experts is a parameter's
-            if name in tensors and layer.name not in self.uneven:
+            name = _stored_name(layer, tensors)
+            if name is not None and layer.name not in self.uneven:
                 names.setdefault(as_pattern(layer.pattern or ""), []).append(name)
         told = f"calibrated by {self.report.recipe}"
         records = [PruneRecord.of(one, "optimal", told, layers) for one, layers in names.items()]
         return record_metadata(records[0], records[1:]) if records else {}
+
+    def renamed(self, tensors: Mapping[str, Any]) -> list[str]:
+        """Return the layers that a file holds under other names, as transformers splits experts."""
+        return [one.name for one in self.report.pruned if _stored_name(one, tensors) is None]
 
     def as_json(self) -> dict[str, Any]:
         """Return figures by layer, for machines."""
@@ -114,3 +117,9 @@ class CalibrationResult:
                 "scanned_batches": allocation.batches,
             },
         }  # fmt: skip
+
+
+def _stored_name(layer: PrunedLayer, tensors: Mapping[str, Any]) -> str | None:
+    """Return the name of a layer's weight in a file; that of experts is a parameter's own."""
+    weight = f"{layer.name}.weight" if layer.name else "weight"
+    return next((name for name in (weight, layer.name) if name in tensors), None)

@@ -57,7 +57,8 @@ def calibrate(
         typer.Argument(
             metavar="MODEL",
             help="A directory in the layout of Hugging Face, or package.module:function or "
-            "path/to/file.py:function, which returns a torch model.",
+            "path/to/file.py:function, which returns a torch model: the code in that file or "
+            "package is run.",
             show_default=False,
         ),
     ],
@@ -66,7 +67,7 @@ def calibrate(
         typer.Argument(
             metavar="DATA",
             help="A text file with one sentence per line (for a directory that has a tokenizer), "
-            "or such a function, which returns batches.",
+            "or such a function, which returns batches; its code is run, too.",
             show_default=False,
         ),
     ],
@@ -185,9 +186,14 @@ def calibrate(
 ) -> None:
     """Prune a trained model with calibration data: masks, and the best weights on them.
 
-    Linear and Conv2d layers are pruned. Names with embed, wte, wpe, lm_head or norm in them are
-    left alone, unless --include is given or a .json file names the patterns. Functions are
-    called without arguments. Nothing is fetched from the network.
+    Linear and Conv2d layers are pruned, and the weights of experts and of GPT-2's Conv1D.
+    Embeddings, heads, routers and the like are left alone, unless --include is given or a .json
+    file names the patterns. Naming FILE:FUNCTION runs the code in that file, with all that you may
+    do: name only files that you trust. Functions are called without arguments. A directory runs
+    no code of its own, and nothing is fetched from the network.
+
+    What is done is kept beside OUT, layer by layer, until all is written: after an interruption
+    the same command with --resume goes on.
     """
     began = time.perf_counter()
     _check_packages(permute or budget is not None)
@@ -259,8 +265,7 @@ def _calibrate(
             kept.remove()  # the same inputs would fail again
             raise
         progress.phase("writing")
-        companions = source.write(result)
-    return result, companions
+        return result, source.write(result)
 
 
 @contextmanager

@@ -134,3 +134,27 @@ def test_statistics_are_saved_and_added_to(tmp_path: Path) -> None:
     assert all(torch.equal(before[name], one.xx) for name, one in halves.layers.items())
     with pytest.raises(ValueError, match="statistics of other layers"):
         collect_statistics(model, data, exclude="0", into=halves)
+
+
+def test_layers_without_rows_are_named_until_data_reach_them(tmp_path: Path) -> None:
+    class Switch(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 8)
+
+        def forward(self, x: Any) -> Any:
+            return self.first(x[:, :8]) if x.shape[1] == 8 else self.second(x[:, 8:])
+
+    model = Switch()
+    statistics = collect_statistics(model, [torch.randn(20, 8)])
+    assert set(statistics.layers) == {"first"}
+    assert statistics.unreached == {"second"}
+    statistics.save(tmp_path / "some.pt")
+    loaded = Statistics.load(tmp_path / "some.pt")
+    assert loaded.unreached == {"second"}
+    collect_statistics(model, [torch.randn(30, 16)], into=loaded)
+    assert {name: int(one.count) for name, one in loaded.layers.items()} == {
+        "first": 20,
+        "second": 30,
+    }
+    assert loaded.unreached == set()

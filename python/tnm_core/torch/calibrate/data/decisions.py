@@ -83,6 +83,9 @@ class Decisions:
 class _Watcher(TorchDispatchMode):
     """Sees each operation of a model, and may change what it is given and what it returns."""
 
+    def __init__(self) -> None:
+        TorchDispatchMode.__init__(self)
+
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:

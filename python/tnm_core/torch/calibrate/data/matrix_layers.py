@@ -64,7 +64,7 @@ class MatrixLayers(nn.ModuleList):
     def look_at_(self, module: nn.Module) -> None:
         """Be views of the parameter of a copy of the module."""
         for layer, matrix in zip(self, self._matrices(module), strict=True):
-            cast(MatrixLayer, layer).look_at_(matrix)
+            _as_matrix_layer(layer).look_at_(matrix)
 
 
 @contextmanager
@@ -122,10 +122,11 @@ class Products(TorchFunctionMode):
             for layers in list(module.children()):
                 if isinstance(layers, MatrixLayers):
                     layers.look_at_(module)
-                    axis = cast(MatrixLayer, layers[0]).input_axis
-                    self._stacks[(axis, *_place(getattr(module, layers.of)))] = layers
-                    for layer in layers:
-                        self._layers[_place(layer.weight)] = cast(MatrixLayer, layer)
+                    axis = _as_matrix_layer(layers[0]).input_axis
+                    key = (axis, *_place(getattr(module, layers.of)))
+                    self._stacks[key] = layers
+                    for layer in map(_as_matrix_layer, layers):
+                        self._layers[_place(layer.weight)] = layer
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -165,6 +166,10 @@ class Products(TorchFunctionMode):
 
     def _layer(self, weight: torch.Tensor) -> MatrixLayer | None:
         return self._layers.get(_place(weight)) if weight.ndim == 2 else None
+
+
+def _as_matrix_layer(layer: nn.Module) -> MatrixLayer:
+    return cast(MatrixLayer, layer)
 
 
 def _with_bias(layer: MatrixLayer, given: torch.Tensor, bias: torch.Tensor | None) -> Any:
