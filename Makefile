@@ -15,12 +15,13 @@ PY_FOLDERS := python tests bench examples
 
 SENTENCES := examples/sentences.txt
 CALIBRATION := 128
+MINUTES := 30
 DEMO_LAYER := encoder.layer.0.intermediate.dense.weight
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo bench test test-cpp test-aarch64 test-python lint clean
+.PHONY: help demo bench test test-cpp test-aarch64 test-python fuzz lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -99,6 +100,9 @@ test-aarch64: $(VENV)/.installed-test ## run the C++ tests built for aarch64, in
 
 test-python: $(VENV)/.installed-test ## run pytest
 	$(BIN)/python -m pytest
+
+fuzz: $(VENV)/.installed-test ## damage files and read them, for MINUTES=30
+	$(BIN)/python -m tests.support.reader_fuzz --seed $${SEED:-$$(date +%s)} --minutes $(MINUTES)
 
 lint: $(VENV)/.installed-test ## check style and types
 	$(BIN)/ruff check $(PY_FOLDERS)

@@ -42,14 +42,46 @@ class ScoreArray(NamedTuple):
 
 
 def as_array(value: ArrayLike, name: str = "array", for_tensors: str = "") -> NDArray[Any]:
-    """View what NumPy can view; of a tensor that it cannot, say what of `tnm_core.torch` can."""
+    """View what NumPy can view, and say how to convert the rest.
+
+    Of a tensor that NumPy cannot view the error names what of `tnm_core.torch` can. Masked entries
+    are refused: the view would show what lies beneath them.
+    """
+    for part in value if isinstance(value, (list, tuple)) else (value,):
+        if np.ma.isMaskedArray(part) and np.ma.is_masked(part):
+            raise ValueError(
+                f"{name} is a masked array with {np.ma.getmaskarray(part).sum()} masked entries, "
+                "expected a plain one: fill them first, for example with .filled(0), or pass its "
+                ".data to have them read all the same"
+            )
     try:
-        return np.asarray(value)
+        data = np.asarray(value)
     except (TypeError, RuntimeError):
         torch = sys.modules.get("torch")
         if torch is None or not isinstance(value, torch.Tensor):
             raise
-    raise _tensor_error(value, name, for_tensors) from None
+        raise _tensor_error(value, name, for_tensors) from None
+    if data.dtype == np.object_ and not isinstance(value, np.ndarray):
+        raise TypeError(f"{name} {_why_not_viewed(value, data)}")
+    return data
+
+
+def _why_not_viewed(value: Any, objects: NDArray[Any]) -> str:
+    """Say why NumPy shows something as Python objects, and how to convert it."""
+    kind = type(value)
+    known = f"is a {kind.__module__.partition('.')[0]} {kind.__name__}, which NumPy cannot view"
+    if value is None:
+        return "is None, expected an array"
+    if objects.ndim:
+        odd = next(
+            (one for one in objects.flat if not isinstance(one, (int, float))), objects.flat[0]
+        )
+        return f"holds {odd!r:.60}, expected numbers of one dtype"
+    if hasattr(value, "toarray"):
+        return f"{known}, expected a dense array: pass its .toarray()"
+    if hasattr(value, "__dlpack__"):
+        return f"{known}, expected an array: pass numpy.from_dlpack of it"
+    return f"{known}, expected an array"
 
 
 def _tensor_error(tensor: Any, name: str, for_tensors: str) -> TypeError:

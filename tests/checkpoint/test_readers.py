@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+import sys
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from safetensors.numpy import save_file
 from tests.cli.conftest import Tnm, snapshot
 from tnm_core.checkpoint import (
     CheckpointError,
+    limits,
     open_checkpoint,
     read_index,
     read_masks,
@@ -253,6 +255,16 @@ def test_an_archive_that_announces_what_it_has_not(tnm: Tnm, tmp_path: Path) -> 
     assert peak < MAX_UNPACKED_BYTES // 8
 
 
+def test_a_damaged_member_can_be_asked_for_again(tmp_path: Path) -> None:
+    path = tmp_path / "w.npz"
+    np.savez(path, w=np.random.default_rng(0).standard_normal((64, 64)))
+    _patched(path, b"NUMPY", 20000, b"\0\1\2")
+    with open_checkpoint(path) as checkpoint:
+        for _ in range(2):
+            with pytest.raises(CheckpointError, match="CRC"):
+                checkpoint.read("w")
+
+
 def _sharded(folder: Path, index: str) -> Path:
     save_file({"w": np.ones((8, 8), np.float32)}, folder / "m.safetensors")
     path = folder / "m.safetensors.index.json"
@@ -381,7 +393,43 @@ def test_records_of_an_index_name_whole_text(tmp_path: Path) -> None:
         assert checkpoint.records
 
 
+def test_messages_stay_readable(tnm: Tnm, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(_header(f'{{"w":{_entry("[1]", 4, "F" * 10**6)}}}', b"\0" * 4))
+    result = tnm("inspect", path)
+    result.assert_refused("w.safetensors")
+    assert len(result.err) < 5000
+    save_file({"w": np.ones(4)}, path, metadata={"k" * 10**5: "v" * 10**5, "tnm.note": "x"})
+    assert len(tnm("inspect", path).out) < 5000
+
+
+def test_the_document_tells_the_limits() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "checkpoints.md").read_text()
+    told = {
+        limits.MAX_HEADER_BYTES: "| {:,} bytes |",
+        limits.MAX_TENSORS: "| {:,} |",
+        limits.MAX_NAME_LENGTH: "| {:,} characters |",
+        limits.MAX_NPY_HEADER_BYTES: "| {:,} bytes |",
+        limits.MAX_DIRECTORY_BYTES >> 20: "| {} MiB |",
+        limits.MAX_UNPACKED_RATIO: "| {} times its size",
+        limits.MAX_UNPACKED_BYTES >> 20: "or {} MiB if",
+        limits.MAX_JSON_DEPTH: "| {} levels deep |",
+    }
+    assert [text for limit, text in told.items() if text.format(limit) not in document] == []
+
+
 def test_good_masks_pass(tmp_path: Path) -> None:
     path = tmp_path / "masks.safetensors"
     save_masks(path, {"w": np.zeros((0, 2**40), bool), "v": np.eye(3, dtype=bool)})
     assert read_masks(path)["w"].shape == (0, 2**40)
+
+
+def test_tables_of_many_tensors_come_in_pieces(
+    tnm: Tnm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["tnm_core.cli.commands.inspect"], "_ROWS", 4)
+    save_file({f"t{place}": np.ones(2) for place in range(10)}, tmp_path / "w.safetensors")
+    shown = tnm("inspect", tmp_path / "w.safetensors").out
+    assert [shown.count(f"t{place} ") for place in range(10)] == [1] * 10
+    assert shown.count("(continued)") == 2
+    assert "10 tensors, 20 entries" in shown

@@ -121,23 +121,25 @@ class MemberReader:
         self._restart()
 
     def read(self, start: int, nbytes: int) -> NDArray[np.uint8]:
-        """Unpack some bytes into memory of their own."""
+        """Unpack some bytes into memory of their own, which grows as they come."""
         if start < self._at:
             self._restart()
-        data = np.empty(nbytes, dtype=np.uint8)
-        done = 0
-        while done < nbytes:
-            skipped = min(len(self._left), start + done - self._at)
-            self._take(skipped)
-            part = self._take(nbytes - done) if self._at == start + done else b""
-            data[done : done + len(part)] = np.frombuffer(part, np.uint8)
-            done += len(part)
-            if done < nbytes and not self._left:
-                self._left = memoryview(next(self._chunks))
-        if self._at == self.member.file_size:
-            for _ in self._chunks:  # the end, where the checksum is compared
-                pass
-        return data
+        data = bytearray()
+        try:
+            self._skip_to(start)
+            while len(data) < nbytes:
+                data += self._take(nbytes - len(data))
+            if self._at == self.member.file_size:
+                for _ in self._chunks:  # the end, where the checksum is compared
+                    pass
+        except BaseException:
+            self._restart()  # nothing can be read on from where something went wrong
+            raise
+        return np.frombuffer(data, dtype=np.uint8)
+
+    def _skip_to(self, start: int) -> None:
+        while self._at < start:
+            self._take(start - self._at)
 
     def _restart(self) -> None:
         self._at = 0
@@ -145,6 +147,9 @@ class MemberReader:
         self._chunks = self._archive.chunks(self.member)
 
     def _take(self, nbytes: int) -> memoryview:
+        """Take as many of the next bytes as lie ready, of a chunk that is fetched if none do."""
+        if not self._left:
+            self._left = memoryview(next(self._chunks))
         taken, self._left = self._left[:nbytes], self._left[nbytes:]
         self._at += len(taken)
         return taken

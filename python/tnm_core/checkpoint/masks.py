@@ -20,7 +20,12 @@ from tnm_core.checkpoint.base import Checkpoint, TensorInfo
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.parsing import read_shapes
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
-from tnm_core.checkpoint.safetensors_file import HeaderEntry, SafetensorsFile, write_header
+from tnm_core.checkpoint.safetensors_file import (
+    HeaderEntry,
+    SafetensorsFile,
+    check_names,
+    write_header,
+)
 from tnm_core.checkpoint.writing import FileTransaction
 from tnm_core.pattern import PatternLike, as_pattern
 
@@ -127,15 +132,17 @@ def save_masks(
     Raises
     ------
     TypeError
-        If a mask is not of dtype bool.
+        If a mask is not of dtype bool, or a name is no str.
     ValueError
-        If `pattern` is none.
+        If `pattern` is none, a mask is a masked array, or the file could not hold a name, as
+        ``"__metadata__"``. No file is written then.
 
     See Also
     --------
     read_masks : Read them back.
     """
-    arrays = {name: as_array(mask, name) for name, mask in masks.items()}
+    check_names(masks)
+    arrays = {name: as_array(mask, f"mask {name!r}") for name, mask in masks.items()}
     for name, array in arrays.items():
         if array.dtype != np.bool_:
             raise TypeError(f"mask {name!r} has dtype {array.dtype}; expected bool")

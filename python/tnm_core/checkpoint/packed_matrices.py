@@ -31,9 +31,9 @@ from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.parsing import read_shapes
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import (
-    METADATA_KEY,
     HeaderEntry,
     SafetensorsFile,
+    check_names,
     write_header,
 )
 from tnm_core.checkpoint.writing import FileTransaction
@@ -112,9 +112,10 @@ def save_packed(
     Raises
     ------
     TypeError
-        If a tensor has a dtype that safetensors lacks.
+        If a tensor has a dtype that safetensors lacks, or a name is no str.
     ValueError
-        If `pattern` is none, or two tensors would be stored under one name.
+        If `pattern` is none, two tensors would be stored under one name, or the file could not
+        hold a name, as ``"__metadata__"``.
     CheckpointError
         If the file cannot be written.
 
@@ -142,6 +143,7 @@ def save_packed(
     >>> bool((x @ loaded["weight"].T == x @ packed.T).all())
     True
     """
+    check_names(tensors)
     stored = [part for name, tensor in tensors.items() for part in _parts(name, tensor)]
     _check_names([part.entry.name for part in stored])
     # Wide elements first: then all are aligned, which readers that map the file rely on.
@@ -221,7 +223,7 @@ def _parts(name: str, tensor: PackedMatrix | ArrayLike) -> list[_Stored]:
             f"{name!r} is the transpose of a packed matrix, expected the matrix: its .T"
         )
     if not isinstance(tensor, PackedMatrix):
-        array = as_array(tensor, name)
+        array = as_array(tensor, repr(name))
         return [_Stored.of(name, array.dtype, array.shape, lambda: array)]
     bits = np.dtype(np.uint8)
     size = -(-math.prod(tensor.shape) // 8)
@@ -232,11 +234,11 @@ def _parts(name: str, tensor: PackedMatrix | ArrayLike) -> list[_Stored]:
 
 
 def _check_names(names: list[str]) -> None:
-    for name, count in Counter([METADATA_KEY, *names]).items():
+    for name, count in Counter(names).items():
         if count > 1:
             raise ValueError(
                 f"two tensors would be stored as {name!r}, expected names that differ: a packed "
-                f"matrix takes its own with {VALUES} and {BITS}, the metadata {METADATA_KEY!r}"
+                f"matrix takes its own with {VALUES} and {BITS}"
             )
 
 

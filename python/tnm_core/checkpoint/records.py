@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tnm_core.build_info import __version__
+from tnm_core.checkpoint.limits import MAX_NAME_LENGTH
 from tnm_core.checkpoint.parsing import parsing, read_json
 from tnm_core.pattern import Pattern
 from tnm_core.short_repr import short_repr
@@ -109,6 +110,8 @@ def parse_record(fields: object) -> PruneRecord:
     if not isinstance(layers, (list, tuple)) or not all(isinstance(x, str) for x in layers):
         raise TypeError("expected a list of layer names")
     pattern, method, score, version, three_d = map(str, values)
+    if max(map(len, (pattern, method, score, version, three_d, *layers))) > MAX_NAME_LENGTH:
+        raise ValueError(f"expected texts of at most {MAX_NAME_LENGTH} characters")
     return PruneRecord(pattern, method, score, version, tuple(layers), three_d)
 
 

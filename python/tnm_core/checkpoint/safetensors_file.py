@@ -29,7 +29,7 @@ from tnm_core.checkpoint.base import (
 )
 from tnm_core.checkpoint.dtypes import array_dtype, dtype_label
 from tnm_core.checkpoint.errors import CheckpointError
-from tnm_core.checkpoint.limits import MAX_HEADER_BYTES, MAX_TENSORS
+from tnm_core.checkpoint.limits import MAX_HEADER_BYTES, MAX_NAME_LENGTH, MAX_TENSORS
 from tnm_core.checkpoint.parsing import (
     as_shape,
     check_name_lengths,
@@ -63,7 +63,6 @@ class SafetensorsFile(SingleFile):
             self._file = files.enter_context(open_regular(path))
             header, self._data_start = _read_header(path, self._file)
             self.metadata = header.pop(METADATA_KEY, None) or {}
-            check_name_lengths(header, str(path))
             with no_collection():
                 ordered = sorted(header.items(), key=lambda item: item[1]["data_offsets"])
                 self._entries = {name: _entry(name, fields, path) for name, fields in ordered}
@@ -105,9 +104,19 @@ class SafetensorsFile(SingleFile):
 def write_header(
     out: BinaryIO, entries: Iterable[HeaderEntry], metadata: Mapping[str, str]
 ) -> None:
-    """Write the header; the bytes of the entries must follow in the same order, without gaps."""
+    """Write the header; the bytes of the entries must follow in the same order, without gaps.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the file could not be read again, see `check_names`.
+    """
     header: dict[str, Any] = {METADATA_KEY: dict(metadata)} if metadata else {}
     start = 0
+    entries = tuple(entries)
+    if len(entries) > MAX_TENSORS:
+        raise CheckpointError(f"there are {len(entries)} tensors, expected at most {MAX_TENSORS}")
+    check_names(entry.name for entry in entries)
     for entry in entries:
         offsets = [start, start + entry.nbytes]
         header[entry.name] = {
@@ -116,7 +125,12 @@ def write_header(
             "data_offsets": offsets,
         }
         start += entry.nbytes
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    try:
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"the metadata holds a lone surrogate, expected text: {metadata}"
+        ) from None
     text += b" " * (-len(text) % 8)  # so that the data starts aligned
     if len(text) > MAX_HEADER_BYTES:
         raise CheckpointError(
@@ -124,6 +138,42 @@ def write_header(
             f"of {MAX_HEADER_BYTES}: shorten the metadata"
         )
     out.write(len(text).to_bytes(8, "little") + text)
+
+
+def check_names(names: Iterable[Any]) -> None:
+    """Refuse names of tensors under which a file could not be read again.
+
+    Raises
+    ------
+    TypeError
+        If one is no str.
+    ValueError
+        If one comes twice, is that of the metadata, is too long, or holds a lone surrogate.
+    """
+    taken: set[str] = set()
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(f"a tensor is called {name!r} ({type(name).__name__}), expected a str")
+        reason = None
+        if name in taken:
+            reason = "as another one is"
+        elif name == METADATA_KEY:
+            reason = "the name of the metadata in safetensors files"
+        elif len(name) > MAX_NAME_LENGTH:
+            name, reason = f"{name[:40]}...", f"of more than {MAX_NAME_LENGTH} characters"
+        elif not _is_text(name):
+            reason = "with a lone surrogate, which UTF-8 cannot hold"
+        if reason is not None:
+            raise ValueError(f"a tensor is called {name!r}, {reason}; expected another name")
+        taken.add(name)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
@@ -147,9 +197,10 @@ def _read_header(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
     expected = "expected the header of a safetensors file: fetch it again"
     text = read_exactly(file, length, str(path)).tobytes()
     header = read_json(text, f"{path}: the header", expected)
-    _ask_library(path)
     if not isinstance(header, dict) or len(header) > MAX_TENSORS + 1:
         raise CheckpointError(f"{path}: the header describes no tensors, or too many; {expected}")
+    check_name_lengths(header, str(path))
+    _ask_library(path)
     return header, 8 + length
 
 

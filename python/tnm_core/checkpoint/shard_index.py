@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import reprlib
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +51,8 @@ def read_index(path: Path) -> dict[str, Any]:
     for name, shard in weight_map.items():
         if not _is_plain_name(shard, suffix):
             raise CheckpointError(
-                f"{path} places {name!r} in {shard!r}; expected the name of a {suffix} file "
-                "beside the index, without folders"
+                f"{path} places {name!r} in {reprlib.repr(shard)}; expected the name of a {suffix} "
+                "file beside the index, without folders"
             )
     for shard in dict.fromkeys(weight_map.values()):
         check_link(path.with_name(shard))
@@ -63,7 +65,7 @@ def check_link(path: Path) -> None:
     """Check that a file that a folder was found to hold lies in it, whatever links there are."""
     if leads_out(path, path.parent):
         raise CheckpointError(
-            f"{path} is a link to {path.resolve()}, outside of its folder; expected a file in the "
+            f"{path} is a link to {os.path.realpath(path)}, outside of its folder; expected a file in the "
             "folder: copy it there"
         )
 
@@ -75,7 +77,8 @@ def leads_out(path: Path, folder: Path) -> bool:
     """
     if not path.is_symlink():
         return False
-    root, real = folder.resolve(), path.resolve()
+    # Path.resolve raises RuntimeError for links in a circle; this leaves them, to be missed later.
+    root, real = (Path(os.path.realpath(one)) for one in (folder, path))
     homes = [root, *(above.parent / "blobs" for above in root.parents if _is_snapshots(above))]
     return not any(home in real.parents for home in homes)
 

@@ -74,12 +74,17 @@ class ShardedCheckpoint(Checkpoint):
         """Write every shard and the index, each of which tells of which run it is."""
         self._check_names(record.layers)
         *paths, index_path = self.targets(out)
+        for checkpoint in (self, *self._shards.values()):
+            _ = checkpoint.records  # damaged ones are refused before work is done
         run = {RUN_KEY: secrets.token_hex(16)}
         transaction.make_folder(index_path.parent)
+        layers: dict[int, list[str]] = {}
+        for name in record.layers:
+            layers.setdefault(id(self._home[name]), []).append(name)
         for path, shard in zip(paths, self._shards.values(), strict=True):
-            layers = tuple(name for name in record.layers if name in shard.tensors)
+            part = replace(record, layers=tuple(layers.get(id(shard), ())))
             with transaction.open(path) as file:
-                shard.write_to(file, replace(record, layers=layers), transform, run)
+                shard.write_to(file, part, transform, run)
         with transaction.open(index_path, last=True) as file:
             file.write(self._index_text(record, run))
 

@@ -58,7 +58,7 @@ class TorchFile(SingleFile):
     def _read_bytes(self, name: str, start: int, nbytes: int) -> NDArray[np.uint8]:
         if self._read_last is None or self._read_last[0] != name:
             self._read_last = (name, _bytes_of(self._state[name]))
-        return self._read_last[1][start : start + nbytes].copy()
+        return cast("NDArray[np.uint8]", self._read_last[1][start : start + nbytes].copy())
 
     def targets(self, out: Path) -> list[Path]:
         """List the safetensors file that is written."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_MOST_CHARACTERS = 4000
+
 
 class CommandError(Exception):
     """Bad usage or input: printed as one line, exit status 2."""
@@ -33,8 +35,11 @@ class StoppedMidway(BaseException):
 
 
 def one_line(text: str) -> str:
-    """Put a message on one line and take the teeth out of control characters."""
-    return printable(" ".join(text.split()))
+    """Put a message on one line of readable length, without the teeth of control characters."""
+    line = " ".join(text.split())
+    if len(line) > _MOST_CHARACTERS:  # of names and values that strangers chose
+        line = f"{line[: _MOST_CHARACTERS // 2]} ... {line[-_MOST_CHARACTERS // 2 :]}"
+    return printable(line)
 
 
 def printable(text: str) -> str:

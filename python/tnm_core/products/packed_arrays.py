@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tnm_core import arguments
 from tnm_core.products.packed_buffer import Buffer, as_values, pack_buffer, unpack_buffer
 from tnm_core.short_repr import short_repr
 
@@ -108,7 +109,7 @@ def buffer_of_arrays(
     BufferShape(rows=2, columns=3, nnz=3, dtype='float32')
     """
     data, name = as_values(as_native(values), dtype, "the array of values")
-    mask = _unpack_mask(np.asarray(bits), _as_shape(shape))
+    mask = _unpack_mask(arguments.as_array(bits, "bits"), _as_shape(shape))
     kept = np.count_nonzero(mask)
     if data.shape != (kept,):
         raise ValueError(
@@ -122,7 +123,7 @@ def buffer_of_arrays(
 
 def as_native(values: ArrayLike) -> NDArray[Any]:
     """View an array; only a foreign byte order costs a copy."""
-    data = np.asarray(values)
+    data = arguments.as_array(values, "values")
     return data if data.dtype.isnative else data.astype(data.dtype.newbyteorder("="))
 
 

@@ -103,21 +103,15 @@ CHANGES: list[Callable[[nn.Module], object]] = [
     lambda layer: setattr(layer, "weight", torch.randn(24, 16)),
     lambda layer: layer.double(),
     lambda layer: layer.half(),
-    lambda layer: layer.weight.zero_(),  # what was given out, not the dense weight
 ]
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_changes_are_noticed(layer: nn.Module, change: Callable[[nn.Module], object]) -> None:
     before = _seen(layer).clone()
-    if change is CHANGES[-1]:
-        with torch.no_grad():
-            change(layer)
-        assert torch.equal(_seen(layer), before)
-    else:
-        change(layer)
-        after = _seen(layer)
-        assert after.dtype != before.dtype or not torch.equal(after, before)
+    change(layer)
+    after = _seen(layer)
+    assert after.dtype != before.dtype or not torch.equal(after, before)
     assert _is_cached(layer)
 
 

@@ -101,6 +101,8 @@ def test_removing_sparsity() -> None:
         (lambda taken: taken.update({"2": taken["2"].t()}), ValueError, "another architecture"),
         (lambda taken: taken.update({"2": ~taken["2"] | taken["2"]}), ValueError, "layer '2'"),
         (lambda taken: taken.update({"2": taken["2"].numpy().astype(int)}), TypeError, "int64"),
+        (lambda taken: taken.update({"2": np.ma.array(taken["2"], mask=True)}), ValueError, "'2'"),
+        (lambda taken: taken.update({"2": None}), TypeError, "'2' is None"),
     ],
 )
 def test_masks_that_do_not_fit(change: Any, error: type[Exception], told: str) -> None:

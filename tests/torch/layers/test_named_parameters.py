@@ -11,7 +11,14 @@ import torch
 from torch import nn
 
 import tnm_core as tnm
-from tnm_core.torch import SparsifyReport, load_masks_, masks, remove_sparsity_, sparsify_
+from tnm_core.torch import (
+    SparsifyReport,
+    dense_state_dict,
+    load_masks_,
+    masks,
+    remove_sparsity_,
+    sparsify_,
+)
 
 SIZES = {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2}
 SIZES |= {"hidden_size": 16, "intermediate_size": 8, "head_dim": 8, "vocab_size": 16}
@@ -116,6 +123,16 @@ def test_the_matrices_of_attention() -> None:
     model(inputs, inputs, inputs)[0].sum().backward()
     gradient = model.parametrizations.in_proj_weight.original.grad
     assert not gradient[~masks(model)["in_proj_weight"]].any()
+
+
+def test_recurrent_layers_use_their_masks() -> None:
+    model, plain, inputs = nn.GRU(8, 8), nn.GRU(8, 8), torch.randn(3, 2, 8)
+    sparsify_(model, "2:4", include="weight_*")
+    plain.load_state_dict(dense_state_dict(model))
+    torch.testing.assert_close(model(inputs)[0], plain(inputs)[0])
+    model(inputs)[0].sum().backward()
+    gradient = model.parametrizations.weight_hh_l0.original.grad
+    assert not gradient[~masks(model)["weight_hh_l0"]].any()
 
 
 class _Net(nn.Module):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.nn.utils import parametrizations, prune
 
 from tests.torch.networks import perceptron
@@ -39,7 +40,7 @@ def test_what_would_break_a_mask_is_refused(change: Callable[[nn.Module], Any]) 
     sparsify_(model, "2:4")
     inputs = torch.randn(3, 16)
     output, state = model(inputs), list(model.state_dict())
-    assert_refused(lambda: change(model[0]), ValueError, "masked", "remove_sparsity_")
+    assert_refused(lambda: change(model[0]), ValueError, "weight' is masked", "remove_sparsity_")
     assert list(model.state_dict()) == state
     assert torch.equal(model(inputs), output)
     remove_sparsity_(model)
@@ -81,17 +82,25 @@ def one_process(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("one_process")
-def test_masks_come_before_distributed_data_parallel() -> None:
+@pytest.mark.parametrize("kind", ["DistributedDataParallel", "FullyShardedDataParallel"])
+@pytest.mark.filterwarnings("ignore:.*FSDP.*", "ignore:.*fully_shard.*")
+def test_masks_come_before_what_shares_out_gradients(kind: str) -> None:
+    wraps: dict[str, Callable[[nn.Module], nn.Module]] = {
+        "DistributedDataParallel": nn.parallel.DistributedDataParallel,
+        "FullyShardedDataParallel": lambda model: FullyShardedDataParallel(
+            model, device_id=torch.device("cpu"), use_orig_params=True
+        ),
+    }
     for convert in (sparsify_, to_sparse_linear_, pack_for_inference_):
-        wrapped = nn.parallel.DistributedDataParallel(perceptron())
+        wrapped = wraps[kind](perceptron())
         for model in (wrapped, nn.Sequential(wrapped)):
             assert_refused(
                 lambda model=model, convert=convert: convert(model, "2:4"),
                 ValueError,
-                "DistributedDataParallel",
+                kind,
                 convert.__name__,
             )
-        assert all(type(one) is not nn.Linear or one.weight.is_leaf for one in wrapped.modules())
+        assert sum(type(one) is nn.Linear for one in wrapped.modules()) == 2
         assert not masks(wrapped)
 
 
@@ -108,6 +117,28 @@ def test_layers_made_under_inference_mode_are_named() -> None:
         assert_refused(call, ValueError, "'1'", "inference_mode")
     assert [type(layer) for layer in model] == [nn.Linear, nn.Linear]
     assert not masks(model)
+
+
+@pytest.mark.parametrize(
+    "make_sparse",
+    [
+        sparsify_,
+        to_sparse_linear_,
+        lambda model: prune_model_(model, [torch.randn(64, 16)]),
+        lambda model: pack_for_inference_(model, "2:4", backend="cpu"),
+    ],
+)
+def test_models_changed_under_inference_mode_can_be_trained(
+    make_sparse: Callable[[nn.Module], Any],
+) -> None:
+    model = perceptron()
+    with torch.inference_mode():
+        make_sparse(model)
+        if make_sparse not in (sparsify_, to_sparse_linear_):
+            remove_sparsity_(model)
+    model(torch.randn(5, 16)).sum().backward()
+    torch.optim.SGD(model.parameters(), lr=0.1).step()
+    remove_sparsity_(model)
 
 
 def test_compiled_models_are_changed_inside() -> None:
@@ -128,6 +159,9 @@ def test_a_compiled_layer_is_not_replaced_behind_its_back() -> None:
     report = to_sparse_linear_(model, "2:4", backend="dense")
     assert list(report.converted) == ["1"]
     assert "compile it afterwards" in report.skipped["0._orig_mod"]
+    model[1] = torch.compile(model[1], backend="eager")
+    with pytest.raises(ValueError, match=r"'1._orig_mod' is compiled"):
+        remove_sparsity_(model)
 
 
 @pytest.mark.parametrize("first", [True, False])

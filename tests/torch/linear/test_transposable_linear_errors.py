@@ -12,7 +12,7 @@ import tnm_core as tnm
 from tests.support.torch_layers import make_layer
 from tnm_core import Pattern
 from tnm_core.torch import TransposableLinear, benchmark_layer
-from tnm_core.torch.linear.mask_checks import full_tiles_hold
+from tnm_core.torch.layers import full_tiles_hold
 
 
 def _refused(error: type[Exception], *told: object) -> Any:
@@ -115,6 +115,8 @@ def test_masks_counted_on_a_device(n: int, m: int) -> None:
     mask = torch.from_numpy(tnm.transposable_mask(rng.normal(size=(16, 24)), n, m))
     assert full_tiles_hold(mask, Pattern(n, m))
     assert full_tiles_hold(mask.t(), Pattern(n, m))
+    assert full_tiles_hold(torch.stack((mask, ~mask if 2 * n == m else mask)), Pattern(n, m))
+    assert not full_tiles_hold(torch.stack((mask, mask & False)), Pattern(n, m))
     for row, column in rng.integers((16, 24), size=(20, 2)):
         other = mask.clone()
         other[row, column] ^= True

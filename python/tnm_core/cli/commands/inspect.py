@@ -20,6 +20,7 @@ from tnm_core.skip import Skip
 
 _GROUPS = (4, 8, 16, 32, 64)
 _METADATA_SHOWN = 100
+_ROWS = 5000  # of one table, which takes 8 KB a row while it is laid out
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,14 @@ def _patterns(most: dict[int, int]) -> list[str]:
 
 
 def _print_tensors(console: Console, title: str, found: list[_Tensor]) -> None:
+    for start in range(0, max(1, len(found)), _ROWS):
+        _print_table(console, title, found[start : start + _ROWS])
+        title = "(continued)"
+    entries = sum(tensor.info.entries for tensor in found)
+    print_paragraph(console, f"{len(found)} tensors, {entries:,} entries")
+
+
+def _print_table(console: Console, title: str, found: list[_Tensor]) -> None:
     headers = ("tensor", "dtype", "row-wise", "transposable", "sparsity", "shape")
     table = Table(title, headers, left=4)
     for tensor in found:
@@ -121,8 +130,6 @@ def _print_tensors(console: Console, title: str, found: list[_Tensor]) -> None:
             shape_text(tensor.info.shape),
         )
     table.print(console)
-    entries = sum(tensor.info.entries for tensor in found)
-    print_paragraph(console, f"{len(found)} tensors, {entries:,} entries")
 
 
 def _print_records(console: Console, records: list[PruneRecord]) -> None:
@@ -137,6 +144,8 @@ def _print_records(console: Console, records: list[PruneRecord]) -> None:
 
 def _print_metadata(console: Console, metadata: dict[str, str]) -> None:
     for key, value in metadata.items():
-        if len(value) > _METADATA_SHOWN:
-            value = value[:_METADATA_SHOWN] + "..."
-        print_paragraph(console, f"metadata {key}: {value}")
+        print_paragraph(console, f"metadata {_start(key)}: {_start(value)}")
+
+
+def _start(text: str) -> str:
+    return text if len(text) <= _METADATA_SHOWN else text[:_METADATA_SHOWN] + "..."

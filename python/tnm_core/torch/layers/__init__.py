@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from tnm_core.torch.layers.held_mask import checked_mask, is_changed, note_right
 from tnm_core.torch.layers.layer_selection import Candidate, select_layers
-from tnm_core.torch.layers.masked_weights import MaskedWeight, sparse_layers
+from tnm_core.torch.layers.masked_weights import (
+    HookRole,
+    MaskedWeight,
+    masked_weights,
+    sparse_layers,
+)
 from tnm_core.torch.layers.model_masks import apply_masks_, load_masks_, masks, remove_sparsity_
 from tnm_core.torch.layers.model_parts import (
     check_can_change,
@@ -22,10 +28,11 @@ from tnm_core.torch.layers.report import LayerReport, SparsifyReport
 from tnm_core.torch.layers.scores import ScoreLike, score_sums, values_of
 from tnm_core.torch.layers.shared_memory import SharedMemory
 from tnm_core.torch.layers.sparsify import sparsify_
-from tnm_core.torch.layers.weight_axes import WeightAxes, weight_axes_of
+from tnm_core.torch.layers.weight_axes import WeightAxes, full_tiles_hold, weight_axes_of
 
 __all__ = [
     "Candidate",
+    "HookRole",
     "LayerReport",
     "MaskedWeight",
     "Mode",
@@ -36,15 +43,20 @@ __all__ = [
     "apply_masks_",
     "check_can_change",
     "check_not_distributed",
+    "checked_mask",
     "dense_state_dict",
     "full_name",
+    "full_tiles_hold",
     "has_hooks",
+    "is_changed",
     "left_by_default",
     "load_masks_",
     "mask_of_zeros",
     "masked_parametrization",
+    "masked_weights",
     "masks",
     "matrices_of",
+    "note_right",
     "register_mask",
     "remove_sparsity_",
     "replace_layer",

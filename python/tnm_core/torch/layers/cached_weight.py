@@ -16,13 +16,22 @@ class CachedWeight:
 
     def __init__(self) -> None:
         self._entry: _Entry | None = None
+        self._was_written = False
 
     def __reduce__(self) -> tuple[type[CachedWeight], tuple[()]]:
         return CachedWeight, ()
 
     def clear(self) -> None:
-        """Forget the masked weight."""
+        """Forget the masked weight, but not that somebody wrote into it."""
+        self._was_written |= self._entry is not None and self._entry.is_written
         self._entry = None
+
+    def found_write(self) -> bool:
+        """Tell once whether somebody wrote into the masked weight that was given out."""
+        if self._entry is not None and self._entry.is_written:
+            self.clear()
+        found, self._was_written = self._was_written, False
+        return found
 
     def masked(self, weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Return the weight with zeros where the mask drops, without a gradient."""
@@ -44,13 +53,16 @@ class _Entry:
         # Inference tensors could not be saved for gradients by the inputs later.
         with torch.inference_mode(False), torch.no_grad():
             self.masked = torch.where(mask, weight, 0.0)
-        self._own = Snapshot(self.masked)
+        self._version = self.masked._version
 
     def is_of(self, weight: torch.Tensor, mask: torch.Tensor) -> bool:
-        """Tell whether these are the same, and nobody wrote into what was given out."""
-        return (
-            self._weight.is_of(weight) and self._mask.is_of(mask) and self._own.is_of(self.masked)
-        )
+        """Tell whether these are the same."""
+        return self._weight.is_of(weight) and self._mask.is_of(mask)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether somebody wrote into what was given out."""
+        return self.masked._version != self._version
 
 
 def may_be_cached(weight: torch.Tensor, mask: torch.Tensor) -> bool:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 from torch import nn
 
 from tnm_core.pattern import Pattern
+from tnm_core.torch.layers.held_mask import checked_mask, note_right
 from tnm_core.torch.layers.model_parts import unwrap
 from tnm_core.torch.layers.parametrization import (
     MaskedParametrization,
@@ -28,6 +29,8 @@ from tnm_core.torch.layers.parametrization import (
 )
 from tnm_core.torch.layers.weight_axes import WeightAxes
 from tnm_core.torch.tensors import local_mask, local_values
+
+HookRole = Literal["masks", "decay"]
 
 
 class MaskedWeight:
@@ -68,8 +71,8 @@ class MaskedWeight:
 
     @property
     def mask(self) -> torch.Tensor:
-        """The whole mask, True where an entry is kept."""
-        return self._masked.mask
+        """The whole mask, True where an entry is kept; a ValueError if it breaks the pattern."""
+        return self._masked.held_mask()
 
     @property
     def pattern(self) -> Pattern:
@@ -93,9 +96,7 @@ class MaskedWeight:
 
     def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
         """Replace the mask, in place, by one that is right, and the pattern that it obeys."""
-        self._masked.mask.copy_(mask)
-        if pattern is not None and pattern != self.pattern:
-            self._masked.set_pattern(pattern)
+        self._masked.set_mask(mask, pattern)
 
     def set_backward_decay(self, decay: float) -> None:
         """Add decay * weight to the gradient of pruned entries in every backward pass."""
@@ -112,22 +113,30 @@ class MaskedWeight:
         self.after_step()
 
     @property
-    def owner(self) -> object | None:
-        """What decides over the mask, as long as it lives."""
-        reference = vars(self.module).get(self._owner_key)
-        return None if reference is None else reference()
-
-    def set_owner(self, owner: object | None) -> None:
-        """Let this one decide over the mask from now on, or nobody."""
-        # Kept in the layer, because a `MaskedWeight` is made for each look at it.
-        vars(self.module)[self._owner_key] = None if owner is None else _Owner(owner)
+    def is_masked(self) -> bool:
+        """Whether the layer still has the mask."""
+        return masked_parametrization(self.module, self.parameter_name) is not None
 
     @property
-    def _owner_key(self) -> str:
-        return f"_mask_owner_of_{self.parameter_name}"
+    def holder(self) -> nn.Module:
+        """What holds the mask; another one when the layer was made dense and masked again."""
+        return self._masked
+
+    def hook(self, role: HookRole) -> object | None:
+        """Return what decides over the mask, or the decay, as long as it lives."""
+        reference = vars(self.module).get(self._hook_key(role))
+        return None if reference is None else reference()
+
+    def set_hook(self, role: HookRole, hook: object | None) -> None:
+        """Let this one decide from now on, or nobody."""
+        # Kept in the layer, because a `MaskedWeight` is made for each look at it.
+        vars(self.module)[self._hook_key(role)] = None if hook is None else _Hook(hook)
+
+    def _hook_key(self, role: HookRole) -> str:
+        return f"_{role}_hook_of_{self.parameter_name}"
 
 
-class _Owner(weakref.ref[object]):
+class _Hook(weakref.ref[object]):
     """A reference that copies of a layer, and pickled layers, do not take with them."""
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
@@ -138,6 +147,14 @@ class _PackedWeight(MaskedWeight):
     """The weight of a module that keeps packed forms of it, all of one pattern."""
 
     is_flexible = False
+
+    @property
+    def is_masked(self) -> bool:
+        return True
+
+    @property
+    def holder(self) -> nn.Module:
+        return self.module
 
     # Any, because such modules are known by what they offer and not by their class.
     @property
@@ -150,7 +167,8 @@ class _PackedWeight(MaskedWeight):
 
     @property
     def mask(self) -> torch.Tensor:
-        return cast(torch.Tensor, self._layer.mask)
+        owner, mask = f"layer {self.name!r}", cast(torch.Tensor, self._layer.mask)
+        return checked_mask(self.module, mask, self.pattern, self.axes, owner)
 
     @property
     def pattern(self) -> Pattern:
@@ -169,6 +187,7 @@ class _PackedWeight(MaskedWeight):
 
     def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
         self._layer.set_mask(mask, validate=False)
+        note_right(self.module, self._layer.mask)
 
     def set_backward_decay(self, decay: float) -> None:
         raise TypeError(

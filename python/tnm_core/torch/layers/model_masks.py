@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils import parametrize
 
-from tnm_core.pattern import Pattern
+from tnm_core import arguments
+from tnm_core.torch.layers.held_mask import check_mask_of
 from tnm_core.torch.layers.masked_weights import MaskedWeight, masked_weights, sparse_layers
 from tnm_core.torch.layers.model_parts import has_hooks, replace_layer, unwrap
 from tnm_core.torch.layers.parametrization import parametrizations_of_weight
 from tnm_core.torch.layers.registration import remove_mask
 from tnm_core.torch.layers.shared_memory import SharedMemory
-from tnm_core.torch.layers.weight_axes import WeightAxes
 from tnm_core.torch.tensors import is_sharded
 
 # Classes of layers that stand in the place of ordinary ones, and have to_dense().
@@ -39,6 +39,11 @@ def masks(model: nn.Module) -> dict[str, torch.Tensor]:
         By name of the layer; each has the shape of the layer's whole weight, on its device. Empty
         if no layer is sparse.
 
+    Raises
+    ------
+    ValueError
+        If somebody wrote into a mask, so that it breaks its pattern.
+
     Examples
     --------
     >>> import torch
@@ -52,7 +57,10 @@ def masks(model: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def load_masks_(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.bool_]]) -> None:
-    """Replace the masks of a model's sparse layers, in place.
+    """Replace the masks of a model's sparse layers, in place, whatever they hold.
+
+    Layers whose masks no `DynamicMask` or `StaticMask` of this model trains are masked by them from
+    then on, also if they were copied while the original was dense.
 
     Parameters
     ----------
@@ -79,12 +87,16 @@ def load_masks_(model: nn.Module, masks: Mapping[str, torch.Tensor | NDArray[np.
     >>> load_masks_(model, {"0.weight": ~masks(model)["0"]})
     """
     weights = {weight.name: weight for weight in sparse_layers(model)}
-    given = {_layer_name(name, weights): torch.as_tensor(mask) for name, mask in masks.items()}
+    given = {_layer_name(name, weights): _as_tensor(name, mask) for name, mask in masks.items()}
     _check_same_names(set(given), set(weights))
     for name, mask in given.items():
         _check_fit(weights[name], mask)
     for name, mask in given.items():
-        weights[name].set_mask(mask)
+        weight = weights[name]
+        weight.set_mask(mask)
+        # A copy made in a dense phase stays dense else: what trained the original never sees it.
+        if weight.is_flexible and weight.hook("masks") is None:
+            weight.set_mode("masked")
 
 
 def apply_masks_(model: nn.Module) -> None:
@@ -116,6 +128,7 @@ def apply_masks_(model: nn.Module) -> None:
         weight.zero_pruned_()
 
 
+@torch.inference_mode(False)
 def remove_sparsity_(model: nn.Module) -> list[str]:
     """Make sparse layers ordinary layers, with masked weights, in place.
 
@@ -126,7 +139,8 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
     ----------
     model : torch.nn.Module
         Parameters stay the same objects, so that optimizers keep working; layers that were packed
-        for inference get new ones. Detach what trains masks first.
+        for inference get new ones. Detach what trains masks first: with layers that are masked no
+        more, the next step of its optimizer raises.
 
     Returns
     -------
@@ -136,9 +150,9 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
     Raises
     ------
     ValueError
-        If a weight is sharded, shares memory with another, or has other parametrisations on top; or
-        a layer cannot be replaced, because it is the model itself or has hooks. The model is
-        unchanged then.
+        If a weight is sharded, shares memory with another, has other parametrisations on top, or a
+        mask that breaks its pattern; or a layer cannot be replaced, because it is the model itself
+        or has hooks. The model is unchanged then.
 
     Examples
     --------
@@ -169,6 +183,7 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
 
 
 def _check_removable(weight: MaskedWeight) -> None:
+    _ = weight.mask  # refuses a broken one
     if is_sharded(weight.parameter):
         raise ValueError(
             f"layer {weight.name!r} has a sharded weight, expected a whole one; load the "
@@ -208,6 +223,11 @@ def _layers_to_replace(model: nn.Module) -> dict[str, Any]:
             raise ValueError(
                 f"layer {name!r} has hooks, which would be lost, expected none; remove them first"
             )
+        if name.rpartition(".")[2] == "_orig_mod":
+            raise ValueError(
+                f"layer {name!r} is compiled by torch.compile, which holds on to it, expected one "
+                "that is not; take it out, and compile it afterwards"
+            )
         if parametrize.is_parametrized(module):
             raise ValueError(
                 f"layer {name!r} has parametrisations, expected its weight alone; remove them first"
@@ -219,6 +239,12 @@ def _layers_to_replace(model: nn.Module) -> dict[str, Any]:
 def _layer_name(name: str, weights: Mapping[str, MaskedWeight]) -> str:
     short = name.removesuffix("weight").removesuffix(".")
     return short if name not in weights and short in weights else name
+
+
+def _as_tensor(name: str, mask: torch.Tensor | NDArray[np.bool_]) -> torch.Tensor:
+    if isinstance(mask, torch.Tensor):
+        return mask
+    return torch.as_tensor(arguments.as_array(mask, f"mask {name!r}"))
 
 
 def _check_same_names(given: set[str], sparse: set[str]) -> None:
@@ -236,31 +262,32 @@ def _check_same_names(given: set[str], sparse: set[str]) -> None:
 
 
 def _check_fit(weight: MaskedWeight, mask: torch.Tensor) -> None:
-    if mask.dtype != torch.bool:
-        raise TypeError(f"mask of layer {weight.name!r} has dtype {mask.dtype}, expected bool")
     shape = tuple(weight.parameter.shape)
     if tuple(mask.shape) != shape:
         raise ValueError(
             f"mask of layer {weight.name!r} has shape {tuple(mask.shape)}, expected {shape}; "
             "it belongs to another architecture"
         )
-    pattern = weight.pattern
-    violation = weight.axes.violation(mask, pattern)
-    if violation is not None and _fits_without_groups(weight.axes, mask, pattern):
-        raise ValueError(
-            f"mask of layer {weight.name!r} has {pattern.m} x {pattern.m} tiles across its "
-            f"{weight.axes.groups} groups of {shape[0] // weight.axes.groups} rows, expected tiles "
-            "that end with each group; tnm prune does not see groups in a file: take the mask from "
-            "sparsify_ or tnm calibrate, or prune with --exclude for this layer"
-        )
-    if violation is not None:
-        kind = "transposable" if pattern.transposable else "sparse"
-        raise ValueError(
-            f"mask of layer {weight.name!r} is not {pattern} {kind}: {violation}; "
-            "sparsify_ the layer with the pattern of the mask"
-        )
+    if weight.axes.groups > 1 and mask.dtype == torch.bool:
+        _check_groups(weight, mask)
+    check_mask_of(
+        f"layer {weight.name!r}",
+        mask,
+        weight.pattern,
+        weight.axes,
+        "sparsify_ the layer with the pattern of the mask",
+    )
 
 
-def _fits_without_groups(axes: WeightAxes, mask: torch.Tensor, pattern: Pattern) -> bool:
-    """Tell whether a mask is right but for the groups of a convolution, which it does not know."""
-    return axes.groups > 1 and replace(axes, groups=1).violation(mask, pattern) is None
+def _check_groups(weight: MaskedWeight, mask: torch.Tensor) -> None:
+    """Refuse a mask that is right but for the groups of a convolution, which it does not know."""
+    axes, pattern = weight.axes, weight.pattern
+    without = replace(axes, groups=1)
+    if axes.violation(mask, pattern) is None or without.violation(mask, pattern) is not None:
+        return
+    raise ValueError(
+        f"mask of layer {weight.name!r} has {pattern.m} x {pattern.m} tiles across its "
+        f"{axes.groups} groups of {mask.shape[0] // axes.groups} rows, expected tiles that end "
+        "with each group; tnm prune does not see groups in a file: take the mask from sparsify_ or "
+        "tnm calibrate, or prune with --exclude for this layer"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any, Literal, cast
 
 import torch
@@ -10,7 +11,10 @@ from torch.nn.utils import parametrize
 
 from tnm_core.pattern import Pattern
 from tnm_core.torch.layers.cached_weight import CachedWeight, may_be_cached
+from tnm_core.torch.layers.held_mask import checked_mask, is_changed, is_known, note_right
+from tnm_core.torch.layers.loaded_mask import as_saved_pattern, check_loaded_mask
 from tnm_core.torch.layers.weight_axes import WeightAxes
+from tnm_core.torch.layers.write_watch import WriteWatch
 from tnm_core.torch.tensors import is_sharded, local_mask, mask_like
 
 # masked: gradients of pruned weights are zero. straight_through: they pass as if nothing were
@@ -25,6 +29,9 @@ class MaskedParametrization(nn.Module):
     weight or the mask changes or `train` is called. What is written through ``weight.data``, or by
     the replay of a CUDA graph, is not noticed: call `eval` after it.
 
+    A mask that somebody changed is looked at before it is used or read, and refused if it breaks
+    the pattern; so are masks in a ``state_dict``. Compiled graphs do not look.
+
     Attributes
     ----------
     mask : torch.Tensor of bool, shape of the weight
@@ -37,14 +44,19 @@ class MaskedParametrization(nn.Module):
         By how much pruned entries still count in mode ``"fading"``.
     mode : {"masked", "straight_through", "fading", "dense"}
         What the layer sees and which gradients pass; set by what trains the masks.
+    layer_name, parameter_name : str
+        What errors call the layer, and what that calls its weight.
     """
 
     mask: torch.Tensor
     pattern: torch.Tensor
     leak: torch.Tensor
 
-    def __init__(self, mask: torch.Tensor, pattern: Pattern, axes: WeightAxes) -> None:
+    def __init__(
+        self, mask: torch.Tensor, pattern: Pattern, axes: WeightAxes, layer_name: str = ""
+    ) -> None:
         super().__init__()
+        self.layer_name, self.parameter_name = layer_name, "weight"
         self.axes = axes
         self.mask_pattern = pattern
         self.mode: Mode = "masked"
@@ -53,19 +65,42 @@ class MaskedParametrization(nn.Module):
         self.register_buffer("pattern", _numbers(pattern))
         self.register_buffer("leak", torch.zeros((), device=mask.device), persistent=False)
         self._cached = CachedWeight()
+        self._watch = WriteWatch()
+        note_right(self, mask)
 
-    def set_pattern(self, pattern: Pattern) -> None:
-        """Note that the mask obeys another pattern from now on."""
-        self.mask_pattern = pattern
-        self.pattern.copy_(_numbers(pattern))
+    @torch.no_grad()
+    def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
+        """Replace the mask, in place, by one that is right, and the pattern that it obeys."""
+        was_right = is_known(self, self.mask)
+        self.mask = self.mask.bool()  # the same tensor, unless its dtype was changed
+        self.mask.copy_(mask)
+        # What averaged the mask has averaged the pattern as well.
+        if not was_right or pattern not in (None, self.mask_pattern):
+            self._set_pattern(pattern or self.mask_pattern)
+        note_right(self, self.mask)
+
+    def held_mask(self) -> torch.Tensor:
+        """Return the mask, or raise a ValueError if somebody made it break the pattern."""
+        mask = self.mask
+        if is_changed(self, mask):
+            self._judge(mask)
+        return mask
 
     def forward(self, weight: torch.Tensor) -> torch.Tensor:
         """Return the weight that the layer uses."""
+        if torch.compiler.is_compiling():
+            return self._masked(weight)
+        self._refuse_lost_writes()
         if self.mode == "dense":
             return weight
-        mask = self.mask
-        if not self.training and self.mode != "fading" and may_be_cached(weight, mask):
-            return self._cached.masked(weight, mask)
+        if not self.training and self.mode != "fading" and may_be_cached(weight, self.mask):
+            return self._cached.masked(weight, self.held_mask())
+        return self._watch.show(self._masked(weight))
+
+    def _masked(self, weight: torch.Tensor) -> torch.Tensor:
+        if self.mode == "dense":
+            return weight
+        mask = self.held_mask()
         if is_sharded(weight):
             mask = mask_like(local_mask(mask, weight), weight)
         if self.backward_decay:
@@ -85,6 +120,9 @@ class MaskedParametrization(nn.Module):
 
     def right_inverse(self, weight: torch.Tensor) -> torch.Tensor:
         """Let what is assigned to the layer's weight be the dense weight."""
+        # ``layer.weight += 1`` writes in place, and then assigns: nothing was lost.
+        self._watch.found_write()
+        self._cached.found_write()
         return weight
 
     def extra_repr(self) -> str:
@@ -95,11 +133,57 @@ class MaskedParametrization(nn.Module):
         self._cached.clear()
         return super()._apply(fn, recurse)  # type: ignore[no-untyped-call, no-any-return]
 
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        if not self.pattern.is_meta:
-            n, m = self.pattern.tolist()
-            self.mask_pattern = Pattern(n, abs(m), transposable=m > 0)
+    @property
+    def _owner(self) -> str:
+        shape = "x".join(map(str, self.mask.shape))
+        return f"layer {self.layer_name!r}" if self.layer_name else f"a layer of {shape} weights"
+
+    def _refuse_lost_writes(self) -> None:
+        if self._watch.found_write() or self._cached.found_write():
+            raise RuntimeError(
+                f"something wrote into the masked weight of {self._owner}, which is computed at "
+                "each look, so that nothing was changed (as reset_parameters, torch.nn.init or an "
+                "adapter's merge do); expected writes under torch.no_grad() into the dense weight, "
+                f"layer.parametrizations.{self.parameter_name}.original, or an assignment: "
+                f"layer.{self.parameter_name} = values"
+            )
+
+    @torch.no_grad()
+    def _judge(self, mask: torch.Tensor) -> None:
+        """Look at a mask that was changed; perhaps in place, together with the saved pattern."""
+        saved = as_saved_pattern(self.pattern)
+        if saved is None or saved == self.mask_pattern or not self._obeys(mask, saved):
+            checked_mask(self, mask, self.mask_pattern, self.axes, self._owner)
+            saved = self.mask_pattern
+        self._set_pattern(saved)
+        note_right(self, mask)
+
+    def _obeys(self, mask: torch.Tensor, pattern: Pattern) -> bool:
+        return mask.dtype == torch.bool and self.axes.violation(mask, pattern) is None
+
+    def _set_pattern(self, pattern: Pattern) -> None:
+        """Note that the mask obeys this pattern from now on."""
+        self.mask_pattern = pattern
+        self.pattern.copy_(_numbers(pattern))
+
+    def _save_to_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        # A broken mask is refused where it is loaded: memory that is yet to be filled is none.
+        with suppress(TypeError, ValueError):
+            self.held_mask()
+        super()._save_to_state_dict(*args, **kwargs)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        try:
+            pattern = check_loaded_mask(state_dict, prefix, self.mask, self.mask_pattern, self.axes)
+        except (TypeError, ValueError) as error:
+            others[-1].append(str(error))  # load_state_dict raises them together
+            return
+        super()._load_from_state_dict(state_dict, prefix, *others)
+        if pattern is not None:
+            note_right(self, self.mask)
+        elif not self.pattern.is_meta:
+            pattern = as_saved_pattern(self.pattern)
+        self.mask_pattern = pattern or self.mask_pattern
 
 
 def _numbers(pattern: Pattern) -> torch.Tensor:

@@ -24,7 +24,7 @@ def dense_state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
     """Return the state of a model as if it had no masks: its weights have zeros where they drop.
 
     A plain model of the same architecture loads it. ``save_pretrained`` of transformers and its kin
-    writes the same, and needs no such call.
+    writes the same, and needs no such call, unless it is given a ``state_dict=``: give it this one.
 
     Parameters
     ----------

@@ -9,6 +9,8 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from tnm_core.pattern import Pattern
+from tnm_core.torch.layers.held_mask import note_right
+from tnm_core.torch.layers.model_parts import full_name
 from tnm_core.torch.layers.parametrization import (
     MaskedParametrization,
     masked_parameters,
@@ -20,17 +22,25 @@ from tnm_core.torch.tensors import is_sharded
 
 
 def register_mask(
-    module: nn.Module, mask: torch.Tensor, pattern: Pattern, axes: WeightAxes, name: str = "weight"
+    module: nn.Module,
+    mask: torch.Tensor,
+    pattern: Pattern,
+    axes: WeightAxes,
+    name: str = "weight",
+    *,
+    layer_name: str = "",
 ) -> None:
     """Put a mask on a parameter of a layer, which can still be copied and pickled."""
-    mask_parameter(module, name, MaskedParametrization(mask, pattern, axes))
+    mask_parameter(module, name, MaskedParametrization(mask, pattern, axes, layer_name))
 
 
 def mask_parameter(module: nn.Module, name: str, masked: MaskedParametrization) -> None:
     """Let a parametrisation mask a parameter of a layer, one after another if need be."""
     training = module.training
     others, order = masked_parameters(module), tuple(module._parameters)
+    masked.parameter_name = name
     masked.mask = _laid_out_like(masked.mask, getattr(module, name))
+    note_right(masked, masked.mask)
     # Shape and dtype are the parameter's by construction; the check would run the forward.
     parametrize.register_parametrization(module, name, masked, unsafe=True)
     cast(nn.Module, module.parametrizations).train(training)
@@ -134,11 +144,11 @@ def _state_dict(
     keep_vars: bool = False,
 ) -> dict[str, Any]:
     """Save dense weights and masks; or masked weights, if a model without masks is to load them."""
-    base: Any = type(module).__bases__[0]
+    save = _inherited(module, "state_dict", _state_dict)
     if args or not wants_plain_state():
         more = {"destination": destination, "prefix": prefix, "keep_vars": keep_vars}
-        return cast(dict[str, Any], base.state_dict(module, *args, **({} if args else more)))
-    state: Any = base.state_dict(module, prefix=prefix, keep_vars=keep_vars)
+        return cast(dict[str, Any], save(*args, **({} if args else more)))
+    state = save(prefix=prefix, keep_vars=keep_vars)
     make_plain(module, state, prefix)
     if destination is None:
         return cast(dict[str, Any], state)
@@ -150,19 +160,28 @@ def _state_dict(
 def _load_from_state_dict(
     module: nn.Module, state: dict[str, Any], prefix: str, *others: Any
 ) -> None:
-    """Load what `_state_dict` saved in either way; masks are found anew where there are none."""
+    """Load what `_state_dict` saved in either way."""
     take_plain(module, state, prefix, others[-1])
-    base: Any = type(module).__bases__[0]
-    base._load_from_state_dict(module, state, prefix, *others)
+    load = _inherited(module, "_load_from_state_dict", _load_from_state_dict)
+    load(state, prefix, *others)
 
 
 def _register_parameter(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
     """Refuse what `torch.nn.utils.prune` makes of a masked weight."""
     masked = name.removesuffix("_orig")
     if masked != name and masked in masked_parameters(module):
-        raise ValueError(_refusal("torch.nn.utils.prune"))
-    base: Any = type(module).__bases__[0]
-    base.register_parameter(module, name, param)
+        owner = _name_of(masked_parameters(module)[masked])
+        raise ValueError(_refusal(owner, "torch.nn.utils.prune"))
+    _inherited(module, "register_parameter", _register_parameter)(name, param)
+
+
+def _inherited(module: nn.Module, name: str, method: Any) -> Any:
+    """Return what a method of the class that was made for a layer stands before.
+
+    Others, such as ``fully_shard``, may have derived a class from that.
+    """
+    made = next(kind for kind in type(module).__mro__ if vars(kind).get(name) is method)
+    return getattr(super(made, module), name)
 
 
 class _MaskedParameters(dict[str, Any]):
@@ -179,7 +198,9 @@ class _MaskedParameters(dict[str, Any]):
         return _MaskedParameters, (dict(self), self.order)
 
     def __missing__(self, name: str) -> Any:
-        raise ValueError(_refusal("torch.nn.utils.weight_norm or spectral_norm"))
+        if name not in self.order:
+            raise KeyError(name)
+        raise ValueError(_refusal(name, "torch.nn.utils.weight_norm or spectral_norm"))
 
     def __delitem__(self, name: str) -> None:
         if name not in self:
@@ -207,22 +228,27 @@ class _MaskedChain(parametrize.ParametrizationList):
 
 @torch.no_grad()
 def _check_keeps_zeros(chain: _MaskedChain, module: nn.Module) -> None:
-    mask: torch.Tensor = cast(MaskedParametrization, chain[0]).mask
-    weight, training = chain(), module.training
+    masked = cast(MaskedParametrization, chain[0])
+    refusal = _refusal(_name_of(masked), type(module).__name__)
+    mask, weight, training = masked.mask, chain(), module.training
     module.eval()
     try:
         result = module(weight)
     except Exception as error:
-        raise ValueError(_refusal(type(module).__name__)) from error
+        raise ValueError(refusal) from error
     finally:
         module.train(training)
     zeros = ~mask & (weight == 0)
     if result.shape != weight.shape or not (mask.is_meta or bool((result[zeros] == 0).all())):
-        raise ValueError(_refusal(type(module).__name__))
+        raise ValueError(refusal)
 
 
-def _refusal(what: str) -> str:
+def _name_of(masked: MaskedParametrization) -> str:
+    return full_name(masked.layer_name, masked.parameter_name)
+
+
+def _refusal(parameter: str, what: str) -> str:
     return (
-        f"the parameter is masked, on which {what} cannot stand, expected a dense one; call "
+        f"{parameter!r} is masked, on which {what} cannot stand, expected a dense parameter; call "
         "remove_sparsity_ first"
     )

@@ -20,7 +20,8 @@ class LayerReport:
     Attributes
     ----------
     name : str
-        The layer's name in the model, "" for the model itself.
+        The layer's name in the model, "" for the model itself; that of the parameter if that is
+        not called ``weight``.
     kind : str
         Its class.
     shape : tuple of int
@@ -64,7 +65,7 @@ class SparsifyReport:
     method : str
         How masks were found.
     layers : tuple of LayerReport
-        All layers with a weight matrix, in the order of the model.
+        All parameters that are matrices, in the order of the model.
     """
 
     pattern: str

@@ -78,8 +78,11 @@ def _plain_tensors(tensor: torch.Tensor) -> Iterator[torch.Tensor]:
     """List the tensors with memory that one consists of: those inside of subclasses."""
     inner: Any = tensor
     if is_traceable_wrapper_subclass(inner):
-        for name in inner.__tensor_flatten__()[0]:
-            yield from _plain_tensors(getattr(inner, name))
+        parts = (getattr(inner, name) for name in inner.__tensor_flatten__()[0])
+        for part in parts:
+            # Those of a DTensor are a tensor and its mesh.
+            if isinstance(part, torch.Tensor):
+                yield from _plain_tensors(part)
     elif tensor.layout is torch.strided and tensor.numel():
         yield tensor
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import nn
 
 from tnm_core import arguments
@@ -27,6 +28,8 @@ DEFAULT_LAYERS: tuple[type[nn.Module], ...] = (
 )
 
 
+# What is made under inference mode, masks included, could never be trained.
+@torch.inference_mode(False)
 def sparsify_(
     model: nn.Module,
     pattern: PatternLike = "2:4",
@@ -45,6 +48,12 @@ def sparsify_(
     a buffer and part of the ``state_dict``. Gradients of pruned entries are zero until
     `DynamicMask` lets them pass.
 
+    ``layer.weight`` is computed at each look. Write into the dense weight, under
+    ``torch.no_grad()``, or assign ``layer.weight = values``: what `torch.nn.init`,
+    ``reset_parameters()`` or another operation in place writes into ``layer.weight`` is lost, and
+    the next look at it raises a RuntimeError. Writes through ``layer.weight.data``, as a merge of
+    adapters may make them, are lost without a word: nothing tells of them.
+
     Parameters
     ----------
     model : torch.nn.Module
@@ -53,13 +62,17 @@ def sparsify_(
         ``"n:m"`` or ``(n, m)``: n entries are kept of every m, ``1 <= n <= m <= 128``, along rows
         and along columns of every m x m tile. ``"row n:m"``: along the inputs of each output alone.
     include, exclude : str, sequence of str, or function, optional
-        Which layers are meant: shell patterns of layer names, such as ``"encoder.*"``, or a
-        function of a layer's name and the layer. By default all layers of the types in `layers`
-        but embeddings, heads, routers and what else `tnm_core.weights` takes for no weight.
+        Which layers are meant: shell patterns of names, such as ``"encoder.*"`` or
+        ``"encoder.0.weight"``, or a function of a layer's name and the layer. By default all layers
+        of the types in `layers`, but embeddings, heads, routers and what else `tnm_core.weights`
+        knows. A pattern that names a parameter, such as ``"*.in_proj_weight"``, chooses any with
+        two or three axes: (out, in), or a matrix (out, in) for each index of the first.
     layers : tuple of module classes
         Types of layers to mask. A weight of two axes is a matrix (out, in). That of a convolution
         is one matrix (out, in) per kernel position, so that no group crosses a filter; groups of a
         grouped convolution have tiles of their own. Layers smaller than one tile are left alone.
+        With `torch.nn.Linear` also the ``Conv1D`` of transformers, (in, out), and the weights of
+        experts that lie in one parameter of three axes, in the order that the module has.
     score : {"abs", "square", "identity"} or function
         What a kept entry is worth; a function gets a layer's name and weight and returns scores of
         the weight's shape.
@@ -69,16 +82,17 @@ def sparsify_(
     Returns
     -------
     SparsifyReport
-        Every layer that has a weight matrix, by name: retained score and density, or why it was
-        left alone.
+        Every parameter that is a matrix, by name: retained score and density, or why it was left
+        alone, as it is where it shares memory with another.
 
     Raises
     ------
     TypeError
         If an argument has a wrong type.
     ValueError
-        If no layer is selected, a name pattern of `include` matches nothing, or a score is NaN or
-        infinite (the message names the layer). The model is unchanged then.
+        If no layer is selected, a name pattern of `include` matches nothing, a score is NaN or
+        infinite, a layer was made under `torch.inference_mode` (the message names the layer), or
+        the model is wrapped by DistributedDataParallel. The model is unchanged then.
 
     Examples
     --------
@@ -130,4 +144,4 @@ def _solve(
     retained = kept / total if total else 1.0
     density = float(mask.sum()) / max(mask.numel(), 1)
     report = LayerReport(one.name, one.kind, one.shape, str(pattern), None, retained, density)
-    return MaskedParametrization(mask, pattern, one.verdict), report
+    return MaskedParametrization(mask, pattern, one.verdict, one.name), report

@@ -89,10 +89,13 @@ class WeightAxes:
 
     def violation(self, mask: torch.Tensor, pattern: Pattern) -> Violation | None:
         """Tell where a mask breaks the pattern; its index is that of the weight's matrices."""
-        matrices, rows = self._matrices(mask.detach().cpu(), pattern)
-        flags = matrices.movedim((rows, rows + 1), (-2, -1)).numpy()
+        matrices, rows = self._matrices(mask.detach(), pattern)
+        matrices = matrices.movedim((rows, rows + 1), (-2, -1))
+        on_device = mask.device.type != "cpu" and pattern.transposable
+        if on_device and full_tiles_hold(matrices, pattern):
+            return None
         axis = -1 if pattern.transposable else self.input_axis - 2
-        return check_mask(flags, pattern, axis=axis).violation
+        return check_mask(matrices.cpu().numpy(), pattern, axis=axis).violation
 
     def check_shards(self, weight: torch.Tensor, pattern: Pattern) -> None:
         """Refuse a weight whose shards cut tiles, or groups of m."""
@@ -114,6 +117,19 @@ class WeightAxes:
         if self.groups == 1 or not (pattern.transposable or self.input_axis == 0):
             return False
         return weight.shape[0] // self.groups % pattern.m != 0
+
+
+def full_tiles_hold(masks: torch.Tensor, pattern: Pattern) -> bool:
+    """Tell whether masks (..., rows, columns) are right and all their tiles full.
+
+    They are counted where they lie, so that a device is asked once, and nothing is moved.
+    """
+    n, m = pattern.pair
+    *batch, rows, columns = masks.shape
+    if rows % m or columns % m:
+        return False
+    tiles = masks.reshape(*batch, rows // m, m, columns // m, m)
+    return bool((tiles.sum(-1) == n).all() & (tiles.sum(-3) == n).all())
 
 
 def weight_axes_of(

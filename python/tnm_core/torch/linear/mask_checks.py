@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-import tnm_core as tnm
 from tnm_core.pattern import Pattern
 from tnm_core.skip import Skip, SkipCode
+from tnm_core.torch.layers import WeightAxes
 
 
 def skip_without_tile(shape: tuple[int, int], m: int) -> Skip | None:
@@ -29,13 +29,12 @@ def check_layer_mask(
 ) -> None:
     """Refuse what is not a tensor of bool, or not a transposable mask of the weight's shape."""
     check_mask_shape(mask, shape, owner)
-    on_device = mask.device.type != "cpu" and not any(size % pattern.m for size in shape)
-    if mask.is_meta or (on_device and full_tiles_hold(mask, pattern)):
+    if mask.is_meta:
         return
-    report = tnm.check_mask(mask.detach().cpu().numpy(), pattern.n, pattern.m)
-    if not report.valid:
+    violation = WeightAxes().violation(mask, pattern)
+    if violation is not None:
         raise ValueError(
-            f"{owner}: mask is not transposable {pattern}: {report.violation}; "
+            f"{owner}: mask is not transposable {pattern}: {violation}; "
             "expected one of transposable_mask()"
         )
 
@@ -52,11 +51,3 @@ def check_mask_shape(mask: torch.Tensor, shape: tuple[int, ...], owner: str) -> 
         raise ValueError(
             f"{owner}: mask has shape {tuple(mask.shape)}, expected the weight's {tuple(shape)}"
         )
-
-
-def full_tiles_hold(mask: torch.Tensor, pattern: Pattern) -> bool:
-    """Tell whether a mask of full tiles is right; counted where it lies, without moving it."""
-    n, m = pattern.n, pattern.m
-    rows, columns = mask.shape
-    tiles = mask.reshape(rows // m, m, columns // m, m)
-    return bool((tiles.sum(1) == n).all() & (tiles.sum(3) == n).all())

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tnm_core.pattern import Pattern, PatternLike, as_transposable
-from tnm_core.torch.layers import mask_of_zeros, wants_plain_state
+from tnm_core.torch.layers import mask_of_zeros, note_right, wants_plain_state
 from tnm_core.torch.linear.backends import BackendName
 from tnm_core.torch.linear.mask_checks import check_layer_mask, check_mask_shape, check_tiles_fit
 from tnm_core.torch.linear.packed_layer import PackedLayer
@@ -71,6 +71,7 @@ class MaskedLayer(PackedLayer):
 
     def masked_weight(self) -> torch.Tensor:
         """Return the weight with zeros where the mask drops, differentiable."""
+        self._check_held_mask()
         return self._dense.masked_fill(~self.mask, 0)
 
     @torch.no_grad()
@@ -79,6 +80,7 @@ class MaskedLayer(PackedLayer):
 
         `remove_sparsity_` does so with all layers of a model.
         """
+        self._check_held_mask()
         self._dense.masked_fill_(~self.mask, 0)
         dense: Any = self._empty_dense()
         dense.weight, dense.bias = self.weight, self.bias
@@ -120,6 +122,7 @@ class MaskedLayer(PackedLayer):
             input = input.to(dtype)
         self._check_input(input, dtype)
         if not torch.compiler.is_compiling():
+            self._check_held_mask()
             self._prepare(dtype, both=torch.is_grad_enabled() and input.requires_grad)
         bias = cast("torch.Tensor | None", self.bias)
         return self._multiply(input, None if bias is None else bias.to(dtype))
@@ -153,6 +156,7 @@ class MaskedLayer(PackedLayer):
     @torch.no_grad()
     def _take_mask(self, mask: torch.Tensor) -> None:
         self.mask.copy_(mask)
+        note_right(self, self.mask)
         self.repack()
 
     def _check_input(self, input: torch.Tensor, dtype: torch.dtype) -> None:

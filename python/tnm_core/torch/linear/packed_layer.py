@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from tnm_core.pattern import Pattern
+from tnm_core.torch.layers import WeightAxes, checked_mask, is_changed
 from tnm_core.torch.linear.backends import (
     BACKENDS,
     BackendName,
@@ -172,6 +173,11 @@ class PackedLayer(nn.Module):
                 "or take backend='auto'"
             )
 
+    def _check_held_mask(self) -> None:
+        """Refuse to multiply by a mask that somebody has changed and that breaks the pattern."""
+        if is_changed(self, self.mask):
+            checked_mask(self, self.mask, self.pattern, WeightAxes(), self._owner)
+
     def _is_outdated(self) -> bool:
         """Tell whether what is packed is not, or may not be, the present weight and mask."""
         if not self.packed_values.numel():
@@ -188,6 +194,7 @@ class PackedLayer(nn.Module):
         if self._dense.is_meta:
             self._unpack("the weight is on the device meta")
             return
+        self._check_held_mask()
         spec = self._spec(dtype)
         before, self._choice = self._choice, choose_backend(self.backend, spec, self._speeds)
         if self._choice.backend is None:

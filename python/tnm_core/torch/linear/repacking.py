@@ -11,6 +11,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
 from tnm_core.torch.linear.packed_layer import PackedLayer
+from tnm_core.torch.tensors import check_followable
 
 
 def repack_(model: nn.Module) -> int:
@@ -47,6 +48,11 @@ def repack_after_step(optimizer: torch.optim.Optimizer, model: nn.Module) -> Rem
     RemovableHandle
         Its ``remove()`` ends this.
 
+    Raises
+    ------
+    TypeError
+        If `optimizer` is none whose steps run hooks, as some that wrap another.
+
     Examples
     --------
     >>> import torch
@@ -57,6 +63,7 @@ def repack_after_step(optimizer: torch.optim.Optimizer, model: nn.Module) -> Rem
     >>> layer(torch.ones(1, 16)).sum().backward()
     >>> optimizer.step()
     """
+    check_followable(optimizer)
     # The global hooks run last. This one must not keep the optimizer, which keeps the model.
     followed = ref(optimizer)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tnm_core.torch.tensors.changes import CountedSteps, Snapshot, counted_steps
 from tnm_core.torch.tensors.cuda_graphs import is_capturing
+from tnm_core.torch.tensors.optimizers import check_followable
 from tnm_core.torch.tensors.shards import (
     check_cuts_between_tiles,
     is_sharded,
@@ -25,6 +26,7 @@ __all__ = [
     "Snapshot",
     "are_finite",
     "check_cuts_between_tiles",
+    "check_followable",
     "counted_steps",
     "finite_transposable_mask",
     "is_capturing",

@@ -160,7 +160,6 @@ class DynamicMask(MaskOwner):
         return [asdict(record) for record in self.statistics]
 
     def _prepare(self, weights: list[MaskedWeight]) -> None:
-        super()._prepare(weights)
         for weight in weights:
             if self._needs_flexible and not weight.is_flexible:
                 raise ValueError(
@@ -178,9 +177,10 @@ class DynamicMask(MaskOwner):
                         "schedule fits; exclude it from sparsify_"
                     )
                 _check_shards(weight, pattern)
+            if self.is_attached and self.schedule is not None:  # it is a layer that came later
+                _check_pattern(weight, pattern_at(self.schedule, self.steps))
 
     def _enter(self) -> None:
-        super()._enter()
         self._settled_at = self.steps
         self._set_modes(self.steps)
 
@@ -188,13 +188,8 @@ class DynamicMask(MaskOwner):
         """See, before the first step since attaching, that masks are those of the schedule."""
         if self.schedule is None or self._count.at_most > 0:
             return
-        expected = pattern_at(self.schedule, 0)
         for weight in self._weights:
-            if expected is not None and weight.pattern != expected:
-                raise ValueError(
-                    f"layer {weight.name!r} is {weight.pattern} sparse, expected {expected}, with "
-                    f"which the schedule begins; call sparsify_ with {str(expected)!r}"
-                )
+            _check_pattern(weight, pattern_at(self.schedule, 0))
 
     def _on_capture(self) -> None:
         raise RuntimeError(
@@ -283,6 +278,14 @@ class DynamicMask(MaskOwner):
         if self._records is not None:
             self._records.add(steps, weight, mask, pattern, score_sums(values, score, solved))
         weight.set_mask(mask, pattern)
+
+
+def _check_pattern(weight: MaskedWeight, expected: Pattern | None) -> None:
+    if expected is not None and weight.pattern != expected:
+        raise ValueError(
+            f"layer {weight.name!r} is {weight.pattern} sparse, expected {expected}, which the "
+            f"schedule has at this step; call sparsify_ with {str(expected)!r}"
+        )
 
 
 def _check_shards(weight: MaskedWeight, pattern: Pattern) -> None:

@@ -10,30 +10,45 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from tnm_core.torch.layers import MaskedWeight, sparse_layers
-from tnm_core.torch.tensors import is_capturing
+from tnm_core.torch.layers import HookRole, MaskedWeight, masked_weights, sparse_layers
+from tnm_core.torch.tensors import check_followable, is_capturing
 from tnm_core.torch.training.step_count import StepCount, is_left_out
 
 Self = TypeVar("Self", bound="OptimizerHook")
+_EXPECTED: dict[HookRole, str] = {"masks": "StaticMask or DynamicMask", "decay": "SRSTE"}
 
 
 class OptimizerHook:
     """Does something around the steps of an optimizer, to the masked weights that it updates.
 
     The optimizer keeps what is attached to it, until that is detached or the optimizer is gone.
-    Steps that a gradient scaler skips do not count.
+    Steps that a gradient scaler skips do not count. Layers that are made sparse later, and weights
+    that the optimizer gets later, are followed from the next step on.
 
     Attributes
     ----------
     steps : int
         Optimizer steps so far. A fused optimizer under a gradient scaler tells the device alone
         which steps it left out, so that to ask may wait for the device.
+    layers : list of str
+        Names of the sparse layers that are followed.
     """
+
+    # A layer can have one hook in each role.
+    _role: HookRole
 
     def __init__(self) -> None:
         self._count = StepCount()
+        self._model: nn.Module | None = None
         self._weights: list[MaskedWeight] = []
+        self._holders: set[nn.Module] = set()
+        self._parameters: list[nn.Parameter] = []
         self._handles: list[RemovableHandle] = []
+
+    @property
+    def layers(self) -> list[str]:
+        """Names of the sparse layers whose weights the optimizer has."""
+        return [weight.name for weight in self._weights]
 
     @property
     def steps(self) -> int:
@@ -54,7 +69,8 @@ class OptimizerHook:
             With sparse layers; it may be compiled, or wrapped by DistributedDataParallel.
         optimizer : torch.optim.Optimizer
             Updates the dense weights of the sparse layers; layers whose weights it does not have
-            are left alone. Build it after ``fully_shard``.
+            are left alone, and are not in `layers`. Build it after ``fully_shard``. Of a wrapper
+            whose steps run no hooks, such as that of accelerate, pass the optimizer inside.
 
         Returns
         -------
@@ -62,30 +78,41 @@ class OptimizerHook:
 
         Raises
         ------
+        TypeError
+            If `optimizer` is none whose steps run hooks.
         ValueError
             If this is attached already, the optimizer has no weight of a sparse layer, or a layer
-            cannot be trained this way (the message names it).
+            has such a hook already or cannot be trained this way (the message names it).
         """
         if self.is_attached:
             raise ValueError(
                 f"this {type(self).__name__} is attached already, expected a new one; detach it "
                 "first"
             )
-        weights = _updated_by(optimizer, model)
+        check_followable(optimizer)
+        weights = _updated_by(optimizer, sparse_layers(model))
+        if not weights:
+            raise _holds_none(sparse_layers(model))
+        self._check_takeable(weights)
         self._prepare(weights)
-        self._weights = weights
+        self._model = model
         self._handles = [
             optimizer.register_step_pre_hook(self._on_step_begin),
             optimizer.register_step_post_hook(self._on_step_end),
         ]
-        self._enter()
+        self._take(weights)
         return self
 
     def detach(self) -> None:
         """Leave the optimizer; the masks stay, and gradients of pruned entries are zero again."""
         for handle in self._handles:
             handle.remove()
-        weights, self._weights, self._handles = self._weights, [], []
+        # Layers may have been made dense in the meantime.
+        weights = [weight for weight in self._weights if weight.is_masked]
+        self._model, self._weights, self._handles = None, [], []
+        self._holders, self._parameters = set(), []
+        for weight in weights:
+            weight.set_hook(self._role, None)
         self._leave(weights)
 
     def state_dict(self) -> dict[str, Any]:
@@ -103,6 +130,24 @@ class OptimizerHook:
         self._count = StepCount(steps)
         if self.is_attached:
             self._enter()
+
+    def _check_takeable(self, weights: list[MaskedWeight]) -> None:
+        for weight in weights:
+            _ = weight.mask  # refuses a broken one
+            other = weight.hook(self._role)
+            if other not in (None, self):
+                raise ValueError(
+                    f"layer {weight.name!r} has a {type(other).__name__} attached already, "
+                    f"expected one {_EXPECTED[self._role]} for a layer; detach it first"
+                )
+
+    def _take(self, weights: list[MaskedWeight]) -> None:
+        self._weights = weights
+        self._holders = {weight.holder for weight in weights}
+        self._parameters = [weight.parameter for weight in weights]
+        for weight in weights:
+            weight.set_hook(self._role, self)
+        self._enter()
 
     def _prepare(self, weights: list[MaskedWeight]) -> None:
         """Refuse weights that cannot be trained this way, before anything is changed."""
@@ -132,6 +177,7 @@ class OptimizerHook:
     def _on_step_begin(
         self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        self._look_for_changes(optimizer)
         if is_capturing():
             self._on_capture()
         closure = kwargs["closure"] if "closure" in kwargs else (*args, None)[1]
@@ -150,6 +196,26 @@ class OptimizerHook:
         return (args[0], evaluate, *args[2:]), kwargs
 
     @torch.no_grad()
+    def _look_for_changes(self, optimizer: torch.optim.Optimizer) -> None:
+        """Follow what became sparse, or came to the optimizer, and refuse what it has lost."""
+        assert self._model is not None
+        present = _updated_by(optimizer, list(masked_weights(self._model)))
+        holders = {weight.holder for weight in present}
+        if holders == self._holders:
+            return
+        places = {(weight.module, weight.parameter_name) for weight in present}
+        parameters = {id(weight.parameter) for weight in present}
+        for weight, parameter in zip(self._weights, self._parameters, strict=True):
+            # Another layer may have taken over the same weight.
+            moved = id(parameter) in parameters
+            if not moved and (weight.module, weight.parameter_name) not in places:
+                raise _lost(self, weight)
+        new = [weight for weight in present if weight.holder not in self._holders]
+        self._check_takeable(new)
+        self._prepare(new)
+        self._take(present)
+
+    @torch.no_grad()
     def _with_gradients(self, optimizer: torch.optim.Optimizer) -> None:
         self._before_step(optimizer)
 
@@ -162,32 +228,37 @@ class OptimizerHook:
 class MaskOwner(OptimizerHook):
     """A hook that decides over masks; a weight can have only one, as long as that lives."""
 
-    def _prepare(self, weights: list[MaskedWeight]) -> None:
-        for weight in weights:
-            if weight.owner is not None:
-                raise ValueError(
-                    f"layer {weight.name!r} has a {type(weight.owner).__name__} attached already, "
-                    "expected one StaticMask or DynamicMask for a layer; detach it first"
-                )
-
-    def _enter(self) -> None:
-        for weight in self._weights:
-            weight.set_owner(self)
+    _role = "masks"
 
     def _leave(self, weights: list[MaskedWeight]) -> None:
         for weight in weights:
-            weight.set_owner(None)
             weight.set_mode("masked")
 
 
-def _updated_by(optimizer: torch.optim.Optimizer, model: nn.Module) -> list[MaskedWeight]:
-    sparse = sparse_layers(model)
+def _updated_by(
+    optimizer: torch.optim.Optimizer, weights: list[MaskedWeight]
+) -> list[MaskedWeight]:
     known = {id(one) for group in optimizer.param_groups for one in group["params"]}
-    weights = [weight for weight in sparse if id(weight.parameter) in known]
-    if not weights:
-        raise ValueError(
-            f"the optimizer has none of the {len(sparse)} sparse weights, such as that of layer "
-            f"{sparse[0].name!r}, expected model.parameters(); build it after sparsify_ and "
-            "fully_shard"
+    return [weight for weight in weights if id(weight.parameter) in known]
+
+
+def _holds_none(sparse: list[MaskedWeight]) -> ValueError:
+    return ValueError(
+        f"the optimizer has none of the {len(sparse)} sparse weights, such as that of layer "
+        f"{sparse[0].name!r}, expected model.parameters(); build it after sparsify_ and fully_shard"
+    )
+
+
+def _lost(hook: OptimizerHook, weight: MaskedWeight) -> RuntimeError:
+    kind = type(hook).__name__
+    if not weight.is_masked:
+        return RuntimeError(
+            f"layer {weight.name!r} has no mask any more, expected one as long as a {kind} is "
+            "attached; call detach() first, or sparsify_ it again"
         )
-    return weights
+    return RuntimeError(
+        f"the weight of layer {weight.name!r} is not in both the model and the optimizer any more: "
+        f"it was replaced since the {kind} was attached, or taken out of param_groups; expected an "
+        "optimizer of the weights that the model has: build it anew, after moving or loading the "
+        "model, and attach to that, or detach() and attach again to follow the others"
+    )

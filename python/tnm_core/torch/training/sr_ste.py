@@ -63,6 +63,8 @@ class SRSTE(OptimizerHook):
     >>> refined = SRSTE(decay=2e-4).attach(model, optimizer)
     """
 
+    _role = "decay"
+
     def __init__(self, decay: float = 2e-4, *, form: DecayForm = "gradient") -> None:
         super().__init__()
         if isinstance(decay, bool) or not isinstance(decay, (int, float)):
@@ -100,7 +102,7 @@ class SRSTE(OptimizerHook):
 
     def _after_step(self) -> None:
         for weight in self._weights:
-            if weight.owner is None:  # else the owner does it
+            if weight.hook("masks") is None:  # else that does it
                 weight.after_step()
 
     def _add_to_gradients(self, optimizer: torch.optim.Optimizer) -> None:

@@ -36,7 +36,6 @@ class StaticMask(MaskOwner):
     """
 
     def _enter(self) -> None:
-        super()._enter()
         for weight in self._weights:
             weight.set_mode("masked")
             weight.zero_pruned_()

@@ -53,6 +53,8 @@ class Statistics:
 
     __repr__ = short_repr
 
+    __repr__ = short_repr
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write them to a file, which is replaced as a whole."""
         state = {name: moments.state_dict() for name, moments in self.layers.items()}

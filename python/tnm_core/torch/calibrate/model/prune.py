@@ -27,6 +27,8 @@ from tnm_core.torch.calibrate.solvers import Recipe, recipe_of
 from tnm_core.torch.layers import Candidate, register_mask, unwrap
 
 
+# What is made under inference mode, masks included, could never be trained.
+@torch.inference_mode(False)
 def prune_model_(
     model: nn.Module,
     batches: Iterable[Any],
@@ -168,7 +170,12 @@ def prune_model_(
         pruned = name in layers and layers[name].skip is None
         if pruned and decision.pattern.transposable:
             register_mask(
-                one.module, masks[name], decision.pattern, decision.axes, one.parameter_name
+                one.module,
+                masks[name],
+                decision.pattern,
+                decision.axes,
+                one.parameter_name,
+                layer_name=name,
             )
     return PruneReport(
         recipe if isinstance(recipe, str) else "a Recipe",

@@ -120,6 +120,8 @@ class PruneReport:
 
     __repr__ = short_repr
 
+    __repr__ = short_repr
+
     @property
     def pruned(self) -> tuple[PrunedLayer, ...]:
         """The layers that were pruned."""

@@ -40,6 +40,8 @@ from tnm_core.torch.linear.transposable_linear import TransposableLinear
 from tnm_core.torch.linear.weight_layout import as_matrix
 
 
+# What is made under inference mode, masks included, could never be trained.
+@torch.inference_mode(False)
 def to_sparse_linear_(
     model: nn.Module,
     pattern: PatternLike = "2:4",
@@ -82,13 +84,14 @@ def to_sparse_linear_(
     Returns
     -------
     ConversionReport
-        What each layer with a matrix became, or why it was left alone.
+        What each layer with a matrix became, or why it was left alone; every other matrix, too.
 
     Raises
     ------
     TypeError, ValueError
-        If the pattern, a name, the back end or a mask does not fit, or no layer can be converted;
-        the message names the layers.
+        If the pattern, a name, the back end or a mask does not fit, no layer can be converted, one
+        was made under `torch.inference_mode` (the message names it), or the model is wrapped by
+        DistributedDataParallel.
 
     Examples
     --------

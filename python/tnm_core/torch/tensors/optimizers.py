@@ -1,0 +1,43 @@
+"""Optimizers whose steps can be followed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+def check_followable(optimizer: Any) -> None:
+    """Raise unless the step hooks of an optimizer are run by its steps.
+
+    Raises
+    ------
+    TypeError
+        If it is no `torch.optim.Optimizer`, or a wrapper of one that never became one itself.
+    """
+    kind = type(optimizer).__name__
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(
+            f"optimizer is a {kind}, expected a torch.optim.Optimizer; {_inner(optimizer)}"
+        )
+    # Optimizer.__init__ makes the place for hooks, and lets the step of the class run them.
+    hooks = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
+    held = vars(optimizer)
+    if not (all(name in held for name in hooks) and _runs_hooks(type(optimizer))):
+        raise TypeError(
+            f"optimizer is a {kind} whose step runs no hooks, since it never called "
+            f"Optimizer.__init__, expected an optimizer of its own; {_inner(optimizer)}"
+        )
+
+
+def _runs_hooks(kind: type[torch.optim.Optimizer]) -> bool:
+    return bool(getattr(kind.step, "hooked", False))
+
+
+def _inner(wrapper: Any) -> str:
+    """Say what to pass instead."""
+    held = vars(wrapper) if hasattr(wrapper, "__dict__") else {}
+    for name, inner in held.items():
+        if isinstance(inner, torch.optim.Optimizer):
+            return f"pass the {type(inner).__name__} that it wraps, its attribute {name!r}"
+    return "pass the optimizer that updates the parameters, not what wraps it"
