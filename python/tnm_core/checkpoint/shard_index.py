@@ -65,8 +65,8 @@ def check_link(path: Path) -> None:
     """Check that a file that a folder was found to hold lies in it, whatever links there are."""
     if leads_out(path, path.parent):
         raise CheckpointError(
-            f"{path} is a link to {os.path.realpath(path)}, outside of its folder; expected a file in the "
-            "folder: copy it there"
+            f"{path} is a link to {os.path.realpath(path)}, outside of its folder; expected a file "
+            "in the folder: copy it there"
         )
 
 
