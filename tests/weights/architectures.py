@@ -245,6 +245,7 @@ ODD: Tensors = {
     "layers.0.proj2.parametrizations.weight.original": ((16, 16), ""),
     "layers.0.conv.weight_v": ((16, 16, 3), "loose"),
     "led.shared.weight": ((96, 16), "embedding"),
+    "ffn.shared.weight": ((64, 16), ""),
     "layers.0.layer_scale": ((16, 1, 1), "quantization"),
     "encoder.relative_attention_bias_layer.bias_values.weight": ((32, 8), "bias"),
     "layers.0.lstm.weight_hh_l0": ((64, 16), "loose"),

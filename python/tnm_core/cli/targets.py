@@ -14,6 +14,11 @@ def check_report(path: Path, force: bool) -> None:
     # Whatever --force allows, a report can never land on weights or on an index.
     if path.suffix != ".json" or path.name.endswith(INDEX_SUFFIX):
         raise CommandError(f"cannot write the report to {path}: expected a name like report.json")
+    if not path.parent.is_dir():
+        raise CommandError(
+            f"cannot write the report to {path}: {path.parent} is no folder; expected one that "
+            "exists"
+        )
     check_unused([path], force)
 
 

@@ -77,7 +77,7 @@ def _is_token(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> b
 
 
 def _is_embedding(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
-    if name.layer == "shared" and (_at_top(name) or len(name.modules) == 2):
+    if name.layer == "shared" and len(name.modules) < 3 and not _in_a_mixture(name):
         return True
     parts = name.modules[-2:] if name.own == "weight" else (*name.modules[-1:], name.own)
     words = [word for part in parts for word in words_of(part)]
@@ -95,7 +95,7 @@ def _is_router(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> 
     if neighbours.experts_beside(facts.name) or "moe" in words_of(before[-1]):
         return True
     # Beside an "up" or "down" it is a matrix of a gated MLP.
-    return before[-1] in _MIXTURE_PARENTS and not neighbours.plain_mlp_beside(facts.name)
+    return _in_a_mixture(name) and not neighbours.plain_mlp_beside(facts.name)
 
 
 def _is_head(facts: TensorFacts, name: TensorName, neighbours: Neighbours) -> bool:
@@ -160,3 +160,8 @@ def kind_left_alone(facts: TensorFacts, name: TensorName, neighbours: Neighbours
 
 def _at_top(name: TensorName) -> bool:
     return all(part in _HOLDERS for part in name.modules[:-1])
+
+
+def _in_a_mixture(name: TensorName) -> bool:
+    parent = name.modules[-2] if len(name.modules) > 1 else ""
+    return parent in _MIXTURE_PARENTS or "moe" in words_of(parent)

@@ -163,7 +163,7 @@ def test_mixtures_of_experts(recipe: str, top: int, chosen: str) -> None:
     data = make_data(rows=200)
     plain, _ = pruned_error(Mixture(5, top, chosen), data, "magnitude")
     found, report = pruned_error(Mixture(5, top, chosen), data, recipe)
-    assert found < 0.5 * plain
+    assert found < 0.75 * plain
     left = {layer.name: layer.skip.code for layer in report.skipped if layer.skip is not None}
     assert left.pop("experts.4.0") is left.pop("experts.4.2") is SkipCode.NEVER_CALLED
     assert set(left) <= {"router"}

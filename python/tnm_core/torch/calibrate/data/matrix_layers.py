@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-_PREFIX = "tnm_matrices_of_"
+_SUFFIX = "_matrix"  # what users see in warnings: experts.down_proj_matrix.3
 _IMPLEMENTATION = "_experts_implementation"  # of configurations of transformers
 
 _MATMUL = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.mm, torch.Tensor.mm)
@@ -82,10 +82,10 @@ def standing_in(
     with ExitStack() as undo:
         for name, (module, own, input_axis) in parameters.items():
             layers = MatrixLayers(module, own, input_axis)
-            module.add_module(f"{_PREFIX}{own}", layers)
-            undo.callback(module.__delattr__, f"{_PREFIX}{own}")
+            module.add_module(f"{own}{_SUFFIX}", layers)
+            undo.callback(module.__delattr__, f"{own}{_SUFFIX}")
             undo.enter_context(_eager_experts(module))
-            prefix = f"{paths[module]}.{_PREFIX}{own}".removeprefix(".")
+            prefix = f"{paths[module]}.{own}{_SUFFIX}".removeprefix(".")
             names[name] = tuple(f"{prefix}.{index}" for index in range(len(layers)))
         if names:
             products.watch(model)

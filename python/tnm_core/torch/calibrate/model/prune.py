@@ -77,6 +77,7 @@ def prune_model_(
     progress : bool or function
         True prints a line per layer on standard error; a function gets each `PrunedLayer`, how many
         layers are done, and how many there are. Where the recipe tunes, each `TunedBlock`, too.
+        Matrices of one tensor count on their own, as ``experts.down_proj_matrix.3``.
     journal : Journal, optional
         Keeps what each step has done (`tnm_core.torch.calibrate.Journal`: two methods), so that a
         later call with the same model, batches and arguments goes on where this one ended.
