@@ -7,11 +7,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 DEMO := build/demo
 CPP_BUILD := build/cpp-test
 AARCH64_BUILD := build/aarch64-test
+THREADS_BUILD := build/threads-test
+CLANG_BUILD := build/clang-test
+FUZZ_BUILD := build/fuzz-core
 
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') \
            CMakeLists.txt pyproject.toml README.md LICENSE
 CPP_FILES := $(shell find cpp -name '*.cpp' -o -name '*.hpp')
 PY_FOLDERS := python tests bench examples
+
+FUZZ_SUBJECTS := transposable rowwise groups listing counting products
 
 SENTENCES := examples/sentences.txt
 CALIBRATION := 128
@@ -21,7 +26,7 @@ DEMO_LAYER := encoder.layer.0.intermediate.dense.weight
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo bench test test-cpp test-aarch64 test-python fuzz lint clean
+.PHONY: help demo bench test test-cpp test-threads test-clang test-aarch64 test-python fuzz fuzz-core lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -83,7 +88,7 @@ bench: $(VENV)/.installed-bench ## measure against peers, about 12 minutes; resu
 	$(BIN)/python -m bench
 
 # ---- tests -------------------------------------------------------------------
-test: test-cpp test-python lint ## run the C++ tests with sanitizers, pytest, lint and types
+test: test-cpp test-threads test-clang test-python lint ## run the C++ tests with sanitizers, pytest, lint and types
 
 test-cpp: $(VENV)/.installed-test ## run the C++ tests with sanitizers
 	$(BIN)/cmake -S . -B $(CPP_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
@@ -91,6 +96,23 @@ test-cpp: $(VENV)/.installed-test ## run the C++ tests with sanitizers
 	    -DTNM_WARNINGS_AS_ERRORS=ON
 	$(BIN)/cmake --build $(CPP_BUILD)
 	$(BIN)/ctest --test-dir $(CPP_BUILD) --output-on-failure --no-tests=error --parallel 2
+
+# All entry points with several threads; one instruction set, since kernels start no threads.
+test-threads: $(VENV)/.installed-test ## run the C++ tests that start threads with ThreadSanitizer
+	$(BIN)/cmake -S . -B $(THREADS_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DTNM_BUILD_TESTS=ON \
+	    -DTNM_SANITIZE=thread -DTNM_WIDE_KERNELS=OFF
+	$(BIN)/cmake --build $(THREADS_BUILD) --target test_parallel $(addprefix replay_,$(FUZZ_SUBJECTS))
+	$(BIN)/ctest --test-dir $(THREADS_BUILD) --output-on-failure --no-tests=error --parallel 2 \
+	    --tests-regex '^(test_parallel|replay_[a-z]*)$$'
+
+test-clang: $(VENV)/.installed-test ## build the C++ library with Clang, warnings as errors, where it is installed
+	@set -eu; if command -v clang++ > /dev/null; then \
+	    $(BIN)/cmake -S . -B $(CLANG_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	        -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 \
+	        -DTNM_BUILD_TESTS=OFF -DTNM_WARNINGS_AS_ERRORS=ON; \
+	    $(BIN)/cmake --build $(CLANG_BUILD) --target tnm_core_lib; \
+	else echo "clang++ is not installed: the library was not built with Clang"; fi
 
 test-aarch64: $(VENV)/.installed-test ## run the C++ tests built for aarch64, in QEMU; about 5 minutes
 	$(BIN)/cmake -S . -B $(AARCH64_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
@@ -100,6 +122,20 @@ test-aarch64: $(VENV)/.installed-test ## run the C++ tests built for aarch64, in
 
 test-python: $(VENV)/.installed-test ## run pytest
 	$(BIN)/python -m pytest
+
+fuzz-core: $(VENV)/.installed-test ## fuzz the core with libFuzzer (needs clang++), for MINUTES=30 in all
+	@command -v clang++ > /dev/null || { echo "make fuzz-core needs clang++: install Clang"; exit 1; }
+	$(BIN)/cmake -S . -B $(FUZZ_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
+	    -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_BUILD_TYPE=Release -DTNM_BUILD_TESTS=OFF \
+	    -DTNM_BUILD_FUZZERS=ON -DTNM_SANITIZE=address,undefined
+	$(BIN)/cmake --build $(FUZZ_BUILD)
+	@set -eu; for subject in $(FUZZ_SUBJECTS); do \
+	    mkdir -p $(FUZZ_BUILD)/found/$$subject; \
+	    echo "== $$subject"; \
+	    $(FUZZ_BUILD)/cpp/fuzz/fuzz_$$subject -max_len=4096 -verbosity=0 -print_final_stats=1 \
+	        -max_total_time=$$(($(MINUTES) * 60 / $(words $(FUZZ_SUBJECTS)))) \
+	        -artifact_prefix=$(FUZZ_BUILD)/$$subject- $(FUZZ_BUILD)/found/$$subject cpp/fuzz/corpus/$$subject; \
+	done
 
 fuzz: $(VENV)/.installed-test ## damage files and read them, for MINUTES=30
 	$(BIN)/python -m tests.support.reader_fuzz --seed $${SEED:-$$(date +%s)} --minutes $(MINUTES)

@@ -25,6 +25,7 @@ FLOORS = [
         "pattern",
         "selection",
         "weights",
+        "exact_scores",
         "certificate",
         "masks",
         "check",

@@ -14,6 +14,7 @@ namespace tnm::python {
 namespace {
 
 using Doubles = py::array_t<double, py::array::c_style>;
+using Integers = py::array_t<std::int32_t, py::array::c_style>;
 
 // In the order of the enumerators.
 constexpr const char* kScores[] = {"abs", "square", "identity"};
@@ -60,22 +61,22 @@ bool mask_of(const py::array& array, const std::string& dtype, py::array mask, i
 
 bool certified_mask_of(const py::array& array, const std::string& dtype, py::array mask, int n,
                        int m, const std::string& score, int threads, Doubles row_prices,
-                       Doubles column_prices, Doubles primal, Doubles dual, Doubles gap) {
+                       Doubles column_prices, Doubles primal, Doubles dual, Doubles gap,
+                       Doubles offset, Integers exponent) {
     const TransposableOptions options{{n, m}, Method::optimal, score_of(score), true};
     const CertificateView certificate{row_prices.mutable_data(), column_prices.mutable_data(),
-                                      primal.mutable_data(), dual.mutable_data(),
-                                      gap.mutable_data()};
+                                      primal.mutable_data(),     dual.mutable_data(),
+                                      gap.mutable_data(),        offset.mutable_data(),
+                                      exponent.mutable_data()};
     return solve(array, dtype, mask, options, &certificate, threads);
 }
 
 std::optional<std::int64_t> first_non_finite(const py::array& array, const std::string& dtype,
-                                             const std::string& score, int threads) {
+                                             int threads) {
     const ArrayView scores = array_view(array, dtype);
-    const Score kind = score_of(score);
     std::optional<std::int64_t> first;
-    run(threads, [&](const Execution& execution) {
-        return find_non_finite(scores, kind, first, execution);
-    });
+    run(threads,
+        [&](const Execution& execution) { return find_non_finite(scores, first, execution); });
     return first;
 }
 
@@ -89,8 +90,8 @@ void register_masks(pybind11::module_& module) {
     module.def("certified_transposable_mask", &certified_mask_of, "array"_a, "dtype"_a, "mask"_a,
                "n"_a, "m"_a, "score"_a, "threads"_a, "row_prices"_a.noconvert(),
                "column_prices"_a.noconvert(), "primal"_a.noconvert(), "dual"_a.noconvert(),
-               "gap"_a.noconvert());
+               "gap"_a.noconvert(), "offset"_a.noconvert(), "exponent"_a.noconvert());
     module.def("nm_mask", &rowwise_mask, "array"_a, "dtype"_a, "mask"_a, "n"_a, "m"_a, "score"_a,
                "threads"_a);
-    module.def("find_non_finite", &first_non_finite, "array"_a, "dtype"_a, "score"_a, "threads"_a);
+    module.def("find_non_finite", &first_non_finite, "array"_a, "dtype"_a, "threads"_a);
 }

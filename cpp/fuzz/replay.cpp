@@ -1,10 +1,11 @@
-// Drives the fuzzing entry point without libFuzzer.
+// Drives a fuzzing entry point without libFuzzer.
 //
-//   replay_transposable FILE...         the inputs in these files
-//   replay_transposable --count N [S]   N pseudo-random inputs, from seed S on
+//   replay_SUBJECT FILE_OR_FOLDER...   the inputs in these files
+//   replay_SUBJECT --count N [S]       N pseudo-random inputs, from seed S on
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -44,13 +45,21 @@ bool replay_random(std::uint64_t count, std::uint64_t first) {
     return all;
 }
 
-bool replay_file(const char* path) {
+bool replay_file(const std::filesystem::path& path) {
     std::ifstream file(path, std::ios::binary);
     if (!file) {
-        std::printf("cannot read %s\n", path);
+        std::printf("cannot read %s\n", path.c_str());
         return false;
     }
     return holds({std::istreambuf_iterator<char>(file), {}}, path);
+}
+
+bool replay_path(const std::filesystem::path& path) {
+    if (!std::filesystem::is_directory(path)) return replay_file(path);
+    bool all = true;
+    for (const auto& entry : std::filesystem::directory_iterator(path))
+        all = replay_file(entry.path()) && all;
+    return all;
 }
 
 }  // namespace
@@ -59,10 +68,10 @@ int main(int argc, char** argv) {
     if (argc >= 3 && std::string(argv[1]) == "--count")
         return replay_random(std::stoull(argv[2]), argc > 3 ? std::stoull(argv[3]) : 0) ? 0 : 1;
     if (argc < 2) {
-        std::printf("usage: %s FILE... | --count N [SEED]\n", argv[0]);
+        std::printf("usage: %s FILE_OR_FOLDER... | --count N [SEED]\n", argv[0]);
         return 2;
     }
     bool all = true;
-    for (int k = 1; k < argc; ++k) all = replay_file(argv[k]) && all;
+    for (int k = 1; k < argc; ++k) all = replay_path(argv[k]) && all;
     return all ? 0 : 1;
 }

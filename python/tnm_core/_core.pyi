@@ -28,8 +28,10 @@ def certified_transposable_mask(
     primal: NDArray[np.float64],
     dual: NDArray[np.float64],
     gap: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    exponent: NDArray[np.int32],
 ) -> bool: ...
-def find_non_finite(array: NDArray[Any], dtype: str, score: str, threads: int) -> int | None: ...
+def find_non_finite(array: NDArray[Any], dtype: str, threads: int) -> int | None: ...
 def nm_mask(
     array: NDArray[Any],
     dtype: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import sys
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, NoReturn, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -140,7 +140,9 @@ def as_mask(mask: ArrayLike) -> NDArray[np.bool_]:
         if flags.size and not np.isin(flags, (0, 1)).all():
             raise ValueError("mask holds integers other than 0 and 1; pass a mask, such as w != 0")
         flags = flags.astype(np.bool_)
-    if flags.dtype != np.bool_:
+    if flags.dtype == np.bool_:
+        flags = plain_flags(flags)
+    else:
         raise TypeError(
             f"mask has dtype {flags.dtype}, expected bool, or integers 0 and 1; "
             "pass a mask, such as w != 0"
@@ -151,6 +153,15 @@ def as_mask(mask: ArrayLike) -> NDArray[np.bool_]:
             "reshape it first"
         )
     return flags
+
+
+def plain_flags(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return flags whose bytes are 0 and 1, as all code that reads masks expects.
+
+    A view of other bytes as bool may hold any; what is not zero is true.
+    """
+    stored = flags.view(np.uint8)
+    return stored != 0 if stored.size and stored.max() > 1 else flags
 
 
 def as_threads(requested: int | None, entries: int) -> int:
@@ -245,26 +256,30 @@ def check_output(
             raise ValueError(f"out overlaps {name}, expected separate memory; pass another out")
 
 
-def check_finite(array: ScoreArray, score: Score, threads: int) -> None:
-    """Raise for the first score in C order that is NaN or infinite."""
+def check_finite(array: ScoreArray, threads: int) -> None:
+    """Raise for the first element in C order that is NaN or infinite."""
     if not array.is_floating:
         return
     data = np.atleast_2d(array.data)
-    position = _core.find_non_finite(data, array.dtype, score, threads)
+    position = _core.find_non_finite(data, array.dtype, threads)
     if position is None:
         return
     index = tuple(int(i) for i in np.unravel_index(position, array.data.shape))
     value = array.data[index]
     if array.dtype == "bfloat16":
         value = (np.uint32(value) << np.uint32(16)).view(np.float32)
-    if np.isfinite(value):
-        raise ValueError(
-            f"the square of array[{_spell(index)}] = {value} is beyond float64, "
-            "expected finite scores; scale the array down first"
-        )
     raise ValueError(
         f"array[{_spell(index)}] is {value}, expected finite scores; "
         "replace such entries first, for example with np.nan_to_num"
+    )
+
+
+def refuse_non_finite(array: ScoreArray, threads: int) -> NoReturn:
+    """Raise because the core met a score that is NaN or infinite, whatever the array holds now."""
+    check_finite(array, threads)
+    raise ValueError(
+        "array held a NaN or an infinity while its mask was computed and holds none now: another "
+        "thread writes to it; expected an array that stays as it is, pass a copy"
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tnm_core import arguments
 from tnm_core.arguments import Score
+from tnm_core.exact_scores import Band, TwoDoubles, scores_of
 from tnm_core.short_repr import short_repr
 
 __all__ = ["Certificate"]
@@ -24,19 +24,26 @@ class Certificate:
         dual = n * sum(u) + n * sum(v) + sum(max(0, s - u[:, None] - v[None, :]))
 
     for any row prices u and column prices v; on edge tiles (at most n) this holds for u, v >= 0. A
-    mask whose own score reaches that bound is optimal.
+    mask whose own score reaches that bound is optimal. Taking the same offset from all scores of a
+    full tile changes no comparison of masks, so that s may stand for scores less `offset`.
 
     Attributes
     ----------
     row_prices, column_prices : ndarray of float64, shape (..., tile_rows, tile_columns, m)
         u and v of every tile, zero beyond an edge tile's rows and columns.
     primal : ndarray of float64, shape (..., tile_rows, tile_columns)
-        The total score of what the mask keeps. Infinite if that is beyond float64.
+        The total score of what the mask keeps, offset included. Infinite if that is beyond float64.
     dual : ndarray of float64, shape (..., tile_rows, tile_columns)
-        The bound. Infinite if that is beyond float64; the gap is not.
+        The bound, offset included. Infinite if that is beyond float64; the gap is not.
     gap : ndarray of float64, shape (..., tile_rows, tile_columns)
         (dual - primal) / (sum of abs(score) over kept entries); never negative. Rounding apart
         (about 1e-15) it is zero.
+    offset : ndarray of float64, shape (..., tile_rows, tile_columns)
+        What was taken from all scores of a tile first: zero, but for full tiles of long numbers
+        close together (such as integers near 2**60), so that prices and gap tell them apart.
+    exponent : ndarray of int32, shape (..., tile_rows, tile_columns)
+        Prices, primal, dual and offset count in units of ``2.0**exponent``: zero, but where squares
+        are beyond the range of float64.
     n, m : int
         The pattern.
     score : {"abs", "square", "identity"}
@@ -44,8 +51,9 @@ class Certificate:
 
     Notes
     -----
-    Everything is computed in float64 from the values passed, with compensated sums, by code that
-    knows nothing of the solver. `verify` repeats it in NumPy alone.
+    Everything is computed from the values passed, in float64 with compensated sums, by code that
+    knows nothing of the solver; where float64 does not hold a score, in two of them. `verify`
+    repeats it in NumPy alone.
 
     Only scores of both signs (``score="identity"``) can leave a larger gap: where a tile keeps next
     to nothing and has to drop large positive scores, prices in float64 are too coarse to prove more
@@ -67,6 +75,8 @@ class Certificate:
     primal: NDArray[np.float64]
     dual: NDArray[np.float64]
     gap: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    exponent: NDArray[np.int32]
     n: int
     m: int
     score: Score
@@ -94,9 +104,9 @@ class Certificate:
         ------
         ValueError
             If the mask breaks the pattern, a price is not allowed (below zero on an edge tile, or
-            not zero beyond its rows or columns), the score of the mask stays more than `tolerance`
-            below the bound, or `primal`, `dual` or `gap` are off by more than that on some tile;
-            the message names the tile.
+            not zero beyond its rows or columns), an edge tile has an offset, the score of the mask
+            stays more than `tolerance` below the bound, or `primal`, `dual` or `gap` are off by
+            more than that on some tile; the message names the tile.
 
         Examples
         --------
@@ -108,6 +118,8 @@ class Certificate:
         """
         source = arguments.as_score_array(array)
         kept = arguments.as_array(mask, "mask")
+        if kept.dtype == np.bool_:
+            kept = arguments.plain_flags(kept)
         if kept.shape != source.data.shape or kept.dtype != np.bool_:
             raise ValueError(
                 f"mask has shape {kept.shape} and dtype {kept.dtype}, expected the array's shape "
@@ -119,7 +131,8 @@ class Certificate:
         for tile_row in np.ndindex(*grid[:-1]):
             start = tile_row[-1] * self.m
             band = (*tile_row[:-1], slice(start, min(start + self.m, rows)))
-            self._verify_band(tile_row, _as_float64(source, band), kept[band], tolerance)
+            values = arguments.ScoreArray(source.data[band], source.dtype)
+            self._verify_band(tile_row, values, kept[band], tolerance)
 
     def _check_shapes(self, grid: tuple[int, ...], shape: tuple[int, ...]) -> None:
         expected = {
@@ -128,6 +141,8 @@ class Certificate:
             "primal": grid,
             "dual": grid,
             "gap": grid,
+            "offset": grid,
+            "exponent": grid,
         }
         for name, wanted in expected.items():
             found = getattr(self, name).shape
@@ -140,16 +155,15 @@ class Certificate:
     def _verify_band(
         self,
         tile_row: tuple[int, ...],
-        values: NDArray[np.float64],
+        values: arguments.ScoreArray,
         kept: NDArray[np.bool_],
         tolerance: float,
     ) -> None:
         """Verify one row of tiles: `values` and `kept` have shape (<= m, columns)."""
-        height, columns = values.shape
+        height, columns = values.data.shape
         if columns == 0:
             return
-        tiles = _Band(np.arange(0, columns, self.m), height, columns, self.m)
-        scores = _scores(values, self.score)
+        tiles = Band(np.arange(0, columns, self.m), height, columns, self.m)
         all_u, all_v = self.row_prices[tile_row], self.column_prices[tile_row]
         last_width = int(tiles.widths[-1])
         beyond = all_u[:, height:].any(axis=1)
@@ -158,15 +172,22 @@ class Certificate:
         _check(~beyond, tile_row, "a price beyond the edge is not zero")
         below = (all_u.min(axis=1) < 0) | (all_v.min(axis=1) < 0)
         _check(tiles.full | ~below, tile_row, "a price of an edge tile is negative")
+        offset = self.offset[tile_row]
+        _check(tiles.full | (offset == 0), tile_row, "an edge tile has an offset")
+        possible = np.isfinite(offset)
+        if values.data.dtype.kind in "iu" and values.dtype != "bfloat16":
+            possible &= np.trunc(offset) == offset
+        _check(possible, tile_row, "the offset is no difference of scores")
 
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            scores = scores_of(values, self.score, tiles, offset, self.exponent[tile_row])
             self._verify_numbers(tile_row, tiles, scores, kept, tolerance)
 
     def _verify_numbers(
         self,
         tile_row: tuple[int, ...],
-        tiles: _Band,
-        scores: NDArray[np.float64],
+        tiles: Band,
+        scores: TwoDoubles,
         kept: NDArray[np.bool_],
         tolerance: float,
     ) -> None:
@@ -175,15 +196,15 @@ class Certificate:
         if not tiles.full.all():
             # Never kept, nor worth more than its prices: what is below zero has no say on edge
             # tiles, however large.
-            ignored = tiles.spread(~tiles.full) & ~kept
-            scores = np.where(ignored, np.maximum(scores, 0.0), scores)
-        exponents = tiles.exponents(scores)
-        scores = np.ldexp(scores, -tiles.spread(exponents))
+            ignored = tiles.spread(~tiles.full) & ~kept & (scores.leading < 0)
+            scores = scores.where(~ignored)
+        exponents = tiles.exponents(scores.leading)
+        scores = scores.scaled(-tiles.spread(exponents))
         u = np.ldexp(self.row_prices[tile_row][:, : tiles.height], -exponents[:, None]).T
         v = np.ldexp(self.column_prices[tile_row], -exponents[:, None])
         difference = tiles.difference(scores, kept, u, v.reshape(-1)[: tiles.columns], self.n)
-        primal = tiles.sums(np.where(kept, scores, 0.0))
-        magnitude = tiles.sums(np.where(kept, np.abs(scores), 0.0))
+        primal = tiles.sums(np.where(kept, scores.leading, 0.0))
+        magnitude = tiles.sums(np.where(kept, np.abs(scores.leading), 0.0))
         accepted = tolerance * magnitude
 
         # Written so that a NaN fails.
@@ -191,9 +212,11 @@ class Certificate:
         gap = self.gap[tile_row]
         close = (gap >= 0) & (np.abs(gap * magnitude - difference) <= accepted)
         _check(close, tile_row, "the gap is not what it says")
-        for name, value in (("primal", primal), ("dual", primal + difference)):
+        offsets = np.ldexp(self.offset[tile_row], -exponents) * (self.n * tiles.height)
+        for name, value in (("primal", primal + offsets), ("dual", primal + difference + offsets)):
             stored = getattr(self, name)[tile_row]
-            close = np.abs(np.ldexp(stored, -exponents) - value) <= accepted
+            near = accepted + tolerance * np.abs(offsets)
+            close = np.abs(np.ldexp(stored, -exponents) - value) <= near
             # Beyond the largest float64 there is nothing but infinity to store.
             close |= np.isinf(stored) & (stored == np.ldexp(value, exponents))
             _check(close, tile_row, f"the {name} value is not what it says")
@@ -208,98 +231,12 @@ def empty_certificate(shape: tuple[int, ...], n: int, m: int, score: Score) -> C
         primal=np.empty(tiles),
         dual=np.empty(tiles),
         gap=np.empty(tiles),
+        offset=np.empty(tiles),
+        exponent=np.empty(tiles, dtype=np.int32),
         n=n,
         m=m,
         score=score,
     )
-
-
-class _Band(NamedTuple):
-    """One row of tiles, and sums over each of them."""
-
-    starts: NDArray[np.intp]
-    height: int
-    columns: int
-    m: int
-
-    @property
-    def widths(self) -> NDArray[np.intp]:
-        return np.minimum(self.m, self.columns - self.starts)
-
-    @property
-    def full(self) -> NDArray[np.bool_]:
-        return np.asarray((self.widths == self.m) & (self.height == self.m))
-
-    def spread(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Repeat one value per tile to one per column."""
-        return np.repeat(values, self.widths, axis=-1)
-
-    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.asarray(np.add.reduceat(values, self.starts, axis=1).sum(axis=0))
-
-    def exponents(self, scores: NDArray[np.float64]) -> NDArray[np.intc]:
-        largest = np.maximum.reduceat(np.abs(scores).max(axis=0), self.starts)
-        return np.frexp(largest)[1]
-
-    def counts_hold(self, kept: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
-        """Tell whether each tile keeps n (full tiles) or at most n in every row and column."""
-        in_rows = np.add.reduceat(kept, self.starts, axis=1, dtype=np.intp)
-        in_columns = kept.sum(axis=0)
-        most = np.maximum(in_rows.max(axis=0), np.maximum.reduceat(in_columns, self.starts))
-        least = np.minimum(in_rows.min(axis=0), np.minimum.reduceat(in_columns, self.starts))
-        return np.asarray((most <= n) & (~self.full | (least == n)))
-
-    def difference(
-        self,
-        scores: NDArray[np.float64],
-        kept: NDArray[np.bool_],
-        u: NDArray[np.float64],
-        v: NDArray[np.float64],
-        n: int,
-    ) -> NDArray[np.float64]:
-        """Sum up dual - primal term by term, so that large prices cannot cancel to noise.
-
-        What dropped entries are worth above their prices, kept ones below, and what the prices
-        charge for places that an edge tile leaves empty.
-        """
-        surplus = _exact_surplus(scores, self.spread(u), v)
-        slack = np.maximum(0.0, np.where(kept, -surplus, surplus))
-        # NumPy's maximum hands a NaN on, so that the caller sees it.
-        in_rows = np.add.reduceat(kept, self.starts, axis=1, dtype=np.intp)
-        empty_in_rows = (u * (n - in_rows)).sum(axis=0)
-        empty_in_columns = np.add.reduceat(v * (n - kept.sum(axis=0)), self.starts)
-        return np.asarray(self.sums(slack) + empty_in_rows + empty_in_columns)
-
-
-def _exact_surplus(
-    scores: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Compute scores - u - v, rounded once; u and v may be much larger than what is left."""
-    partial, first_error = _subtract(scores, u)
-    leading, second_error = _subtract(partial, v)
-    return np.asarray(leading + (second_error + first_error))
-
-
-def _subtract(
-    a: NDArray[np.float64], b: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Compute a - b and what rounding took from it (Knuth's two-sum)."""
-    difference = a - b
-    minus_b = difference - a
-    return difference, (a - (difference - minus_b)) - (b + minus_b)
-
-
-def _as_float64(source: arguments.ScoreArray, band: tuple[Any, ...]) -> NDArray[np.float64]:
-    values = source.data[band]
-    if source.dtype == "bfloat16":
-        values = (values.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    return np.asarray(values, dtype=np.float64)
-
-
-def _scores(values: NDArray[np.float64], score: Score) -> NDArray[np.float64]:
-    if score == "abs":
-        return np.abs(values)
-    return np.square(values) if score == "square" else values
 
 
 def _check(holds: NDArray[np.bool_], tile_row: tuple[int, ...], reason: str) -> None:

@@ -81,7 +81,8 @@ def transposable_mask(
         score. Both bounds are for scores that are not negative. The two exist for comparison: the
         optimum is usually faster.
     score : {"abs", "square", "identity"}
-        What a kept entry is worth, computed in float64.
+        What a kept entry is worth: exactly, of integers of any size and of squares that float64
+        does not hold as well.
     complete : bool
         Bring the mask of an approximate method to exactly n, keeping its bound. ``False`` leaves
         it as published, with rows and columns that keep fewer.
@@ -111,6 +112,10 @@ def transposable_mask(
 
     Notes
     -----
+    Masks are optimal in exact arithmetic for integers of any size, their squares and those of
+    float64; for other scores up to the rounding of sums in float64, about 2^-50 of a tile's largest
+    score.
+
     Several masks may be optimal when scores tie. Which one is returned is deterministic: it depends
     on the scores of the tile, n and m, and not on dtype, strides, threads or platform. The
     approximate methods rank equal scores by their row-major position in the tile, first ones
@@ -152,7 +157,7 @@ def transposable_mask(
         )
     mask = arguments.as_output(out, source.data)
     if out is not None:
-        arguments.check_finite(source, score, count)
+        arguments.check_finite(source, count)
     if return_certificate:
         certificate = empty_certificate(source.data.shape, n, m, score)
         finite = _core.certified_transposable_mask(
@@ -168,13 +173,15 @@ def transposable_mask(
             certificate.primal,
             certificate.dual,
             certificate.gap,
+            certificate.offset,
+            certificate.exponent,
         )
     else:
         finite = _core.transposable_mask(
             source.data, source.dtype, mask, n, m, method, score, complete, count
         )
     if not finite:
-        arguments.check_finite(source, score, count)
+        arguments.refuse_non_finite(source, count)
     return (mask, certificate) if return_certificate else mask
 
 
@@ -201,7 +208,8 @@ def nm_mask(
         The axis along which every aligned group of m entries keeps exactly n. A last group of
         fewer than m entries keeps at most n, and only entries of positive score.
     score : {"abs", "square", "identity"}
-        What a kept entry is worth, computed in float64.
+        What a kept entry is worth: exactly, of integers of any size and of squares that float64
+        does not hold as well.
     out : ndarray of bool, shape of `array`, optional
         Where to write the mask; must not overlap `array`. Left alone if an error is raised.
     threads : int, optional
@@ -231,7 +239,7 @@ def nm_mask(
     count = arguments.as_threads(threads, source.data.size)
     mask = arguments.as_output(out, source.data)
     if out is not None:
-        arguments.check_finite(source, score, count)
+        arguments.check_finite(source, count)
     finite = _core.nm_mask(
         np.atleast_2d(np.moveaxis(source.data, axis, -1)),
         source.dtype,
@@ -242,5 +250,5 @@ def nm_mask(
         count,
     )
     if not finite:
-        arguments.check_finite(source, score, count)
+        arguments.refuse_non_finite(source, count)
     return mask

@@ -265,7 +265,10 @@ def test_a_damaged_member_can_be_asked_for_again(tmp_path: Path) -> None:
                 checkpoint.read("w")
 
 
-def _sharded(folder: Path, index: str) -> Path:
+INDEX = '{"weight_map": {"w": "m.safetensors"}}'
+
+
+def _sharded(folder: Path, index: str = INDEX) -> Path:
     save_file({"w": np.ones((8, 8), np.float32)}, folder / "m.safetensors")
     path = folder / "m.safetensors.index.json"
     path.write_text(index)
@@ -294,7 +297,7 @@ def test_shards_that_are_links(tmp_path: Path) -> None:
     folder, elsewhere = tmp_path / "model", tmp_path / "elsewhere"
     folder.mkdir()
     elsewhere.mkdir()
-    index = _sharded(folder, '{"weight_map": {"w": "m.safetensors"}}')
+    index = _sharded(folder)
     shard = folder / "m.safetensors"
     shard.rename(elsewhere / "secret")
     shard.symlink_to(elsewhere / "secret")
@@ -307,6 +310,12 @@ def test_shards_that_are_links(tmp_path: Path) -> None:
     open_checkpoint(shard).close()  # which the user named
     (elsewhere / "secret").rename(folder / "real")
     shard.unlink()
+    shard.symlink_to(shard.name)  # a circle
+    index.write_text(INDEX)
+    with pytest.raises(CheckpointError, match="not beside it"):
+        open_checkpoint(index)
+    index.unlink()
+    shard.unlink()
     shard.symlink_to("real")
     open_checkpoint(folder).close()
 
@@ -316,7 +325,7 @@ def test_the_cache_of_hugging_face_is_made_of_links(tmp_path: Path) -> None:
     snapshot_folder, blobs = repository / "snapshots" / "abc", repository / "blobs"
     snapshot_folder.mkdir(parents=True)
     blobs.mkdir()
-    index = _sharded(snapshot_folder, '{"weight_map": {"w": "m.safetensors"}}')
+    index = _sharded(snapshot_folder)
     for path in (index, snapshot_folder / "m.safetensors"):
         path.rename(blobs / path.name)
         path.symlink_to(f"../../blobs/{path.name}")
@@ -416,6 +425,20 @@ def test_the_document_tells_the_limits() -> None:
         limits.MAX_JSON_DEPTH: "| {} levels deep |",
     }
     assert [text for limit, text in told.items() if text.format(limit) not in document] == []
+
+
+def test_names_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="expected another name"):
+        save_masks(tmp_path / "masks.safetensors", {"\ud800": np.eye(3, dtype=bool)})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_member_that_is_called_like_the_metadata(tnm: Tnm, tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", __metadata__=np.ones((4, 4)))
+    masks = tmp_path / "masks.safetensors"
+    result = tnm("prune", tmp_path / "w.npz", "-o", masks, "-p", "2:4", "--masks-only")
+    result.assert_refused("expected another name")
+    assert not masks.exists()
 
 
 def test_good_masks_pass(tmp_path: Path) -> None:

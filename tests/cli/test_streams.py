@@ -20,7 +20,7 @@ class Finder:
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Finder())
-from tnm_command import main
+from {package} import main
 main()
 """
 
@@ -59,9 +59,12 @@ def test_full_stdout() -> None:
     assert "No space left" in result.stderr
 
 
-@pytest.mark.parametrize("module", ["numpy", "typer"])
-def test_interrupt_while_importing(module: str) -> None:
-    code = INTERRUPTED.format(module=module)
+@pytest.mark.parametrize(
+    ("package", "module"),
+    [("tnm_command", "numpy"), ("tnm_command", "typer"), ("tnm_core.cli", "typer")],
+)
+def test_interrupt_while_importing(package: str, module: str) -> None:
+    code = INTERRUPTED.format(package=package, module=module)
     command = [sys.executable, "-c", code, "--version"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 130

@@ -209,16 +209,14 @@ def test_out_is_untouched_by_a_failing_call(certificate: bool, threads: int) -> 
 
 
 def test_squares_that_overflow() -> None:
-    """A finite value whose score is infinite."""
+    """A finite value whose square is infinite in float64 is a score like others."""
     array = _plant(np.ones((8, 8)), {(3, 5): -1e200})
-    _assert_refused(
-        lambda: tnm.transposable_mask(array, 4, 8, score="square"), ValueError, "3, 5", "1e+200"
-    )
-    _assert_refused(lambda: tnm.nm_mask(array, 4, 8, score="square"), ValueError, "3, 5")
-    assert tnm.transposable_mask(array, 4, 8)[3, 5]
-    # A float32 square never overflows in float64.
-    largest = np.full((4, 4), np.finfo(np.float32).max, dtype=np.float32)
-    assert tnm.is_transposable(tnm.transposable_mask(largest, 2, 4, score="square"), 2, 4)
+    for mask in (
+        tnm.transposable_mask(array, 4, 8, score="square"),
+        tnm.nm_mask(array, 4, 8, score="square"),
+    ):
+        assert mask[3, 5]
+        assert mask[3].sum() == 4
 
 
 def test_infinity_of_a_foreign_byte_order() -> None:

@@ -6,15 +6,14 @@
 
 #include "tnm/array_view.hpp"
 #include "tnm/execution.hpp"
-#include "tnm/pattern.hpp"
 #include "tnm/status.hpp"
 
 namespace tnm {
 
-// Sets `first` to the flat C-order index of the first element whose score is NaN or infinite, or to
-// nothing if there is none; the number of threads makes no difference. With Score::square, a finite
-// float64 whose square overflows counts. `first` means nothing unless the status is ok.
-Status find_non_finite(const ArrayView& array, Score score, std::optional<std::int64_t>& first,
+// Sets `first` to the flat C-order index of the first element that is NaN or infinite, or to nothing
+// if there is none; the number of threads makes no difference. `first` means nothing unless the
+// status is ok.
+Status find_non_finite(const ArrayView& array, std::optional<std::int64_t>& first,
                        const Execution& execution);
 
 }  // namespace tnm

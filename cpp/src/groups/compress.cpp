@@ -14,15 +14,20 @@ namespace {
 // for, lowest first.
 class GroupPositions {
   public:
-    // Returns false if the group keeps more than n.
+    // Returns false if the group keeps more than n. Every flag is read once, so that there are
+    // never more positions than n, whoever writes to the mask meanwhile.
     bool choose(const std::uint8_t* flags, std::int64_t stride, int width, const Pattern& pattern) {
+        std::array<bool, kMaxM> in_group{};
         int kept = 0;
-        for (int j = 0; j < width; ++j) kept += flags[j * stride] != 0;
+        for (int j = 0; j < width; ++j) {
+            in_group[j] = flags[j * stride] != 0;
+            kept += in_group[j];
+        }
         if (kept > pattern.n) return false;
         int fill = pattern.n - kept;
         count_ = 0;
         for (int j = 0; j < pattern.m; ++j) {
-            const bool is_kept = j < width && flags[j * stride] != 0;
+            const bool is_kept = in_group[j];
             if (!is_kept && fill-- <= 0) continue;
             positions_[count_] = static_cast<std::uint8_t>(j);
             kept_[count_++] = is_kept;
@@ -145,9 +150,10 @@ Status decompress(const std::byte* values, const std::uint8_t* indices, const Pa
             std::byte* data = elements.data + group.offset(strides);
             const int width = group.width();
             for (std::int64_t k = g * pattern.n; k < (g + 1) * pattern.n; ++k) {
-                if (indices[k] >= pattern.m) valid.store(false, std::memory_order_relaxed);
-                if (indices[k] >= width) continue;
-                std::memcpy(data + indices[k] * stride,
+                const int index = indices[k];
+                if (index >= pattern.m) valid.store(false, std::memory_order_relaxed);
+                if (index >= width) continue;
+                std::memcpy(data + index * stride,
                             values + k * static_cast<std::int64_t>(elements.item_size),
                             elements.item_size);
             }

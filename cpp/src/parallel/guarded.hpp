@@ -1,8 +1,10 @@
-// Keeping exceptions inside the core: every public call runs through here.
+// Keeping exceptions inside the core, and the process's floating-point mode outside: every public
+// call runs through here.
 #pragma once
 
 #include <new>
 
+#include "parallel/floating_point.hpp"
 #include "tnm/status.hpp"
 
 namespace tnm {
@@ -10,6 +12,7 @@ namespace tnm {
 // parallel_for looks after its workers; this is for what is allocated around it.
 template <class Call>
 Status guarded(Call&& call) {
+    const StandardFloatingPoint standard;
     try {
         return call();
     } catch (const std::bad_alloc&) {

@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "parallel/floating_point.hpp"
+
 namespace tnm {
 namespace {
 
@@ -23,6 +25,7 @@ struct SharedProgress {
 
 void work_on(std::int64_t pieces, SharedProgress& progress,
              const std::function<Worker()>& make_worker, const Execution* caller) {
+    const StandardFloatingPoint standard;
     try {
         const Worker worker = make_worker();
         while (!progress.stopped()) {

@@ -16,7 +16,11 @@ template <class Byte>
 void find_tokens(Byte* data, const Strides& strides, std::int64_t first, int count, Byte** tokens) {
     for (int t = 0; t < count; ++t) {
         const std::int64_t token = first + t;
-        tokens[t] = data + strides.offset(token / strides.rows(), token % strides.rows(), 0);
+        // Tokens without entries may be nowhere.
+        if (data == nullptr)
+            tokens[t] = nullptr;
+        else
+            tokens[t] = data + strides.offset(token / strides.rows(), token % strides.rows(), 0);
     }
 }
 

@@ -28,18 +28,20 @@ double subtract(double a, double b, double& error) {
 // alone would hide what is left.
 struct Surplus {
     double leading, rest, last;
+    double below;  // of the score, what double does not hold
 
-    Surplus(double score, double u, double v) {
+    Surplus(double score, double below_score, double u, double v) : below(below_score) {
         double first_error;
         const double partial = subtract(score, u, first_error);
         leading = subtract(partial, v, rest);
         last = first_error;
     }
-    double value() const { return leading + (rest + last); }
+    double value() const { return leading + (rest + last + below); }
     void add_to(CompensatedSum& sum, double sign) const {
         sum.add(sign * leading);
         sum.add(sign * rest);
         sum.add(sign * last);
+        sum.add(sign * below);
     }
 };
 
@@ -65,7 +67,9 @@ int exponent_of(const ScoreTile& scores) {
 class TileSums {
   public:
     TileSums(const ScoreTile& scores, const TileMask& mask, const TilePrices& prices)
-        : exponent_(exponent_of(scores)) {
+        : exponent_(exponent_of(scores)),
+          // Only full tiles have one, and they keep n of every row.
+          offsets_(scores.offset() * scores.pattern.n * scores.rows) {
         TilePrices rescaled;
         for (int i = 0; i < scores.rows; ++i)
             rescaled.row[i] = scaled(prices.row[i], prices.exponent - exponent_);
@@ -77,8 +81,8 @@ class TileSums {
     TileProof proof() const {
         const double difference = difference_.value(), magnitude = magnitude_.value();
         TileProof proof;
-        proof.primal = scaled(primal_.value(), exponent_);
-        proof.dual = scaled(dual_.value(), exponent_);
+        proof.primal = scaled(primal_.value(), exponent_) + offsets_;
+        proof.dual = scaled(dual_.value(), exponent_) + offsets_;
         // Written so that NaN, from prices that are no numbers, proves nothing.
         if (!(difference <= 0.0))
             proof.gap = magnitude > 0.0 && std::isfinite(difference)
@@ -95,7 +99,8 @@ class TileSums {
             int row_count = 0;
             for (int j = 0; j < scores.columns; ++j) {
                 const bool kept = mask.test(i, j);
-                add_entry(scaled(scores(i, j), -exponent_), kept, prices.row[i], prices.column[j]);
+                add_entry(scaled(scores(i, j), -exponent_), scaled(scores.rest(i, j), -exponent_),
+                          kept, prices.row[i], prices.column[j]);
                 row_count += kept;
                 column_counts[j] += kept;
             }
@@ -104,15 +109,16 @@ class TileSums {
         for (int j = 0; j < scores.columns; ++j) add_price(prices.column[j], n, column_counts[j]);
     }
 
-    void add_entry(double score, bool kept, double u, double v) {
+    void add_entry(double score, double rest, bool kept, double u, double v) {
         // Far below what is kept: not even finite in these units, and worth nothing.
         if (!kept && score == -std::numeric_limits<double>::infinity()) return;
-        const Surplus surplus(score, u, v);
+        const Surplus surplus(score, rest, u, v);
         const double value = surplus.value();
         if (value > 0.0) surplus.add_to(dual_, 1.0);
         if (kept ? value < 0.0 : value > 0.0) surplus.add_to(difference_, kept ? -1.0 : 1.0);
         if (!kept) return;
         primal_.add(score);
+        primal_.add(rest);
         magnitude_.add(std::fabs(score));
     }
     void add_price(double price, int n, int kept) {
@@ -121,6 +127,7 @@ class TileSums {
     }
 
     int exponent_;
+    double offsets_;
     CompensatedSum primal_, magnitude_, dual_;
     // dual - primal, term by term, as complementary slackness has it: what dropped entries are
     // worth above their prices and kept ones below, and what is paid for places left empty. The
@@ -144,6 +151,8 @@ void write_proof(const CertificateView& certificate, std::int64_t index, const S
     certificate.primal[index] = proof.primal;
     certificate.dual[index] = proof.dual;
     certificate.gap[index] = proof.gap;
+    certificate.offset[index] = scores.offset();
+    certificate.exponent[index] = scores.exponent();
     const int m = scores.pattern.m;
     write_prices(prices.row.data(), scores.rows, prices.exponent,
                  certificate.row_prices + index * m, m);

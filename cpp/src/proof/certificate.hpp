@@ -10,7 +10,7 @@
 namespace tnm {
 
 struct TileProof {
-    double primal = 0.0;  // in the scores' own units
+    double primal = 0.0;  // in units of 2^scores.exponent()
     double dual = 0.0;
     double gap = 0.0;  // (dual - primal) / sum of |score| over kept entries
 };

@@ -19,11 +19,6 @@ struct RowSegment {
     std::int64_t count = 0;
 };
 
-template <class T, Score kScore>
-bool is_finite_at(const std::byte* address) {
-    return is_finite(score_of(to_double(load_element<T>(address)), kScore));
-}
-
 // All exponent bits of a type; NaN and infinity are what has them all set.
 template <class T>
 struct Exponent;
@@ -48,39 +43,41 @@ bool all_neighbours_finite(const std::byte* data, std::int64_t count) {
     return found == 0;
 }
 
-template <class T, Score kScore>
+template <class T>
+bool is_finite_at(const std::byte* address) {
+    return all_neighbours_finite<T>(address, 1);
+}
+
+template <class T>
 bool all_finite(const RowSegment& segment) {
-    if constexpr (kScore == Score::identity)
-        if (segment.stride == sizeof(T))
-            return all_neighbours_finite<T>(segment.data, segment.count);
+    if (segment.stride == sizeof(T)) return all_neighbours_finite<T>(segment.data, segment.count);
     bool finite = true;
     for (std::int64_t j = 0; j < segment.count; ++j)
-        finite &= is_finite_at<T, kScore>(segment.data + j * segment.stride);
+        finite &= is_finite_at<T>(segment.data + j * segment.stride);
     return finite;
 }
 
-template <class T, Score kScore>
+template <class T>
 std::int64_t count_before_non_finite(const RowSegment& segment) {
-    if (all_finite<T, kScore>(segment)) return segment.count;
+    if (all_finite<T>(segment)) return segment.count;
     std::int64_t j = 0;
-    while (is_finite_at<T, kScore>(segment.data + j * segment.stride)) ++j;
+    // Others may change the array meanwhile.
+    while (j < segment.count && is_finite_at<T>(segment.data + j * segment.stride)) ++j;
     return j;
 }
 
 using CountBefore = std::int64_t (*)(const RowSegment& segment);
 
-// Only doubles have squares that overflow.
-CountBefore counter_of(Dtype dtype, Score score) {
+CountBefore counter_of(Dtype dtype) {
     switch (dtype) {
         case Dtype::float16:
-            return count_before_non_finite<Float16, Score::identity>;
+            return count_before_non_finite<Float16>;
         case Dtype::bfloat16:
-            return count_before_non_finite<Bfloat16, Score::identity>;
+            return count_before_non_finite<Bfloat16>;
         case Dtype::float32:
-            return count_before_non_finite<float, Score::identity>;
+            return count_before_non_finite<float>;
         case Dtype::float64:
-            return score == Score::square ? count_before_non_finite<double, Score::square>
-                                          : count_before_non_finite<double, Score::identity>;
+            return count_before_non_finite<double>;
         default:
             return nullptr;
     }
@@ -95,10 +92,10 @@ RowSegment segment_at(const ArrayView& array, std::int64_t begin, std::int64_t e
 
 }  // namespace
 
-Status find_non_finite(const ArrayView& array, Score score, std::optional<std::int64_t>& first,
+Status find_non_finite(const ArrayView& array, std::optional<std::int64_t>& first,
                        const Execution& execution) {
     first.reset();
-    const CountBefore count_before = counter_of(array.dtype, score);
+    const CountBefore count_before = counter_of(array.dtype);
     if (count_before == nullptr) return Status::ok;
     const Strides& strides = array.strides;
     const std::int64_t elements = strides.planes() * strides.rows() * strides.columns();

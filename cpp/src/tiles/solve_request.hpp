@@ -12,7 +12,7 @@
 namespace tnm {
 
 // Told of every solved tile; `index` counts tiles in C order over (plane, tile row, tile column).
-// Called from several threads at once, never twice for the same index.
+// Called from several threads at once; where a tile is solved anew, again from the same thread.
 using TileObserver = std::function<void(std::int64_t index, const ScoreTile& scores,
                                         const TileMask& mask, const TilePrices& prices)>;
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 
+#include "tiles/exact_scores.hpp"
 #include "tnm/pattern.hpp"
 
 namespace tnm {
@@ -15,11 +16,21 @@ struct ScoreTile {
     int rows = 0;
     int columns = 0;
     Pattern pattern;
+    // What `values` are rounded from, with its offset and exponent; null if they are the scores.
+    const ExactScores* exact = nullptr;
 
     // Full tiles keep exactly n in each row and column, edge tiles at most n.
     bool full() const { return rows == pattern.m && columns == pattern.m; }
     const double* row(int i) const { return values + static_cast<std::ptrdiff_t>(i) * stride; }
     double operator()(int i, int j) const { return row(i)[j]; }
+    // What rounding took from (i, j).
+    double rest(int i, int j) const { return exact == nullptr ? 0.0 : exact->rest(i, j); }
+    // Ordered and signed as the scores are, however close they lie.
+    double order(int i, int j) const {
+        return exact == nullptr ? (*this)(i, j) : exact->rank(i, j);
+    }
+    double offset() const { return exact == nullptr ? 0.0 : exact->offset(); }
+    int exponent() const { return exact == nullptr ? 0 : exact->exponent(); }
 };
 
 // Which entries a tile keeps: bit j of row i.

@@ -2,9 +2,8 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
-#include "tiles/load_scores.hpp"
+#include "tiles/load_tile.hpp"
 #include "tiles/solve_request.hpp"
 #include "tiles/store_mask.hpp"
 #include "tiles/walk_tiles.hpp"
@@ -19,9 +18,8 @@ class TilePipeline {
           pattern_(request.pattern),
           observer_(request.observer),
           grid_(request.grid()),
-          load_(score_loader<double>(request.array.dtype, request.score)),
-          solver_(request.make_solver()),
-          scores_(static_cast<std::size_t>(pattern_.m) * pattern_.m) {}
+          loader_(request.array.dtype, request.score, pattern_),
+          solver_(request.make_solver()) {}
 
     // `elements` are those of the run, wherever they lie.
     Status operator()(const TileRun& run, const ElementsInMemory& elements) {
@@ -31,13 +29,14 @@ class TilePipeline {
             mask_.data + to.offset(run.plane, run.tile_row * m, run.first_tile_column * m);
         for (std::int64_t t = 0; t < run.tile_columns; ++t) {
             const std::int64_t column = run.first_tile_column + t;
-            const ScoreTile tile{scores_.data(), m, rows, grid_.width(column), pattern_};
-            if (!load_({elements.from_column(t * m), rows, tile.columns}, scores_.data(), m))
+            const int columns = grid_.width(column);
+            if (!loader_.load({elements.from_column(t * m), rows, columns}))
                 return Status::non_finite_score;
+            const ScoreTile& tile = loader_.tile();
             solver_->solve(tile, kept_, observer_ ? &prices_ : nullptr);
             if (observer_)
                 observer_(tile_index(grid_, run.plane, run.tile_row, column), tile, kept_, prices_);
-            store_mask(kept_, rows, tile.columns, flags + t * m * to.column_stride(), to);
+            store_mask(kept_, rows, columns, flags + t * m * to.column_stride(), to);
         }
         return Status::ok;
     }
@@ -47,9 +46,8 @@ class TilePipeline {
     const Pattern pattern_;
     const TileObserver& observer_;
     const TileGrid grid_;
-    const LoadScores<double> load_;
+    TileLoader loader_;
     std::unique_ptr<TileSolver> solver_;
-    std::vector<double> scores_;
     TileMask kept_;
     TilePrices prices_;
 };

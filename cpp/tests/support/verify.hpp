@@ -16,7 +16,8 @@ struct Certificate {
     CertificateView view();
     bool operator==(const Certificate&) const = default;
 
-    std::vector<double> row_prices, column_prices, primal, dual, gap;
+    std::vector<double> row_prices, column_prices, primal, dual, gap, offset;
+    std::vector<std::int32_t> exponent;
 };
 
 // Runs a method into a contiguous mask; checks that it reports success and writes flags only.

@@ -118,7 +118,9 @@ class MemberReader:
     def __init__(self, archive: Archive, member: zipfile.ZipInfo) -> None:
         self.member = member
         self._archive = archive
-        self._restart()
+        self._at = 0
+        self._left = memoryview(b"")
+        self._chunks = archive.chunks(member)
 
     def read(self, start: int, nbytes: int) -> NDArray[np.uint8]:
         """Unpack some bytes into memory of their own, which grows as they come."""
@@ -142,8 +144,7 @@ class MemberReader:
             self._take(start - self._at)
 
     def _restart(self) -> None:
-        self._at = 0
-        self._left = memoryview(b"")
+        self._at, self._left = 0, memoryview(b"")
         self._chunks = self._archive.chunks(self.member)
 
     def _take(self, nbytes: int) -> memoryview:

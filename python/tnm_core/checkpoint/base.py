@@ -222,7 +222,8 @@ def read_exactly(stream: BinaryIO, nbytes: int, label: str) -> NDArray[np.uint8]
     data = np.empty(nbytes, dtype=np.uint8)
     done = 0
     while done < nbytes:
-        got = stream.readinto(data[done : done + (1 << 30)])  # type: ignore[attr-defined]
+        with disk_errors(label, "read"):
+            got = stream.readinto(data[done : done + (1 << 30)])  # type: ignore[attr-defined]
         if not got:
             raise CheckpointError(
                 f"{label} ends after {done} of {nbytes} bytes: it is truncated, fetch it again"

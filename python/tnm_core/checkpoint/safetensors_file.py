@@ -108,7 +108,7 @@ def write_header(
 
     Raises
     ------
-    TypeError, ValueError
+    TypeError, CheckpointError
         If the file could not be read again, see `check_names`.
     """
     header: dict[str, Any] = {METADATA_KEY: dict(metadata)} if metadata else {}
@@ -128,7 +128,7 @@ def write_header(
     try:
         text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:
-        raise ValueError(
+        raise CheckpointError(
             f"the metadata holds a lone surrogate, expected text: {metadata}"
         ) from None
     text += b" " * (-len(text) % 8)  # so that the data starts aligned
@@ -147,7 +147,7 @@ def check_names(names: Iterable[Any]) -> None:
     ------
     TypeError
         If one is no str.
-    ValueError
+    CheckpointError
         If one comes twice, is that of the metadata, is too long, or holds a lone surrogate.
     """
     taken: set[str] = set()
@@ -164,7 +164,7 @@ def check_names(names: Iterable[Any]) -> None:
         elif not _is_text(name):
             reason = "with a lone surrogate, which UTF-8 cannot hold"
         if reason is not None:
-            raise ValueError(f"a tensor is called {name!r}, {reason}; expected another name")
+            raise CheckpointError(f"a tensor is called {name!r}, {reason}; expected another name")
         taken.add(name)
 
 

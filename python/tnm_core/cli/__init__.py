@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
 from tnm_core.cli.packages import is_installed
@@ -16,7 +17,11 @@ _NEEDED = ("typer", "rich", "safetensors", "ml_dtypes")
 
 def main() -> None:
     """Run the command line, as the console script of `tnm_command` does."""
-    sys.exit(prepare()(sys.argv[1:]))
+    try:
+        run = prepare()
+    except KeyboardInterrupt:
+        _fail("interrupted; nothing was begun", 130)
+    sys.exit(run(sys.argv[1:]))
 
 
 def prepare() -> Callable[[Sequence[str]], int]:
@@ -27,7 +32,7 @@ def prepare() -> Callable[[Sequence[str]], int]:
         _fail(f'the command line needs {", ".join(missing)}: pip install "tnm_core[cli]"')
     from tnm_core.cli.run import run
 
-    return run
+    return partial(run, ends_process=True)
 
 
 def _open_standard_streams() -> None:
@@ -41,6 +46,6 @@ def _open_standard_streams() -> None:
         _fail("standard output is closed; expected a place for results, such as > /dev/null")
 
 
-def _fail(message: str) -> NoReturn:
+def _fail(message: str, status: int = 2) -> NoReturn:
     print(f"tnm: {message}", file=sys.stderr)
-    sys.exit(2)
+    sys.exit(status)

@@ -6,6 +6,7 @@ needs, and often the same weights in other formats, which would be out of date.
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -58,10 +59,10 @@ def check_target(source: Path, target: Path, weights: Collection[str], force: bo
 
     ``weights`` names the files of weights that are written.
     """
-    if source.resolve() in target.resolve().parents:
+    if _real(source) in _real(target).parents:
         raise CommandError(f"{target} lies in {source}; expected a directory outside of it")
-    if target.exists() and not target.is_dir():
-        raise CommandError(f"{target} is a file; expected a directory to write")
+    if (target.exists() or target.is_symlink()) and not target.is_dir():
+        raise CommandError(f"{target} is a file or leads nowhere; expected a directory to write")
     if not target.is_dir() or not any(target.iterdir()):
         return
     if not force:
@@ -82,7 +83,7 @@ def copy_companions(
     of which nothing need be said.
     """
     found = Companions()
-    if source.resolve() == target.resolve():
+    if _real(source) == _real(target):
         return found
     for path in _listed(source):
         if path.name in weights:
@@ -97,6 +98,11 @@ def copy_companions(
         else:
             _copy(transaction, path, source, target, found)
     return found
+
+
+def _real(path: Path) -> Path:
+    """Follow links, but not in a circle, for which Path.resolve raises RuntimeError."""
+    return Path(os.path.realpath(path))
 
 
 def _copy(

@@ -31,12 +31,12 @@ _UsageProblem: type[Exception] = next(
 )
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit status."""
+def run(arguments: Sequence[str], *, ends_process: bool = False) -> int:
+    """Run one command and return its exit status, with which the process may end."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    with _stopped_by_exception(), _leftovers_told():
+    with _stopped_by_exception(ends_process), _leftovers_told():
         return _status(arguments)
 
 
@@ -110,7 +110,7 @@ def _fail(message: str, status: int) -> int:
 
 
 @contextmanager
-def _stopped_by_exception() -> Iterator[None]:
+def _stopped_by_exception(ends_process: bool) -> Iterator[None]:
     """Unwind at the first Ctrl-C, SIGTERM or SIGHUP; further ones would disturb the cleaning up."""
     came: list[int] = []
 
@@ -133,7 +133,7 @@ def _stopped_by_exception() -> Iterator[None]:
     finally:
         for number, old in handled.items():
             # A process that was stopped ends now; a late signal must not change its status.
-            signal.signal(number, signal.SIG_IGN if came else old)
+            signal.signal(number, signal.SIG_IGN if came and ends_process else old)
 
 
 @contextmanager

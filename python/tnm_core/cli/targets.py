@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from tnm_core.checkpoint import INDEX_SUFFIX
+from tnm_core.checkpoint import INDEX_SUFFIX, disk_errors
 from tnm_core.cli.errors import CommandError
 
 
@@ -25,5 +25,7 @@ def check_report(path: Path, force: bool) -> None:
 def check_unused(targets: Iterable[Path], force: bool) -> None:
     """Check that nothing is replaced unasked."""
     for path in targets:
-        if path.exists() and not force:
+        with disk_errors(path):
+            exists = path.exists()
+        if exists and not force:
             raise CommandError(f"{path} exists already; choose another name, or --force to replace")

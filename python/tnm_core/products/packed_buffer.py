@@ -79,6 +79,7 @@ def pack_buffer(weights: NDArray[Any], mask: NDArray[np.bool_], dtype: str | Non
         raise ValueError(
             f"mask has shape {mask.shape}, expected the shape of the weights, {data.shape}"
         )
+    mask = arguments.plain_flags(mask)
     kept = int(np.count_nonzero(mask))
     rows, columns = data.shape
     buffer = np.empty(_core.packed_bytes(rows, columns, kept, name), dtype=np.uint8)

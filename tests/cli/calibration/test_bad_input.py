@@ -179,3 +179,20 @@ def test_report_and_weights_appear_together(
     tnm(*arguments, "--report", report).assert_refused_at_the_end("cannot write", "report.json")
     assert not out.exists()
     assert json.loads(tnm(*arguments, "--json").out)["output"] == str(out)
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "bin"])
+@pytest.mark.parametrize("shard", ["../secret.{}", "/tmp/secret.{}"])
+def test_an_index_that_leads_out_of_the_folder(
+    tnm: Tnm, tmp_path: Path, suffix: str, shard: str
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    index = {"weight_map": {"w": shard.format(suffix)}}
+    (folder / f"model.{suffix}.index.json").write_text(json.dumps(index))
+    text = tmp_path / "text.txt"
+    text.write_text("One sentence.\n")
+    result = tnm("calibrate", folder, text, "-o", tmp_path / "out", "-p", "2:4")
+    result.assert_refused("without folders")
+    assert not (tmp_path / "out").exists()

@@ -126,3 +126,12 @@ def test_plot_bad_input(tnm: Tnm, model: Path, pruned: Path, tmp_path: Path) -> 
     ):
         tnm("plot", *arguments).assert_refused(word)
     assert not picture.exists()
+
+
+def test_signalling_nan(tnm: Tnm, tmp_path: Path) -> None:
+    weights = np.ones((4, 4), np.float16)
+    weights[0, 0], weights[1, 1] = 0, np.array(0x7C01, np.uint16).view(np.float16)
+    np.save(tmp_path / "w.npy", weights)
+    shown = tnm("inspect", tmp_path / "w.npy")  # comparing one raises a warning in NumPy
+    assert (shown.status, shown.err) == (0, "")
+    assert "0.0625" in shown.out

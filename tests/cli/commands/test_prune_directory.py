@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.cli.conftest import Tnm, keeps_exactly, snapshot
 from tests.cli.local_models import save_with_tokenizer
@@ -209,3 +209,14 @@ def test_a_file_of_a_folder_stays_one(tnm: Tnm, folder: Path, tmp_path: Path) ->
         assert load_file(out).keys() == load_file(folder / "model.safetensors").keys()
     masks = tmp_path / "masks.safetensors"
     assert tnm("prune", folder, "-o", masks, "-p", "2:4", "--masks-only").status == 0
+
+
+@pytest.mark.parametrize("leads_to", ["circle", "nothing"])
+def test_a_link_that_leads_nowhere_as_target(tnm: Tnm, tmp_path: Path, leads_to: str) -> None:
+    source, link = tmp_path / "in", tmp_path / "circle"
+    source.mkdir()
+    save_file({"w": torch.ones(8, 8)}, source / "model.safetensors")
+    (source / "config.json").write_text("{}")
+    link.symlink_to(leads_to)
+    tnm("prune", source, "-o", link, "-p", "2:4", "--force").assert_refused("leads nowhere")
+    assert link.is_symlink()

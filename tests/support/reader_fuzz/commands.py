@@ -36,8 +36,8 @@ def run_quietly(*arguments: object) -> tuple[int, str, str]:
 
 
 def findings(folder: Path, named: str, rng: random.Random) -> Iterator[str]:
-    """Put a file through a command and the API; yield what should not have happened."""
-    path = folder / named
+    """Put a file in ``folder/in`` through a command and the API; yield what went wrong."""
+    path = folder / "in" / named
     out = folder / ("out" if _is_sharded(path) else f"out{_written_suffix(path)}")
     masks = folder / "masks out.safetensors"
     picture = folder / "out.svg"

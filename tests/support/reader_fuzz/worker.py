@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
                 found += 1
                 kept = keep / f"{seed}-{number}"
                 shutil.rmtree(kept, ignore_errors=True)
-                shutil.copytree(place, kept, symlinks=True)
+                shutil.copytree(place, kept, symlinks=True, ignore=_pipes)
                 print(f"FOUND {seed}:{number}, kept in {kept}; replay it with python -m "
                       f"tests.support.reader_fuzz --replay {seed}:{number}")  # fmt: skip
                 print("\n".join(problems), flush=True)
@@ -64,11 +64,17 @@ def _run(case: Case, samples: list[Sample], folder: Path) -> list[str]:
 
     rng = case.rng
     sample = rng.choice(samples)
+    inside = folder / "in"
+    inside.mkdir()
     for name, content in mutate(sample.files, rng).items():
-        (folder / name).write_bytes(content)
+        (inside / name).write_bytes(content)
     if rng.random() < 0.02:
-        _replace(folder / rng.choice(sorted(sample.files)), rng)
+        _replace(inside / rng.choice(sorted(sample.files)), rng)
     return [f"{sample.kind}: {problem}" for problem in findings(folder, sample.named, rng)]
+
+
+def _pipes(folder: str, names: list[str]) -> list[str]:
+    return [name for name in names if (Path(folder) / name).is_fifo()]
 
 
 def _replace(path: Path, rng: random.Random) -> None:

@@ -49,7 +49,7 @@ void ColumnBlockCopy::copy(int columns) {
     if (columns == 0) return;
     const ColumnBlock part{block_.data + copied_ * block_.column_stride, block_.column_stride,
                            block_.rows, columns};
-    copy_(part, memory_.data()->bytes + copied_ * item_bytes_, row_stride_);
+    copy_(part, reinterpret_cast<std::byte*>(memory_.data()) + copied_ * item_bytes_, row_stride_);
     copied_ += columns;
 }
 

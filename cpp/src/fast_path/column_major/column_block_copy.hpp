@@ -28,7 +28,9 @@ class ColumnBlockCopy {
     void copy_rest();
 
     std::int64_t row_stride() const { return row_stride_; }
-    const std::byte* row(int i) const { return memory_.data()->bytes + i * row_stride_; }
+    const std::byte* row(int i) const {
+        return reinterpret_cast<const std::byte*>(memory_.data()) + i * row_stride_;
+    }
 
   private:
     struct alignas(64) CacheLine {

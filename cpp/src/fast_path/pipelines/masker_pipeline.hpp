@@ -1,6 +1,8 @@
 // What the pipelines of all methods share: everything but the mask of a loaded strip.
 #pragma once
 
+#include <bit>
+
 #include "fast_path/pipelines/strip_loader.hpp"
 #include "fast_path/pipelines/strip_pipeline.hpp"
 #include "fast_path/pipelines/strip_writer.hpp"
@@ -21,7 +23,8 @@ class MaskerPipeline final : public StripPipeline {
           loader_(request, column_stride),
           masker_(request, arguments...),
           writer_(request),
-          edge_tiles_(request) {}
+          find_inexact_(inexact_finder(request.array.dtype, request.score)),
+          general_(request) {}
 
     Status operator()(const TileRun& run, const ElementsInMemory& elements,
                       const RowsInMemory* next_rows) override {
@@ -30,18 +33,40 @@ class MaskerPipeline final : public StripPipeline {
             const std::int64_t tiles = std::min(tiles_per_strip_, full_end - column);
             const StripPlace place{run.plane, run.tile_row, column, static_cast<int>(tiles),
                                    elements.from_column((column - first) * grid_.m)};
-            if (!loader_.load(place)) return Status::non_finite_score;
+            const std::uint64_t inexact = inexact_tiles(place);
+            if (!loader_.load(place, inexact)) return Status::non_finite_score;
             std::uint64_t* kept = masker_(place, loader_.scores(),
                                           [&] { return prefetcher_after(place, next_rows); });
             writer_.write(place, kept);
+            if (const Status status = solve_anew(place, inexact); status != Status::ok)
+                return status;
         }
         const std::int64_t edge_tiles = first + run.tile_columns - full_end;
         if (edge_tiles == 0) return Status::ok;
-        return edge_tiles_({run.plane, run.tile_row, full_end, edge_tiles},
-                           elements.from_column((full_end - first) * grid_.m));
+        return general_({run.plane, run.tile_row, full_end, edge_tiles},
+                        elements.from_column((full_end - first) * grid_.m));
     }
 
   private:
+    // Those with scores that the kernels' type does not hold.
+    std::uint64_t inexact_tiles(const StripPlace& place) const {
+        std::uint64_t tiles = 0;
+        if (find_inexact_ == nullptr) return tiles;
+        for (int tile = 0; tile < place.tiles; ++tile)
+            if (find_inexact_({place.elements.from_column(tile * grid_.m), grid_.m, grid_.m}))
+                tiles |= std::uint64_t{1} << tile;
+        return tiles;
+    }
+    Status solve_anew(const StripPlace& place, std::uint64_t tiles) {
+        for (; tiles != 0; tiles &= tiles - 1) {
+            const int tile = std::countr_zero(tiles);
+            const Status status =
+                general_({place.plane, place.tile_row, place.tile_column + tile, 1},
+                         place.elements.from_column(tile * grid_.m));
+            if (status != Status::ok) return status;
+        }
+        return Status::ok;
+    }
     // The next strip's elements unless the caller knows better, and this one's flags.
     Prefetcher prefetcher_after(const StripPlace& place, const RowsInMemory* next_rows) const {
         if (next_rows != nullptr) return {*next_rows, writer_.rows(place)};
@@ -56,7 +81,8 @@ class MaskerPipeline final : public StripPipeline {
     StripLoader<T> loader_;
     Masker masker_;
     const StripWriter writer_;
-    TilePipeline edge_tiles_;
+    const FindInexact find_inexact_;
+    TilePipeline general_;
 };
 
 // Maskers are made from the request and `arguments`; T is float where that holds every score

@@ -29,31 +29,33 @@ StripLoader<T>::StripLoader(const SolveRequest& request, std::int64_t column_str
 }
 
 template <class T>
-bool StripLoader<T>::load(const StripPlace& place) {
+bool StripLoader<T>::load(const StripPlace& place, std::uint64_t left_out) {
     const ElementsInMemory& elements = place.elements;
     const int m = grid_.m, tiles_per_strip = kStripColumns / field_;
-    const bool full = place.tiles == tiles_per_strip;
+    const bool full = place.tiles == tiles_per_strip && left_out == 0;
     // With padding, the kernels read into the next full tile.
     const std::int64_t next_tile = place.tile_column + place.tiles;
     const bool readable = field_ == m || next_tile < grid_.columns / m;
     if (full && readable && load_rows_ != nullptr)
         return load_rows_(elements.data, elements.row_stride, m, scores_);
     if (!full) std::fill(scores_.values, scores_.values + field_ * kStripColumns, T{0});
-    const bool finite = load_anyhow(place);
+    const bool finite = load_anyhow(place, left_out);
     find_largest();
     return finite;
 }
 
 template <class T>
-bool StripLoader<T>::load_anyhow(const StripPlace& place) {
+bool StripLoader<T>::load_anyhow(const StripPlace& place, std::uint64_t left_out) {
     const ElementsInMemory& elements = place.elements;
     const int m = grid_.m;
-    if (field_ == m)
+    if (field_ == m && left_out == 0)
         return load_any_({elements, m, place.tiles * m}, scores_.values, kStripColumns);
     bool finite = true;
-    for (int tile = 0; tile < place.tiles; ++tile)
+    for (int tile = 0; tile < place.tiles; ++tile) {
+        if (left_out >> tile & 1) continue;
         finite &= load_any_({elements.from_column(tile * m), m, m}, scores_.values + tile * field_,
                             kStripColumns);
+    }
     return finite;
 }
 

@@ -14,14 +14,14 @@ class StripLoader {
     // `column_stride`: that of all elements that it will be given.
     StripLoader(const SolveRequest& request, std::int64_t column_stride);
 
-    // Returns whether all scores are finite.
-    bool load(const StripPlace& place);
+    // Returns whether all scores are finite. Bit g of `left_out`: zeros are loaded for tile g.
+    bool load(const StripPlace& place, std::uint64_t left_out);
     const StripScores<T>& scores() const { return scores_; }
     // Whether whole strips are read row by row, by a kernel.
     bool reads_rows() const { return load_rows_ != nullptr; }
 
   private:
-    bool load_anyhow(const StripPlace& place);
+    bool load_anyhow(const StripPlace& place, std::uint64_t left_out);
     void find_largest();
 
     const TileGrid grid_;

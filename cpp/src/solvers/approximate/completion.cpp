@@ -50,8 +50,8 @@ void order_by_score(const ScoreTile& scores, std::vector<int>& order) {
     order.resize(static_cast<std::size_t>(scores.rows) * columns);
     std::iota(order.begin(), order.end(), 0);
     std::sort(order.begin(), order.end(), [&](int a, int b) {
-        const double score_a = scores(a / columns, a % columns);
-        const double score_b = scores(b / columns, b % columns);
+        const double score_a = scores.order(a / columns, a % columns);
+        const double score_b = scores.order(b / columns, b % columns);
         return score_a != score_b ? score_a > score_b : a < b;
     });
 }
@@ -69,7 +69,7 @@ void fill_greedily(const ScoreTile& scores, const std::vector<int>& order, TileM
     Counts counts = count_kept(scores, mask);
     for (const int position : order) {
         const int i = position / scores.columns, j = position % scores.columns;
-        if (!scores.full() && scores(i, j) <= 0.0) break;
+        if (!scores.full() && scores.order(i, j) <= 0.0) break;
         if (counts.row[i] == n || counts.column[j] == n || mask.test(i, j)) continue;
         mask.set(i, j);
         ++counts.row[i];

@@ -11,7 +11,8 @@ namespace tnm {
 // Positions i * columns + j of all entries, highest score first, equal scores by position.
 void order_by_score(const ScoreTile& scores, std::vector<int>& order);
 
-// Total score of the entries that are kept, or of those that are dropped.
+// Total score of the entries that are kept, or of those that are dropped; offsets are left out,
+// here and in FirstOfLines.
 double total_score(const ScoreTile& scores, const TileMask& mask, bool kept);
 
 // What the first `count` entries of every row come to, and those of every column.

@@ -21,7 +21,8 @@ void GreedySolver::solve(const ScoreTile& scores, TileMask& mask, TilePrices* pr
     if (!complete_ || !scores.full()) return;
     complete_by_exchange(scores, mask);
     // An exchange may give up more than it gains; see TwoApproximationSolver::solve.
-    if (2.0 * total_score(scores, mask, true) < most_kept_score(scores, order_))
+    const double offsets = scores.offset() * scores.rows * scores.pattern.n;
+    if (2.0 * total_score(scores, mask, true) + offsets < most_kept_score(scores, order_))
         optimal_.solve(scores, mask, prices);
 }
 

@@ -14,7 +14,7 @@ void keep_top_of_row_and_column(const ScoreTile& scores, const std::vector<int>&
     mask.reset(scores.rows);
     for (const int position : order) {
         const int i = position / scores.columns, j = position % scores.columns;
-        if (!scores.full() && scores(i, j) <= 0.0) break;
+        if (!scores.full() && scores.order(i, j) <= 0.0) break;
         const bool row_top = met_in_row[i]++ < scores.pattern.n;
         const bool column_top = met_in_column[j]++ < scores.pattern.n;
         if (row_top && column_top) mask.set(i, j);
@@ -39,7 +39,8 @@ void TwoApproximationSolver::solve(const ScoreTile& scores, TileMask& mask, Tile
     complete_by_exchange(scores, mask);
     // An exchange may give up more than it gains. The bound is provable from the row and column
     // minima nearly always; where it is not, only the optimum is sure to keep it.
-    if (total_score(scores, mask, false) > 2.0 * least_pruned_score(scores, order_))
+    const double offsets = scores.offset() * scores.rows * (scores.pattern.m - scores.pattern.n);
+    if (total_score(scores, mask, false) > 2.0 * least_pruned_score(scores, order_) + offsets)
         optimal_.solve(scores, mask, prices);
 }
 

@@ -48,6 +48,13 @@ double OptimalSolver::kept_magnitude(const TileMask& mask, double enough) const 
 }
 
 void OptimalSolver::solve(const ScoreTile& scores, TileMask& mask, TilePrices* prices) {
+    if (scores.exact == nullptr) return solve_values(scores, mask, prices);
+    TilePrices& known = prices == nullptr ? prices_ : *prices;
+    solve_values(scores, mask, &known);
+    exact_cycles_.run(scores, mask, known);
+}
+
+void OptimalSolver::solve_values(const ScoreTile& scores, TileMask& mask, TilePrices* prices) {
     tile_.assign(scores);
     if (tile_.exact() && tile_.n() == tile_.rows()) return keep_everything(mask, prices);
     start();

@@ -1,8 +1,10 @@
 // The optimal mask of a tile of any shape: warm start, threshold, shortest augmenting paths,
-// and cycle canceling where the kept scores are tiny.
+// and cycle canceling where the kept scores are tiny. Tiles whose scores double does not hold are
+// solved for what it does hold, and from there in integers.
 #pragma once
 
 #include "solvers/exact/cycle_canceling.hpp"
+#include "solvers/exact/exact_cycles.hpp"
 #include "solvers/exact/residual_network.hpp"
 #include "solvers/exact/scaled_tile.hpp"
 #include "solvers/exact/shortest_paths.hpp"
@@ -15,6 +17,7 @@ class OptimalSolver final : public TileSolver {
     void solve(const ScoreTile& scores, TileMask& mask, TilePrices* prices) override;
 
   private:
+    void solve_values(const ScoreTile& scores, TileMask& mask, TilePrices* prices);
     void keep_everything(TileMask& mask, TilePrices* prices) const;
     void start();
     double kept_magnitude(const TileMask& mask, double enough) const;
@@ -24,7 +27,8 @@ class OptimalSolver final : public TileSolver {
     ResidualNetwork network_;
     ShortestPaths paths_;
     CycleCanceling cycle_canceling_;
-    TilePrices proposed_;
+    ExactCycles exact_cycles_;
+    TilePrices proposed_, prices_;
 };
 
 }  // namespace tnm

@@ -18,9 +18,10 @@ class RowwiseSolver final : public TileSolver {
 
   private:
     static void keep_top(const ScoreTile& scores, int i, TileMask& mask) {
-        const double* row = scores.row(i);
         const int n = scores.pattern.n, count = scores.columns;
         const bool whole_group = count == scores.pattern.m;
+        std::array<double, kMaxM> row;
+        for (int j = 0; j < count; ++j) row[j] = scores.order(i, j);
         const double threshold = nth_largest(row, count, n);
         int room = n;
         const auto keep_if = [&](auto&& wanted) {
@@ -34,10 +35,8 @@ class RowwiseSolver final : public TileSolver {
         keep_if([&](double score) { return score == threshold; });
     }
 
-    static double nth_largest(const double* row, int count, int n) {
-        if (n >= count) return *std::min_element(row, row + count);
-        std::array<double, kMaxM> values;
-        std::copy(row, row + count, values.begin());
+    static double nth_largest(std::array<double, kMaxM> values, int count, int n) {
+        if (n >= count) return *std::min_element(values.begin(), values.begin() + count);
         std::nth_element(values.begin(), values.begin() + n - 1, values.begin() + count,
                          std::greater<>());
         return values[static_cast<std::size_t>(n) - 1];

@@ -69,9 +69,10 @@ def finish_stopped_run(folder: Path) -> None:
     CheckpointError
         If a living run is just replacing files, or its journal is damaged.
     """
-    if folder.is_dir() and _journals(folder):
-        with disk_errors(folder), folder_locked(folder):
-            finish_in_locked(folder)
+    with disk_errors(folder):
+        if folder.is_dir() and _journals(folder):
+            with folder_locked(folder):
+                finish_in_locked(folder)
 
 
 def finish_in_locked(folder: Path) -> None:

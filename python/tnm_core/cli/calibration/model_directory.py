@@ -26,7 +26,7 @@ def write(
         state = {k: v for k, v in model.state_dict().items() if k not in loaded.missing}
     transaction.make_folder(target)
     staging = transaction.scratch_folder(target / WEIGHTS)
-    with foreign_errors("cannot save the model"):
+    with foreign_errors(f"cannot write the model to {target}"):
         model.save_pretrained(staging, state_dict=state, max_shard_size="1000000GB")
     with SafetensorsFile(staging / WEIGHTS) as saved:
         metadata = {**saved.metadata, **result.metadata(saved.tensors)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -118,11 +119,13 @@ def _plots_for(output: Path) -> Any:
 
 
 def _save(figure: Figure, output: Path) -> None:
-    with FileTransaction() as transaction, warnings.catch_warnings():
-        # Names of layers may be in scripts that no font has, or too long to leave any room.
-        warnings.simplefilter("ignore", UserWarning)
-        file = transaction.open(output)
-        figure.savefig(file, format=output.suffix[1:].lower())
+    with FileTransaction() as transaction:
+        file, drawn = transaction.open(output), BytesIO()
+        with warnings.catch_warnings():
+            # Names of layers may be in scripts that no font has, or too long to leave any room.
+            warnings.simplefilter("ignore", UserWarning)
+            figure.savefig(drawn, format=output.suffix[1:].lower())
+        file.write(drawn.getbuffer())  # here, so that an error of the disk names the file
     print(f"picture written: {output}")
 
 

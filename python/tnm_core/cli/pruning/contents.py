@@ -57,7 +57,11 @@ class Contents:
     def support(self, name: str) -> NDArray[np.bool_]:
         """Tell where a tensor is not zero."""
         array = self.read(name)
-        return array if array.dtype == np.bool_ else array != array.dtype.type(0)
+        if array.dtype == np.bool_:
+            return array
+        with np.errstate(invalid="ignore"):  # NaN is not zero, a signalling one neither
+            support: NDArray[np.bool_] = array != array.dtype.type(0)
+        return support
 
     @cached_property
     def rules(self) -> WeightRules:

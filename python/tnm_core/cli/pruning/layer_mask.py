@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def find_masks(
     for box, block in zip(boxes, read(), strict=True):
         mask = _find_mask(info.name, block, box, axes, settings, report, advance)
         if len(boxes) == 1:
-            _add_unstructured(report, settings, lambda only=block: [only])
+            _add_unstructured(report, settings, partial(iter, [block]))
         yield block, mask
     if len(boxes) > 1:
         _add_unstructured(report, settings, read)

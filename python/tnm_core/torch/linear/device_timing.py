@@ -35,7 +35,7 @@ def seconds_in_cuda_graph(
     if device.type != "cuda":
         return None
     graph = torch.cuda.CUDAGraph()
-    stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    stream = torch.cuda.Stream(device)
     stream.wait_stream(torch.cuda.current_stream(device))
     try:
         with torch.cuda.stream(stream):
@@ -55,8 +55,8 @@ def _on_host(call: Callable[[], object]) -> float:
 
 
 def _on_cuda(call: Callable[[], object]) -> float:
-    start = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
-    stop = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+    start = torch.cuda.Event(enable_timing=True)
+    stop = torch.cuda.Event(enable_timing=True)
     start.record()
     call()
     stop.record()

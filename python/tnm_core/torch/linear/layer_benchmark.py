@@ -209,7 +209,7 @@ def benchmark_layer(
         raise ValueError(f"seconds is {seconds!r}, expected a number above 0")
     dtype = layer._packed_dtype()
     spec = LinearSpec.of(layer, layer.pattern, dtype)
-    here = torch.cuda.device_of(layer.weight)  # type: ignore[no-untyped-call]
+    here = torch.cuda.device_of(layer.weight)
     with torch.no_grad(), here:
         layer._prepare(dtype)
         calls = _parts(layer, tokens, dtype)

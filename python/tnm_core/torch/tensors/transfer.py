@@ -20,14 +20,20 @@ def solve_on_device(tensor: torch.Tensor, solve: HostSolver) -> torch.Tensor:
     """Find the mask of a tensor that is not on the CPU; the mask lies on its device."""
     if tensor.ndim == 1:
         return solve_on_device(tensor[None], solve)[0]
-    is_finite = solve.known_finite or bool(are_finite(tensor, solve.score))
+    is_finite = solve.known_finite or bool(are_finite(tensor))
     if tensor.device.type != "cuda" or not is_finite:
         # In one piece, so that the error names the first score that is not finite.
         return solve(tensor.cpu()).to(tensor.device)
     is_two_of_four = (solve.pattern, solve.method) == (Pattern(2, 4), "optimal")
-    if is_two_of_four and tensor.dtype != torch.uint64:
+    if is_two_of_four and not _has_long_scores(tensor.dtype, solve.score):
         return solve_two_of_four(tensor, solve)
     return solve_through_host(tensor, solve, CudaLane(tensor))
+
+
+def _has_long_scores(dtype: torch.dtype, score: Score) -> bool:
+    """Tell whether float64 does not hold every score: the host compares them in integers."""
+    long_squares = (torch.int32, torch.uint32, torch.float64)
+    return dtype in (torch.int64, torch.uint64) or (score == "square" and dtype in long_squares)
 
 
 def solve_two_of_four(tensor: torch.Tensor, solve: HostSolver) -> torch.Tensor:
@@ -44,11 +50,9 @@ def solve_two_of_four(tensor: torch.Tensor, solve: HostSolver) -> torch.Tensor:
     return mask
 
 
-def are_finite(tensor: torch.Tensor, score: Score) -> torch.Tensor:
-    """Tell whether no score is NaN or infinite, in a tensor on the same device: nothing waits."""
-    if tensor.dtype == torch.float64 and score == "square":
-        tensor = tensor.square()
-    elif tensor.is_floating_point() and tensor.itemsize == 1:
+def are_finite(tensor: torch.Tensor) -> torch.Tensor:
+    """Tell whether no element is NaN or infinite, in a tensor on the same device: nothing waits."""
+    if tensor.is_floating_point() and tensor.itemsize == 1:
         tensor = tensor.to(torch.float32)
     return tensor.isfinite().all()
 
@@ -58,7 +62,7 @@ class CudaLane:
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._current = torch.cuda.current_stream(tensor.device)
-        self._stream = torch.cuda.Stream(tensor.device)  # type: ignore[no-untyped-call]
+        self._stream = torch.cuda.Stream(tensor.device)
         self._stream.wait_stream(self._current)
         # Memory that this stream reads must not be given away before it has.
         tensor.record_stream(self._stream)
@@ -69,7 +73,7 @@ class CudaLane:
             source = piece.contiguous()
             host = torch.empty(source.shape, dtype=source.dtype, pin_memory=True)
             host.copy_(source, non_blocking=True)
-            arrived = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            arrived = torch.cuda.Event()
             arrived.record(self._stream)
         return host, arrived.synchronize
 

@@ -27,6 +27,7 @@ from tnm_core.torch.tensors.pieces import pieces
 PIECE_ENTRIES = 16 << 18
 
 _SUMS_MAY_OVERFLOW = 2.0**1000
+_CLOSE = 2.0**-10
 _NEXT_TO_NOTHING = 2.0**-19  # twice the core's, for sums in another order
 
 # The pairs of rows; pair p + 3 is what pair p leaves.
@@ -119,12 +120,17 @@ def _masks(device: torch.device) -> torch.Tensor:
 
 
 def _solve_extremes(tiles: torch.Tensor, kept: torch.Tensor) -> None:
-    """Leave tiles to the host whose sums overflow, or keep next to nothing of what they drop."""
+    """Leave tiles to the host whose sums may be too long or too coarse.
+
+    They overflow, or differ by little, or the mask keeps next to nothing of what it drops.
+    """
     tiles = tiles.flatten(0, 1).t()
     magnitude = tiles.abs()
     largest = magnitude.amax(1)
     little = torch.where(kept, magnitude, 0.0).sum(1) < largest * _NEXT_TO_NOTHING
-    extreme = (largest > _SUMS_MAY_OVERFLOW) | (little & (tiles < 0).any(1))
+    most, least = tiles.amax(1), tiles.amin(1)
+    close = (most - least <= torch.minimum(most.abs(), least.abs()) * _CLOSE) & (most > least)
+    extreme = (largest > _SUMS_MAY_OVERFLOW) | close | (little & (tiles < 0).any(1))
     if bool(extreme.any()):
         solved = HostSolver(Pattern(2, 4), "identity")(tiles[extreme].view(-1, 4, 4).cpu())
         kept[extreme] = solved.view(-1, 16).to(kept.device)

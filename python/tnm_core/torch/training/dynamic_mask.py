@@ -216,7 +216,7 @@ class DynamicMask(MaskOwner):
         if self._refresh_is_due(steps):
             # A function's scores are looked at one by one: together they might not fit.
             score = self.score
-            finite = frozenset() if callable(score) else names_of_finite(self._weights, score)
+            finite = frozenset() if callable(score) else names_of_finite(self._weights)
             for weight in self._weights:
                 self._refresh(weight, steps, known_finite=weight.name in finite)
         self._set_modes(steps)

@@ -7,13 +7,12 @@ from collections.abc import Iterable
 
 import torch
 
-from tnm_core.arguments import Score
 from tnm_core.torch.layers import MaskedWeight
 from tnm_core.torch.tensors import are_finite, local_values
 
 
-def names_of_finite(weights: Iterable[MaskedWeight], score: Score) -> frozenset[str]:
-    """Name the layers whose scores, as far as they lie on this rank's devices, are all finite.
+def names_of_finite(weights: Iterable[MaskedWeight]) -> frozenset[str]:
+    """Name the layers whose weights, as far as they lie on this rank's devices, are all finite.
 
     Each device is waited for once, and not once for each layer. Layers on the host are not named:
     what finds their masks sees it on the way.
@@ -22,7 +21,7 @@ def names_of_finite(weights: Iterable[MaskedWeight], score: Score) -> frozenset[
     for weight in weights:
         values = local_values(weight.parameter)
         if not _is_host(values.device):
-            answers[values.device][weight.name] = are_finite(values, score)
+            answers[values.device][weight.name] = are_finite(values)
     return frozenset(
         name
         for known in answers.values()
