@@ -37,7 +37,8 @@ def _fields(one: Any) -> dict[str, str]:
 
 @pytest.mark.parametrize("holder", holders(PACKAGES), ids=lambda one: one.__name__)
 def test_results_have_a_short_repr(holder: type) -> None:
-    assert holder.__repr__ is short_repr
+    # A named tuple cannot assign it, but call it.
+    assert holder.__repr__ is short_repr or "short_repr" in holder.__repr__.__code__.co_names
 
 
 def test_some_are_found() -> None:

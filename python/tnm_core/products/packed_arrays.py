@@ -55,7 +55,8 @@ class PackedArrays(NamedTuple):
     bits: NDArray[np.uint8]
     shape: tuple[int, int]
 
-    __repr__ = short_repr
+    def __repr__(self) -> str:
+        return short_repr(self)
 
 
 def arrays_of_buffer(buffer: Buffer) -> PackedArrays:

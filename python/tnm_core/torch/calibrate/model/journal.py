@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import nn
 
+from tnm_core.short_repr import short_repr
 from tnm_core.skip import Skip
 from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, TunedBlock
 
@@ -32,6 +33,8 @@ class PruneStep:
     masks: Mapping[str, torch.Tensor] = field(default_factory=dict)
     blocks: tuple[TunedBlock, ...] = ()
     untuned: Mapping[str, Skip] = field(default_factory=dict)
+
+    __repr__ = short_repr
 
     @torch.no_grad()
     def write_(self, model: nn.Module) -> None:
