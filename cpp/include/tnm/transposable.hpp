@@ -31,10 +31,10 @@ struct TransposableOptions {
 // per tile, tiles in C order over (batch, tile row, tile column).
 //   dual(tile) = n * sum(u) + n * sum(v) + sum over entries of max(0, score - u - v)
 // bounds the score of every mask of that tile from above (with u, v >= 0 on edge tiles).
-// Here scores are (score - offset) * 2^-exponent. An offset other than zero is taken from all scores
-// of a full tile that are integers beyond double, an exponent from squares beyond its range; then
-// primal and dual are those of the scores, offset included, times 2^-exponent. Next to overflow,
-// primal and dual may be infinite; prices only if scores have both signs.
+// Here scores are (score - offset) * 2^-exponent. An offset other than zero is taken from all
+// scores of a full tile that are integers beyond double, an exponent from squares beyond its range;
+// then primal and dual are those of the scores, offset included, times 2^-exponent. Next to
+// overflow, primal and dual may be infinite; prices only if scores have both signs.
 struct CertificateView {
     double* row_prices = nullptr;     // m per tile: u, zero beyond an edge tile's rows
     double* column_prices = nullptr;  // m per tile: v, zero beyond an edge tile's columns
