@@ -12,7 +12,7 @@ import torch
 @contextmanager
 def same_randomness(seed: int) -> Iterator[None]:
     """Let torch and Python draw within what they draw for a seed; go on as before afterwards."""
-    on_gpu = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    on_gpu = torch.cuda.is_initialized()
     devices = list(range(torch.cuda.device_count())) if on_gpu else []
     before = random.getstate()
     with torch.random.fork_rng(devices):
