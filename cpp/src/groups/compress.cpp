@@ -5,27 +5,11 @@
 #include <cstring>
 
 #include "groups/group_blocks.hpp"
+#include "tiles/item_bytes.hpp"
 #include "tiles/mask_words.hpp"
 
 namespace tnm {
 namespace {
-
-// Calls visit.operator()<bytes>() with the size of an element.
-template <class Visit>
-void visit_size(std::size_t bytes, const Visit& visit) {
-    switch (bytes) {
-        case 1:
-            return visit.template operator()<1>();
-        case 2:
-            return visit.template operator()<2>();
-        case 4:
-            return visit.template operator()<4>();
-        case 8:
-            return visit.template operator()<8>();
-        default:
-            return visit.template operator()<16>();
-    }
-}
 
 // Up to 64 positions of a group, a bit for each.
 constexpr std::uint64_t lowest_positions(int count) {
@@ -206,7 +190,7 @@ Status compress(const ElementsView& elements, const ConstMaskView& mask, const P
     Compression compression(elements, mask, pattern, {values, indices});
     const GroupBlocks blocks(elements.strides, pattern.m);
     Status status = Status::ok;
-    visit_size(elements.item_size, [&]<std::size_t kBytes>() {
+    visit_item_bytes(elements.item_size, [&]<std::size_t kBytes>() {
         status = blocks.for_each(
             execution, [&](const GroupBlock& block) { compression.template take<kBytes>(block); });
     });
@@ -222,7 +206,7 @@ Status decompress(const std::byte* values, const std::uint8_t* indices, const Pa
     std::atomic<bool> valid{true};
     const GroupBlocks blocks(elements.strides, pattern.m);
     Status status = Status::ok;
-    visit_size(elements.item_size, [&]<std::size_t kBytes>() {
+    visit_item_bytes(elements.item_size, [&]<std::size_t kBytes>() {
         status = blocks.for_each(execution, [&](const GroupBlock& block) {
             if (!put_back<kBytes>(block, values, indices, pattern, elements))
                 valid.store(false, std::memory_order_relaxed);

@@ -4,6 +4,7 @@
 
 #include "fast_path/strip.hpp"
 #include "tiles/element.hpp"
+#include "tiles/item_bytes.hpp"
 
 namespace tnm {
 namespace {
@@ -45,20 +46,6 @@ void copy_square(const Byte* from, const Square& source, Byte* to, const Square&
             return copy_square<kBytes, 16>(from, source, to, target);
         default:
             return copy_square<kBytes, 0>(from, source, to, target);
-    }
-}
-
-template <class Visit>
-void visit_item_bytes(std::int64_t bytes, const Visit& visit) {
-    switch (bytes) {
-        case 1:
-            return visit.template operator()<1>();
-        case 2:
-            return visit.template operator()<2>();
-        case 4:
-            return visit.template operator()<4>();
-        default:
-            return visit.template operator()<8>();
     }
 }
 
@@ -112,7 +99,7 @@ void GatheredTiles::copy_elements(std::int64_t first, std::int64_t tiles) {
     const Strides& from = request_.array.strides;
     const Square source{m, from.row_stride(), from.column_stride()};
     const Square target{m, columns_ * item_bytes_, item_bytes_};
-    visit_item_bytes(item_bytes_, [&]<std::int64_t kBytes>() {
+    visit_item_bytes(static_cast<std::size_t>(item_bytes_), [&]<std::int64_t kBytes>() {
         TileSequence::Place place = sequence_.place(first);
         for (std::int64_t t = 0; t < tiles; ++t, sequence_.advance(place))
             copy_square<kBytes>(request_.array.data + from.offset(place.plane, place.tile_row * m,
