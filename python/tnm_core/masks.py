@@ -81,8 +81,7 @@ def transposable_mask(
         score. Both bounds are for scores that are not negative. The two exist for comparison: the
         optimum is usually faster.
     score : {"abs", "square", "identity"}
-        What a kept entry is worth: exactly, of integers of any size and of squares that float64
-        does not hold as well.
+        What a kept entry is worth; squares may be larger or smaller than float64 can be.
     complete : bool
         Bring the mask of an approximate method to exactly n, keeping its bound. ``False`` leaves
         it as published, with rows and columns that keep fewer.
@@ -112,9 +111,9 @@ def transposable_mask(
 
     Notes
     -----
-    Masks are optimal in exact arithmetic for integers of any size, their squares and those of
-    float64; for other scores up to the rounding of sums in float64, about 2^-50 of a tile's largest
-    score.
+    Masks are optimal in exact arithmetic for integers of any size and their squares; for other
+    scores up to the rounding of squares and sums in float64, about 2^-50 of a tile's largest score.
+    Squares may be beyond the range of float64.
 
     Several masks may be optimal when scores tie. Which one is returned is deterministic: it depends
     on the scores of the tile, n and m, and not on dtype, strides, threads or platform. The
@@ -208,8 +207,7 @@ def nm_mask(
         The axis along which every aligned group of m entries keeps exactly n. A last group of
         fewer than m entries keeps at most n, and only entries of positive score.
     score : {"abs", "square", "identity"}
-        What a kept entry is worth: exactly, of integers of any size and of squares that float64
-        does not hold as well.
+        What a kept entry is worth; squares may be larger or smaller than float64 can be.
     out : ndarray of bool, shape of `array`, optional
         Where to write the mask; must not overlap `array`. Left alone if an error is raised.
     threads : int, optional

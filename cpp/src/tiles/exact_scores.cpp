@@ -18,8 +18,8 @@ constexpr int kDoubleBits = 53;
 // Sums of all scores of a line are exact in double, and sums of prices, where all scores are
 // multiples of some power of two that leaves them so many bits.
 constexpr int kExactBits = 46;
-// Squares of so many bits are exact in double, and between these ends none over- or underflows.
-constexpr int kRootBits = 26, kLeastRootExponent = -450, kLargestRootExponent = 500;
+// Of roots between these ends, no square over- or underflows.
+constexpr int kLeastRootExponent = -450, kLargestRootExponent = 500;
 // Of what is left when an offset is taken.
 constexpr int kShiftedBits = 48;
 // Fractions that differ by less than 2^-10 of themselves.
@@ -105,18 +105,20 @@ FindInexact finder_of_integers(Score score) {
                                   : find_long_integers<T, Score::abs>;
 }
 
-bool is_long_root(double value) {
-    const ExactScore root = element_of(value);
-    if (root.magnitude == 0) return false;
-    const int length = bit_length(root.magnitude), end = length + root.exponent;
-    return length - trailing_zeros(root.magnitude) > kRootBits || end > kLargestRootExponent ||
-           end < kLeastRootExponent;
+// Whether squares over- or underflow, or lose bits; NaN and infinity count among them. Not zero.
+bool is_extreme_root(double value) {
+    const auto bits = std::bit_cast<std::uint64_t>(value) & ~(std::uint64_t{1} << 63);
+    const int end = static_cast<int>(bits >> 52) - 1022;
+    return bits != 0 && (end < kLeastRootExponent || end > kLargestRootExponent);
 }
 
-bool find_long_squares(const ElementBlock& block) {
-    return !visit_elements(block, [](const std::byte* address) {
-        return !is_long_root(load_element<double>(address));
-    });
+bool has_extreme_roots(const ElementBlock& block) {
+    bool extreme = false;  // nearly never: there is no early end to look for
+    for (int i = 0; i < block.rows; ++i)
+        for (int j = 0; j < block.columns; ++j)
+            extreme |= is_extreme_root(
+                load_element<double>(block.data + i * block.row_stride + j * block.column_stride));
+    return extreme;
 }
 
 // Full fractions nearly never lie so close together that sums are too coarse for what tells them
@@ -133,13 +135,17 @@ bool find_close_fractions(const ElementBlock& block) {
     if (!close || least == most) return false;
     BitRange range;
     return !visit_elements(block, [&](const std::byte* address) {
-        range.add(element_of(load_element<double>(address)));
+        range.add(score_of(element_of(load_element<double>(address)), kScore));
         return range.end - range.lowest <= kExactBits;
     });
 }
 
+bool find_inexact_squares(const ElementBlock& block) {
+    return has_extreme_roots(block) || find_close_fractions<Score::square>(block);
+}
+
 FindInexact finder_of_doubles(Score score) {
-    if (score == Score::square) return find_long_squares;
+    if (score == Score::square) return find_inexact_squares;
     return score == Score::abs ? find_close_fractions<Score::abs>
                                : find_close_fractions<Score::identity>;
 }

@@ -1,5 +1,5 @@
 // Scores for whose sums double is too coarse or too short: long integers, fractions that lie close
-// together, squares of long fractions or of very large or small numbers.
+// together, squares of very large or small numbers.
 #pragma once
 
 #include <cstdint>

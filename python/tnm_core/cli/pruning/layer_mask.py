@@ -143,9 +143,15 @@ def _add_scores(
 ) -> None:
     with np.errstate(over="ignore"):  # float64 weights near its limit: their sum is inf
         scores = np.abs(panel.astype(np.float64, order="C"))
+        largest = scores.max(initial=0.0)
         if score == "square":
             np.square(scores, out=scores)
         figures.score = float(scores.sum())
+        if score == "square" and (np.isinf(figures.score) or bool(largest) > bool(figures.score)):
+            raise ValueError(
+                f"the squares of its weights, up to {largest:.1e}, add up to {figures.score} in "
+                "float64, so that no share can be told; use --score abs"
+            )
         for kind, mask in masks.items():
             figures.kept_scores[kind] = float(scores.sum(where=mask))
 
