@@ -92,8 +92,8 @@ test: test-cpp test-threads test-clang test-python lint ## run the C++ tests wit
 
 test-cpp: $(VENV)/.installed-test ## run the C++ tests with sanitizers
 	$(BIN)/cmake -S . -B $(CPP_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
-	    -DCMAKE_BUILD_TYPE=Debug -DTNM_BUILD_TESTS=ON -DTNM_SANITIZE=address,undefined \
-	    -DTNM_WARNINGS_AS_ERRORS=ON
+	    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-g1 -DTNM_BUILD_TESTS=ON \
+	    -DTNM_SANITIZE=address,undefined -DTNM_WARNINGS_AS_ERRORS=ON
 	$(BIN)/cmake --build $(CPP_BUILD)
 	$(BIN)/ctest --test-dir $(CPP_BUILD) --output-on-failure --no-tests=error --parallel 2
 

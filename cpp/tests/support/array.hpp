@@ -55,11 +55,14 @@ class Placement {
     std::int64_t first() const { return first_; }
     std::size_t bytes() const { return bytes_; }
     const Strides& strides() const { return strides_; }
+    // How many elements there are.
+    std::int64_t size() const { return size_; }
 
   private:
     Strides strides_;
-    std::int64_t first_ = 0;
-    std::size_t bytes_ = 0;
+    std::int64_t first_ = 0, size_;
+    std::size_t bytes_ = 0, item_;
+    bool contiguous_;
 };
 
 class Array {
@@ -68,7 +71,7 @@ class Array {
 
     Dtype dtype() const { return dtype_; }
     const Shape& shape() const { return shape_; }
-    std::int64_t size() const { return size_of(shape_); }
+    std::int64_t size() const { return placement_.size(); }
     // Rounds to the nearest element below or above; clamps to the type's finite range, except that
     // floating point types take NaN and infinity.
     void set(std::int64_t flat, double value);
@@ -96,7 +99,7 @@ class MaskArray {
     explicit MaskArray(Shape shape, Memory memory = Memory::contiguous);
 
     const Shape& shape() const { return shape_; }
-    std::int64_t size() const { return size_of(shape_); }
+    std::int64_t size() const { return placement_.size(); }
     void set(std::int64_t flat, bool kept);
     // The flag's byte, as written.
     std::uint8_t get(std::int64_t flat) const { return buffer_[position(flat)]; }
