@@ -21,6 +21,7 @@ FUZZ_SUBJECTS := transposable rowwise groups listing counting products
 SENTENCES := examples/sentences.txt
 CALIBRATION := 128
 MINUTES := 30
+WORKERS := 2
 DEMO_LAYER := encoder.layer.0.intermediate.dense.weight
 
 .DEFAULT_GOAL := help
@@ -120,8 +121,8 @@ test-aarch64: $(VENV)/.installed-test ## run the C++ tests built for aarch64, in
 	$(BIN)/cmake --build $(AARCH64_BUILD)
 	$(BIN)/ctest --test-dir $(AARCH64_BUILD) --output-on-failure --no-tests=error --parallel 2
 
-test-python: $(VENV)/.installed-test ## run pytest
-	$(BIN)/python -m pytest
+test-python: $(VENV)/.installed-test ## run pytest, in WORKERS=2 processes
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 fuzz-core: $(VENV)/.installed-test ## fuzz the core with libFuzzer (needs clang++), for MINUTES=30 in all
 	@command -v clang++ > /dev/null || { echo "make fuzz-core needs clang++: install Clang"; exit 1; }

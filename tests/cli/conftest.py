@@ -45,6 +45,12 @@ class Result:
 Tnm = Callable[..., Result]
 
 
+@pytest.fixture(autouse=True)
+def _no_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines are as long as they are, whatever the terminal of those who run the tests."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def tnm(capsys: pytest.CaptureFixture[str]) -> Tnm:
     def call(*arguments: object) -> Result:
