@@ -5,8 +5,8 @@
 
 #include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
-#include "tiles/mask_words.hpp"
 #include "products/packed_layout.hpp"
+#include "tiles/mask_words.hpp"
 
 namespace tnm {
 namespace {
