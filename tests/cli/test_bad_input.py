@@ -265,6 +265,17 @@ def test_squares_beyond_float64(tnm: Tnm, tmp_path: Path, weight: float) -> None
     assert snapshot(tmp_path) == before
 
 
+def test_squares_that_vanish_in_a_part_alone(
+    tnm: Tnm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tnm_core.cli.pruning.matrix_axes._PANEL_ENTRIES", 1)
+    weights = np.full((40, 8), 1.0)
+    weights[:8] = 1e-300
+    np.save(tmp_path / "w.npy", weights)
+    result = tnm("prune", tmp_path / "w.npy", "--dry-run", "-p", "2:4", "--score", "square")
+    assert (result.status, result.err) == (0, "")
+
+
 def test_files_that_are_missing_or_of_another_kind(tnm: Tnm, tmp_path: Path) -> None:
     other = tmp_path / "model.bin"
     other.write_bytes(b"x")

@@ -69,8 +69,19 @@ def find_masks(
         if len(boxes) == 1:
             _add_unstructured(report, settings, partial(iter, [block]))
         yield block, mask
+    _check_squares(report, settings.score)
     if len(boxes) > 1:
         _add_unstructured(report, settings, read)
+
+
+def _check_squares(report: PrunedTensor, score: Score) -> None:
+    """Refuse squares of a whole tensor that over- or underflow."""
+    vanished = report.largest > 0 and report.score == 0
+    if score == "square" and (vanished or np.isinf(report.score)):
+        raise CommandError(
+            f"{report.name}: the squares of its weights, up to {report.largest:.1e}, add up to "
+            f"{report.score} in float64, so that no share can be told; use --score abs"
+        )
 
 
 def _add_unstructured(report: PrunedTensor, settings: Settings, read: Blocks) -> None:
@@ -143,15 +154,10 @@ def _add_scores(
 ) -> None:
     with np.errstate(over="ignore"):  # float64 weights near its limit: their sum is inf
         scores = np.abs(panel.astype(np.float64, order="C"))
-        largest = scores.max(initial=0.0)
+        figures.largest = float(scores.max(initial=0.0))
         if score == "square":
             np.square(scores, out=scores)
         figures.score = float(scores.sum())
-        if score == "square" and (np.isinf(figures.score) or bool(largest) > bool(figures.score)):
-            raise ValueError(
-                f"the squares of its weights, up to {largest:.1e}, add up to {figures.score} in "
-                "float64, so that no share can be told; use --score abs"
-            )
         for kind, mask in masks.items():
             figures.kept_scores[kind] = float(scores.sum(where=mask))
 

@@ -21,6 +21,8 @@ class PrunedTensor:
     kept_scores : dict of str to float
         Sum of the scores that each way of pruning keeps: the method that was used, the
         transposable optimum, row-wise, and unstructured at the same density.
+    largest : float
+        Largest magnitude of an entry.
     worst_gap : float or None
         Largest relative gap of the certificate; None if the method has none.
     """
@@ -31,6 +33,7 @@ class PrunedTensor:
     entries: int = 0
     kept: int = 0
     score: float = 0.0
+    largest: float = 0.0
     kept_scores: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     worst_gap: float | None = None
@@ -62,6 +65,7 @@ class PrunedTensor:
         self.entries += other.entries
         self.kept += other.kept
         self.score += other.score
+        self.largest = max(self.largest, other.largest)
         self.seconds += other.seconds
         for kind, value in other.kept_scores.items():
             self.kept_scores[kind] = self.kept_scores.get(kind, 0.0) + value
