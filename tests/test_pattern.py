@@ -63,3 +63,11 @@ def test_text_is_read_back(n: int) -> None:
 def test_what_is_no_pattern(given: tuple[Any, ...], error: type[Exception], told: str) -> None:
     with pytest.raises(error, match=told):
         as_pattern(*given)
+
+
+def test_what_equals_a_number_that_came_before_is_not_taken_for_it() -> None:
+    assert as_pattern(1, 4) is as_pattern(1, 4)
+    for n, m in ((True, 4), (1, 4.0), (1.0, 4)):
+        with pytest.raises(TypeError, match="expected an integer"):
+            as_pattern(n, m)  # type: ignore[arg-type]
+    assert as_pattern("row 1:4", transposable=False) == as_pattern(1, 4, transposable=False)

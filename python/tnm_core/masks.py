@@ -239,9 +239,9 @@ def nm_mask(
     if out is not None:
         arguments.check_finite(source, count)
     finite = _core.nm_mask(
-        np.atleast_2d(np.moveaxis(source.data, axis, -1)),
+        arguments.with_axis_last(source.data, axis),
         source.dtype,
-        np.atleast_2d(np.moveaxis(mask, axis, -1)),
+        arguments.with_axis_last(mask, axis),
         n,
         m,
         score,

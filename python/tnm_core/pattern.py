@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from tnm_core.arguments import as_integer
 
@@ -112,8 +113,8 @@ def as_pattern(
     >>> as_pattern("row 2:4").transposable
     False
     """
-    pattern = _read(n, m)
-    if transposable is None:
+    pattern = _of_numbers(n, m) if type(n) is int and type(m) is int else _read(n, m)
+    if transposable is None or transposable == pattern.transposable:
         return pattern
     if transposable and not pattern.transposable:
         raise ValueError(
@@ -126,6 +127,12 @@ def as_pattern(
 def as_transposable(n: PatternLike | int, m: int | None = None) -> Pattern:
     """Read a pattern as `as_pattern` does; ``ValueError`` for a row-wise one."""
     return as_pattern(n, m, transposable=True)
+
+
+# A small call spends most of its time on its arguments, and asks for the same pattern each time.
+@lru_cache(maxsize=256)
+def _of_numbers(n: int, m: int) -> Pattern:
+    return Pattern(n, m)
 
 
 def _read(n: PatternLike | int, m: int | None) -> Pattern:
@@ -150,6 +157,7 @@ def _is_pattern(value: object) -> bool:
     return isinstance(value, Pattern) or (isinstance(value, (tuple, list)) and len(value) == 2)
 
 
+@lru_cache(maxsize=256)
 def _parse(text: str) -> Pattern:
     match = _TEXT.fullmatch(text.strip())
     if match is None:

@@ -42,6 +42,8 @@ struct alignas(64) StripScores {
 struct alignas(64) StripSolution {
     // Set by the caller: without it, no prices are written.
     bool wants_prices;
+    // Set by the caller: bit g if there is a tile g. The mask of a missing one means nothing.
+    std::uint64_t tiles = ~std::uint64_t{0};
     std::uint64_t kept[kLargestStripM];
     double row_prices[kStripColumns];
     double column_prices[kStripColumns];

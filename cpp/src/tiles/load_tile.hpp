@@ -1,7 +1,7 @@
 // From array elements to a tile, in doubles where they hold its scores, else exactly.
 #pragma once
 
-#include <vector>
+#include <memory>
 
 #include "tiles/exact_scores.hpp"
 #include "tiles/load_scores.hpp"
@@ -17,7 +17,8 @@ class TileLoader {
           score_(score),
           find_inexact_(inexact_finder(dtype, score)),
           load_(score_loader<double>(dtype, score)),
-          scores_(static_cast<std::size_t>(pattern.m) * pattern.m) {
+          scores_(std::make_unique_for_overwrite<double[]>(static_cast<std::size_t>(pattern.m) *
+                                                           static_cast<std::size_t>(pattern.m))) {
         tile_.pattern = pattern;
     }
 
@@ -26,10 +27,10 @@ class TileLoader {
         tile_.rows = block.rows;
         tile_.columns = block.columns;
         if (find_inexact_ != nullptr && find_inexact_(block)) return load_exactly(block);
-        tile_.values = scores_.data();
+        tile_.values = scores_.get();
         tile_.stride = tile_.pattern.m;
         tile_.exact = nullptr;
-        return load_(block, scores_.data(), tile_.stride);
+        return load_(block, scores_.get(), tile_.stride);
     }
     const ScoreTile& tile() const { return tile_; }
 
@@ -46,7 +47,7 @@ class TileLoader {
     const Score score_;
     const FindInexact find_inexact_;
     const LoadScores<double> load_;
-    std::vector<double> scores_;
+    const std::unique_ptr<double[]> scores_;
     ExactScores exact_;
     ScoreTile tile_;
 };

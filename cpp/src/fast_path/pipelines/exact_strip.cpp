@@ -23,20 +23,20 @@ void solve_in_double(const StripScores<float>& scores, Pattern pattern, StripSol
 
 template <class T>
 ExactStrip<T>::ExactStrip(const SolveRequest& request, bool may_be_extreme)
-    : observer_(request.observer),
+    : request_(request),
+      observer_(request.observer),
       pattern_(request.pattern),
       grid_(request.grid()),
       field_(field_width(pattern_.m)),
       solve_(strip_kernels().of<T>().solver(pattern_)),
-      may_be_extreme_(may_be_extreme),
-      general_(request.make_solver()),
-      scores_(static_cast<std::size_t>(pattern_.m) * pattern_.m) {
+      may_be_extreme_(may_be_extreme) {
     solution_.wants_prices = is_observed();
 }
 
 template <class T>
 void ExactStrip<T>::solve(const StripPlace& place, const StripScores<T>& scores,
                           Prefetcher prefetcher) {
+    solution_.tiles = lowest_bits(place.tiles);
     solve_(scores, pattern_, prefetcher, solution_);
     if constexpr (std::is_same_v<T, float>)
         if (solution_.out_of_range != 0) solve_in_double(scores, pattern_, solution_);
@@ -58,6 +58,7 @@ std::uint64_t* ExactStrip<T>::finish(const StripPlace& place, const StripScores<
 template <class T>
 ScoreTile ExactStrip<T>::scores_of(const StripScores<T>& scores, int tile) {
     const int m = pattern_.m;
+    scores_.resize(static_cast<std::size_t>(m) * static_cast<std::size_t>(m));
     for (int i = 0; i < m; ++i)
         for (int j = 0; j < m; ++j)
             scores_[static_cast<std::size_t>(i) * m + j] =
@@ -68,6 +69,7 @@ ScoreTile ExactStrip<T>::scores_of(const StripScores<T>& scores, int tile) {
 template <class T>
 void ExactStrip<T>::solve_tile(const StripScores<T>& scores, int tile) {
     const int m = pattern_.m, first = tile * field_;
+    if (general_ == nullptr) general_ = request_.make_solver();
     general_->solve(scores_of(scores, tile), mask_, &prices_);
     for (int i = 0; i < m; ++i) {
         solution_.kept[i] &= ~(lowest_bits(m) << first);

@@ -30,6 +30,7 @@ class ExactStrip {
     bool is_extreme(const StripScores<T>& scores, int tile) const;
     void observe(const StripPlace& place, const StripScores<T>& scores, int tile);
 
+    const SolveRequest& request_;
     const TileObserver& observer_;
     const Pattern pattern_;
     const TileGrid grid_;
@@ -37,6 +38,7 @@ class ExactStrip {
     const SolveStrip<T> solve_;
     const bool may_be_extreme_;
     StripSolution solution_;
+    // Made when first needed: small calls have no time for it.
     std::unique_ptr<TileSolver> general_;
     std::vector<double> scores_;
     TileMask mask_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <bit>
+#include <optional>
 
 #include "fast_path/pipelines/strip_loader.hpp"
 #include "fast_path/pipelines/strip_pipeline.hpp"
@@ -18,13 +19,13 @@ class MaskerPipeline final : public StripPipeline {
     template <class... Arguments>
     MaskerPipeline(const SolveRequest& request, std::int64_t column_stride,
                    const Arguments&... arguments)
-        : grid_(request.grid()),
+        : request_(request),
+          grid_(request.grid()),
           tiles_per_strip_(kStripColumns / field_width(grid_.m)),
           loader_(request, column_stride),
           masker_(request, arguments...),
           writer_(request),
-          find_inexact_(inexact_finder(request.array.dtype, request.score)),
-          general_(request) {}
+          find_inexact_(inexact_finder(request.array.dtype, request.score)) {}
 
     Status operator()(const TileRun& run, const ElementsInMemory& elements,
                       const RowsInMemory* next_rows) override {
@@ -43,8 +44,8 @@ class MaskerPipeline final : public StripPipeline {
         }
         const std::int64_t edge_tiles = first + run.tile_columns - full_end;
         if (edge_tiles == 0) return Status::ok;
-        return general_({run.plane, run.tile_row, full_end, edge_tiles},
-                        elements.from_column((full_end - first) * grid_.m));
+        return general()({run.plane, run.tile_row, full_end, edge_tiles},
+                         elements.from_column((full_end - first) * grid_.m));
     }
 
   private:
@@ -61,11 +62,16 @@ class MaskerPipeline final : public StripPipeline {
         for (; tiles != 0; tiles &= tiles - 1) {
             const int tile = std::countr_zero(tiles);
             const Status status =
-                general_({place.plane, place.tile_row, place.tile_column + tile, 1},
-                         place.elements.from_column(tile * grid_.m));
+                general()({place.plane, place.tile_row, place.tile_column + tile, 1},
+                          place.elements.from_column(tile * grid_.m));
             if (status != Status::ok) return status;
         }
         return Status::ok;
+    }
+    // Made when first needed: small calls have no time for it.
+    TilePipeline& general() {
+        if (!general_) general_.emplace(request_);
+        return *general_;
     }
     // The next strip's elements unless the caller knows better, and this one's flags.
     Prefetcher prefetcher_after(const StripPlace& place, const RowsInMemory* next_rows) const {
@@ -76,13 +82,14 @@ class MaskerPipeline final : public StripPipeline {
         return {{data + bytes, row_stride, bytes, grid_.m}, writer_.rows(place)};
     }
 
+    const SolveRequest& request_;
     const TileGrid grid_;
     const std::int64_t tiles_per_strip_;
     StripLoader<T> loader_;
     Masker masker_;
     const StripWriter writer_;
     const FindInexact find_inexact_;
-    TilePipeline general_;
+    std::optional<TilePipeline> general_;
 };
 
 // Maskers are made from the request and `arguments`; T is float where that holds every score

@@ -25,7 +25,7 @@ StripLoader<T>::StripLoader(const SolveRequest& request, std::int64_t column_str
       field_(field_width(grid_.m)),
       load_rows_(find_kernel<T>(request, column_stride)),
       load_any_(score_loader<T>(request.array.dtype, request.score)) {
-    std::fill(std::begin(scores_.values), std::end(scores_.values), T{0});
+    std::fill_n(scores_.values, field_ * kStripColumns, T{0});
 }
 
 template <class T>

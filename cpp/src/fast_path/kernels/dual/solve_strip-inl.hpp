@@ -141,9 +141,9 @@ void solve_strip(const StripScores<T>& scores, Pattern pattern, Prefetcher prefe
 
     accept<kW>(state, ~std::uint64_t{0}, solution);
     solution.out_of_range = any_in_field<kW>(strip.out_of_range);
-    const std::uint64_t unbalanced =
-        unbalanced_tiles<kW>(state.thresholded, pattern) & ~solution.out_of_range;
-    solution.unsolved &= ~solution.out_of_range;
+    const std::uint64_t here = solution.tiles & ~solution.out_of_range;
+    const std::uint64_t unbalanced = unbalanced_tiles<kW>(state.thresholded, pattern) & here;
+    solution.unsolved &= here;
     balance_tiles<kW, Ties::few>(scores.values, unbalanced & ~solution.unsolved, pattern, state,
                                  pattern.m / 2, solution);
     if (solution.unsolved != 0)

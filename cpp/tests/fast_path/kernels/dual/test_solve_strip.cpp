@@ -10,9 +10,11 @@ namespace {
 namespace isa = tnm::TNM_ISA;
 
 template <int kW, class T>
-std::unique_ptr<StripSolution> solved(const StripScores<T>& scores, Pattern pattern) {
+std::unique_ptr<StripSolution> solved(const StripScores<T>& scores, Pattern pattern,
+                                      std::uint64_t tiles = ~std::uint64_t{0}) {
     auto solution = std::make_unique<StripSolution>();
     solution->wants_prices = true;
+    solution->tiles = tiles;
     if (pattern.m < kW)
         isa::solve_strip<kW, true, 0>(scores, pattern, {}, *solution);
     else
@@ -54,6 +56,16 @@ void test_every_distribution() {
     TNM_CHECK(0 < left && left < 2 * strips);
 }
 
+// A tile has the same mask whether or not others are missing; those are left to nobody.
+void test_missing_tiles() {
+    for_each_strip(2, [&]<int kW, class T>(const StripScores<T>& scores, Pattern pattern) {
+        const auto all = solved<kW>(scores, pattern), first = solved<kW>(scores, pattern, 1);
+        TNM_CHECK(first->unsolved == (all->unsolved & 1U));
+        if (first->unsolved == 0)
+            TNM_CHECK(flags_of(first->kept, pattern.m, 0) == flags_of(all->kept, pattern.m, 0));
+    });
+}
+
 // Integers at both ends of the 16 bits that the sweeps have, and ties among them: exact.
 void test_ends_of_the_integers() {
     Random random(10);
@@ -77,6 +89,7 @@ int test_stage(int argc, char** argv) {
     return run_tests(argc, argv,
                      {
                          {"every_distribution", test_every_distribution},
+                         {"missing_tiles", test_missing_tiles},
                          {"ends_of_the_integers", test_ends_of_the_integers},
                      });
 }
