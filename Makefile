@@ -16,7 +16,7 @@ SOURCES := $(shell find cpp python -type f -not -name '*.pyc') \
 CPP_FILES := $(shell find cpp -name '*.cpp' -o -name '*.hpp')
 PY_FOLDERS := python tests bench examples
 
-FUZZ_SUBJECTS := transposable rowwise groups listing counting products
+FUZZ_SUBJECTS := transposable layouts rowwise groups listing counting products
 
 SENTENCES := examples/sentences.txt
 CALIBRATION := 128

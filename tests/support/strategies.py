@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from tests.support.arrays import DISTRIBUTIONS, DTYPES, LAYOUTS, make_array
+from tests.support.surface import OUTPUTS, PATTERNS, SCORES, SHAPES, SurfaceCall
 
 # Same examples on every run, and no deadline: a busy machine must not fail a test.
 settings.register_profile(
@@ -84,3 +85,19 @@ def cases(draw: st.DrawFn, max_m: int = 10, max_tiles: int = 2) -> Case:
         score=draw(scores_for(dtype, distribution)),
         seed=draw(st.integers(0, 2**16)),
     )
+
+
+# Calls on matrices of several strips.
+surface_calls = st.builds(
+    SurfaceCall,
+    shape=st.sampled_from(SHAPES),
+    pattern=st.sampled_from(PATTERNS),
+    dtype=st.sampled_from(DTYPES),
+    distribution=st.sampled_from(DISTRIBUTIONS),
+    layout=st.sampled_from(LAYOUTS),
+    out=st.sampled_from(OUTPUTS),
+    score=st.sampled_from(SCORES),
+    rowwise=st.booleans(),
+    threads=st.sampled_from((1, 3)),
+    seed=st.integers(0, 2**16),
+)
