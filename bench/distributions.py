@@ -84,10 +84,20 @@ def _draw(name: str, shape: Shape, density: float) -> Weights:
     return weights
 
 
+# Integer steps to one standard deviation.
+_STEPS = {8: 32, 16: 2**13, 32: 2**20, 64: 2**20}
+
+
 def cast(weights: Weights, dtype: str) -> NDArray[Any]:
-    """As another dtype; int8 has 32 steps to one standard deviation, so it ties often."""
-    if dtype == "int8":
-        return np.clip(np.rint(weights * 32), -127, 127).astype(np.int8)
+    """As another dtype. Integers of 8 bits tie often; bool says what is positive."""
     if dtype == "bfloat16":
         return weights.astype(ml_dtypes.bfloat16)
-    return weights.astype(dtype, copy=False)
+    target = np.dtype(dtype)
+    if target.kind == "b":
+        return weights > 0
+    if target.kind not in "iu":
+        return weights.astype(target, copy=False)
+    steps = _STEPS[8 * target.itemsize]
+    scaled = np.rint((np.abs(weights) if target.kind == "u" else weights) * steps)
+    largest = min(np.iinfo(target).max, 2**30)
+    return np.clip(scaled, -largest if target.kind == "i" else 0, largest).astype(target)

@@ -2,77 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import median
 
 from bench.context import Context, Record, note
 from bench.measure import Timing
 from bench.products.rounds import time_in_turns
-from bench.sections.base import MAIN_M, Section
-from bench.surface.case import Call
-from bench.surface.cases import all_cases, headline
+from bench.sections.base import Section
+from bench.surface.calls import headline
+from bench.surface.case import Case
+from bench.surface.cases import all_cases
 from bench.tables import by_m, markdown, number
+
+# A part of what other sections give to a measurement: there are some seven hundred here.
+SHARE_OF_SECONDS = 0.2
 
 
 def _run(context: Context) -> list[Record]:
     records: list[Record] = []
     for case in all_cases():
         note(f"  {case.group}: {case.name}")
-        records.extend(
-            {"group": case.group, "case": case.name, "n": m // 2, "m": m,
-             **_compare(case.make, m // 2, m, context)}
-            for m in case.of_m or MAIN_M
-        )  # fmt: skip
+        records.extend(_compare(case, column, context) for column in case.columns)
     return records
 
 
-def _compare(
-    make: Callable[[int, int, int], tuple[Call, int]], n: int, m: int, context: Context
-) -> Record:
+def _compare(case: Case, column: int, context: Context) -> Record:
     """Time a case and the headline in turns; the best of each, as quiet moments give them."""
-    side = context.side // 2
-    (call, entries), (best_call, best_entries) = make(n, m, side), headline(n, m, side)
-    timing, best = time_in_turns([call, best_call], context.seconds / 2)
+    m, side = case.m(column), context.side // 2
+    target = case.goal(m)
+    job = case.make(case.n(m), m, side)
+    beside = (case.beside or headline)(column // 2, column, side)
+    calls = [job.call, beside.call, *([job.copying()] if target.copied else [])]
+    with _processors(case.processors):
+        timing, best, *copy = time_in_turns(calls, context.seconds * SHARE_OF_SECONDS)
+    rate, best_rate = _rate(timing, job.entries), _rate(best, beside.entries)
+    copy_rate = _rate(copy[0], job.entries) if copy else None
     return {
-        "entries": entries,
-        **timing.record(entries),
-        "headline": _rate(best, best_entries),
-        "ratio": _rate(timing, entries) / _rate(best, best_entries),
-    }
+        "group": case.group, "case": case.name, "n": case.n(m), "m": m, "column": column,
+        "entries": job.entries, **timing.record(job.entries),
+        "headline": best_rate, "ratio": rate / best_rate, "copy": copy_rate,
+        "target": str(target), "target_is_rate": target.is_rate,
+        "share": target.share(rate, best_rate, copy_rate),
+    }  # fmt: skip
 
 
 def _rate(timing: Timing, entries: int) -> float:
     return entries / timing.best / 1e6
 
 
+@contextmanager
+def _processors(count: int) -> Iterator[None]:
+    """Leave this process so many processors: not every call takes a number of threads."""
+    if not hasattr(os, "sched_getaffinity"):
+        yield
+        return
+    found = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(found)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, found)
+
+
 def worst_first(records: list[Record]) -> list[tuple[str, str]]:
-    """Order groups and cases by their worst ratio."""
-    worst: dict[tuple[str, str], float] = {}
+    """Order groups and cases by what they reach of their target at worst; those without come last.
+
+    Among equals, the lowest ratio comes first.
+    """
+    worst: dict[tuple[str, str], tuple[float, float]] = {}
     for record in records:
         row = (record["group"], record["case"])
-        worst[row] = min(worst.get(row, record["ratio"]), record["ratio"])
+        share = float("inf") if record["share"] is None else record["share"]
+        found = (share, record["ratio"])
+        worst[row] = min(worst.get(row, found), found)
     return sorted(worst, key=lambda row: worst[row])
 
 
+def misses(record: Record) -> bool:
+    return record["share"] is not None and record["share"] < 1
+
+
 def _table(records: list[Record]) -> str:
-    found = {(r["group"], r["case"], r["m"]): r for r in records}
-    sizes = sorted({r["m"] for r in records})
+    found = {(r["group"], r["case"], r["column"]): r for r in records}
+    targets: dict[tuple[str, str], list[str]] = {}
+    for r in records:
+        targets.setdefault((r["group"], r["case"]), []).append(r["target"])
+    columns = sorted({r["column"] for r in records})
     lines = [
-        [case, group, *(_cell(found.get((group, case, m))) for m in sizes)]
+        [case, group, _target(targets[group, case]),
+         *(_cell(found.get((group, case, column))) for column in columns)]
         for group, case in worst_first(records)
-    ]
-    return markdown(["case", "varies", *map(by_m, sizes)], lines)
+    ]  # fmt: skip
+    return (
+        f"{_summary(records)}\n\n"
+        + markdown(["case", "varies", "target", *map(by_m, columns)], lines)
+    )  # fmt: skip
+
+
+def _target(of_columns: list[str]) -> str:
+    return "; ".join(dict.fromkeys(target for target in of_columns if target))
+
+
+def _summary(records: list[Record]) -> str:
+    with_target = [record for record in records if record["share"] is not None]
+    missed = [record for record in with_target if misses(record)]
+    typical = median(record["ratio"] for record in records)
+    return (
+        f"{len(with_target) - len(missed)} of {len(with_target)} cells reach their target, "
+        f"{len(missed)} miss it; the median ratio is {typical:.2f}."
+    )
 
 
 def _cell(record: Record | None) -> str:
-    return f"{record['ratio']:.2f} ({number(record['best_rate'])})" if record else ""
+    if record is None:
+        return ""
+    shown = f"{record['ratio']:.2f} ({number(record['best_rate'])})"
+    return f"**{shown}**" if misses(record) else shown
 
 
 SECTION = Section(
     "surface",
     "The surface",
     "How fast each form of weights is beside the headline of the same m (normal float32 weights in "
-    "C order, n = m / 2, a new mask), which is timed in turns with it; the worst first. In "
-    "brackets million entries per second, at best. One thread; squares are about 2048 wide.",
+    "C order, n = m / 2, a new mask), which is timed in turns with it: ratios, and in brackets "
+    "million entries per second (M/s), at best. Those that reach the smallest part of their target "
+    "come first, and what misses its target is bold. Where many bytes are read for each entry, the "
+    "target may be reached beside a copy of the array by NumPy. One thread unless said; squares "
+    "are about 2048 wide.",
     _run,
     _table,
 )

@@ -9,12 +9,34 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.surface.target import Goal, half_of_the_headline
+
 Array = NDArray[Any]
 Call = Callable[[], object]
-# A call for n:m, and the number of entries that it works on. The side is that of a large square.
-Maker = Callable[[int, int, int], tuple[Call, int]]
 
-THREADS = 1
+# The m of the headlines.
+COLUMNS = (4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A call, and the array that it works on."""
+
+    call: Call
+    array: Array
+
+    @property
+    def entries(self) -> int:
+        return self.array.size
+
+    def copying(self) -> Call:
+        """Return the call that copies the array, as it lies: what memory allows."""
+        target = np.empty_like(self.array)
+        return lambda: np.copyto(target, self.array)
+
+
+# Makes the job for n:m; the side is that of a large square.
+Maker = Callable[[int, int, int], Job]
 
 
 @dataclass(frozen=True)
@@ -28,15 +50,28 @@ class Case:
     name : str
         How.
     make : function of n, m and side
-        Makes the call.
-    of_m : tuple of int, optional
-        The m that it is measured at, if not all.
+        Makes the job.
+    columns : tuple of int, optional
+        The m of the headlines that it is measured beside.
+    goal : function of m
+        Gives the target.
+    m, n : function of int
+        Its m, for the m of a headline, and its n, for its m.
+    beside : function as `make`, optional
+        What it is compared with, if that is not the headline.
+    processors : int
+        How many it may use.
     """
 
     group: str
     name: str
     make: Maker
-    of_m: tuple[int, ...] | None = None
+    columns: tuple[int, ...] = COLUMNS
+    goal: Goal = half_of_the_headline
+    m: Callable[[int], int] = int
+    n: Callable[[int], int] = lambda m: m // 2
+    beside: Maker | None = None
+    processors: int = 1
 
 
 def on(
@@ -44,9 +79,9 @@ def on(
 ) -> Maker:
     """Make a case of a function of weights, n and m, and of the weights for n, m and a side."""
 
-    def make(n: int, m: int, side: int) -> tuple[Call, int]:
+    def make(n: int, m: int, side: int) -> Job:
         given = weights(n, m, side)
-        return lambda: call(given, n, m), given.size
+        return Job(lambda: call(given, n, m), given)
 
     return make
 
@@ -54,10 +89,3 @@ def on(
 def whole(side: int, m: int) -> int:
     """Return the multiple of m below a side."""
     return max(1, side // m) * m
-
-
-def empty_mask(weights: Array, order: str) -> NDArray[np.bool_]:
-    """Return a mask in an order of axes, its pages touched."""
-    mask = np.empty(weights.shape, dtype=np.bool_, order="F" if order == "F" else "C")
-    mask.fill(False)
-    return mask
