@@ -8,6 +8,7 @@
 #include "register.hpp"
 #include "tnm/finite.hpp"
 #include "tnm/restoring.hpp"
+#include "tnm/road.hpp"
 #include "tnm/rowwise.hpp"
 #include "tnm/transposable.hpp"
 
@@ -19,6 +20,7 @@ using Integers = py::array_t<std::int32_t, py::array::c_style>;
 
 // In the order of the enumerators.
 constexpr const char* kScores[] = {"abs", "square", "identity"};
+constexpr const char* kRoads[] = {"tile by tile", "gathered", "copied", "in place"};
 constexpr const char* kMethods[] = {"optimal", "two_approximation", "greedy"};
 
 Score score_of(const std::string& name) {
@@ -82,6 +84,16 @@ bool certified_mask_of(const py::array& array, const std::string& dtype, py::arr
     return solve(array, dtype, mask, restore, options, &certificate, threads);
 }
 
+std::tuple<std::string, bool, bool> road(const py::array& array, const std::string& dtype,
+                                         py::array mask, int n, int m, const std::string& method,
+                                         const std::string& score, bool certified) {
+    const TransposableOptions options{
+        {n, m}, from_name<Method>(kMethods, "method", method), score_of(score), true};
+    const RoadReport report =
+        road_of(array_view(array, dtype), mask_view(mask), options, certified);
+    return {kRoads[static_cast<int>(report.road)], report.straight, report.in_float};
+}
+
 std::optional<std::int64_t> first_non_finite(const py::array& array, const std::string& dtype,
                                              int threads) {
     const ArrayView scores = array_view(array, dtype);
@@ -104,5 +116,7 @@ void register_masks(pybind11::module_& module) {
                "gap"_a.noconvert(), "offset"_a.noconvert(), "exponent"_a.noconvert());
     module.def("nm_mask", &rowwise_mask, "array"_a, "dtype"_a, "mask"_a, "restore"_a, "n"_a, "m"_a,
                "score"_a, "threads"_a);
+    module.def("road_of", &road, "array"_a, "dtype"_a, "mask"_a, "n"_a, "m"_a, "method"_a,
+               "score"_a, "certified"_a);
     module.def("find_non_finite", &first_non_finite, "array"_a, "dtype"_a, "threads"_a);
 }

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from tnm_core.build_info import __version__, build_info
+from tnm_core.call_path import CallPath, explain_path
 from tnm_core.certificate import Certificate
 from tnm_core.check import MaskReport, Violation, check_mask, is_transposable
 from tnm_core.compression import Compressed, compress, decompress
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from tnm_core import torch as torch
 
 __all__ = [
+    "CallPath",
     "Certificate",
     "Compressed",
     "MaskReport",
@@ -48,6 +50,7 @@ __all__ = [
     "decompress",
     "encode_masks",
     "enumerate_masks",
+    "explain_path",
     "is_transposable",
     "mask_diversity",
     "matmul",

@@ -33,6 +33,16 @@ def certified_transposable_mask(
     offset: NDArray[np.float64],
     exponent: NDArray[np.int32],
 ) -> bool: ...
+def road_of(
+    array: NDArray[Any],
+    dtype: str,
+    mask: NDArray[np.bool_],
+    n: int,
+    m: int,
+    method: str,
+    score: str,
+    certified: bool,
+) -> tuple[str, bool, bool]: ...
 def find_non_finite(array: NDArray[Any], dtype: str, threads: int) -> int | None: ...
 def nm_mask(
     array: NDArray[Any],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tnm_core import _core, arguments
+from tnm_core.call_path import ROADS
 
 __version__ = _core.version()
 
@@ -19,13 +20,14 @@ def build_info() -> dict[str, str | int | list[str]]:
         ``version`` and ``compiler`` (str); ``instruction_sets`` (list of str, what this build holds
         code for); ``instruction_set`` (str, the one in use: the widest that the machine has, or
         what the environment variable ``TNM_FORCE_ISA`` named at import); ``threads`` (int, the
-        cores that this process may use).
+        cores that this process may use); ``roads`` (list of str, the ways from an array to the
+        solver: `explain_path` tells which one a call takes).
 
     Examples
     --------
     >>> import tnm_core as tnm
     >>> sorted(tnm.build_info())
-    ['compiler', 'instruction_set', 'instruction_sets', 'threads', 'version']
+    ['compiler', 'instruction_set', 'instruction_sets', 'roads', 'threads', 'version']
     """
     return {
         "version": __version__,
@@ -33,4 +35,5 @@ def build_info() -> dict[str, str | int | list[str]]:
         "instruction_sets": _core.instruction_sets_built(),
         "instruction_set": _core.instruction_set(),
         "threads": arguments.available_cpus(),
+        "roads": list(ROADS),
     }

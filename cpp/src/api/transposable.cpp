@@ -21,21 +21,27 @@ std::unique_ptr<TileSolver> make_solver(const TransposableOptions& options) {
     return std::make_unique<OptimalSolver>();
 }
 
+SolveRequest request_for(const ArrayView& scores, const MaskView& mask,
+                         const TransposableOptions& options) {
+    const bool exact = options.method == Method::optimal;
+    return {exact ? SolveMethod::exact : SolveMethod::approximate,
+            scores,
+            mask,
+            options.pattern,
+            options.score,
+            [options] { return make_solver(options); },
+            {}};
+}
+
 }  // namespace
 
 Status transposable_mask(const ArrayView& scores, const MaskView& mask,
                          const TransposableOptions& options, const CertificateView* certificate,
                          const Execution& execution) {
-    const bool exact = options.method == Method::optimal;
-    if (certificate != nullptr && !exact) return Status::invalid_argument;
+    if (certificate != nullptr && options.method != Method::optimal)
+        return Status::invalid_argument;
     return guarded([&] {
-        SolveRequest request{exact ? SolveMethod::exact : SolveMethod::approximate,
-                             scores,
-                             mask,
-                             options.pattern,
-                             options.score,
-                             [&] { return make_solver(options); },
-                             {}};
+        SolveRequest request = request_for(scores, mask, options);
         if (certificate != nullptr)
             request.observer = [certificate](std::int64_t index, const ScoreTile& tile,
                                              const TileMask& kept, const TilePrices& prices) {
@@ -43,6 +49,15 @@ Status transposable_mask(const ArrayView& scores, const MaskView& mask,
             };
         return solve(request, execution);
     });
+}
+
+RoadReport road_of(const ArrayView& scores, const MaskView& mask,
+                   const TransposableOptions& options, bool certified) {
+    SolveRequest request = request_for(scores, mask, options);
+    if (certified)
+        request.observer = [](std::int64_t, const ScoreTile&, const TileMask&, const TilePrices&) {
+        };
+    return road_of(request);
 }
 
 }  // namespace tnm

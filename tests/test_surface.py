@@ -19,7 +19,7 @@ from tests.support.arrays import DTYPES
 from tests.support.strategies import surface_calls
 from tests.support.surface import OUTPUTS, SurfaceCall
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 BUILT = tnm.build_info()["instruction_sets"]
 assert isinstance(BUILT, list)
 

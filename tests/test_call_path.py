@@ -1,0 +1,78 @@
+"""explain_path names the road that a call takes; the core decides in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tnm_core as tnm
+
+WEIGHTS = np.zeros((128, 192), dtype=np.float32)
+
+
+def _road(array: Any, pattern: str = "4:8", **options: Any) -> str:
+    return tnm.explain_path(array, pattern, **options).road
+
+
+def test_roads_of_layouts() -> None:
+    assert _road(WEIGHTS) == "in place"
+    assert _road(np.asfortranarray(WEIGHTS)) == "copied"
+    assert _road(np.zeros((9, 8, 8))) == "gathered"
+    assert _road(np.zeros((128, 16))) == "gathered"
+    assert _road(WEIGHTS, "40:80") == "tile by tile"
+    assert _road(WEIGHTS, "8:8") == "tile by tile"
+    assert _road(WEIGHTS, method="greedy") == "tile by tile"
+    assert sorted(tnm.build_info()["roads"]) == [  # type: ignore[arg-type]
+        "copied", "gathered", "in place", "tile by tile",
+    ]  # fmt: skip
+
+
+def test_two_of_four_goes_straight_unless_something_is_asked_in_between() -> None:
+    def straight(array: Any, pattern: str = "2:4", **options: Any) -> bool:
+        return tnm.explain_path(array, pattern, **options).straight
+
+    assert straight(WEIGHTS)
+    assert straight(np.asfortranarray(WEIGHTS))
+    assert not straight(WEIGHTS, "1:4")
+    assert not straight(WEIGHTS, "4:8")
+    assert not straight(WEIGHTS, return_certificate=True)
+
+
+def test_scores_are_floats_where_they_fit() -> None:
+    def scores(dtype: str, **options: Any) -> str:
+        return tnm.explain_path(WEIGHTS.astype(dtype), 4, 8, **options).scores
+
+    assert scores("float32") == scores("float16") == scores("int8") == "float32"
+    assert scores("float64") == scores("int64") == "float64"
+
+
+def test_what_else_is_told() -> None:
+    path = tnm.explain_path(np.zeros((10, 8), dtype=">f4"), 2, 4)
+    assert path.converted
+    assert path.edge_share == pytest.approx(0.2)
+    assert path.instruction_set == tnm.build_info()["instruction_set"]
+    assert "20.00% of the entries in edge tiles" in str(path)
+    assert "byte order" in str(path)
+    assert "memory to memory" in str(tnm.explain_path(WEIGHTS, "2:4"))
+    assert not tnm.explain_path(WEIGHTS, 2, 4).converted
+    assert tnm.explain_path(np.zeros((0, 4)), 2, 4).edge_share == 0
+
+
+def test_out_counts_and_is_left_alone() -> None:
+    out = np.ones(WEIGHTS.shape, dtype=bool, order="F")
+    path = tnm.explain_path(WEIGHTS, "2:4", out=out)
+    assert path.road in tnm.build_info()["roads"]  # type: ignore[operator]
+    assert out.all()
+    with pytest.raises(ValueError, match="out has shape"):
+        tnm.explain_path(WEIGHTS, "2:4", out=out[1:])
+
+
+def test_arguments_are_checked_as_in_the_call() -> None:
+    with pytest.raises(ValueError, match="expected a transposable one"):
+        tnm.explain_path(WEIGHTS, "row 2:4")
+    with pytest.raises(ValueError, match="score is 'cube'"):
+        tnm.explain_path(WEIGHTS, "2:4", score="cube")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at least 2"):
+        tnm.explain_path(WEIGHTS[0], "2:4")
