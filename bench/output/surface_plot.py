@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 # A target, and what reaches a quarter of it, or four times as much, at the ends of the colours.
 DOUBLINGS = 2.0
 # Beyond this many doublings the colours are dark, and writing is white.
-DARK = 1.4
-PANELS, WIDTH, ROW_HEIGHT, REST = 2, 12.6, 0.185, 1.1
+DARK = 1.1
+PANELS, WIDTH, ROW_HEIGHT, REST = 2, 10.8, 0.172, 1.1
 # Letters of names that fit beside a panel.
 LETTERS = 44
 

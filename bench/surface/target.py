@@ -34,7 +34,7 @@ class Target:
     @property
     def is_rate(self) -> bool:
         """Whether the headline has nothing to do with it."""
-        return self.ratio == 0 and self.rate > 0
+        return self.ratio == 0
 
     def __str__(self) -> str:
         parts = [f"{self.ratio:g}"] if self.ratio else []
@@ -70,8 +70,8 @@ def a_quarter(m: int) -> Target:
 
 
 def two_threads(m: int) -> Target:
-    """At 2:4 one thread has half of the memory's speed."""
-    return Target(1.85 if m >= 8 else 0.0)
+    """At 2:4 one thread may have all of the memory's speed."""
+    return Target(1.85 if m >= 8 else 1.0)
 
 
 def no_target(m: int) -> Target:
