@@ -70,7 +70,7 @@ def convolution(kernel: int, groups: int = 1) -> Weights:
 
     def make(n: int, m: int, side: int) -> Array:
         size = whole(side // max(2, kernel) // 2, m)
-        weights = draw("normal", (size, max(m, size // groups), kernel, kernel), n, m)
+        weights = draw("normal", (size, whole(size // groups, m), kernel, kernel), n, m)
         return weights.transpose(2, 3, 0, 1)
 
     return make
