@@ -1,4 +1,4 @@
-// How many flags of a byte are set in each group of m neighbours.
+// How many flags of a byte are set in groups of m neighbours, and in columns of m.
 #pragma once
 
 #include <cstdint>
@@ -55,6 +55,35 @@ inline void sum_groups(const std::uint8_t* flags, int m, std::int64_t columns,
         sum_whole_groups(flags, m, groups, counts);
     const auto rest = static_cast<int>(columns - groups * m);
     if (rest != 0) sum_whole_groups(flags + groups * m, rest, 1, counts + groups);
+}
+
+inline void add_flags(const std::uint8_t* flags, std::int64_t count, std::uint8_t* sums) {
+    for (std::int64_t j = 0; j < count; ++j)
+        sums[j] = static_cast<std::uint8_t>(sums[j] + flags[j]);
+}
+
+// Adds up each `rows` rows of a word.
+template <class Word>
+void sum_words(const std::uint8_t* flags, int rows, std::int64_t tiles, std::uint8_t* sums) {
+    for (std::int64_t k = 0; k < tiles; ++k) {
+        Word total = 0;
+        for (int i = 0; i < rows; ++i, flags += sizeof(Word)) {
+            Word row = 0;
+            std::memcpy(&row, flags, sizeof row);
+            total += row;
+        }
+        std::memcpy(sums + k * static_cast<std::int64_t>(sizeof total), &total, sizeof total);
+    }
+}
+
+// The sums of each `rows` rows of `width` flags, all of which lie one after another.
+inline void sum_columns(const std::uint8_t* flags, int rows, std::int64_t width, std::int64_t tiles,
+                        std::uint8_t* sums) {
+    if (width == 4) return sum_words<std::uint32_t>(flags, rows, tiles, sums);
+    if (width == 8) return sum_words<std::uint64_t>(flags, rows, tiles, sums);
+    std::memset(sums, 0, static_cast<std::size_t>(tiles * width));
+    for (std::int64_t k = 0; k < tiles; ++k, sums += width)
+        for (int i = 0; i < rows; ++i, flags += width) add_flags(flags, width, sums);
 }
 
 }  // namespace tnm
