@@ -39,15 +39,18 @@ class GroupBlocks {
           groups_((columns_ + m - 1) / m),
           across_((groups_ + groups_at_once_ - 1) / groups_at_once_),
           down_((lines_ + lines_at_once_ - 1) / lines_at_once_),
-          count_(strides.planes() * down_ * across_) {}
+          planes_(strides.planes()),
+          count_(planes_ * down_ * across_) {}
+
+    std::int64_t groups() const { return planes_ * lines_ * groups_; }
 
     // Calls visit(block) for all of them, on several threads, each of which calls make_visitor().
     template <class MakeVisitor>
     Status for_each(const Execution& execution, const MakeVisitor& make_visitor) const {
-        constexpr std::int64_t kEntriesPerRange = 65536;
+        const std::int64_t most = lines_at_once_ > 1 ? 262144 : 65536;
         const std::int64_t entries =
             std::max<std::int64_t>(1, lines_at_once_ * std::min(columns_, groups_at_once_ * m_));
-        const std::int64_t length = std::max<std::int64_t>(1, kEntriesPerRange / entries);
+        const std::int64_t length = std::max<std::int64_t>(1, most / entries);
         return guarded([&] {
             return parallel_for((count_ + length - 1) / length, execution, [&]() -> Worker {
                 return [=, this, visit = make_visitor()](std::int64_t piece) mutable {
@@ -91,7 +94,7 @@ class GroupBlocks {
     }
 
     const std::int64_t m_, groups_of_word_, words_, groups_at_once_, lines_at_once_;
-    const std::int64_t lines_, columns_, groups_, across_, down_, count_;
+    const std::int64_t lines_, columns_, groups_, across_, down_, planes_, count_;
 };
 
 }  // namespace tnm

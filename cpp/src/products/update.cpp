@@ -57,11 +57,11 @@ class WindowUpdate {
         const auto& collect = word_kernels().elements_of(static_cast<int>(item_)).collect;
         const int roomy = rows_with_room(words);
         std::byte* target = packed_ + (place.values - packed_);
-        target = collect(lines.data, lines.line_stride, words.words, roomy, target);
+        target = collect(lines.data, lines.line_stride, words.words, roomy, target, 0);
         for (int row = roomy; row < words.rows; ++row) {
             std::byte values[(kBlockColumns + kElementsBeyond) * 4];
             const auto bytes = static_cast<std::size_t>(
-                collect(lines.data + row * lines.line_stride, 0, words.words + row, 1, values) -
+                collect(lines.data + row * lines.line_stride, 0, words.words + row, 1, values, 0) -
                 values);
             std::memcpy(target, values, bytes);
             target += bytes;
@@ -102,7 +102,7 @@ class WindowUnpacking {
         const auto write_values = [&](std::byte* data, std::int64_t stride) {
             word_kernels()
                 .elements_of(static_cast<int>(item_))
-                .spread(place.values, words.words, words.rows, data, stride);
+                .spread(place.values, 0, words.words, words.rows, data, stride);
         };
         const auto write_flags = [&](std::byte* data, std::int64_t stride) {
             strip_kernels().store(words.words, words.rows, reinterpret_cast<std::uint8_t*>(data),

@@ -60,78 +60,104 @@ inline int count_exact(const std::uint64_t* words, int count, Pattern pattern) {
 }
 
 template <int kItem>
-inline std::byte* collect(const std::byte* source, std::int64_t step, const std::uint64_t* words,
-                          int count, std::byte* target) {
-    for (int k = 0; k < count; ++k, source += step) {
+inline std::byte* collect_word(const std::byte* source, std::uint64_t word, std::byte* target) {
 #if defined(__AVX2__)
-        if constexpr (kItem <= 8) {
-            constexpr int kElements = Step<kItem>::kElements;
-            for (int j = 0; j < 64; j += kElements) {
-                const std::uint64_t bits = words[k] >> j & ((1U << kElements) - 1);
-                Step<kItem>::collect(source + j * kItem, bits, target);
-                target += __builtin_popcountll(bits) * kItem;
-            }
-            continue;
+    if constexpr (kItem <= 8) {
+        constexpr int kElements = Step<kItem>::kElements;
+        for (int j = 0; j < 64; j += kElements) {
+            const std::uint64_t bits = word >> j & ((1U << kElements) - 1);
+            Step<kItem>::collect(source + j * kItem, bits, target);
+            target += __builtin_popcountll(bits) * kItem;
         }
-#endif
-        collect_one_by_one<kItem>(source, words[k], target);
-        target += __builtin_popcountll(words[k]) * kItem;
+        return target;
     }
-    return target;
+#endif
+    collect_one_by_one<kItem>(source, word, target);
+    return target + __builtin_popcountll(word) * kItem;
 }
 
 template <int kItem>
-inline const std::byte* spread(const std::byte* source, const std::uint64_t* words, int count,
-                               std::byte* target, std::int64_t step) {
-    for (int k = 0; k < count; ++k, target += step) {
+inline const std::byte* spread_word(const std::byte* source, std::uint64_t word,
+                                    std::byte* target) {
 #if defined(__AVX2__)
-        if constexpr (kItem <= 8) {
-            constexpr int kElements = Step<kItem>::kElements;
-            for (int j = 0; j < 64; j += kElements) {
-                const std::uint64_t bits = words[k] >> j & ((1U << kElements) - 1);
-                Step<kItem>::spread(source, bits, target + j * kItem);
-                source += __builtin_popcountll(bits) * kItem;
-            }
-            continue;
+    if constexpr (kItem <= 8) {
+        constexpr int kElements = Step<kItem>::kElements;
+        for (int j = 0; j < 64; j += kElements) {
+            const std::uint64_t bits = word >> j & ((1U << kElements) - 1);
+            Step<kItem>::spread(source, bits, target + j * kItem);
+            source += __builtin_popcountll(bits) * kItem;
         }
-#endif
-        spread_one_by_one<kItem>(source, words[k], target);
-        source += __builtin_popcountll(words[k]) * kItem;
+        return source;
     }
-    return source;
+#endif
+    spread_one_by_one<kItem>(source, word, target);
+    return source + __builtin_popcountll(word) * kItem;
 }
 
-// Of groups of m that keep n each. A constant n (0: none) lets the compiler unroll.
+template <int kItem>
+inline std::byte* collect(const std::byte* source, std::int64_t source_step,
+                          const std::uint64_t* words, int count, std::byte* target,
+                          std::int64_t target_step) {
+    std::byte* end = target;
+    for (int k = 0; k < count; ++k, source += source_step) {
+        end = collect_word<kItem>(source, words[k], target);
+        target = target_step == 0 ? end : target + target_step;
+    }
+    return end;
+}
+
+template <int kItem>
+inline void spread(const std::byte* source, std::int64_t source_step, const std::uint64_t* words,
+                   int count, std::byte* target, std::int64_t target_step) {
+    for (int k = 0; k < count; ++k, target += target_step) {
+        const std::byte* end = spread_word<kItem>(source, words[k], target);
+        source = source_step == 0 ? end : source + source_step;
+    }
+}
+
+// The bits of as many groups as fit. A constant n (0: none) lets the compiler unroll.
 template <int kN>
-inline int read_positions_of(const std::uint8_t* positions, Pattern pattern, int count,
-                             std::uint64_t* words) {
-    const int n = kN != 0 ? kN : pattern.n, m = pattern.m;
-    for (int k = 0; k < count; ++k) {
-        std::uint64_t word = 0;
-        bool ascending = true;
-        for (int begin = 0; begin + m <= 64; begin += m) {
-            int previous = -1;
-            for (int j = 0; j < n; ++j) {
-                // Read once: another thread may write to it meanwhile.
-                const int position = *positions++;
-                ascending &= position > previous;
-                previous = position;
-                word |= std::uint64_t{1} << ((begin + position) & 63);
-            }
-            ascending &= previous < m;
-        }
-        if (!ascending) return k;
-        words[k] = word;
+inline std::uint64_t word_of_positions(const std::uint8_t* positions, Pattern pattern) {
+    const int n = kN != 0 ? kN : pattern.n;
+    std::uint64_t word = 0;
+    for (int begin = 0; begin + pattern.m <= 64; begin += pattern.m, positions += n)
+        for (int j = 0; j < n; ++j) word |= std::uint64_t{1} << ((begin + positions[j]) & 63);
+    return word;
+}
+
+inline bool are_equal(const std::byte* a, const std::uint8_t* b, int count) {
+    std::uint64_t difference = 0;
+    int k = 0;
+    for (; k + 8 <= count; k += 8) {
+        std::uint64_t words[2];
+        std::memcpy(words, a + k, 8);
+        std::memcpy(words + 1, b + k, 8);
+        difference |= words[0] ^ words[1];
+    }
+    for (; k < count; ++k)
+        difference |= static_cast<std::uint64_t>(a[k]) ^ static_cast<std::uint64_t>(b[k]);
+    return difference == 0;
+}
+
+// Whether a word gives the positions back, so that they ascend in each group: they are read once
+// more for that, since another thread may write to them meanwhile.
+inline int read_positions(const std::uint8_t* positions, std::int64_t step,
+                          const std::byte* of_bits, Pattern pattern, int count,
+                          std::uint64_t* words) {
+    const auto word_of = pattern.n == 1   ? word_of_positions<1>
+                         : pattern.n == 2 ? word_of_positions<2>
+                         : pattern.n == 4 ? word_of_positions<4>
+                         : pattern.n == 8 ? word_of_positions<8>
+                                          : word_of_positions<0>;
+    const int of_word = 64 / pattern.m * pattern.n;
+    for (int k = 0; k < count; ++k, positions += step) {
+        words[k] = word_of(positions, pattern);
+        std::byte collected[64 + kElementsBeyond];
+        if (__builtin_popcountll(words[k]) != of_word) return k;
+        collect_word<1>(of_bits, words[k], collected);
+        if (!are_equal(collected, positions, of_word)) return k;
     }
     return count;
-}
-
-inline int read_positions(const std::uint8_t* positions, Pattern pattern, int count,
-                          std::uint64_t* words) {
-    if (pattern.n == 1) return read_positions_of<1>(positions, pattern, count, words);
-    if (pattern.n == 2) return read_positions_of<2>(positions, pattern, count, words);
-    if (pattern.n == 4) return read_positions_of<4>(positions, pattern, count, words);
-    return read_positions_of<0>(positions, pattern, count, words);
 }
 
 template <int kItem>
