@@ -41,14 +41,8 @@ class Compression {
         leave_room(block, sequence);
         const int words = read_words(block, sequence);
         const std::int64_t step = sequence.step(lines.stride, item_);
-        const Prefetching next(block);
-        int fetched = 0;
         for (int k = 0; k < sequence.count;) {
-            if (k >= fetched) {
-                fetch(next, fetched);
-                fetched += Prefetching::kWordsAtOnce;
-            }
-            const int whole = next.words_at_once(std::max(0, sequence.whole - k));
+            const int whole = std::max(0, sequence.whole - k);
             const int exact = kernels_.count_exact(words_ + k * words, whole, pattern_);
             const std::int64_t group = block.first_group + k * sequence.group_step;
             const std::byte* elements = lines.first + k * step;
@@ -112,14 +106,6 @@ class Compression {
             for (int line = 0; line < block.lines; ++line) words_[line * words + w] = column[line];
         }
         return is_wide ? 2 : 1;
-    }
-
-    void fetch(const Prefetching& next, int first) const {
-        next.fetch_rows<false>(first, elements_.data, elements_.strides, item_);
-        next.fetch_rows<false>(first, reinterpret_cast<const std::byte*>(mask_.data), mask_.strides,
-                               1);
-        next.fetch_groups<true>(first, to_.values, pattern_.n * item_);
-        next.fetch_groups<true>(first, reinterpret_cast<const std::byte*>(to_.indices), pattern_.n);
     }
 
     void take_exact(const std::uint64_t* words, int count, const std::byte* elements,

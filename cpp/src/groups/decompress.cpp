@@ -48,18 +48,10 @@ class Decompression {
         const std::int64_t step = sequence.step(stride, item_);
         const std::int64_t values_step = sequence.group_step * pattern_.n;
         const int values_of_word = sequence.groups_of_word * pattern_.n;
-        const Prefetching next(block);
         bool valid = true;
-        for (int k = 0, fetched = 0; k < sequence.count;) {
-            if (k >= fetched) {
-                next.fetch_rows<true>(fetched, elements_.data, elements_.strides, item_);
-                next.fetch_groups<false>(fetched, values_, pattern_.n * item_);
-                next.fetch_groups<false>(fetched, reinterpret_cast<const std::byte*>(indices_),
-                                         pattern_.n);
-                fetched += Prefetching::kWordsAtOnce;
-            }
+        for (int k = 0; k < sequence.count;) {
             const std::int64_t first = block.first_group * pattern_.n + k * values_step;
-            int whole = next.words_at_once(std::max(0, sequence.whole - k));
+            int whole = std::max(0, sequence.whole - k);
             // More values are read than count.
             while (whole > 0 &&
                    first + (whole - 1) * values_step + values_of_word + kElementsBeyond > entries_)
