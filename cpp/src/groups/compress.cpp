@@ -6,8 +6,8 @@
 #include "groups/group_blocks.hpp"
 #include "groups/positions.hpp"
 #include "groups/word_sequence.hpp"
-#include "tiles/mask_words.hpp"
-#include "tiles/word_kernels.hpp"
+#include "words/mask_words.hpp"
+#include "words/word_kernels.hpp"
 #include "tnm/compress.hpp"
 
 namespace tnm {

@@ -8,7 +8,7 @@
 #include "groups/positions.hpp"
 #include "groups/word_sequence.hpp"
 #include "tiles/item_bytes.hpp"
-#include "tiles/word_kernels.hpp"
+#include "words/word_kernels.hpp"
 #include "tnm/compress.hpp"
 
 namespace tnm {

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "tiles/word_kernels.hpp"
+#include "words/word_kernels.hpp"
 
 namespace tnm {
 

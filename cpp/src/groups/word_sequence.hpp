@@ -6,7 +6,7 @@
 #include <cstdlib>
 
 #include "groups/group_blocks.hpp"
-#include "tiles/word_kernels.hpp"
+#include "words/word_kernels.hpp"
 #include "tnm/array_view.hpp"
 
 namespace tnm {

@@ -7,7 +7,7 @@
 #include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
 #include "products/packed_layout.hpp"
-#include "tiles/word_kernels.hpp"
+#include "words/word_kernels.hpp"
 
 namespace tnm {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "products/kernels/elements-inl.hpp"
-#include "tiles/kernels/lane_tables-inl.hpp"
+#include "words/kernels/lane_tables-inl.hpp"
 
 namespace tnm::TNM_ISA {
 

@@ -1,4 +1,4 @@
-#include "tiles/word_kernels.hpp"
+#include "words/word_kernels.hpp"
 
 #include "simd/kernel_tables.hpp"
 

@@ -1,8 +1,8 @@
-#include "tiles/mask_words.hpp"
+#include "words/mask_words.hpp"
 
 #include <cstring>
 
-#include "tiles/word_kernels.hpp"
+#include "words/word_kernels.hpp"
 
 namespace tnm {
 namespace {

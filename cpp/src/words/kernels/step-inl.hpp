@@ -3,7 +3,7 @@
 // Elements move as they are, whatever they mean. A step takes as many as the instructions do.
 #pragma once
 
-#include "tiles/kernels/lane_tables-inl.hpp"
+#include "words/kernels/lane_tables-inl.hpp"
 
 namespace tnm::TNM_ISA {
 

@@ -1,8 +1,8 @@
 // Bits of masks, and elements that move by them.
 #pragma once
 
-#include "tiles/kernels/step-inl.hpp"
-#include "tiles/word_kernels.hpp"
+#include "words/kernels/step-inl.hpp"
+#include "words/word_kernels.hpp"
 
 namespace tnm::TNM_ISA {
 

@@ -2,7 +2,7 @@
 // defines.
 #pragma once
 
-#include "tiles/kernels/words-inl.hpp"
+#include "words/kernels/words-inl.hpp"
 
 namespace tnm::TNM_ISA {
 
