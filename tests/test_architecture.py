@@ -79,6 +79,7 @@ CPP_FLOORS = [
     "simd",
     "tiles",
     "proof",
+    "proof/kernels",
     "groups",
     "solvers/exact",
     "solvers/approximate",

@@ -50,8 +50,7 @@ std::uint64_t* ExactStrip<T>::finish(const StripPlace& place, const StripScores<
     if (may_be_extreme_)
         for (int tile = 0; tile < place.tiles; ++tile)
             if (is_extreme(scores, tile)) solve_tile(scores, tile);
-    if (is_observed())
-        for (int tile = 0; tile < place.tiles; ++tile) observe(place, scores, tile);
+    if (is_observed()) show(place, scores);
     return solution_.kept;
 }
 
@@ -93,7 +92,19 @@ bool ExactStrip<T>::is_extreme(const StripScores<T>& scores, int tile) const {
 }
 
 template <class T>
-void ExactStrip<T>::observe(const StripPlace& place, const StripScores<T>& scores, int tile) {
+void ExactStrip<T>::show(const StripPlace& place, const StripScores<T>& scores) {
+    std::int64_t indices[kStripColumns];
+    for (int tile = 0; tile < place.tiles; ++tile)
+        indices[tile] = tile_index(grid_, place.plane, place.tile_row, place.tile_column + tile);
+    const std::uint64_t done = observer_->observe(
+        TilesInLanes<T>{pattern_, place.tiles, field_, scores.values, solution_.kept,
+                        solution_.row_prices, solution_.column_prices, indices});
+    for (int tile = 0; tile < place.tiles; ++tile)
+        if (!(done >> tile & 1)) show_tile(scores, tile, indices[tile]);
+}
+
+template <class T>
+void ExactStrip<T>::show_tile(const StripScores<T>& scores, int tile, std::int64_t index) {
     const int m = pattern_.m, first = tile * field_;
     mask_.reset(m);
     prices_.exponent = 0;
@@ -102,8 +113,7 @@ void ExactStrip<T>::observe(const StripPlace& place, const StripScores<T>& score
         prices_.row[i] = solution_.row_prices[first + i];
         prices_.column[i] = solution_.column_prices[first + i];
     }
-    observer_(tile_index(grid_, place.plane, place.tile_row, place.tile_column + tile),
-              scores_of(scores, tile), mask_, prices_);
+    observer_->observe(index, scores_of(scores, tile), mask_, prices_);
 }
 
 template class ExactStrip<float>;

@@ -20,7 +20,7 @@ class ExactStrip {
     // Solves extreme tiles anew, shows all to the observer and returns the mask, as in kept().
     std::uint64_t* finish(const StripPlace& place, const StripScores<T>& scores);
 
-    bool is_observed() const { return static_cast<bool>(observer_); }
+    bool is_observed() const { return observer_ != nullptr; }
     // The rows of the mask, as in StripSolution.
     std::uint64_t* kept() { return solution_.kept; }
 
@@ -28,9 +28,10 @@ class ExactStrip {
     ScoreTile scores_of(const StripScores<T>& scores, int tile);
     void solve_tile(const StripScores<T>& scores, int tile);
     bool is_extreme(const StripScores<T>& scores, int tile) const;
-    void observe(const StripPlace& place, const StripScores<T>& scores, int tile);
+    void show(const StripPlace& place, const StripScores<T>& scores);
+    void show_tile(const StripScores<T>& scores, int tile, std::int64_t index);
 
-    const TileObserver& observer_;
+    TileObserver* const observer_;
     const Pattern pattern_;
     const TileGrid grid_;
     const int field_;  // lanes of a tile
