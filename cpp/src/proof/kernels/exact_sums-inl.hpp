@@ -21,27 +21,50 @@ inline __attribute__((always_inline)) Doubles subtract(Doubles a, Doubles b, Dou
 }
 
 // sum + rest.
-template <class Number>
 struct ExactSum {
-    Number sum, rest;
+    Doubles sum, rest;
 
-    inline __attribute__((always_inline)) void add(Number term) {
-        Number error;
-        sum = TNM_ISA::add(sum, term, error);
+    inline __attribute__((always_inline)) void add_kept(Doubles term, Int64s kept) {
+        Doubles error;
+        sum = add(sum, reinterpret_cast<Doubles>(reinterpret_cast<Int64s>(term) & kept), error);
         rest += error;
     }
 };
 
-// The total of kCount sums and their rests, in pairs.
-template <int kCount>
-inline double add_up(double* sums, double* rests) {
-    for (int half = kCount / 2; half >= 1; half /= 2)
-        for (int k = 0; k < half; ++k) {
-            double error;
-            sums[k] = add(sums[k], sums[k + half], error);
-            rests[k] += rests[k + half] + error;
+// Numbers k and k + kHalf, for every k with k / kHalf even, as neighbouring vectors.
+template <int kHalf>
+inline __attribute__((always_inline)) void load_halves(const double* source, Doubles& lower,
+                                                       Doubles& upper) {
+    constexpr int kCount = kLanes<Doubles>;
+    if constexpr (kHalf >= kCount) {
+        lower = load_doubles(source);
+        upper = load_doubles(source + kHalf);
+    } else {
+        const Doubles a = load_doubles(source), b = load_doubles(source + kCount);
+        [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
+            lower = __builtin_shufflevector(a, b, (l / kHalf * 2 * kHalf + l % kHalf)...);
+            upper = __builtin_shufflevector(a, b, (l / kHalf * 2 * kHalf + l % kHalf + kHalf)...);
+        }(std::make_index_sequence<kCount>{});
+    }
+}
+
+// Adds up fields of kWidth numbers: the total of field f becomes sums[f] + rests[f]. Both have 64
+// numbers, at least kFields * kWidth of which are used. The order of sums does not depend on the
+// width of a vector.
+template <int kFields, int kWidth>
+inline void add_up_fields(double* sums, double* rests) {
+    if constexpr (kWidth > 1) {
+        constexpr int kHalf = kWidth / 2;
+        for (int to = 0; to < kFields * kHalf; to += kLanes<Doubles>) {
+            const int from = to / kHalf * kWidth + to % kHalf;
+            Doubles lower, upper, lower_rest, upper_rest, error;
+            load_halves<kHalf>(sums + from, lower, upper);
+            load_halves<kHalf>(rests + from, lower_rest, upper_rest);
+            store(sums + to, add(lower, upper, error));
+            store(rests + to, (lower_rest + upper_rest) + error);
         }
-    return sums[0] + rests[0];
+        add_up_fields<kFields, kHalf>(sums, rests);
+    }
 }
 
 }  // namespace tnm::TNM_ISA
