@@ -25,6 +25,7 @@ FLOORS = [
         "pattern",
         "selection",
         "weights",
+        "tile_parts",
         "exact_scores",
         "certificate",
         "masks",

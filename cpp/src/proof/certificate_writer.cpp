@@ -13,16 +13,18 @@ void write_prices(const double* prices, int count, int exponent, double* target,
     for (int k = 0; k < m; ++k) target[k] = k < count ? std::ldexp(prices[k], exponent) : 0.0;
 }
 
-// Prices of tiles in lanes, all at once where they lie in a row.
-template <class T>
-void write_prices(const TilesInLanes<T>& tiles, const double* prices, double* target) {
-    const int m = tiles.pattern.m, last = tiles.tiles - 1;
-    if (tiles.width == m && tiles.indices[last] - tiles.indices[0] == last) {
-        std::copy_n(prices, tiles.tiles * m, target + tiles.indices[0] * m);
+// `size` values for each tile; all at once where the tiles lie in a row, in the lanes as well.
+template <class T, class Value>
+void write_values(const TilesInLanes<T>& tiles, const Value* values, int width, int size,
+                  Value* target) {
+    const std::int64_t first = tiles.indices[0];
+    const int last = tiles.tiles - 1;
+    if (width == size && tiles.indices[last] - first == last) {
+        std::copy_n(values, tiles.tiles * size, target + first * size);
         return;
     }
     for (int t = 0; t < tiles.tiles; ++t)
-        std::copy_n(prices + t * tiles.width, m, target + tiles.indices[t] * m);
+        std::copy_n(values + t * width, size, target + tiles.indices[t] * size);
 }
 
 }  // namespace
@@ -44,16 +46,18 @@ void CertificateWriter::observe(std::int64_t index, const ScoreTile& scores, con
 
 template <class T>
 std::uint64_t CertificateWriter::prove(const TilesInLanes<T>& tiles) {
+    static constexpr double kNone[TilesInLanes<T>::kCount] = {};
+    static constexpr std::int32_t kNoExponent[TilesInLanes<T>::kCount] = {};
     double totals[TilesInLanes<T>::kCount];
     const std::uint64_t proven = proof_kernels().of(T{})(tiles, totals);
-    for (int t = 0; t < tiles.tiles; ++t) {
-        const std::int64_t index = tiles.indices[t];
-        certificate_.primal[index] = certificate_.dual[index] = totals[t];
-        certificate_.gap[index] = certificate_.offset[index] = 0.0;
-        certificate_.exponent[index] = 0;
-    }
-    write_prices(tiles, tiles.row_prices, certificate_.row_prices);
-    write_prices(tiles, tiles.column_prices, certificate_.column_prices);
+    write_values(tiles, totals, 1, 1, certificate_.primal);
+    write_values(tiles, totals, 1, 1, certificate_.dual);
+    write_values(tiles, kNone, 1, 1, certificate_.gap);
+    write_values(tiles, kNone, 1, 1, certificate_.offset);
+    write_values(tiles, kNoExponent, 1, 1, certificate_.exponent);
+    const int m = tiles.pattern.m;
+    write_values(tiles, tiles.row_prices, tiles.width, m, certificate_.row_prices);
+    write_values(tiles, tiles.column_prices, tiles.width, m, certificate_.column_prices);
     return proven;
 }
 

@@ -9,7 +9,7 @@ namespace tnm {
 
 // Bit t of the result is set if the prices of tile t prove its mask without a gap: it keeps n in
 // every row and column, no dropped entry is worth more than its two prices, no kept one less. Then
-// the bound is what the mask keeps, totals[t].
+// the bound is what the mask keeps, totals[t]; there is room for 64.
 template <class T>
 using ProveTiles = std::uint64_t (*)(const TilesInLanes<T>& tiles, double* totals);
 

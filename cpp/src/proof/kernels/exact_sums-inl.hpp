@@ -24,9 +24,9 @@ inline __attribute__((always_inline)) Doubles subtract(Doubles a, Doubles b, Dou
 struct ExactSum {
     Doubles sum, rest;
 
-    inline __attribute__((always_inline)) void add_kept(Doubles term, Int64s kept) {
+    inline __attribute__((always_inline)) void add(Doubles term) {
         Doubles error;
-        sum = add(sum, reinterpret_cast<Doubles>(reinterpret_cast<Int64s>(term) & kept), error);
+        sum = TNM_ISA::add(sum, term, error);
         rest += error;
     }
 };

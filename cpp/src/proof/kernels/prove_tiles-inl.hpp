@@ -13,6 +13,11 @@ namespace tnm::TNM_ISA {
 
 inline constexpr int kTileLanes = TilesInLanes<float>::kCount;
 
+// The lowest bit of each field.
+template <int kWidth>
+inline constexpr std::uint64_t kOneInEach =
+    ~std::uint64_t{0} / (~std::uint64_t{0} >> (64 - kWidth));
+
 // How many bits are set in each field of kWidth bits.
 template <int kWidth>
 constexpr std::uint64_t field_sums(std::uint64_t bits) {
@@ -26,8 +31,7 @@ constexpr std::uint64_t field_sums(std::uint64_t bits) {
 // Set somewhere in the field of each tile that keeps other than n in some row.
 template <int kWidth, class T>
 inline std::uint64_t miscounted_rows(const TilesInLanes<T>& tiles) {
-    constexpr std::uint64_t kOnes = ~std::uint64_t{0} / (~std::uint64_t{0} >> (64 - kWidth));
-    const std::uint64_t expected = kOnes * static_cast<std::uint64_t>(tiles.pattern.n);
+    const std::uint64_t expected = kOneInEach<kWidth> * static_cast<std::uint64_t>(tiles.pattern.n);
     std::uint64_t wrong = 0;
     for (int i = 0; i < tiles.pattern.m; ++i) wrong |= field_sums<kWidth>(tiles.kept[i]) ^ expected;
     return wrong;
@@ -55,45 +59,54 @@ inline __attribute__((always_inline)) void for_rows(const T* prices, int first, 
     }
 }
 
-// All bits of the lanes that are kept.
-template <class Mask>
-inline __attribute__((always_inline)) Mask kept_lanes(std::uint64_t row, int first) {
-    using Lane = std::remove_reference_t<decltype(Mask{}[0])>;
+// Which of neighbouring lanes rows keep.
+class KeptLanes {
+  public:
+    explicit KeptLanes(int first) {
+        [&]<std::size_t... l>(std::index_sequence<l...>) {
+            bits_ = Int64s{(std::int64_t{1} << l)...} << first;
+        }(std::make_index_sequence<kLanes<Int64s>>{});
+    }
+    // All bits of the lanes that are kept.
+    inline __attribute__((always_inline)) Int64s operator()(std::uint64_t row) const {
+        return (splat<Int64s>(static_cast<std::int64_t>(row)) & bits_) == bits_;
+    }
+
+  private:
+    Int64s bits_;
+};
+
+inline __attribute__((always_inline)) Int32s narrow(Int64s low, Int64s high) {
     return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
-        const Mask bit{static_cast<Lane>(1U << l)...};
-        return (splat<Mask>(static_cast<Lane>(row >> first)) & bit) == bit;
-    }(std::make_index_sequence<kLanes<Mask>>{});
+        return __builtin_shufflevector(reinterpret_cast<Int32s>(low),
+                                       reinterpret_cast<Int32s>(high), (2 * l)...);
+    }(std::make_index_sequence<kLanes<Int32s>>{});
+}
+
+// What lanes keep, and zero.
+template <class T>
+inline __attribute__((always_inline)) Doubles kept_scores(const T* scores, Int64s kept) {
+    return reinterpret_cast<Doubles>(reinterpret_cast<Int64s>(load_doubles(scores)) & kept);
 }
 
 // Positive where an entry contradicts its prices: the surplus of what is dropped, and that of what
 // is kept, negated.
 template <class Vector, class Mask>
 inline __attribute__((always_inline)) Vector contradiction(Vector surplus, Mask kept) {
-    using Lane = std::remove_reference_t<decltype(Mask{}[0])>;
+    using Lane = decltype(+Mask{}[0]);
     constexpr int kSignBit = static_cast<int>(sizeof(Lane)) * 8 - 1;
     return reinterpret_cast<Vector>(reinterpret_cast<Mask>(surplus) ^ (kept << kSignBit));
 }
 
-inline __attribute__((always_inline)) Floats join(HalfFloats low, HalfFloats high) {
+inline __attribute__((always_inline)) Floats load_rounded(const float* source) {
+    return load<Floats>(source);
+}
+inline __attribute__((always_inline)) Floats load_rounded(const double* source) {
+    const auto low = __builtin_convertvector(load_doubles(source), HalfFloats);
+    const auto high = __builtin_convertvector(load_doubles(source + kLanes<Doubles>), HalfFloats);
     return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
         return __builtin_shufflevector(low, high, l...);
     }(std::make_index_sequence<kLanes<Floats>>{});
-}
-
-// A vector's worth of neighbouring numbers: rounded, and in full.
-struct Numbers {
-    Floats rounded;
-    Doubles low, high;
-};
-
-inline __attribute__((always_inline)) Numbers load_numbers(const float* source) {
-    return {load<Floats>(source), load_doubles(source), load_doubles(source + kLanes<Doubles>)};
-}
-inline __attribute__((always_inline)) Numbers load_numbers(const double* source) {
-    const Doubles low = load_doubles(source), high = load_doubles(source + kLanes<Doubles>);
-    return {
-        join(__builtin_convertvector(low, HalfFloats), __builtin_convertvector(high, HalfFloats)),
-        low, high};
 }
 
 // Row prices rounded to floats, and the largest of their magnitudes.
@@ -102,10 +115,10 @@ struct alignas(64) RoundedPrices {
     float largest = 0.0F;
 };
 
-inline void round_prices(const double* prices, int end, RoundedPrices& rounded) {
+inline void round_prices(const double* prices, RoundedPrices& rounded) {
     Floats largest{};
-    for (int first = 0; first < end; first += kLanes<Floats>) {
-        const Floats rows = load_numbers(prices + first).rounded;
+    for (int first = 0; first < kTileLanes; first += kLanes<Floats>) {
+        const Floats rows = load_rounded(prices + first);
         store(rounded.rows + first, rows);
         largest = maximum(largest, magnitude(rows));
     }
@@ -121,42 +134,94 @@ inline __attribute__((always_inline)) Floats largest_error(float largest_row_pri
     return 0x1p-20F * (largest_row_price + magnitude(column_prices)) + 0x1p-140F;
 }
 
-struct alignas(64) LaneProofs {
-    double sums[kTileLanes] = {}, rests[kTileLanes] = {};  // of what is kept
-    std::uint64_t uncertain = 0;  // lanes with an entry that floats do not tell from its prices
-    std::uint64_t refuted = 0;    // that keep other than n, or have an entry that contradicts them
+// What tells whether plain sums of doubles are exact, the terms being floats that are kept.
+struct KeptSizes {
+    using Uint32s = VectorOf<std::uint32_t>::type;
+
+    // Of magnitudes as bits; one less in `smallest`, so that zero has no say.
+    Int32s largest{};
+    Uint32s smallest = ~Uint32s{};
+
+    inline __attribute__((always_inline)) void measure(Floats scores, Int32s kept) {
+        const Int32s size = reinterpret_cast<Int32s>(scores) & kept & 0x7fffffff;
+        largest = maximum(largest, size);
+        smallest = minimum(smallest, reinterpret_cast<Uint32s>(size) - 1);
+    }
+
+    // All terms are multiples of the smallest one's last place, and so are sums of up to `terms` of
+    // them, which have no more than 53 bits then.
+    bool make_sums_exact(int terms) const {
+        std::int32_t most = 0;
+        std::uint32_t least = ~std::uint32_t{0};
+        for (int l = 0; l < kLanes<Int32s>; ++l) {
+            most = largest[l] > most ? largest[l] : most;
+            least = smallest[l] < least ? smallest[l] : least;
+        }
+        if (most == 0) return true;
+        return static_cast<double>(__builtin_bit_cast(float, most)) * terms <=
+               static_cast<double>(__builtin_bit_cast(float, least + 1)) * 0x1p29;
+    }
 };
 
+struct alignas(64) LaneProofs {
+    double sums[kTileLanes], rests[kTileLanes];  // of what is kept
+    // Lanes that keep other than n, or have an entry that contradicts its prices.
+    std::uint64_t refuted = 0;
+};
+
+// Returns the lanes with an entry that floats do not tell from its prices.
 template <int kWidth, class T>
-inline void prove_lanes(const TilesInLanes<T>& tiles, const RoundedPrices& prices, int first,
-                        LaneProofs& lanes) {
-    constexpr int kHalf = kLanes<Doubles>;
-    const Floats column_prices = load_numbers(tiles.column_prices + first).rounded;
+inline __attribute__((always_inline)) std::uint64_t prove_lanes(const TilesInLanes<T>& tiles,
+                                                                const RoundedPrices& prices,
+                                                                int first, LaneProofs& lanes,
+                                                                KeptSizes& sizes) {
+    const Floats column_prices = load_rounded(tiles.column_prices + first);
     const Floats certain = -largest_error(prices.largest, column_prices);
     Int32s uncertain{}, minus_count{};
-    ExactSum low{}, high{};
+    constexpr int kHalf = kLanes<Doubles>;
+    const KeptLanes low_lanes(first), high_lanes(first + kHalf);
+    Doubles low{}, high{};
     const auto visit_row = [&](int i, Floats row_price) __attribute__((always_inline)) {
-        const Numbers scores = load_numbers(tiles.scores + i * kTileLanes + first);
-        const Int32s kept = kept_lanes<Int32s>(tiles.kept[i], first);
+        const T* source = tiles.scores + i * kTileLanes + first;
+        const Floats scores = load_rounded(source);
+        const Int64s kept_low = low_lanes(tiles.kept[i]), kept_high = high_lanes(tiles.kept[i]);
+        const Int32s kept = narrow(kept_low, kept_high);
         // Written so that NaN is uncertain.
-        uncertain |= ~(contradiction((scores.rounded - row_price) - column_prices, kept) < certain);
+        uncertain |= ~(contradiction((scores - row_price) - column_prices, kept) < certain);
         minus_count += kept;
-        low.add_kept(scores.low, kept_lanes<Int64s>(tiles.kept[i], first));
-        high.add_kept(scores.high, kept_lanes<Int64s>(tiles.kept[i], first + kHalf));
+        if constexpr (sizeof(T) == sizeof(float)) {
+            sizes.measure(scores, kept);
+            low += kept_scores(source, kept_low);
+            high += kept_scores(source + kHalf, kept_high);
+        }
     };
     for_rows<kWidth, Floats>(prices.rows, first, tiles.pattern.m, visit_row);
-    store(lanes.sums + first, low.sum);
-    store(lanes.rests + first, low.rest);
-    store(lanes.sums + first + kHalf, high.sum);
-    store(lanes.rests + first + kHalf, high.rest);
-    lanes.uncertain |= bits_of(uncertain) << first;
+    store(lanes.sums + first, low);
+    store(lanes.sums + first + kHalf, high);
+    store(lanes.rests + first, Doubles{});
+    store(lanes.rests + first + kHalf, Doubles{});
     lanes.refuted |= bits_of(minus_count != -tiles.pattern.n) << first;
+    return bits_of(uncertain) << first;
+}
+
+// Sums of what lanes keep, without rounding.
+template <class T>
+inline void sum_exactly(const TilesInLanes<T>& tiles, LaneProofs& lanes) {
+    for (int first = 0; first < kTileLanes; first += kLanes<Doubles>) {
+        const KeptLanes lanes_of(first);
+        ExactSum kept{};
+        for (int i = 0; i < tiles.pattern.m; ++i)
+            kept.add(kept_scores(tiles.scores + i * kTileLanes + first, lanes_of(tiles.kept[i])));
+        store(lanes.sums + first, kept.sum);
+        store(lanes.rests + first, kept.rest);
+    }
 }
 
 // Lanes with an entry that contradicts its prices.
 template <int kWidth, class T>
 inline std::uint64_t contradicted(const TilesInLanes<T>& tiles, int first) {
     const Doubles column_prices = load_doubles(tiles.column_prices + first);
+    const KeptLanes lanes(first);
     Int64s found{};
     for_rows<kWidth, Doubles>(
         tiles.row_prices, first, tiles.pattern.m,
@@ -164,8 +229,7 @@ inline std::uint64_t contradicted(const TilesInLanes<T>& tiles, int first) {
             const Doubles surplus = subtract(load_doubles(tiles.scores + i * kTileLanes + first),
                                              row_price, column_prices);
             // Written so that NaN contradicts.
-            found |=
-                ~(contradiction(surplus, kept_lanes<Int64s>(tiles.kept[i], first)) <= Doubles{});
+            found |= ~(contradiction(surplus, lanes(tiles.kept[i])) <= Doubles{});
         });
     return bits_of(found) << first;
 }
@@ -174,26 +238,33 @@ template <int kWidth, class T>
 std::uint64_t prove_fields(const TilesInLanes<T>& tiles, double* totals) {
     constexpr int kStep = kLanes<Doubles>;
     constexpr std::uint64_t kField = ~std::uint64_t{0} >> (64 - kWidth);
-    const std::uint64_t columns = ~std::uint64_t{0} >> (64 - tiles.pattern.m);
-    const int end = tiles.tiles * kWidth;
+    const auto [n, m] = tiles.pattern;
     RoundedPrices prices;
-    round_prices(tiles.row_prices, end, prices);
+    round_prices(tiles.row_prices, prices);
     LaneProofs lanes;
-    for (int first = 0; first < end; first += kLanes<Floats>)
-        prove_lanes<kWidth>(tiles, prices, first, lanes);
-    for (int first = 0; first < end; first += kStep)
-        if ((lanes.uncertain >> first & ~std::uint64_t{0} >> (64 - kStep)) != 0)
+    KeptSizes sizes;
+    std::uint64_t uncertain = 0;
+    for (int first = 0; first < kTileLanes; first += kLanes<Floats>)
+        uncertain |= prove_lanes<kWidth>(tiles, prices, first, lanes, sizes);
+    if (sizeof(T) > sizeof(float) || !sizes.make_sums_exact(n * m)) sum_exactly(tiles, lanes);
+    for (int first = 0; first < kTileLanes && uncertain >> first != 0; first += kStep)
+        if ((uncertain >> first & ~std::uint64_t{0} >> (64 - kStep)) != 0)
             lanes.refuted |= contradicted<kWidth>(tiles, first);
     add_up_fields<kTileLanes / kWidth, kWidth>(lanes.sums, lanes.rests);
-    const std::uint64_t miscounted = miscounted_rows<kWidth>(tiles);
-    std::uint64_t proven = 0;
-    for (int t = 0; t < tiles.tiles; ++t) {
-        totals[t] = lanes.sums[t] + lanes.rests[t];
-        const bool holds = (lanes.refuted >> t * kWidth & columns) == 0 &&
-                           (miscounted >> t * kWidth & kField) == 0 &&
-                           __builtin_fabs(totals[t]) <= __DBL_MAX__;
-        proven |= static_cast<std::uint64_t>(holds) << t;
+    Int64s finite = ~Int64s{};
+    for (int t = 0; t < kTileLanes / kWidth; t += kStep) {
+        const Doubles sums = load_doubles(lanes.sums + t) + load_doubles(lanes.rests + t);
+        finite &= magnitude(sums) <= __DBL_MAX__;
+        store(totals + t, sums);
     }
+    const std::uint64_t columns = (kField >> (kWidth - m)) * kOneInEach<kWidth>;
+    const std::uint64_t used = ~std::uint64_t{0} >> (64 - tiles.tiles * kWidth);
+    const std::uint64_t wrong = ((lanes.refuted & columns) | miscounted_rows<kWidth>(tiles)) & used;
+    std::uint64_t proven = ~std::uint64_t{0} >> (64 - tiles.tiles);
+    if (wrong == 0 && all_set(finite)) return proven;
+    for (int t = 0; t < tiles.tiles; ++t)
+        if ((wrong >> t * kWidth & kField) != 0 || !(__builtin_fabs(totals[t]) <= __DBL_MAX__))
+            proven &= ~(std::uint64_t{1} << t);
     return proven;
 }
 

@@ -16,7 +16,8 @@ struct PricesOfFour {
     Vector row[4], column[4];
 };
 
-// `slack`: by how much every entry is to differ from its prices, at least, rounding apart.
+// kept[i][j] is negative in lanes that keep (i, j). `slack`: by how much an entry is to differ from
+// its prices, at least, rounding apart.
 template <class Vector>
 inline __attribute__((always_inline)) PricesOfFour<Vector> price_tiles(
     const Vector (*entry)[4], const typename MaskVectorOf<Vector>::type (*kept)[4], Vector slack) {
@@ -24,19 +25,23 @@ inline __attribute__((always_inline)) PricesOfFour<Vector> price_tiles(
     Vector most[4][4], least[4][4];  // what u_i + v_j may be
     for (int i = 0; i < 4; ++i)
         for (int j = 0; j < 4; ++j) {
-            most[i][j] = kept[i][j] ? entry[i][j] - slack : infinite;
-            least[i][j] = kept[i][j] ? -infinite : entry[i][j] + slack;
+            most[i][j] = kept[i][j] < 0 ? entry[i][j] : infinite;
+            least[i][j] = kept[i][j] < 0 ? -infinite : entry[i][j];
         }
     Vector step[4][4];
     for (int i = 0; i < 4; ++i)
         for (int k = 0; k < 4; ++k)
             step[i][k] = minimum(minimum(most[i][0] - least[k][0], most[i][1] - least[k][1]),
-                                 minimum(most[i][2] - least[k][2], most[i][3] - least[k][3]));
+                                 minimum(most[i][2] - least[k][2], most[i][3] - least[k][3])) -
+                         2 * slack;
     PricesOfFour<Vector> prices{};
-    for (int round = 0; round < 3; ++round)
+    // Shortest paths have up to three steps.
+    for (int length = 1; length <= 3; ++length) {
+        const Vector before[4] = {prices.row[0], prices.row[1], prices.row[2], prices.row[3]};
         for (int i = 0; i < 4; ++i)
             for (int k = 0; k < 4; ++k)
-                if (k != i) prices.row[i] = minimum(prices.row[i], prices.row[k] + step[i][k]);
+                if (k != i) prices.row[i] = minimum(prices.row[i], before[k] + step[i][k]);
+    }
     for (int j = 0; j < 4; ++j) {
         Vector high = infinite, low = -infinite;
         for (int i = 0; i < 4; ++i) {
@@ -51,28 +56,29 @@ inline __attribute__((always_inline)) PricesOfFour<Vector> price_tiles(
 // Which tile of a strip's part lane l holds: as split_columns() leaves floats, or in order.
 template <class Vector>
 constexpr int tile_of_lane(int lane) {
-    if constexpr (std::is_same_v<Vector, Floats>)
+    if constexpr (kLanes<Vector> == kLanes<Floats>)
         return lane % 4 * (kLanes<Floats> / 4) + lane / 4;
     else
         return lane;
 }
 
+// In the highest bit of each lane.
 template <class Vector>
 inline __attribute__((always_inline)) void split_kept(
     const std::uint64_t* rows, int first, typename MaskVectorOf<Vector>::type (*kept)[4]) {
     using Mask = typename MaskVectorOf<Vector>::type;
-    using Lane = std::remove_reference_t<decltype(Mask{}[0])>;
+    using Lane = decltype(+Mask{}[0]);
     [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
         for (int i = 0; i < 4; ++i) {
             const std::uint64_t row = rows[i] >> 4 * first;
             // Eight tiles have 32 bits.
-            const Mask bits{static_cast<Lane>(
-                static_cast<std::int32_t>(row >> tile_of_lane<Vector>(l) / 8 * 32))...};
-            for (int j = 0; j < 4; ++j) {
-                const Mask bit = Mask{static_cast<Lane>(1U << tile_of_lane<Vector>(l) % 8 * 4)...}
-                                 << j;
-                kept[i][j] = (bits & bit) != 0;
-            }
+            const Mask low = splat<Mask>(static_cast<Lane>(static_cast<std::int32_t>(row)));
+            const Mask high = splat<Mask>(static_cast<Lane>(static_cast<std::int32_t>(row >> 32)));
+            const Mask bits = __builtin_shufflevector(
+                low, high, (l + (tile_of_lane<Vector>(l) < 8 ? 0 : kLanes<Vector>))...);
+            constexpr int kTop = static_cast<int>(sizeof(Lane)) * 8 - 4;
+            const Mask to_top{static_cast<Lane>(kTop - tile_of_lane<Vector>(l) % 8 * 4)...};
+            for (int j = 0; j < 4; ++j) kept[i][j] = bits << to_top << (3 - j);
         }
     }(std::make_index_sequence<kLanes<Vector>>{});
 }
