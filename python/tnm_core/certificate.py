@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from tnm_core import arguments
 from tnm_core.arguments import Score
 from tnm_core.exact_scores import EmptyPlaces, Tiles, TwoDoubles, scores_of
-from tnm_core.tile_parts import Part, parts_of
 from tnm_core.short_repr import short_repr
+from tnm_core.tile_parts import Part, parts_of
 
 __all__ = ["Certificate"]
 
@@ -158,12 +158,13 @@ class Certificate:
         kept: NDArray[np.bool_],
         tolerance: float,
     ) -> None:
-        tiles = Tiles(*values.data.shape[-2:], self.m)
+        height, columns = values.data.shape[-2:]
+        tiles = Tiles(height, columns, self.m)
         u, v = part.of_tiles(self.row_prices), part.of_tiles(self.column_prices)
         offset = part.of_tiles(self.offset)
         places = tiles.empty_places(kept, self.n)
         part.check(tiles.counts_hold(places, self.n), "the mask breaks the pattern")
-        beyond = u[..., tiles.height :].any(axis=-1)
+        beyond = np.asarray(u[..., height:].any(axis=-1))
         beyond[..., -1] |= v[..., -1, tiles.last_width :].any(axis=-1)
         part.check(~beyond, "a price beyond the edge is not zero")
         if not tiles.full.all():

@@ -92,7 +92,7 @@ class Tiles(NamedTuple):
         return np.asarray(np.add.reduceat(values.sum(axis=-2), self.starts, axis=-1))
 
     def exponents(self, scores: NDArray[np.float64]) -> NDArray[np.intc]:
-        """Give the power of two next above each tile's largest magnitude, if it is extreme, or 0."""
+        """Give the power of two next above each tile's largest magnitude if extreme, else 0."""
         largest = np.maximum(scores.max(axis=-2), -scores.min(axis=-2))
         exponents = np.frexp(np.maximum.reduceat(largest, self.starts, axis=-1))[1]
         return np.where(np.abs(exponents) < _EXTREME_EXPONENT, 0, exponents)

@@ -15,7 +15,7 @@ _ENTRIES = 2**15
 
 
 class Part(NamedTuple):
-    """Rows of tiles that are equally high, of one matrix or of neighbours along the last batch axis.
+    """Rows of tiles that are equally high, of one matrix or of neighbours in the last batch axis.
 
     Arrays of a part have axes for the matrices and the rows of tiles first.
     """
