@@ -1,8 +1,10 @@
 #include "tnm/transposable.hpp"
 
+#include <optional>
+
 #include "fast_path/solve.hpp"
 #include "parallel/guarded.hpp"
-#include "proof/certificate.hpp"
+#include "proof/certificate_writer.hpp"
 #include "solvers/approximate/approximate_solvers.hpp"
 #include "solvers/exact/optimal_solver.hpp"
 
@@ -29,18 +31,15 @@ Status transposable_mask(const ArrayView& scores, const MaskView& mask,
     const bool exact = options.method == Method::optimal;
     if (certificate != nullptr && !exact) return Status::invalid_argument;
     return guarded([&] {
-        SolveRequest request{exact ? SolveMethod::exact : SolveMethod::approximate,
-                             scores,
-                             mask,
-                             options.pattern,
-                             options.score,
-                             [&] { return make_solver(options); },
-                             {}};
-        if (certificate != nullptr)
-            request.observer = [certificate](std::int64_t index, const ScoreTile& tile,
-                                             const TileMask& kept, const TilePrices& prices) {
-                write_proof(*certificate, index, tile, kept, prices);
-            };
+        std::optional<CertificateWriter> writer;
+        if (certificate != nullptr) writer.emplace(*certificate);
+        const SolveRequest request{exact ? SolveMethod::exact : SolveMethod::approximate,
+                                   scores,
+                                   mask,
+                                   options.pattern,
+                                   options.score,
+                                   [&] { return make_solver(options); },
+                                   writer ? &*writer : nullptr};
         return solve(request, execution);
     });
 }

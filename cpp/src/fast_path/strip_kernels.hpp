@@ -19,6 +19,11 @@ using SolveStrip = void (*)(const StripScores<T>& scores, Pattern pattern, Prefe
 template <class T>
 using MaskStrip = void (*)(const T* scores, Pattern pattern, std::uint64_t* kept);
 
+// Prices that may prove the masks of a strip of 4 x 4 tiles; which do is for a proof to tell.
+template <class T>
+using PriceStrip = void (*)(const T* scores, const std::uint64_t* kept, double* row_prices,
+                            double* column_prices);
+
 // Masks for `strips` whole strips of neighbouring elements, straight to memory. Stops before the
 // first strip that needs another road, and returns how many are done.
 using MaskRun = int (*)(const std::byte* data, std::int64_t row_stride, int strips,
@@ -59,6 +64,8 @@ struct ScoreKernels {
     SolveStrip<T> (*solver)(Pattern pattern);
     // Optimal masks in closed form; null unless m = 4. Floats come first unless `exactly`.
     MaskStrip<T> (*four_by_four)(Pattern pattern, bool exactly);
+    // The first proves masks that no other comes near, the second is slower and proves nearly all.
+    PriceStrip<T> price_four_by_four[2];
     MaskStrip<T> (*rowwise)(Pattern pattern);
     // Null where the general loader is to be used.
     LoadStrip<T> (*loader)(Dtype dtype, Score score, int m);
