@@ -39,10 +39,15 @@ using MaskColumnMajor = void (*)(const ColumnBlock& block, std::uint8_t* mask,
                                  std::uint8_t* uncertain);
 inline constexpr int kRowsOfMaskColumnMajor = 32;
 
+struct LoadedStrip {
+    bool finite;             // whether all scores are
+    std::uint64_t doubtful;  // bit g: T may not hold those of tile g, or their sums, exactly
+};
+
 // Reads m rows of a strip of full tiles, whose elements are neighbours, into the fields' first m
-// lanes; returns whether all scores are finite. May read elements that belong to the next tile.
+// lanes. May read elements that belong to the next tile.
 template <class T>
-using LoadStrip = bool (*)(const std::byte* data, std::int64_t row_stride, int m,
+using LoadStrip = LoadedStrip (*)(const std::byte* data, std::int64_t row_stride, int m,
                            StripScores<T>& scores);
 
 // Writes `rows` rows of 64 neighbouring flags.
@@ -60,7 +65,7 @@ struct ScoreKernels {
     // Optimal masks in closed form; null unless m = 4. Floats come first unless `exactly`.
     MaskStrip<T> (*four_by_four)(Pattern pattern, bool exactly);
     MaskStrip<T> (*rowwise)(Pattern pattern);
-    // Null where the general loader is to be used.
+    // Null where T does not hold such scores, or more than need be.
     LoadStrip<T> (*loader)(Dtype dtype, Score score, int m);
 };
 

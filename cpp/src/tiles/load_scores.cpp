@@ -88,18 +88,4 @@ LoadScores<T> score_loader(Dtype dtype, Score score) {
 template LoadScores<float> score_loader<float>(Dtype dtype, Score score);
 template LoadScores<double> score_loader<double>(Dtype dtype, Score score);
 
-bool fits_float(Dtype dtype, Score score) {
-    if (score == Score::square) return false;
-    switch (dtype) {
-        case Dtype::int32:
-        case Dtype::int64:
-        case Dtype::uint32:
-        case Dtype::uint64:
-        case Dtype::float64:
-            return false;
-        default:
-            return true;
-    }
-}
-
 }  // namespace tnm

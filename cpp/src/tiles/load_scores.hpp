@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "tiles/fits_float.hpp"
 #include "tnm/array_view.hpp"
 #include "tnm/pattern.hpp"
 
@@ -34,8 +35,5 @@ using LoadScores = bool (*)(const ElementBlock& block, T* scores, int stride);
 // smaller stride. Only double holds every score exactly: see fits_float.
 template <class T>
 LoadScores<T> score_loader(Dtype dtype, Score score);
-
-// Whether float holds every score of such elements exactly.
-bool fits_float(Dtype dtype, Score score);
 
 }  // namespace tnm

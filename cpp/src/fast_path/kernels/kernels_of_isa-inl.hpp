@@ -30,14 +30,14 @@ const StripKernels kStripKernels = {
             .solver = solver<float>,
             .four_by_four = four_by_four<float>,
             .rowwise = rowwise<float>,
-            .loader = float_loader,
+            .loader = loader<float>,
         },
     .doubles =
         {
             .solver = solver<double>,
             .four_by_four = four_by_four<double>,
             .rowwise = rowwise<double>,
-            .loader = double_loader,
+            .loader = loader<double>,
         },
     .four_by_four_run = four_by_four_run,
     .four_by_four_column_major = four_by_four_column_major,

@@ -37,8 +37,7 @@ inline __attribute__((always_inline)) std::uint64_t step_of_floats(const std::by
                                                                    std::int64_t column_stride,
                                                                    std::int32_t* flags) {
     const auto scores = [&](int c) __attribute__((always_inline)) {
-        return reinterpret_cast<Floats>(score_bits<kScore>(
-            load<Int32s>(reinterpret_cast<const std::int32_t*>(data + c * column_stride))));
+        return score_of<kScore>(floats_at<Dtype::float32>(data + c * column_stride));
     };
     Floats entry[4][4];
     for (int j = 0; j < 4; ++j) {
@@ -48,7 +47,7 @@ inline __attribute__((always_inline)) std::uint64_t step_of_floats(const std::by
     }
     FourRows<Floats> rows;
     const std::uint64_t uncertain =
-        decide_two_of_four<kScore>(entry, kTotalOfInfinity<Dtype::float32>, rows);
+        decide_two_of_four<kScore>(entry, kTotalOfInfinity<Dtype::float32, kScore>, rows);
     for (int i = 0; i < 4; ++i) put_flags(rows.row[i], i, flags);
     return uncertain;
 }
@@ -85,7 +84,8 @@ inline __attribute__((always_inline)) std::uint64_t step_of_halves(const std::by
     for (int side = 0; side < 2; ++side) {
         Floats entry[4][4];
         load_rows_of_halves<kDtype, kScore>(data + 8 * side * column_stride, column_stride, entry);
-        uncertain |= decide_two_of_four<kScore>(entry, kTotalOfInfinity<kDtype>, rows[side]);
+        uncertain |=
+            decide_two_of_four<kScore>(entry, kTotalOfInfinity<kDtype, kScore>, rows[side]);
     }
     for (int i = 0; i < 4; ++i) {
         const auto left = reinterpret_cast<Floats>(rows[0].row[i]);
