@@ -39,6 +39,24 @@ using MaskColumnMajor = void (*)(const ColumnBlock& block, std::uint8_t* mask,
                                  std::uint8_t* uncertain);
 inline constexpr int kRowsOfMaskColumnMajor = 32;
 
+// Whether float holds every score of such elements exactly.
+__attribute__((always_inline)) inline constexpr bool fits_float(Dtype dtype, Score score) {
+    switch (dtype) {
+        case Dtype::boolean:
+        case Dtype::int8:
+        case Dtype::uint8:
+        case Dtype::float16:
+            return true;
+        case Dtype::int16:
+        case Dtype::uint16:
+        case Dtype::bfloat16:
+        case Dtype::float32:
+            return score != Score::square;
+        default:
+            return false;
+    }
+}
+
 struct LoadedStrip {
     bool finite;             // whether all scores are
     std::uint64_t doubtful;  // bit g: T may not hold those of tile g, or their sums, exactly
@@ -48,7 +66,7 @@ struct LoadedStrip {
 // lanes. May read elements that belong to the next tile.
 template <class T>
 using LoadStrip = LoadedStrip (*)(const std::byte* data, std::int64_t row_stride, int m,
-                           StripScores<T>& scores);
+                                  StripScores<T>& scores);
 
 // Writes `rows` rows of 64 neighbouring flags.
 using StoreStrip = void (*)(const std::uint64_t* kept, int rows, std::uint8_t* data,

@@ -9,7 +9,7 @@
 namespace tnm {
 namespace {
 
-// The score in T itself where that is exact (see fits_float), sparing a detour over double.
+// The score in T itself where that is exact, sparing a detour over double.
 template <class Element, Score kScore, class T>
 T load_score(const std::byte* address) {
     const Element element = load_element<Element>(address);

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "tiles/fits_float.hpp"
 #include "tnm/array_view.hpp"
 #include "tnm/pattern.hpp"
 
@@ -32,7 +31,7 @@ template <class T>
 using LoadScores = bool (*)(const ElementBlock& block, T* scores, int stride);
 
 // The loader for one element type and score, to float or double; memory is walked along its
-// smaller stride. Only double holds every score exactly: see fits_float.
+// smaller stride. Only double holds every score exactly: see fast_path/strip_kernels.hpp.
 template <class T>
 LoadScores<T> score_loader(Dtype dtype, Score score);
 

@@ -30,9 +30,10 @@ inline constexpr int kDtypeBytes = sizeof(Element<kDtype>);
 template <Dtype kDtype>
 inline constexpr bool kIsHalf = kDtype == Dtype::float16 || kDtype == Dtype::bfloat16;
 template <Dtype kDtype>
-inline constexpr bool kIsInteger = !kIsHalf<kDtype> && std::is_integral_v<Element<kDtype>>;
+inline constexpr bool kIsInteger = kDtype <= Dtype::uint64;
 template <Dtype kDtype>
-inline constexpr bool kIsSigned = kIsHalf<kDtype> || std::is_signed_v<Element<kDtype>>;
+inline constexpr bool kIsSigned =
+    !kIsInteger<kDtype> || (Dtype::int8 <= kDtype && kDtype <= Dtype::int64);
 
 // The most bits of a score; of integers only.
 template <Dtype kDtype, Score kScore>

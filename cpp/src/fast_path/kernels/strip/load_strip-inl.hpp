@@ -7,7 +7,6 @@
 #include "fast_path/strip.hpp"
 #include "fast_path/strip_kernels.hpp"
 #include "simd/vectors-inl.hpp"
-#include "tiles/fits_float.hpp"
 
 namespace tnm::TNM_ISA {
 
@@ -52,7 +51,7 @@ inline T value_of(Element<kDtype> element) {
 template <Dtype kDtype, class T>
 inline const T* read_columns(const std::byte* data, T* space) {
     constexpr int kGroup = kLoadColumns<T>;
-    if constexpr (std::is_same_v<Element<kDtype>, T>) {
+    if constexpr (kDtype == (sizeof(T) == sizeof(float) ? Dtype::float32 : Dtype::float64)) {
         return reinterpret_cast<const T*>(data);
     } else if constexpr (kIsInteger<kDtype> && kDtypeBytes<kDtype> == 8) {
         for (int c = 0; c < kGroup; c += kLanes<Int64s>)
