@@ -22,9 +22,7 @@ __attribute__((noinline)) bool mask_uncertain_strip(const std::byte* data, std::
         for (int i = 0; i < 4; ++i)
             load_columns<kDtype, kScore>(data + i * row_stride + c * kDtypeBytes<kDtype>, entry[i]);
         FourRows<Floats> rows;
-        constexpr Score kSign = kScore == Score::identity ? Score::identity : Score::abs;
-        constexpr float kLimit = kTotalOfInfinity<kDtype, kScore>;
-        if (decide_two_of_four<kSign>(entry, kLimit, rows) != 0) return false;
+        if (decide_elements<kDtype, kScore>(entry, rows) != 0) return false;
         for (int i = 0; i < 4; ++i)
             store(reinterpret_cast<std::int32_t*>(mask + i * mask_row_stride + c),
                   in_tile_order<kTileOrder<kDtype>>(rows.row[i]));

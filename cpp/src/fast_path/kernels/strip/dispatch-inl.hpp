@@ -65,14 +65,4 @@ inline Function by_element(Dtype dtype, Score score, const Select& select) {
     }
 }
 
-// The same for what floats hold without a conversion of scores, else null.
-template <class Function, class Select>
-inline Function by_float_type(Dtype dtype, Score score, const Select& select) {
-    return by_element<Function>(dtype, score, [&]<Dtype kDtype, Score kScore>() -> Function {
-        if constexpr ((kIsHalf<kDtype> || kDtype == Dtype::float32) && kScore != Score::square)
-            return select.template operator()<kDtype, kScore>();
-        return nullptr;
-    });
-}
-
 }  // namespace tnm::TNM_ISA

@@ -8,7 +8,9 @@
 
 namespace tnm::test {
 
-inline constexpr std::array kClosedFormDtypes = {Dtype::float16, Dtype::bfloat16, Dtype::float32};
+inline constexpr std::array kClosedFormDtypes = {Dtype::float16, Dtype::bfloat16, Dtype::float32,
+                                                 Dtype::float64};
+inline constexpr std::array kScores = {Score::abs, Score::square, Score::identity};
 
 // The sum of a tile's magnitudes beyond which not every score is known to be finite.
 inline double total_of_infinity(Dtype dtype, Score score) {
