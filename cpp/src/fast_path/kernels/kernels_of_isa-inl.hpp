@@ -32,7 +32,7 @@ const StripKernels kStripKernels = {
             .four_by_four = four_by_four<float>,
             .price_four_by_four = {price_tiles_of_four<float>, price_tiles_of_four_tightly<float>},
             .rowwise = rowwise<float>,
-            .loader = float_loader,
+            .loader = loader<float>,
         },
     .doubles =
         {
@@ -41,7 +41,7 @@ const StripKernels kStripKernels = {
             .price_four_by_four = {price_tiles_of_four<double>,
                                    price_tiles_of_four_tightly<double>},
             .rowwise = rowwise<double>,
-            .loader = double_loader,
+            .loader = loader<double>,
         },
     .four_by_four_run = four_by_four_run,
     .four_by_four_column_major = four_by_four_column_major,
