@@ -10,13 +10,23 @@ namespace tnm::python {
 namespace {
 
 using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
+using Counts = py::array_t<std::uint8_t, 0>;
 
-void count(const py::array& mask, int m, Bytes row_counts, Bytes column_counts, int threads) {
+CountsView counts_view(Counts& counts) {
+    return {counts.mutable_data(), strides_of(counts)};
+}
+
+std::pair<std::int64_t, std::optional<std::int64_t>> count(const py::array& mask, int n, int m,
+                                                           bool transposable, bool exact,
+                                                           Counts row_counts, Counts column_counts,
+                                                           int threads) {
     const ConstMaskView flags = const_mask_view(mask);
-    std::uint8_t* rows = row_counts.mutable_data();
-    std::uint8_t* columns = column_counts.mutable_data();
-    run(threads,
-        [&](const Execution& execution) { return count_kept(flags, m, rows, columns, execution); });
+    const CountsView rows = counts_view(row_counts), columns = counts_view(column_counts);
+    CountedMask counted;
+    run(threads, [&](const Execution& execution) {
+        return count_kept(flags, {{n, m}, exact, transposable}, rows, columns, counted, execution);
+    });
+    return {counted.kept, counted.first_bad_tile};
 }
 
 std::optional<std::int64_t> pack(const py::array& array, const py::array& mask, int n, int m,
@@ -52,8 +62,8 @@ bool unpack(const py::array& values, const Bytes& indices, int n, int m, py::arr
 
 void register_groups(pybind11::module_& module) {
     using namespace tnm::python;
-    module.def("count_kept", &count, "mask"_a, "m"_a, "row_counts"_a.noconvert(),
-               "column_counts"_a.noconvert(), "threads"_a);
+    module.def("count_kept", &count, "mask"_a, "n"_a, "m"_a, "transposable"_a, "exact"_a,
+               "row_counts"_a.noconvert(), "column_counts"_a.noconvert(), "threads"_a);
     module.def("compress", &pack, "array"_a, "mask"_a, "n"_a, "m"_a, "values"_a,
                "indices"_a.noconvert(), "threads"_a);
     module.def("decompress", &unpack, "values"_a, "indices"_a.noconvert(), "n"_a, "m"_a, "array"_a,

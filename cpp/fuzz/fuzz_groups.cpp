@@ -29,17 +29,34 @@ int kept_in_group(const MaskArray& mask, int m, std::size_t g) {
     return kept;
 }
 
-void check_counts(const MaskArray& mask, int m, const Execution& execution) {
+CountsView counts_view(std::vector<std::uint8_t>& counts, const Shape& shape) {
+    CountsView view{counts.data(), {}};
+    view.strides.rank = 3;
+    view.strides.shape = {shape[0], shape[1], shape[2]};
+    view.strides.bytes = {shape[1] * shape[2], shape[2], 1};
+    return view;
+}
+
+void check_counts(const MaskArray& mask, const Pattern& pattern, const Execution& execution) {
     const Shape& shape = mask.shape();
+    const int m = pattern.m;
+    const Shape rows{shape[0], shape[1], (shape[2] + m - 1) / m};
+    const Shape columns{shape[0], (shape[1] + m - 1) / m, shape[2]};
     std::vector<std::uint8_t> in_rows(groups_of(shape, m), 0xee);
     std::vector<std::uint8_t> in_columns(
-        static_cast<std::size_t>(shape[0] * ((shape[1] + m - 1) / m) * shape[2]), 0xee);
-    TNM_CHECK(count_kept(mask.const_view(), m, in_rows.data(), in_columns.data(), execution) ==
-              Status::ok);
-    for (std::size_t g = 0; g < in_rows.size(); ++g)
-        TNM_CHECK_EQUAL(in_rows[g], kept_in_group(mask, m, g));
+        static_cast<std::size_t>(columns[0] * columns[1] * columns[2]), 0xee);
+    CountedMask counted;
+    TNM_CHECK(count_kept(mask.const_view(), {pattern, false, false}, counts_view(in_rows, rows),
+                         counts_view(in_columns, columns), counted, execution) == Status::ok);
     std::int64_t total = 0;
-    for (const std::uint8_t count : in_rows) total += count;
+    bool valid = true;
+    for (std::size_t g = 0; g < in_rows.size(); ++g) {
+        TNM_CHECK_EQUAL(in_rows[g], kept_in_group(mask, m, g));
+        total += in_rows[g];
+        valid &= in_rows[g] <= pattern.n;
+    }
+    TNM_CHECK_EQUAL(counted.kept, total);
+    TNM_CHECK(counted.first_bad_tile.has_value() == !valid);
     for (const std::uint8_t count : in_columns) total -= count;
     TNM_CHECK_EQUAL(total, 0);
 }
@@ -98,7 +115,7 @@ void check_one(Reader reader) {
     read_mask(reader, mask);
     const Given given(
         [&] { return join(array.description(), ", pattern ", pattern.n, ":", pattern.m); });
-    check_counts(mask, pattern.m, execution);
+    check_counts(mask, pattern, execution);
     check_packed(array, mask, pattern, execution);
     check_foreign(reader, array, pattern, execution);
 }

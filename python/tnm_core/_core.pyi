@@ -56,11 +56,14 @@ def nm_mask(
 ) -> bool: ...
 def count_kept(
     mask: NDArray[np.bool_],
+    n: int,
     m: int,
+    transposable: bool,
+    exact: bool,
     row_counts: NDArray[np.uint8],
     column_counts: NDArray[np.uint8],
     threads: int,
-) -> None: ...
+) -> tuple[int, int | None]: ...
 
 class RegularCounter:
     def __init__(self, rows: int, columns: int, row_sum: int, column_sum: int) -> None: ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from tnm_core import arguments
 from tnm_core.arguments import Score
-from tnm_core.exact_scores import Band, TwoDoubles, scores_of
+from tnm_core.exact_scores import EmptyPlaces, Tiles, TwoDoubles, scores_of
 from tnm_core.short_repr import short_repr
+from tnm_core.tile_parts import Part, parts_of
 
 __all__ = ["Certificate"]
 
@@ -125,14 +127,11 @@ class Certificate:
                 f"mask has shape {kept.shape} and dtype {kept.dtype}, expected the array's shape "
                 f"{source.data.shape} and bool"
             )
-        rows, columns = source.data.shape[-2:]
-        grid = (*source.data.shape[:-2], -(-rows // self.m), -(-columns // self.m))
-        self._check_shapes(grid, source.data.shape)
-        for tile_row in np.ndindex(*grid[:-1]):
-            start = tile_row[-1] * self.m
-            band = (*tile_row[:-1], slice(start, min(start + self.m, rows)))
-            values = arguments.ScoreArray(source.data[band], source.dtype)
-            self._verify_band(tile_row, values, kept[band], tolerance)
+        shape = source.data.shape
+        self._check_shapes((*shape[:-2], *(-(-size // self.m) for size in shape[-2:])), shape)
+        for part in parts_of(shape, self.m):
+            values = arguments.ScoreArray(part.entries(source.data), source.dtype)
+            self._verify_part(part, values, part.entries(kept), tolerance)
 
     def _check_shapes(self, grid: tuple[int, ...], shape: tuple[int, ...]) -> None:
         expected = {
@@ -152,94 +151,97 @@ class Certificate:
                     f"of shape {shape}"
                 )
 
-    def _verify_band(
+    def _verify_part(
         self,
-        tile_row: tuple[int, ...],
+        part: Part,
         values: arguments.ScoreArray,
         kept: NDArray[np.bool_],
         tolerance: float,
     ) -> None:
-        """Verify one row of tiles: `values` and `kept` have shape (<= m, columns)."""
-        height, columns = values.data.shape
-        if columns == 0:
-            return
-        tiles = Band(np.arange(0, columns, self.m), height, columns, self.m)
-        all_u, all_v = self.row_prices[tile_row], self.column_prices[tile_row]
-        last_width = int(tiles.widths[-1])
-        beyond = all_u[:, height:].any(axis=1)
-        beyond[-1] |= bool(all_v[-1, last_width:].any())
-        _check(tiles.counts_hold(kept, self.n), tile_row, "the mask breaks the pattern")
-        _check(~beyond, tile_row, "a price beyond the edge is not zero")
-        below = (all_u.min(axis=1) < 0) | (all_v.min(axis=1) < 0)
-        _check(tiles.full | ~below, tile_row, "a price of an edge tile is negative")
-        offset = self.offset[tile_row]
-        _check(tiles.full | (offset == 0), tile_row, "an edge tile has an offset")
+        height, columns = values.data.shape[-2:]
+        tiles = Tiles(height, columns, self.m)
+        u, v = part.of_tiles(self.row_prices), part.of_tiles(self.column_prices)
+        offset = part.of_tiles(self.offset)
+        places = tiles.empty_places(kept, self.n)
+        part.check(tiles.counts_hold(places, self.n), "the mask breaks the pattern")
+        beyond = np.asarray(u[..., height:].any(axis=-1))
+        beyond[..., -1] |= v[..., -1, tiles.last_width :].any(axis=-1)
+        part.check(~beyond, "a price beyond the edge is not zero")
+        if not tiles.full.all():
+            below = (u.min(axis=-1) < 0) | (v.min(axis=-1) < 0)
+            part.check(tiles.full | ~below, "a price of an edge tile is negative")
+            part.check(tiles.full | (offset == 0), "an edge tile has an offset")
         possible = np.isfinite(offset)
         if values.data.dtype.kind in "iu" and values.dtype != "bfloat16":
             possible &= np.trunc(offset) == offset
-        _check(possible, tile_row, "the offset is no difference of scores")
+        part.check(possible, "the offset is no difference of scores")
 
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            scores = scores_of(values, self.score, tiles, offset, self.exponent[tile_row])
-            self._verify_numbers(tile_row, tiles, scores, kept, tolerance)
+            scores = scores_of(values, self.score, tiles, offset, part.of_tiles(self.exponent))
+            self._verify_numbers(part, tiles, scores, kept, places, tolerance)
 
     def _verify_numbers(
         self,
-        tile_row: tuple[int, ...],
-        tiles: Band,
+        part: Part,
+        tiles: Tiles,
         scores: TwoDoubles,
         kept: NDArray[np.bool_],
+        places: EmptyPlaces,
         tolerance: float,
     ) -> None:
-        # A power of two per tile keeps sums where they are exact, next to overflow and far below
-        # one alike.
         if not tiles.full.all():
             # Never kept, nor worth more than its prices: what is below zero has no say on edge
             # tiles, however large.
-            ignored = tiles.spread(~tiles.full) & ~kept & (scores.leading < 0)
-            scores = scores.where(~ignored)
+            scores = scores.without(tiles.spread(~tiles.full) & ~kept & (scores.leading < 0))
+        # A power of two per tile keeps sums where they are exact, next to overflow and far below
+        # one alike.
         exponents = tiles.exponents(scores.leading)
-        scores = scores.scaled(-tiles.spread(exponents))
-        u = np.ldexp(self.row_prices[tile_row][:, : tiles.height], -exponents[:, None]).T
-        v = np.ldexp(self.column_prices[tile_row], -exponents[:, None])
-        difference = tiles.difference(scores, kept, u, v.reshape(-1)[: tiles.columns], self.n)
-        primal = tiles.sums(np.where(kept, scores.leading, 0.0))
-        magnitude = tiles.sums(np.where(kept, np.abs(scores.leading), 0.0))
+        scores = scores.scaled(-exponents, tiles)
+        u = part.of_tiles(self.row_prices)[..., : tiles.height].swapaxes(-1, -2)
+        v = part.of_tiles(self.column_prices)
+        if exponents.any():
+            u = np.ldexp(u, -exponents[..., np.newaxis, :])
+            v = np.ldexp(v, -exponents[..., np.newaxis])
+        v = v.reshape(*v.shape[:-2], 1, -1)[..., : tiles.columns]
+        difference = tiles.difference(scores, kept, u, v, places)
+        kept_scores = scores.leading * kept
+        primal = tiles.sums(kept_scores)
+        magnitude = tiles.sums(np.abs(kept_scores, out=kept_scores))
         accepted = tolerance * magnitude
 
         # Written so that a NaN fails.
-        _check(difference <= accepted, tile_row, "the mask does not reach the bound")
-        gap = self.gap[tile_row]
+        part.check(difference <= accepted, "the mask does not reach the bound")
+        gap = part.of_tiles(self.gap)
         close = (gap >= 0) & (np.abs(gap * magnitude - difference) <= accepted)
-        _check(close, tile_row, "the gap is not what it says")
-        offsets = np.ldexp(self.offset[tile_row], -exponents) * (self.n * tiles.height)
+        part.check(close, "the gap is not what it says")
+        offset = part.of_tiles(self.offset)
+        offsets = np.ldexp(offset, -exponents) * (self.n * tiles.height)
         for name, value in (("primal", primal + offsets), ("dual", primal + difference + offsets)):
-            stored = getattr(self, name)[tile_row]
+            stored = part.of_tiles(getattr(self, name))
             near = accepted + tolerance * np.abs(offsets)
             close = np.abs(np.ldexp(stored, -exponents) - value) <= near
             # Beyond the largest float64 there is nothing but infinity to store.
             close |= np.isinf(stored) & (stored == np.ldexp(value, exponents))
-            _check(close, tile_row, f"the {name} value is not what it says")
+            part.check(close, f"the {name} value is not what it says")
 
 
 def empty_certificate(shape: tuple[int, ...], n: int, m: int, score: Score) -> Certificate:
     """Make room for the certificate of an array of some shape."""
     tiles = (*shape[:-2], -(-shape[-2] // m), -(-shape[-1] // m))
+    # One block of memory: the system hands out one large block much faster than seven smaller ones.
+    count = math.prod(tiles)
+    block = np.empty(count * (2 * m + 5))
+    prices = block[: count * 2 * m].reshape(2, *tiles, m)
+    numbers = block[count * 2 * m :].reshape(5, *tiles)
     return Certificate(
-        row_prices=np.empty((*tiles, m)),
-        column_prices=np.empty((*tiles, m)),
-        primal=np.empty(tiles),
-        dual=np.empty(tiles),
-        gap=np.empty(tiles),
-        offset=np.empty(tiles),
-        exponent=np.empty(tiles, dtype=np.int32),
+        row_prices=prices[0],
+        column_prices=prices[1],
+        primal=numbers[0],
+        dual=numbers[1],
+        gap=numbers[2],
+        offset=numbers[3],
+        exponent=numbers[4].reshape(-1).view(np.int32)[:count].reshape(tiles),
         n=n,
         m=m,
         score=score,
     )
-
-
-def _check(holds: NDArray[np.bool_], tile_row: tuple[int, ...], reason: str) -> None:
-    if not holds.all():
-        tile = (*tile_row, int(np.argmin(holds)))
-        raise ValueError(f"the certificate does not hold on tile {tile}: {reason}")

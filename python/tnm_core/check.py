@@ -155,15 +155,24 @@ def check_mask(
         )
     moved = np.moveaxis(flags, axis, -1)
     *batch, rows, columns = moved.shape
-    row_counts = np.empty((*batch, rows, -(-columns // m)), dtype=np.uint8)
-    column_counts = np.empty((*batch, -(-rows // m), columns), dtype=np.uint8)
-    threads = arguments.as_threads(None, flags.size)
-    _core.count_kept(moved, m, row_counts, column_counts, threads)
-
-    found = _first_violation(row_counts, column_counts, pattern, bool(exact))
-    if found is not None and not pattern.transposable:
-        found = _with_axis(found, axis)
-    kept = int(row_counts.sum(dtype=np.int64))
+    # In the order of the mask, in which they are counted.
+    order = "F" if abs(moved.strides[-2]) < abs(moved.strides[-1]) else "C"
+    row_counts = _new_counts(batch, rows, -(-columns // m), order)
+    column_counts = _new_counts(batch, -(-rows // m), columns, order)
+    kept, bad_tile = _core.count_kept(
+        moved,
+        *pattern.pair,
+        pattern.transposable,
+        bool(exact),
+        row_counts,
+        column_counts,
+        arguments.as_threads(None, flags.size),
+    )
+    found = None
+    if bad_tile is not None:
+        found = _violation_in(bad_tile, row_counts, column_counts, pattern, bool(exact))
+        if not pattern.transposable:
+            found = _with_axis(found, axis)
     density = kept / flags.size if flags.size else float("nan")
     return MaskReport(
         valid=found is None,
@@ -208,53 +217,37 @@ def is_transposable(mask: ArrayLike, n: PatternLike | int, m: int | None = None)
     return check_mask(mask, as_transposable(n, m)).valid
 
 
-def _first_violation(
-    row_counts: NDArray[np.uint8], column_counts: NDArray[np.uint8], pattern: Pattern, exact: bool
-) -> Violation | None:
-    """Find the first bad group: tiles in C order, in a tile rows before columns."""
+def _new_counts(batch: list[int], rows: int, columns: int, order: str) -> NDArray[np.uint8]:
+    """Make room for counts, in each matrix of the batch in C or Fortran order."""
+    if order == "C":
+        return np.empty((*batch, rows, columns), dtype=np.uint8)
+    return np.empty((*batch, columns, rows), dtype=np.uint8).swapaxes(-1, -2)
+
+
+def _violation_in(
+    bad_tile: int,
+    row_counts: NDArray[np.uint8],
+    column_counts: NDArray[np.uint8],
+    pattern: Pattern,
+    exact: bool,
+) -> Violation:
+    """Find the first bad group of a tile, rows before columns."""
     (n, m), rows, columns = pattern.pair, row_counts.shape[-2], column_counts.shape[-1]
-    exact_rows = exact & _whole_groups(rows, columns, pattern)
-    bad_rows = (row_counts > n) | (exact_rows & (row_counts != n))
-    bad_tiles = _tiles_with(bad_rows, axis=-2, m=m)
-    exact_columns = exact & _whole_groups(columns, rows, pattern).T
-    bad_columns = (column_counts > n) | (exact_columns & (column_counts != n))
-    if pattern.transposable:
-        bad_tiles = bad_tiles | _tiles_with(bad_columns, axis=-1, m=m)
-    if not bad_tiles.any():
-        return None
-
-    first = np.unravel_index(int(np.argmax(bad_tiles)), bad_tiles.shape)
-    *batch, tile_row, tile_column = map(int, first)
-    plane = tuple(batch)
+    tiles = (*row_counts.shape[:-2], column_counts.shape[-2], row_counts.shape[-1])
+    *plane, tile_row, tile_column = (int(i) for i in np.unravel_index(bad_tile, tiles))
     top, left = tile_row * m, tile_column * m
-    in_rows = bad_rows[plane][top : top + m, tile_column]
-    if in_rows.any():
-        row = top + int(np.argmax(in_rows))
-        count = int(row_counts[plane][row, tile_column])
-        expected = f"{'exactly' if exact_rows[row, tile_column] else 'at most'} {n}"
-        return Violation("row", (*plane, row, left), min(m, columns - left), count, expected)
-    column = left + int(np.argmax(bad_columns[plane][tile_row, left : left + m]))
-    count = int(column_counts[plane][tile_row, column])
-    expected = f"{'exactly' if exact_columns[tile_row, column] else 'at most'} {n}"
-    return Violation("column", (*plane, top, column), min(m, rows - top), count, expected)
-
-
-def _whole_groups(rows: int, columns: int, pattern: Pattern) -> NDArray[np.bool_]:
-    """Tell which row groups are whole ones of full tiles; shape (rows, tile columns)."""
-    m = pattern.m
-    whole = (np.arange(-(-columns // m)) + 1) * m <= columns
-    in_whole_tile_row = (np.arange(rows) // m + 1) * m <= rows
-    return np.asarray(whole & (in_whole_tile_row | (not pattern.transposable))[:, None])
-
-
-def _tiles_with(bad: NDArray[np.bool_], *, axis: int, m: int) -> NDArray[np.bool_]:
-    """Tell whether any of each m neighbours along `axis` is bad."""
-    if bad.size == 0:
-        shape = list(bad.shape)
-        shape[axis] = -(-shape[axis] // m)
-        return np.zeros(shape, dtype=np.bool_)
-    starts = np.arange(0, bad.shape[axis], m)
-    return np.asarray(np.logical_or.reduceat(bad, starts, axis=axis))
+    height, width = min(m, rows - top), min(m, columns - left)
+    is_whole = width == m and (height == m or not pattern.transposable)
+    least, expected = (n, f"exactly {n}") if exact and is_whole else (0, f"at most {n}")
+    in_rows = row_counts[(*plane, slice(top, top + height), tile_column)]
+    bad_rows = np.flatnonzero((in_rows < least) | (in_rows > n))
+    if bad_rows.size:
+        first = int(bad_rows[0])
+        return Violation("row", (*plane, top + first, left), width, int(in_rows[first]), expected)
+    in_columns = column_counts[(*plane, tile_row, slice(left, left + width))]
+    first = int(np.flatnonzero((in_columns < least) | (in_columns > n))[0])
+    index = (*plane, top, left + first)
+    return Violation("column", index, height, int(in_columns[first]), expected)
 
 
 def _with_axis(found: Violation, axis: int) -> Violation:

@@ -147,7 +147,7 @@ def decompress(compressed: Compressed) -> NDArray[Any]:
     axis = _packing_axis(compressed.axis)
     values = np.ascontiguousarray(compressed.values)
     indices = np.ascontiguousarray(compressed.indices)
-    result = np.zeros(compressed.shape, dtype=values.dtype)
+    result = np.empty(compressed.shape, dtype=values.dtype)
     _check_packable(result)
     lines = result if axis == -1 else result.swapaxes(-1, -2)
     expected = (*lines.shape[:-1], -(-lines.shape[-1] // m) * n)

@@ -1,4 +1,4 @@
-"""Scores of a row of tiles, exactly: as sums of two float64 where one does not hold them."""
+"""Scores of rows of tiles, exactly: as sums of two float64 where one does not hold them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from tnm_core.arguments import Score, ScoreArray
 
-__all__ = ["Band", "TwoDoubles", "scores_of"]
+__all__ = ["EmptyPlaces", "Tiles", "TwoDoubles", "scores_of"]
 
+# Where the largest score of a tile is less extreme, sums neither over- nor underflow.
+_EXTREME_EXPONENT = 100
 # Of float64: from here on, not every integer is one.
 _FIRST_GAP = 2**53
 # Splits a float64 into halves whose products are exact (Veltkamp).
@@ -18,64 +20,98 @@ _SPLITTER = 2.0**27 + 1
 
 
 class TwoDoubles(NamedTuple):
-    """leading + rest, the rest being what rounding took."""
+    """leading + rest, the rest being what rounding took; None where that is nothing."""
 
     leading: NDArray[np.float64]
-    rest: NDArray[np.float64]
+    rest: NDArray[np.float64] | None
 
-    def scaled(self, exponents: NDArray[Any]) -> TwoDoubles:
-        """Multiply by powers of two."""
-        return TwoDoubles(np.ldexp(self.leading, exponents), np.ldexp(self.rest, exponents))
+    def scaled(self, exponents: NDArray[Any], tiles: Tiles) -> TwoDoubles:
+        """Multiply by a power of two for each tile."""
+        if not exponents.any():
+            return self
+        shifts = tiles.spread(exponents)
+        rest = None if self.rest is None else np.ldexp(self.rest, shifts)
+        return TwoDoubles(np.ldexp(self.leading, shifts), rest)
 
-    def where(self, wanted: NDArray[np.bool_]) -> TwoDoubles:
-        """Put zeros elsewhere."""
-        return TwoDoubles(np.where(wanted, self.leading, 0.0), np.where(wanted, self.rest, 0.0))
+    def without(self, ignored: NDArray[np.bool_]) -> TwoDoubles:
+        """Put zeros somewhere."""
+        rest = None if self.rest is None else np.where(ignored, 0.0, self.rest)
+        return TwoDoubles(np.where(ignored, 0.0, self.leading), rest)
+
+    def at(self, places: NDArray[np.intp]) -> TwoDoubles:
+        """Take some of the numbers, counted in C order."""
+        rest = None if self.rest is None else self.rest.reshape(-1)[places]
+        return TwoDoubles(self.leading.reshape(-1)[places], rest)
 
     def less(self, u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
         """Compute this - u - v, rounded once; u and v may be much larger than what is left."""
         partial, first_error = _subtract(self.leading, u)
         leading, second_error = _subtract(partial, v)
-        return np.asarray(leading + (second_error + first_error + self.rest))
+        error = second_error + first_error
+        return np.asarray(leading + (error if self.rest is None else error + self.rest))
 
 
-class Band(NamedTuple):
-    """One row of tiles, and sums over each of them."""
+class EmptyPlaces(NamedTuple):
+    """How many entries fewer than n are kept."""
 
-    starts: NDArray[np.intp]
+    in_rows: NDArray[np.int16]  # (..., height, tile columns)
+    in_columns: NDArray[np.int16]  # (..., columns)
+
+
+class Tiles(NamedTuple):
+    """Rows of tiles, and sums over each of them.
+
+    Entries have shape (..., height, columns), what there is for each tile (..., tile columns).
+    """
+
     height: int
     columns: int
     m: int
 
     @property
-    def widths(self) -> NDArray[np.intp]:
-        """Columns of each tile."""
-        return np.minimum(self.m, self.columns - self.starts)
+    def starts(self) -> NDArray[np.intp]:
+        """The first column of each tile."""
+        return np.arange(0, self.columns, self.m)
+
+    @property
+    def last_width(self) -> int:
+        """Columns of the last tile."""
+        return (self.columns - 1) % self.m + 1
 
     @property
     def full(self) -> NDArray[np.bool_]:
         """Whether tiles have m rows and m columns."""
-        return np.asarray((self.widths == self.m) & (self.height == self.m))
+        return np.asarray((self.columns - self.starts >= self.m) & (self.height == self.m))
 
     def spread(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Repeat one value per tile to one per column."""
-        return np.repeat(values, self.widths, axis=-1)
+        """Repeat one value per tile to one per column, for all rows."""
+        return np.repeat(values, self.m, axis=-1)[..., np.newaxis, : self.columns]
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Add up all entries of each tile."""
-        return np.asarray(np.add.reduceat(values, self.starts, axis=1).sum(axis=0))
+        return np.asarray(np.add.reduceat(values.sum(axis=-2), self.starts, axis=-1))
 
     def exponents(self, scores: NDArray[np.float64]) -> NDArray[np.intc]:
-        """Give the power of two next above each tile's largest magnitude."""
-        largest = np.maximum.reduceat(np.abs(scores).max(axis=0), self.starts)
-        return np.frexp(largest)[1]
+        """Give the power of two next above each tile's largest magnitude if extreme, else 0."""
+        largest = np.maximum(scores.max(axis=-2), -scores.min(axis=-2))
+        exponents = np.frexp(np.maximum.reduceat(largest, self.starts, axis=-1))[1]
+        return np.where(np.abs(exponents) < _EXTREME_EXPONENT, 0, exponents)
 
-    def counts_hold(self, kept: NDArray[np.bool_], n: int) -> NDArray[np.bool_]:
+    def empty_places(self, kept: NDArray[np.bool_], n: int) -> EmptyPlaces:
+        """Count what is missing to n in all rows and columns of tiles."""
+        # Sums of strided slices are much faster than sums over short axes.
+        in_rows = np.zeros((*kept.shape[:-1], self.starts.size), dtype=np.int16)
+        for j in range(min(self.m, self.columns)):
+            column = kept[..., j :: self.m]
+            in_rows[..., : column.shape[-1]] += column
+        return EmptyPlaces(n - in_rows, n - kept.sum(axis=-2, dtype=np.int16))
+
+    def counts_hold(self, empty: EmptyPlaces, n: int) -> NDArray[np.bool_]:
         """Tell whether each tile keeps n (full tiles) or at most n in every row and column."""
-        in_rows = np.add.reduceat(kept, self.starts, axis=1, dtype=np.intp)
-        in_columns = kept.sum(axis=0)
-        most = np.maximum(in_rows.max(axis=0), np.maximum.reduceat(in_columns, self.starts))
-        least = np.minimum(in_rows.min(axis=0), np.minimum.reduceat(in_columns, self.starts))
-        return np.asarray((most <= n) & (~self.full | (least == n)))
+        rows, columns = empty
+        most = np.maximum(rows.max(-2), np.maximum.reduceat(columns, self.starts, axis=-1))
+        least = np.minimum(rows.min(-2), np.minimum.reduceat(columns, self.starts, axis=-1))
+        return np.asarray((least >= 0) & (~self.full | (most == 0)))
 
     def difference(
         self,
@@ -83,26 +119,53 @@ class Band(NamedTuple):
         kept: NDArray[np.bool_],
         u: NDArray[np.float64],
         v: NDArray[np.float64],
-        n: int,
+        empty: EmptyPlaces,
     ) -> NDArray[np.float64]:
         """Sum up dual - primal term by term, so that large prices cannot cancel to noise.
 
         What dropped entries are worth above their prices, kept ones below, and what the prices
-        charge for places that an edge tile leaves empty.
+        charge for places that an edge tile leaves empty. u is (..., height, tile columns),
+        v (..., 1, columns).
         """
-        surplus = scores.less(self.spread(u), v)
-        slack = np.maximum(0.0, np.where(kept, -surplus, surplus))
+        empty_in_rows = (u * empty.in_rows).sum(axis=-2)
+        empty_in_columns = np.add.reduceat(v[..., 0, :] * empty.in_columns, self.starts, axis=-1)
+        u = np.repeat(u, self.m, axis=-1)[..., : self.columns]
+        places = np.flatnonzero(self._may_differ(scores, kept, u, v))
+        row, column = np.divmod(places, self.columns)
+        columns_of_v = row // self.height * self.columns + column
+        surplus = scores.at(places).less(u.reshape(-1)[places], v.reshape(-1)[columns_of_v])
         # NumPy's maximum hands a NaN on, so that the caller sees it.
-        in_rows = np.add.reduceat(kept, self.starts, axis=1, dtype=np.intp)
-        empty_in_rows = (u * (n - in_rows)).sum(axis=0)
-        empty_in_columns = np.add.reduceat(v * (n - kept.sum(axis=0)), self.starts)
-        return np.asarray(self.sums(slack) + empty_in_rows + empty_in_columns)
+        slack = np.maximum(0.0, np.where(kept.reshape(-1)[places], -surplus, surplus))
+        tile = row // self.height * self.starts.size + column // self.m
+        slacks = np.bincount(tile, weights=slack, minlength=empty_in_rows.size)
+        return np.asarray(slacks.reshape(empty_in_rows.shape) + empty_in_rows + empty_in_columns)
+
+    def _may_differ(
+        self,
+        scores: TwoDoubles,
+        kept: NDArray[np.bool_],
+        u: NDArray[np.float64],
+        v: NDArray[np.float64],
+    ) -> NDArray[np.bool_]:
+        """Leave out entries that agree with their prices for certain, and so add nothing.
+
+        Two roundings take less than 2^-52 of what is left and of v together: where what is left is
+        more than 2^-50 of v, its sign is right.
+        """
+        left = scores.leading - u
+        if scores.rest is not None:
+            return np.ones(left.shape, dtype=np.bool_)
+        left -= v
+        certain = np.abs(v) * 2.0**-50
+        agrees = (left > certain) & kept
+        agrees |= (left < -certain) & ~kept
+        return np.asarray(~agrees)
 
 
 def scores_of(
     values: ScoreArray,
     score: Score,
-    tiles: Band,
+    tiles: Tiles,
     offset: NDArray[np.float64],
     exponent: NDArray[np.int32],
 ) -> TwoDoubles:
@@ -111,15 +174,18 @@ def scores_of(
     if values.dtype == "bfloat16":
         data = (data.astype(np.uint32) << np.uint32(16)).view(np.float32)
     if data.dtype.kind in "iu" and _largest_score(data, score) > _FIRST_GAP:
-        return _of_wide_integers(data, score, tiles.spread(offset)).scaled(-tiles.spread(exponent))
+        return _of_wide_integers(data, score, tiles.spread(offset)).scaled(-exponent, tiles)
     wide = data.astype(np.float64)
     if score == "square":
-        squares = _squares(wide, tiles, exponent)
+        scores = _squares(wide, tiles, exponent)
     else:
-        plain = np.abs(wide) if score == "abs" else wide
-        squares = TwoDoubles(plain, np.zeros_like(plain)).scaled(-tiles.spread(exponent))
-    leading, error = _subtract(squares.leading, tiles.spread(offset))
-    return TwoDoubles(leading, error + squares.rest)
+        if score == "abs":
+            np.abs(wide, out=wide)
+        scores = TwoDoubles(wide, None).scaled(-exponent, tiles)
+    if not offset.any():
+        return scores
+    leading, error = _subtract(scores.leading, tiles.spread(offset))
+    return TwoDoubles(leading, error if scores.rest is None else error + scores.rest)
 
 
 def _largest_score(data: NDArray[Any], score: Score) -> int:
@@ -143,16 +209,17 @@ def _as_integers(values: NDArray[np.float64]) -> NDArray[Any]:
     return integers.reshape(values.shape)
 
 
-def _squares(values: NDArray[np.float64], tiles: Band, exponent: NDArray[np.int32]) -> TwoDoubles:
+def _squares(values: NDArray[np.float64], tiles: Tiles, exponent: NDArray[np.int32]) -> TwoDoubles:
     """Square without rounding (Dekker), every tile scaled to where nothing over- or underflows."""
     scale = tiles.exponents(values)
-    roots = np.ldexp(values, -tiles.spread(scale))
+    roots = TwoDoubles(values, None).scaled(-scale, tiles).leading
     product = roots * roots
     high = _SPLITTER * roots
     high = high - (high - roots)
     low = roots - high
     error = ((high * high - product) + 2 * high * low) + low * low
-    return TwoDoubles(product, error).scaled(tiles.spread(2 * scale - exponent))
+    rest = error if error.any() else None
+    return TwoDoubles(product, rest).scaled(2 * scale - exponent, tiles)
 
 
 def _subtract(

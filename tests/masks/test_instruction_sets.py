@@ -46,7 +46,9 @@ for m in (3, 4, 7, 8, 12, 16, 20, 32, 48, 64, 96):
                 digest.update(mask.tobytes() + rowwise.tobytes())
             mask, proof = tnm.transposable_mask(values, n, m, return_certificate=True)
             assert proof.worst_gap <= 1e-9
-            digest.update(mask.tobytes() + proof.row_prices.tobytes())
+            digest.update(mask.tobytes())
+            for name in ("row_prices", "column_prices", "primal", "dual", "gap", "exponent"):
+                digest.update(getattr(proof, name).tobytes())
 print(tnm.build_info()["instruction_set"], digest.hexdigest())
 """
 

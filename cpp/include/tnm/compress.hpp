@@ -23,9 +23,8 @@ Status compress(const ElementsView& elements, const ConstMaskView& mask, const P
                 std::byte* values, std::uint8_t* indices, std::optional<std::int64_t>& overfull,
                 const Execution& execution);
 
-// Writes every value to its place in `elements`, which the caller has set to zero. Sets
-// `valid_indices` to whether all indices were below m; if not, or if the status is not ok,
-// `elements` is incomplete.
+// Writes every value to its place in `elements`, and zero everywhere else. Sets `valid_indices` to
+// whether all indices were below m; if not, or if the status is not ok, `elements` is incomplete.
 Status decompress(const std::byte* values, const std::uint8_t* indices, const Pattern& pattern,
                   const MutableElementsView& elements, bool& valid_indices,
                   const Execution& execution);

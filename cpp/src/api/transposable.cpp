@@ -1,8 +1,10 @@
 #include "tnm/transposable.hpp"
 
+#include <optional>
+
 #include "fast_path/solve.hpp"
 #include "parallel/guarded.hpp"
-#include "proof/certificate.hpp"
+#include "proof/certificate_writer.hpp"
 #include "solvers/approximate/approximate_solvers.hpp"
 #include "solvers/exact/optimal_solver.hpp"
 
@@ -41,12 +43,10 @@ Status transposable_mask(const ArrayView& scores, const MaskView& mask,
     if (certificate != nullptr && options.method != Method::optimal)
         return Status::invalid_argument;
     return guarded([&] {
+        std::optional<CertificateWriter> writer;
+        if (certificate != nullptr) writer.emplace(*certificate);
         SolveRequest request = request_for(scores, mask, options);
-        if (certificate != nullptr)
-            request.observer = [certificate](std::int64_t index, const ScoreTile& tile,
-                                             const TileMask& kept, const TilePrices& prices) {
-                write_proof(*certificate, index, tile, kept, prices);
-            };
+        if (writer) request.observer = &*writer;
         return solve(request, execution);
     });
 }
@@ -54,9 +54,9 @@ Status transposable_mask(const ArrayView& scores, const MaskView& mask,
 RoadReport road_of(const ArrayView& scores, const MaskView& mask,
                    const TransposableOptions& options, bool certified) {
     SolveRequest request = request_for(scores, mask, options);
-    if (certified)
-        request.observer = [](std::int64_t, const ScoreTile&, const TileMask&, const TilePrices&) {
-        };
+    const CertificateView none;
+    CertificateWriter nowhere(none);
+    if (certified) request.observer = &nowhere;
     return road_of(request);
 }
 

@@ -19,6 +19,11 @@ using SolveStrip = void (*)(const StripScores<T>& scores, Pattern pattern, Prefe
 template <class T>
 using MaskStrip = void (*)(const T* scores, Pattern pattern, std::uint64_t* kept);
 
+// Prices that may prove the masks of a strip of 4 x 4 tiles; which do is for a proof to tell.
+template <class T>
+using PriceStrip = void (*)(const T* scores, const std::uint64_t* kept, double* row_prices,
+                            double* column_prices);
+
 // Masks for `strips` whole strips of neighbouring elements, straight to memory. Stops before the
 // first strip that needs another road, and returns how many are done.
 using MaskRun = int (*)(const std::byte* data, std::int64_t row_stride, int strips,
@@ -39,11 +44,34 @@ using MaskColumnMajor = void (*)(const ColumnBlock& block, std::uint8_t* mask,
                                  std::uint8_t* uncertain);
 inline constexpr int kRowsOfMaskColumnMajor = 32;
 
+// Whether float holds every score of such elements exactly.
+__attribute__((always_inline)) inline constexpr bool fits_float(Dtype dtype, Score score) {
+    switch (dtype) {
+        case Dtype::boolean:
+        case Dtype::int8:
+        case Dtype::uint8:
+        case Dtype::float16:
+            return true;
+        case Dtype::int16:
+        case Dtype::uint16:
+        case Dtype::bfloat16:
+        case Dtype::float32:
+            return score != Score::square;
+        default:
+            return false;
+    }
+}
+
+struct LoadedStrip {
+    bool finite;             // whether all scores are
+    std::uint64_t doubtful;  // bit g: T may not hold those of tile g, or their sums, exactly
+};
+
 // Reads m rows of a strip of full tiles, whose elements are neighbours, into the fields' first m
-// lanes; returns whether all scores are finite. May read elements that belong to the next tile.
+// lanes. May read elements that belong to the next tile.
 template <class T>
-using LoadStrip = bool (*)(const std::byte* data, std::int64_t row_stride, int m,
-                           StripScores<T>& scores);
+using LoadStrip = LoadedStrip (*)(const std::byte* data, std::int64_t row_stride, int m,
+                                  StripScores<T>& scores);
 
 // Writes `rows` rows of 64 neighbouring flags.
 using StoreStrip = void (*)(const std::uint64_t* kept, int rows, std::uint8_t* data,
@@ -59,8 +87,10 @@ struct ScoreKernels {
     SolveStrip<T> (*solver)(Pattern pattern);
     // Optimal masks in closed form; null unless m = 4. Floats come first unless `exactly`.
     MaskStrip<T> (*four_by_four)(Pattern pattern, bool exactly);
+    // The first proves masks that no other comes near, the second is slower and proves nearly all.
+    PriceStrip<T> price_four_by_four[2];
     MaskStrip<T> (*rowwise)(Pattern pattern);
-    // Null where the general loader is to be used.
+    // Null where T does not hold such scores, or more than need be.
     LoadStrip<T> (*loader)(Dtype dtype, Score score, int m);
 };
 

@@ -1,184 +1,163 @@
-#include "tnm/compress.hpp"
-
-#include <atomic>
-#include <bit>
+// A word of the mask says which of 64 elements move next to each other. Where all groups of a word
+// keep exactly n, elements and positions move by that word; others are filled up first.
 #include <cstring>
 
+#include "groups/element_lines.hpp"
 #include "groups/group_blocks.hpp"
-#include "tiles/item_bytes.hpp"
-#include "tiles/mask_words.hpp"
+#include "groups/positions.hpp"
+#include "groups/word_sequence.hpp"
+#include "words/mask_words.hpp"
+#include "words/word_kernels.hpp"
+#include "tnm/compress.hpp"
 
 namespace tnm {
 namespace {
-
-// Up to 64 positions of a group, a bit for each.
-constexpr std::uint64_t lowest_positions(int count) {
-    return count == 0 ? 0 : ~std::uint64_t{0} >> (64 - count);
-}
-
-// Which positions of a group are written: all kept ones, and as many dropped ones as n leaves room
-// for, lowest first.
-class Positions {
-  public:
-    // As many words as kMaxM takes.
-    static constexpr int kWords = kMaxM / 64;
-
-    // Returns false if the group keeps more than n.
-    bool choose(const std::uint64_t (&kept)[kWords], const Pattern& pattern) {
-        int fill = pattern.n;
-        for (int w = 0; w < kWords; ++w) {
-            kept_[w] = chosen_[w] = kept[w];
-            fill -= std::popcount(kept[w]);
-        }
-        if (fill < 0) return false;
-        for (int w = 0; fill > 0; ++w) {
-            std::uint64_t dropped =
-                ~kept_[w] & lowest_positions(std::clamp(pattern.m - 64 * w, 0, 64));
-            for (; fill > 0 && dropped != 0; --fill, dropped &= dropped - 1)
-                chosen_[w] |= dropped & -dropped;
-        }
-        return true;
-    }
-
-    // Calls visit(position, is_kept) in ascending order.
-    template <class Visit>
-    void for_each(const Visit& visit) const {
-        for (int w = 0; w < kWords; ++w)
-            for (std::uint64_t left = chosen_[w]; left != 0; left &= left - 1) {
-                const int bit = std::countr_zero(left);
-                visit(64 * w + bit, (kept_[w] >> bit & 1) != 0);
-            }
-    }
-
-  private:
-    std::uint64_t kept_[kWords], chosen_[kWords];
-};
 
 struct Compressed {
     std::byte* values;
     std::uint8_t* indices;
 };
 
-// The common case: a group of up to 64 that keeps exactly n.
-template <std::size_t kBytes>
-void take_kept(std::uint64_t kept, int n, const std::byte* elements, std::int64_t stride,
-               const Compressed& to) {
-    for (int k = 0; k < n; ++k, kept &= kept - 1) {
-        const int position = std::countr_zero(kept);
-        to.indices[k] = static_cast<std::uint8_t>(position);
-        std::memcpy(to.values + k * kBytes, elements + position * stride, kBytes);
-    }
-}
-
-template <std::size_t kBytes>
-void take_chosen(const Positions& positions, const std::byte* elements, std::int64_t stride,
-                 Compressed to) {
-    positions.for_each([&](int position, bool is_kept) {
-        *to.indices++ = static_cast<std::uint8_t>(position);
-        if (is_kept)
-            std::memcpy(to.values, elements + position * stride, kBytes);
-        else
-            std::memset(to.values, 0, kBytes);
-        to.values += kBytes;
-    });
-}
-
 class Compression {
   public:
     Compression(const ElementsView& elements, const ConstMaskView& mask, const Pattern& pattern,
-                const Compressed& to)
-        : elements_(elements), mask_(mask), pattern_(pattern), to_(to) {}
+                const Compressed& to, FirstFound& overfull)
+        : elements_(elements),
+          mask_(mask),
+          pattern_(pattern),
+          to_(to),
+          overfull_(overfull),
+          item_(static_cast<int>(elements.item_size)),
+          kernels_(word_kernels()),
+          collect_(kernels_.elements_of(item_).collect),
+          collect_bytes_(kernels_.elements_of(1).collect),
+          positions_(pattern.m),
+          copy_(elements.item_size) {}
 
-    template <std::size_t kBytes>
     void take(const GroupBlock& block) {
-        if (found_.precedes(block.first_group)) return;
-        if (pattern_.m > 64) return take_wide<kBytes>(block);
-        std::uint64_t words[64];
-        read_mask_words(mask_.data + block.offset(mask_.strides), mask_.strides.row_stride(),
-                        mask_.strides.column_stride(), block.rows, block.columns, words);
-        const std::byte* elements = elements_.data + block.offset(elements_.strides);
-        for (int r = 0; r < block.rows; ++r, elements += elements_.strides.row_stride())
-            take_row<kBytes>(words[r], elements, block.groups,
-                             block.first_group + r * block.groups_per_row);
+        if (overfull_.precedes(block.first_group)) return;
+        const Lines lines = lines_of(block);
+        WordSequence sequence(block, pattern_.m, lines.readable);
+        leave_room(block, sequence);
+        const int words = read_words(block, sequence);
+        const std::int64_t step = sequence.step(lines.stride, item_);
+        for (int k = 0; k < sequence.count;) {
+            const int whole = std::max(0, sequence.whole - k);
+            const int exact = kernels_.count_exact(words_ + k * words, whole, pattern_);
+            const std::int64_t group = block.first_group + k * sequence.group_step;
+            const std::byte* elements = lines.first + k * step;
+            if (exact > 0)
+                take_exact(words_ + k, exact, elements, step, group, sequence.group_step);
+            else
+                take_word(words_ + k * words, sequence.groups(block, k), elements,
+                          sequence.columns(block, k), group);
+            k += std::max(exact, 1);
+        }
     }
-    std::optional<std::int64_t> overfull() const { return found_.get(); }
 
   private:
-    template <std::size_t kBytes>
-    void take_row(std::uint64_t word, const std::byte* elements, int groups, std::int64_t group) {
-        const std::int64_t stride = elements_.strides.column_stride();
-        const std::uint64_t all = lowest_positions(pattern_.m);
-        for (int g = 0; g < groups; ++g, elements += pattern_.m * stride) {
-            const std::uint64_t kept = word >> (g * pattern_.m) & all;
-            if (std::popcount(kept) == pattern_.n)
-                take_kept<kBytes>(kept, pattern_.n, elements, stride, target<kBytes>(group + g));
-            else
-                take_other<kBytes>({kept}, elements, group + g);
+    struct Lines {
+        const std::byte* first;
+        std::int64_t stride;
+        int readable;  // elements of each
+    };
+
+    Lines lines_of(const GroupBlock& block) {
+        const Strides& strides = elements_.strides;
+        const std::byte* first = elements_.data + block.offset(strides);
+        if (strides.column_stride() == item_) return {first, strides.row_stride(), block.columns};
+        const LineBlock lines{const_cast<std::byte*>(first), strides.row_stride(),
+                              strides.column_stride(), block.lines, block.columns};
+        copy_.resize(lines, kWordBits);
+        copy_.read(lines);
+        return {copy_.data(), copy_.line_stride(), block.columns + kWordBits};
+    }
+
+    // What is written beyond a word is to be written again later, by the same thread.
+    void leave_room(const GroupBlock& block, WordSequence& sequence) const {
+        const auto groups_after = [&](int words) {
+            return block.later_groups +
+                   (sequence.across ? 0 : block.groups - words * sequence.groups_of_word);
+        };
+        while (sequence.whole > 0 && groups_after(sequence.whole) * pattern_.n < kElementsBeyond)
+            sequence.whole = sequence.across ? 0 : sequence.whole - 1;
+    }
+
+    // Returns how many words there are for each of the sequence: two where m > 64.
+    int read_words(const GroupBlock& block, const WordSequence& sequence) {
+        const Strides& strides = mask_.strides;
+        const std::int64_t stride = strides.column_stride();
+        const std::uint8_t* flags = mask_.data + block.offset(strides);
+        const bool is_wide = pattern_.m > kWordBits;
+        const int step = is_wide ? kWordBits : sequence.columns_of_word;
+        const int words = is_wide ? 2 : block.words;
+        int w = 0;
+        if (!sequence.across && stride == 1 && !is_wide) {
+            w = std::max(0, block.columns - kWordBits + step) / step;
+            kernels_.read_words(flags, step, w, words_);
+            const std::uint64_t groups = ~std::uint64_t{0} >> (kWordBits - step);
+            for (int k = 0; k < w; ++k) words_[k] &= groups;
         }
-    }
-
-    template <std::size_t kBytes>
-    void take_wide(const GroupBlock& block) {
-        for (int r = 0; r < block.rows; ++r) {
-            std::uint64_t kept[Positions::kWords] = {};
-            const std::uint8_t* flags =
-                mask_.data + block.offset(mask_.strides) + r * mask_.strides.row_stride();
-            for (int j = 0; j < block.columns; j += 64)
-                read_mask_words(flags + j * mask_.strides.column_stride(), 0,
-                                mask_.strides.column_stride(), 1, std::min(64, block.columns - j),
-                                &kept[j / 64]);
-            take_other<kBytes>(kept,
-                               elements_.data + block.offset(elements_.strides) +
-                                   r * elements_.strides.row_stride(),
-                               block.first_group + r * block.groups_per_row);
+        for (; w < words; ++w) {
+            std::uint64_t column[64] = {};
+            if (w * step < block.columns)
+                read_mask_words(flags + w * step * stride, strides.row_stride(), stride,
+                                block.lines, std::min(step, block.columns - w * step), column);
+            for (int line = 0; line < block.lines; ++line) words_[line * words + w] = column[line];
         }
+        return is_wide ? 2 : 1;
     }
 
-    template <std::size_t kBytes>
-    void take_other(const std::uint64_t (&kept)[Positions::kWords], const std::byte* elements,
-                    std::int64_t group) {
-        Positions positions;
-        if (!positions.choose(kept, pattern_)) return found_.report(group);
-        take_chosen<kBytes>(positions, elements, elements_.strides.column_stride(),
-                            target<kBytes>(group));
+    void take_exact(const std::uint64_t* words, int count, const std::byte* elements,
+                    std::int64_t step, std::int64_t group, std::int64_t group_step) const {
+        const Compressed to = target(group);
+        const std::int64_t target_step = group_step * pattern_.n;
+        collect_(elements, step, words, count, to.values, target_step * item_);
+        collect_bytes_(positions_.of_word(0), 0, words, count,
+                       reinterpret_cast<std::byte*>(to.indices), target_step);
     }
 
-    template <std::size_t kBytes>
+    // A word, or two that hold a group of more than 64: filled up, and written to the byte.
+    void take_word(const std::uint64_t* kept, int groups, const std::byte* elements, int columns,
+                   std::int64_t group) {
+        const int words = pattern_.m > kWordBits ? 2 : 1;
+        FilledWords chosen{kept[0], words == 2 && columns > kWordBits ? kept[1] : 0};
+        for (int g = 0; g < groups; ++g)
+            if (!chosen.fill(g * pattern_.m, pattern_)) return overfull_.report(group + g);
+        std::byte from[2 * kWordBits * 16], values[(2 * kWordBits + kElementsBeyond) * 16];
+        std::byte indices[2 * kWordBits + kElementsBeyond];
+        std::memcpy(from, elements, static_cast<std::size_t>(columns * item_));
+        chosen.for_each_added([&](int position) {
+            std::memset(from + position * item_, 0, static_cast<std::size_t>(item_));
+        });
+        std::byte *end = values, *end_of_indices = indices;
+        for (int w = 0; w < words; ++w) {
+            const std::uint64_t word = chosen.word(w);
+            end = collect_(from + w * kWordBits * item_, 0, &word, 1, end, 0);
+            end_of_indices = collect_bytes_(positions_.of_word(w), 0, &word, 1, end_of_indices, 0);
+        }
+        const Compressed to = target(group);
+        std::memcpy(to.values, values, static_cast<std::size_t>(end - values));
+        std::memcpy(to.indices, indices, static_cast<std::size_t>(end_of_indices - indices));
+    }
+
     Compressed target(std::int64_t group) const {
         const std::int64_t first = group * pattern_.n;
-        return {to_.values + first * static_cast<std::int64_t>(kBytes), to_.indices + first};
+        return {to_.values + first * item_, to_.indices + first};
     }
 
     const ElementsView& elements_;
     const ConstMaskView& mask_;
     const Pattern pattern_;
     const Compressed to_;
-    FirstFound found_;
+    FirstFound& overfull_;
+    const int item_;
+    const WordKernels& kernels_;
+    const decltype(ElementKernels::collect) collect_, collect_bytes_;
+    const WordPositions positions_;
+    LineCopy copy_;
+    std::uint64_t words_[2 * 64];
 };
-
-// Returns whether all indices were below m.
-template <std::size_t kBytes>
-bool put_back(const GroupBlock& block, const std::byte* values, const std::uint8_t* indices,
-              const Pattern& pattern, const MutableElementsView& elements) {
-    const std::int64_t stride = elements.strides.column_stride();
-    std::byte* row = elements.data + block.offset(elements.strides);
-    bool valid = true;
-    for (int r = 0; r < block.rows; ++r, row += elements.strides.row_stride()) {
-        std::int64_t k = (block.first_group + r * block.groups_per_row) * pattern.n;
-        for (int column = 0; column < block.columns; column += pattern.m) {
-            const int width = std::min(pattern.m, block.columns - column);
-            for (const std::int64_t end = k + pattern.n; k < end; ++k) {
-                // Read once: another thread may write to it meanwhile.
-                const int index = indices[k];
-                valid &= index < pattern.m;
-                if (index >= width) continue;
-                std::memcpy(row + (column + index) * stride,
-                            values + k * static_cast<std::int64_t>(kBytes), kBytes);
-            }
-        }
-    }
-    return valid;
-}
 
 }  // namespace
 
@@ -187,32 +166,13 @@ Status compress(const ElementsView& elements, const ConstMaskView& mask, const P
                 const Execution& execution) {
     overfull.reset();
     if (!pattern.valid()) return Status::invalid_argument;
-    Compression compression(elements, mask, pattern, {values, indices});
-    const GroupBlocks blocks(elements.strides, pattern.m);
-    Status status = Status::ok;
-    visit_item_bytes(elements.item_size, [&]<std::size_t kBytes>() {
-        status = blocks.for_each(
-            execution, [&](const GroupBlock& block) { compression.template take<kBytes>(block); });
+    FirstFound found;
+    const bool across = lies_across(elements.strides) || lies_across(mask.strides);
+    const Status status = GroupBlocks(elements.strides, pattern.m, across).for_each(execution, [&] {
+        return [work = Compression(elements, mask, pattern, {values, indices}, found)](
+                   const GroupBlock& block) mutable { work.take(block); };
     });
-    overfull = compression.overfull();
-    return status;
-}
-
-Status decompress(const std::byte* values, const std::uint8_t* indices, const Pattern& pattern,
-                  const MutableElementsView& elements, bool& valid_indices,
-                  const Execution& execution) {
-    valid_indices = true;
-    if (!pattern.valid()) return Status::invalid_argument;
-    std::atomic<bool> valid{true};
-    const GroupBlocks blocks(elements.strides, pattern.m);
-    Status status = Status::ok;
-    visit_item_bytes(elements.item_size, [&]<std::size_t kBytes>() {
-        status = blocks.for_each(execution, [&](const GroupBlock& block) {
-            if (!put_back<kBytes>(block, values, indices, pattern, elements))
-                valid.store(false, std::memory_order_relaxed);
-        });
-    });
-    valid_indices = valid.load();
+    overfull = found.get();
     return status;
 }
 

@@ -1,96 +1,263 @@
 #include "tnm/count.hpp"
 
 #include <algorithm>
-#include <bit>
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <utility>
+#include <vector>
 
+#include "groups/group_sums.hpp"
+#include "groups/tile_bands.hpp"
 #include "parallel/guarded.hpp"
-#include "tiles/mask_words.hpp"
-#include "tiles/walk_tiles.hpp"
+#include "parallel/parallel_for.hpp"
 
 namespace tnm {
 namespace {
 
-// The flags of a run of tiles and the counts of its rows, those of a tile `row_counts_stride`
-// apart, and of its columns.
-struct CountedRun {
-    const std::uint8_t* flags;
-    std::int64_t row_stride, column_stride;
-    int m, rows;
-    std::int64_t columns;
-    std::uint8_t* row_counts;
-    std::int64_t row_counts_stride;
-    std::uint8_t* column_counts;
+Strides turned(Strides strides) {
+    std::swap(strides.shape[strides.rank - 1], strides.shape[strides.rank - 2]);
+    std::swap(strides.bytes[strides.rank - 1], strides.bytes[strides.rank - 2]);
+    return strides;
+}
+
+// Whether planes lie one after another, as their rows do.
+bool is_one_matrix(const Strides& strides) {
+    for (int axis = strides.rank - 3; axis >= 0; --axis)
+        if (strides.shape[axis] > 1 &&
+            strides.bytes[axis] != strides.shape[axis + 1] * strides.bytes[axis + 1])
+            return false;
+    return true;
+}
+
+Strides as_one_matrix(const Strides& strides) {
+    Strides matrix;
+    matrix.rank = 2;
+    matrix.shape[0] = strides.planes() * strides.rows();
+    matrix.shape[1] = strides.columns();
+    matrix.bytes[0] = strides.row_stride();
+    matrix.bytes[1] = strides.column_stride();
+    return matrix;
+}
+
+// What is counted. Memory is walked along the smaller stride: if that is the rows', everything
+// here has rows and columns exchanged. Planes of full tiles become one, where memory allows it.
+class CountTask {
+  public:
+    CountTask(const ConstMaskView& given, const GroupRule& group_rule,
+              const CountsView& given_row_counts, const CountsView& given_column_counts)
+        : mask(given),
+          row_counts(given_row_counts),
+          column_counts(given_column_counts),
+          rule(group_rule),
+          is_turned_(std::llabs(given.strides.row_stride()) <
+                     std::llabs(given.strides.column_stride())) {
+        if (is_turned_) {
+            std::swap(row_counts, column_counts);
+            for (Strides* strides : all_strides()) *strides = turned(*strides);
+        }
+        tile_rows_of_plane_ = grid().tile_rows();
+        const auto all = all_strides();
+        if (mask.strides.rows() % rule.pattern.m == 0 &&
+            std::all_of(all.begin(), all.end(), [](Strides* one) { return is_one_matrix(*one); }))
+            for (Strides* strides : all) *strides = as_one_matrix(*strides);
+    }
+
+    TileGrid grid() const { return {mask.strides.rows(), mask.strides.columns(), rule.pattern.m}; }
+    bool checks_rows() const { return rule.transposable || !is_turned_; }
+    bool checks_columns() const { return rule.transposable || is_turned_; }
+    // As it is numbered in the mask that was given; never less than that of the first of a band.
+    std::int64_t tile_number(const TileBand& band, std::int64_t row, std::int64_t column) const {
+        row += band.tile_row, column += band.tile_column;
+        const std::int64_t plane = band.plane + row / tile_rows_of_plane_;
+        row %= tile_rows_of_plane_;
+        const std::int64_t tile_columns = grid().tile_columns();
+        return is_turned_ ? (plane * tile_columns + column) * tile_rows_of_plane_ + row
+                          : (plane * tile_rows_of_plane_ + row) * tile_columns + column;
+    }
+
+    ConstMaskView mask;
+    CountsView row_counts, column_counts;
+    GroupRule rule;
+
+  private:
+    std::array<Strides*, 3> all_strides() {
+        return {&mask.strides, &row_counts.strides, &column_counts.strides};
+    }
+
+    bool is_turned_;
+    std::int64_t tile_rows_of_plane_;
 };
 
-void count_columns(const CountedRun& run) {
-    std::fill(run.column_counts, run.column_counts + run.columns, std::uint8_t{0});
-    for (int i = 0; i < run.rows; ++i) {
-        const std::uint8_t* flags = run.flags + i * run.row_stride;
-        const auto add = [&](std::int64_t stride) {
-            for (std::int64_t j = 0; j < run.columns; ++j)
-                run.column_counts[j] =
-                    static_cast<std::uint8_t>(run.column_counts[j] + (flags[j * stride] != 0));
-        };
-        // A constant step lets the compiler use vectors.
-        run.column_stride == 1 ? add(1) : add(run.column_stride);
-    }
-}
+struct SharedFindings {
+    std::atomic<std::int64_t> kept{0};
+    FirstFound bad_tile;
+};
 
-// Whole groups of a row at a time, as many as a word of bits holds.
-void count_rows(const CountedRun& run) {
-    const int groups_at_once = std::max(1, 64 / run.m), step = groups_at_once * run.m;
-    const int width = std::min(run.m, 64);
-    const std::uint64_t all = ~std::uint64_t{0} >> (64 - width);
-    for (int i = 0; i < run.rows; ++i) {
-        std::uint8_t* counts = run.row_counts + i * run.row_counts_stride;
-        for (std::int64_t first = 0; first < run.columns; first += step) {
-            const std::int64_t left = std::min<std::int64_t>(step, run.columns - first);
-            const auto columns = static_cast<int>(left);
-            int kept = 0;
-            std::uint64_t word = 0;
-            for (int j = 0; j < columns; j += 64) {
-                read_mask_words(run.flags + i * run.row_stride + (first + j) * run.column_stride, 0,
-                                run.column_stride, 1, std::min(64, columns - j), &word);
-                kept += std::popcount(word);
+// Counts bands of tiles, each in memory of its own before the counts are handed out.
+class BandCounter {
+  public:
+    BandCounter(const CountTask& task, SharedFindings& findings)
+        : task_(task), m_(task.rule.pattern.m), findings_(findings) {}
+
+    void count(const TileBand& band) {
+        const TileGrid grid = task_.grid();
+        const std::int64_t row = band.tile_row * m_, column = band.tile_column * m_;
+        tiles_ = band.tile_columns;
+        height_ = grid.height(band.tile_row);
+        rows_ = band.tile_rows * height_;
+        columns_ = std::min(tiles_ * m_, grid.columns - column);
+        width_ = tiles_ * m_;
+        row_counts_.resize(static_cast<std::size_t>(rows_ * tiles_));
+        column_counts_.resize(static_cast<std::size_t>(band.tile_rows * width_));
+        add_up(task_.mask.data + task_.mask.strides.offset(band.plane, row, column),
+               band.tile_rows);
+        hand_out(row_counts_.data(), rows_, tiles_, tiles_, task_.row_counts,
+                 {band.plane, row, band.tile_column});
+        hand_out(column_counts_.data(), band.tile_rows, columns_, width_, task_.column_counts,
+                 {band.plane, band.tile_row, column});
+        check(band);
+    }
+
+  private:
+    struct Place {
+        std::int64_t plane, row, column;
+    };
+
+    void add_up(const std::uint8_t* flags, std::int64_t tile_rows) {
+        const Strides& strides = task_.mask.strides;
+        const std::int64_t row_stride = strides.row_stride();
+        if (tile_rows > 1) {
+            const bool is_dense = strides.column_stride() == 1 && row_stride == width_;
+            const std::uint8_t* dense = is_dense ? flags : copy(flags);
+            sum_groups(dense, m_, rows_ * width_, row_counts_.data());
+            sum_columns(dense, m_, width_, tile_rows, column_counts_.data());
+        } else {
+            std::fill(column_counts_.begin(), column_counts_.end(), std::uint8_t{0});
+            for (std::int64_t i = 0; i < rows_; ++i, flags += row_stride) {
+                const std::uint8_t* row = neighbours(flags, strides.column_stride());
+                add_flags(row, columns_, column_counts_.data());
+                sum_groups(row, m_, columns_, row_counts_.data() + i * tiles_);
             }
-            if (run.m > 64) {
-                *counts++ = static_cast<std::uint8_t>(kept);
-                continue;
-            }
-            for (int j = 0; j < columns; j += run.m)
-                *counts++ = static_cast<std::uint8_t>(std::popcount(word >> j & all));
+        }
+        std::int64_t kept = 0;
+        for (const std::uint8_t count : column_counts_) kept += count;
+        findings_.kept.fetch_add(kept, std::memory_order_relaxed);
+    }
+
+    // All rows one after another, each filled up with zeros.
+    const std::uint8_t* copy(const std::uint8_t* flags) {
+        const Strides& strides = task_.mask.strides;
+        const std::int64_t columns = columns_, step = strides.column_stride();
+        copy_.assign(static_cast<std::size_t>(rows_ * width_), 0);
+        std::uint8_t* target = copy_.data();
+        for (std::int64_t i = 0; i < rows_; ++i, target += width_, flags += strides.row_stride())
+            for (std::int64_t j = 0; j < columns; ++j) target[j] = flags[j * step];
+        return copy_.data();
+    }
+
+    // The flags of a row, copied if they do not lie next to each other.
+    const std::uint8_t* neighbours(const std::uint8_t* flags, std::int64_t stride) {
+        if (stride == 1) return flags;
+        copy_.resize(static_cast<std::size_t>(columns_));
+        for (std::uint8_t& flag : copy_) flag = *flags, flags += stride;
+        return copy_.data();
+    }
+
+    static void hand_out(const std::uint8_t* counts, std::int64_t rows, std::int64_t columns,
+                         std::int64_t width, const CountsView& view, const Place& place) {
+        std::uint8_t* target =
+            view.data + view.strides.offset(place.plane, place.row, place.column);
+        const std::int64_t step = view.strides.column_stride();
+        if (step == 1 && columns == width && view.strides.row_stride() == width)
+            columns *= std::exchange(rows, 1);
+        for (std::int64_t i = 0; i < rows; ++i) {
+            if (step == 1)
+                std::copy_n(counts, columns, target);
+            else
+                for (std::int64_t k = 0; k < columns; ++k) target[k * step] = counts[k];
+            counts += width, target += view.strides.row_stride();
         }
     }
-}
+
+    void check(const TileBand& band) {
+        if (findings_.bad_tile.precedes(task_.tile_number(band, 0, 0)) || obeys(band.tile_rows))
+            return;
+        for (std::int64_t row = 0; row < band.tile_rows; ++row)
+            for (std::int64_t tile = 0; tile < tiles_; ++tile)
+                if (!tiles_obey(row, tile, tile + 1))
+                    findings_.bad_tile.report(task_.tile_number(band, row, tile));
+    }
+
+    bool obeys(std::int64_t tile_rows) const {
+        if (tile_rows > 1 && columns_ == width_)
+            return (!task_.checks_rows() ||
+                    all_obey(row_counts_.data(), rows_ * tiles_, exact())) &&
+                   (!task_.checks_columns() ||
+                    all_obey(column_counts_.data(), tile_rows * width_, exact()));
+        for (std::int64_t row = 0; row < tile_rows; ++row)
+            if (!tiles_obey(row, 0, tiles_)) return false;
+        return true;
+    }
+
+    // Of a row of tiles, those from `begin` to `end`.
+    bool tiles_obey(std::int64_t row, std::int64_t begin, std::int64_t end) const {
+        const std::int64_t whole = std::clamp(columns_ / m_, begin, end);
+        return part_obeys(row, begin, whole, true) && part_obeys(row, whole, end, false);
+    }
+
+    bool part_obeys(std::int64_t row, std::int64_t begin, std::int64_t end, bool is_wide) const {
+        if (begin == end) return true;
+        const bool is_high = height_ == m_, transposable = task_.rule.transposable;
+        if (task_.checks_rows()) {
+            const bool exactly = exact() && is_wide && (is_high || !transposable);
+            const std::uint8_t* counts = row_counts_.data() + row * m_ * tiles_ + begin;
+            for (int i = 0; i < height_; ++i, counts += tiles_)
+                if (!all_obey(counts, end - begin, exactly)) return false;
+        }
+        if (!task_.checks_columns()) return true;
+        const bool exactly = exact() && is_high && (is_wide || !transposable);
+        return all_obey(column_counts_.data() + row * width_ + begin * m_,
+                        std::min(end * m_, columns_) - begin * m_, exactly);
+    }
+
+    bool exact() const { return task_.rule.exact; }
+
+    bool all_obey(const std::uint8_t* counts, std::int64_t count, bool exactly) const {
+        const int n = task_.rule.pattern.n, least = exactly ? n : 0;
+        std::uint8_t most = 0;
+        for (std::int64_t k = 0; k < count; ++k)  // those below the least wrap around
+            most = std::max(most, static_cast<std::uint8_t>(counts[k] - least));
+        return most <= n - least;
+    }
+
+    const CountTask& task_;
+    const int m_;
+    SharedFindings& findings_;
+    int height_ = 0;
+    // Those of the band; a row of it takes `width_` once it is filled up to whole tiles.
+    std::int64_t tiles_ = 0, rows_ = 0, columns_ = 0, width_ = 0;
+    std::vector<std::uint8_t> row_counts_, column_counts_, copy_;
+};
 
 }  // namespace
 
-Status count_kept(const ConstMaskView& mask, int m, std::uint8_t* row_counts,
-                  std::uint8_t* column_counts, const Execution& execution) {
-    if (m < 1 || m > kMaxM || mask.strides.rank < 2) return Status::invalid_argument;
-    const Strides& strides = mask.strides;
-    const TileGrid grid{strides.rows(), strides.columns(), m};
-    const std::int64_t tile_rows = grid.tile_rows(), tile_columns = grid.tile_columns();
-
-    const auto count_run = [&](const TileRun& tiles) {
-        const std::int64_t row = tiles.tile_row * m, column = tiles.first_tile_column * m;
-        const CountedRun run{
-            mask.data + strides.offset(tiles.plane, row, column),
-            strides.row_stride(),
-            strides.column_stride(),
-            m,
-            grid.height(tiles.tile_row),
-            std::min(tiles.tile_columns * m, grid.columns - column),
-            row_counts + (tiles.plane * grid.rows + row) * tile_columns + tiles.first_tile_column,
-            tile_columns,
-            column_counts + (tiles.plane * tile_rows + tiles.tile_row) * grid.columns + column};
-        count_columns(run);
-        count_rows(run);
-        return Status::ok;
-    };
-    return guarded([&] {
-        return walk_tiles(grid, strides.planes(), execution, [&] { return RunWorker(count_run); });
+Status count_kept(const ConstMaskView& mask, const GroupRule& rule, const CountsView& row_counts,
+                  const CountsView& column_counts, CountedMask& counted,
+                  const Execution& execution) {
+    counted = {};
+    if (!rule.pattern.valid() || mask.strides.rank < 2) return Status::invalid_argument;
+    const CountTask task(mask, rule, row_counts, column_counts);
+    SharedFindings findings;
+    const Status status = guarded([&] {
+        return TileBands(task.grid(), task.mask.strides.planes()).for_each(execution, [&] {
+            return [counter = BandCounter(task, findings)](const TileBand& band) mutable {
+                counter.count(band);
+            };
+        });
     });
+    counted = {findings.kept.load(), findings.bad_tile.get()};
+    return status;
 }
 
 }  // namespace tnm

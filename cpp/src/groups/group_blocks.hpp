@@ -1,9 +1,8 @@
-// Walking over groups of m entries along the rows, some rows at a time.
+// Walking over groups of m entries along lines, a block at a time.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 
 #include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
@@ -11,70 +10,91 @@
 
 namespace tnm {
 
-// Rows that lie next to each other, and of each the same few groups; the last one may be cut off at
-// the edge. A word of 64 bits holds a bit for each of their columns, unless m > 64: then there is
-// one group.
+// Neighbouring groups of a line, or the same few groups of neighbouring lines; the last one may be
+// cut off at the edge. Groups lie in words of 64 entries, as many as fit, each word `step` entries
+// after the one before; a group of more than 64 takes two words.
 struct GroupBlock {
-    std::int64_t plane, row, column;
-    int rows, columns, groups;
-    // Counted in C order over all groups: that of the first row, and how many a row has.
-    std::int64_t first_group, groups_per_row;
+    std::int64_t plane, line, column;
+    int lines, columns, words, groups_of_word, groups;
+    // Counted in C order over all groups: that of the first line, how many a line has, and how many
+    // follow those of each line, one after another, that the same thread visits later.
+    std::int64_t first_group, groups_per_line, later_groups;
 
-    std::int64_t offset(const Strides& strides) const { return strides.offset(plane, row, column); }
+    std::int64_t offset(const Strides& strides) const {
+        return strides.offset(plane, line, column);
+    }
 };
 
 class GroupBlocks {
   public:
-    GroupBlocks(const Strides& strides, int m)
+    // Lines are the rows of `strides`; `across` takes many of them at once.
+    GroupBlocks(const Strides& strides, int m, bool across)
         : m_(m),
-          groups_at_once_(std::max(1, 64 / m)),
-          rows_at_once_(lies_across(strides) ? 64 : 1),
-          rows_(strides.rows()),
+          groups_of_word_(std::max(1, 64 / m)),
+          words_(across || m > 64 ? 1 : kMostWords),
+          groups_at_once_(groups_of_word_ * words_),
+          lines_at_once_(across ? 64 : 1),
+          lines_(strides.rows()),
           columns_(strides.columns()),
           groups_((columns_ + m - 1) / m),
           across_((groups_ + groups_at_once_ - 1) / groups_at_once_),
-          down_((rows_ + rows_at_once_ - 1) / rows_at_once_),
-          count_(strides.planes() * down_ * across_) {}
+          down_((lines_ + lines_at_once_ - 1) / lines_at_once_),
+          planes_(strides.planes()),
+          count_(planes_ * down_ * across_) {}
 
-    // Calls visit(block) for all of them, on several threads.
-    template <class Visit>
-    Status for_each(const Execution& execution, const Visit& visit) const {
-        constexpr std::int64_t kEntriesPerRange = 65536;
-        const std::int64_t length =
-            std::max<std::int64_t>(1, kEntriesPerRange / (rows_at_once_ * groups_at_once_ * m_));
-        const auto visit_range = [&](std::int64_t begin, std::int64_t end) {
-            std::int64_t line = begin / across_, word = begin % across_;
-            for (std::int64_t index = begin; index < end; ++index) {
-                visit(block(line, word));
-                if (++word == across_) word = 0, ++line;
-            }
-            return Status::ok;
-        };
-        return guarded([&] { return parallel_ranges(count_, length, execution, visit_range); });
+    std::int64_t groups() const { return planes_ * lines_ * groups_; }
+
+    // Calls visit(block) for all of them, on several threads, each of which calls make_visitor().
+    template <class MakeVisitor>
+    Status for_each(const Execution& execution, const MakeVisitor& make_visitor) const {
+        const std::int64_t most = lines_at_once_ > 1 ? 262144 : 65536;
+        const std::int64_t entries =
+            std::max<std::int64_t>(1, lines_at_once_ * std::min(columns_, groups_at_once_ * m_));
+        const std::int64_t length = std::max<std::int64_t>(1, most / entries);
+        return guarded([&] {
+            return parallel_for((count_ + length - 1) / length, execution, [&]() -> Worker {
+                return [=, this, visit = make_visitor()](std::int64_t piece) mutable {
+                    const std::int64_t end = std::min(count_, (piece + 1) * length);
+                    for (std::int64_t index = piece * length; index < end; ++index)
+                        visit(block(index, end));
+                    return Status::ok;
+                };
+            });
+        });
     }
 
   private:
-    // Whether the entries of a group lie far apart: then those of its neighbours are near.
-    static bool lies_across(const Strides& strides) {
-        return std::llabs(strides.column_stride()) > std::llabs(strides.row_stride());
-    }
+    static constexpr int kMostWords = 32;
 
-    GroupBlock block(std::int64_t line, std::int64_t word) const {
-        const std::int64_t row = line % down_ * rows_at_once_, plane = line / down_;
-        const std::int64_t group = word * groups_at_once_, column = group * m_;
+    GroupBlock block(std::int64_t index, std::int64_t end) const {
+        const std::int64_t across = index % across_, down = index / across_ % down_;
+        const std::int64_t plane = index / across_ / down_;
+        const std::int64_t line = down * lines_at_once_, group = across * groups_at_once_;
+        const std::int64_t column = group * m_;
         const std::int64_t groups = std::min(groups_at_once_, groups_ - group);
         return {plane,
-                row,
+                line,
                 column,
-                static_cast<int>(std::min(rows_at_once_, rows_ - row)),
+                static_cast<int>(std::min(lines_at_once_, lines_ - line)),
                 static_cast<int>(std::min(groups * m_, columns_ - column)),
+                static_cast<int>((groups + groups_of_word_ - 1) / groups_of_word_),
+                static_cast<int>(groups_of_word_),
                 static_cast<int>(groups),
-                (plane * rows_ + row) * groups_ + group,
-                groups_};
+                (plane * lines_ + line) * groups_ + group,
+                groups_,
+                groups_before(end, index) - group - groups};
     }
 
-    const std::int64_t m_, groups_at_once_, rows_at_once_, rows_, columns_, groups_;
-    const std::int64_t across_, down_, count_;
+    // Of the line of block `index`, or also of those after it where blocks are of one line: how
+    // many groups lie before block `end`.
+    std::int64_t groups_before(std::int64_t end, std::int64_t index) const {
+        const std::int64_t across = index % across_ + end - index;
+        if (lines_at_once_ > 1) return std::min(across * groups_at_once_, groups_);
+        return across / across_ * groups_ + across % across_ * groups_at_once_;
+    }
+
+    const std::int64_t m_, groups_of_word_, words_, groups_at_once_, lines_at_once_;
+    const std::int64_t lines_, columns_, groups_, across_, down_, planes_, count_;
 };
 
 }  // namespace tnm

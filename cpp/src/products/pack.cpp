@@ -6,7 +6,7 @@
 #include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
 #include "products/packed_layout.hpp"
-#include "tiles/mask_words.hpp"
+#include "words/mask_words.hpp"
 
 namespace tnm {
 namespace {

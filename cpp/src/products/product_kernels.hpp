@@ -71,11 +71,6 @@ struct ProductKernels {
     void (*finish_rows)(const float* sums, int stride, const ResultBlock& block);
 
     void (*widen)(const std::byte* values, Dtype dtype, std::int64_t count, float* target);
-    // Writes the kept ones of up to 64 elements of 2 or 4 bytes that lie one after another.
-    // `has_room`: all 64 may be read, and kReadableBeyond bytes written beyond those that count.
-    // Returns the end of these.
-    std::byte* (*compress)(const std::byte* row, std::uint64_t word, std::int64_t item_size,
-                           bool has_room, std::byte* target);
 };
 
 const ProductKernels& product_kernels();

@@ -3,114 +3,152 @@
 #include <bit>
 
 #include "fast_path/strip_kernels.hpp"
+#include "groups/element_lines.hpp"
 #include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
 #include "products/packed_layout.hpp"
-#include "products/product_kernels.hpp"
+#include "words/word_kernels.hpp"
 
 namespace tnm {
 namespace {
 
-// A vector of values may be written beyond those that count.
-constexpr std::int64_t kRoom = kBlockColumns + kReadableBeyond / 2;
+// The elements of a window in a matrix with any strides.
+LineBlock lines_of(std::byte* data, const Strides& strides, const PackedLayout& layout,
+                   std::int64_t block, std::int64_t window) {
+    const std::int64_t row = window * kWindowRows, column = block * kBlockColumns;
+    return {data + strides.offset(0, row, column), strides.row_stride(), strides.column_stride(),
+            static_cast<int>(std::min(kWindowRows, layout.shape.rows - row)),
+            static_cast<int>(std::min(kBlockColumns, layout.shape.columns - column))};
+}
 
-// One window of a block, from elements of a matrix with any strides.
+// Whether 64 elements of each line lie next to each other.
+bool is_whole(const LineBlock& lines, std::int64_t item) {
+    return lines.stride == item && lines.columns == kBlockColumns;
+}
+
+struct WindowWords {
+    explicit WindowWords(const PackedWindow& window) : rows(static_cast<int>(window.rows)) {
+        std::memcpy(words, window.words, static_cast<std::size_t>(rows) * sizeof *words);
+    }
+    int rows;
+    std::uint64_t words[kWindowRows];
+};
+
+// One window of a block after another, from elements of a matrix with any strides.
 class WindowUpdate {
   public:
     WindowUpdate(const ElementsView& weights, std::byte* packed)
-        : weights_(weights), packed_(packed), reader_(packed) {}
+        : weights_(weights),
+          packed_(packed),
+          reader_(packed),
+          item_(value_bytes(reader_.shape().dtype)),
+          copy_(weights.item_size) {}
 
     void update(std::int64_t block, std::int64_t window) {
         const PackedWindow place = reader_.window(block, window);
-        const std::int64_t item = value_bytes(reader_.shape().dtype);
-        const std::int64_t column = block * kBlockColumns;
-        const std::int64_t columns = std::min(kBlockColumns, reader_.shape().columns - column);
+        LineBlock lines = lines_of(const_cast<std::byte*>(weights_.data), weights_.strides,
+                                   reader_.layout(), block, window);
+        if (!is_whole(lines, item_)) {
+            copy_.resize(lines, kBlockColumns - lines.columns);
+            copy_.read(lines);
+            lines.data = copy_.data(), lines.line_stride = copy_.line_stride();
+        }
+        const WindowWords words(place);
+        const auto& collect = word_kernels().elements_of(static_cast<int>(item_)).collect;
+        const int roomy = rows_with_room(words);
         std::byte* target = packed_ + (place.values - packed_);
-        std::byte* const end = target + place.kept * item;
-        const Rows rows = lay_out(window * kWindowRows, place.rows, column, columns);
-        for (std::int64_t row = 0; row < place.rows; ++row) {
-            std::uint64_t word = 0;
-            std::memcpy(&word, place.words + row * 8, 8);
-            const bool has_room = rows.whole && end - target >= kRoom * item;
-            target = product_kernels().compress(rows.first + row * rows.stride, word, item,
-                                                has_room, target);
+        target = collect(lines.data, lines.line_stride, words.words, roomy, target, 0);
+        for (int row = roomy; row < words.rows; ++row) {
+            std::byte values[(kBlockColumns + kElementsBeyond) * 4];
+            const auto bytes = static_cast<std::size_t>(
+                collect(lines.data + row * lines.line_stride, 0, words.words + row, 1, values, 0) -
+                values);
+            std::memcpy(target, values, bytes);
+            target += bytes;
         }
     }
 
   private:
-    // Rows of elements that lie one after another.
-    struct Rows {
-        const std::byte* first;
-        std::int64_t stride;
-        bool whole;  // 64 elements of each may be read
-    };
-
-    Rows lay_out(std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) {
-        const std::byte* first = weights_.data + weights_.strides.offset(0, row, column);
-        const Strides& strides = weights_.strides;
-        const auto item = static_cast<std::int64_t>(weights_.item_size);
-        if (strides.column_stride() == item)
-            return {first, strides.row_stride(), columns == kBlockColumns};
-        if (strides.row_stride() == item)
-            strip_kernels().transposing_copy(static_cast<int>(item))(
-                {first, strides.column_stride(), static_cast<int>(rows), static_cast<int>(columns)},
-                copy_, kBlockColumns * item);
-        else
-            copy(first, rows, columns);
-        return {copy_, kBlockColumns * item, true};
-    }
-
-    void copy(const std::byte* first, std::int64_t rows, std::int64_t columns) {
-        const std::size_t item = weights_.item_size;
-        for (std::int64_t r = 0; r < rows; ++r)
-            for (std::int64_t j = 0; j < columns; ++j)
-                std::memcpy(copy_ + (r * kBlockColumns + j) * static_cast<std::int64_t>(item),
-                            first + r * weights_.strides.row_stride() +
-                                j * weights_.strides.column_stride(),
-                            item);
+    // After which so many values of the window follow as may be written beyond.
+    static int rows_with_room(const WindowWords& words) {
+        int row = words.rows;
+        for (int later = 0; row > 0 && later < kElementsBeyond;)
+            later += std::popcount(words.words[--row]);
+        return row;
     }
 
     const ElementsView& weights_;
     std::byte* packed_;
     PackedReader reader_;
-    alignas(64) std::byte copy_[kWindowEntries * 4];
+    const std::int64_t item_;
+    LineCopy copy_;
 };
 
-template <class Visit>
-Status each_window(const PackedLayout& layout, const Execution& execution, const Visit& visit) {
-    constexpr std::int64_t kWindowsOfPiece = 16;
-    const std::int64_t pieces = layout.blocks() * layout.windows();
-    return parallel_ranges(pieces, kWindowsOfPiece, execution,
-                           [&](std::int64_t begin, std::int64_t end) {
-                               for (std::int64_t piece = begin; piece < end; ++piece)
-                                   visit(piece % layout.blocks(), piece / layout.blocks());
-                               return Status::ok;
-                           });
-}
+// One window of a block after another, to a matrix and a mask with any strides.
+class WindowUnpacking {
+  public:
+    WindowUnpacking(const std::byte* packed, const MutableElementsView& weights,
+                    const MaskView& mask)
+        : reader_(packed),
+          weights_(weights),
+          mask_(mask),
+          item_(value_bytes(reader_.shape().dtype)),
+          copy_(weights.item_size),
+          mask_copy_(1) {}
 
-template <class Element>
-void unpack_window(const PackedReader& reader, std::int64_t block, std::int64_t window,
-                   const MutableElementsView& weights, const MaskView& mask) {
-    const PackedWindow place = reader.window(block, window);
-    const std::int64_t column = block * kBlockColumns;
-    const std::int64_t columns = std::min(kBlockColumns, reader.shape().columns - column);
-    const std::byte* values = place.values;
-    for (std::int64_t r = 0; r < place.rows; ++r) {
-        const std::int64_t row = window * kWindowRows + r;
-        const std::uint64_t word = reader.word(block, row);
-        std::byte* element = weights.data + weights.strides.offset(0, row, column);
-        std::uint8_t* flag = mask.data + mask.strides.offset(0, row, column);
-        for (std::int64_t j = 0; j < columns; ++j) {
-            const bool is_kept = (word >> j & 1) != 0;
-            Element value{};
-            if (is_kept) std::memcpy(&value, values, sizeof value);
-            values += is_kept ? sizeof value : 0;
-            std::memcpy(element, &value, sizeof value);
-            *flag = is_kept;
-            element += weights.strides.column_stride();
-            flag += mask.strides.column_stride();
-        }
+    void unpack(std::int64_t block, std::int64_t window) {
+        const PackedWindow place = reader_.window(block, window);
+        const WindowWords words(place);
+        const auto write_values = [&](std::byte* data, std::int64_t stride) {
+            word_kernels()
+                .elements_of(static_cast<int>(item_))
+                .spread(place.values, 0, words.words, words.rows, data, stride);
+        };
+        const auto write_flags = [&](std::byte* data, std::int64_t stride) {
+            strip_kernels().store(words.words, words.rows, reinterpret_cast<std::uint8_t*>(data),
+                                  stride);
+        };
+        const PackedLayout& layout = reader_.layout();
+        write(lines_of(weights_.data, weights_.strides, layout, block, window), item_, copy_,
+              write_values);
+        write(lines_of(reinterpret_cast<std::byte*>(mask_.data), mask_.strides, layout, block,
+                       window),
+              1, mask_copy_, write_flags);
     }
+
+  private:
+    template <class Write>
+    static void write(const LineBlock& lines, std::int64_t item, LineCopy& copy,
+                      const Write& write_lines) {
+        if (is_whole(lines, item)) return write_lines(lines.data, lines.line_stride);
+        copy.resize(lines, kBlockColumns - lines.columns);
+        write_lines(copy.data(), copy.line_stride());
+        copy.write(lines);
+    }
+
+    PackedReader reader_;
+    const MutableElementsView& weights_;
+    const MaskView& mask_;
+    const std::int64_t item_;
+    LineCopy copy_, mask_copy_;
+};
+static_assert(kElementsBeyond * 4 <= kReadableBeyond);  // after the values of the last window
+
+// Calls visit(block, window) for each, on several threads, each of which calls make_visitor().
+template <class MakeVisitor>
+Status each_window(const PackedLayout& layout, const Execution& execution,
+                   const MakeVisitor& make_visitor) {
+    constexpr std::int64_t kWindowsOfPiece = 16;
+    const std::int64_t blocks = layout.blocks(), windows = blocks * layout.windows();
+    const std::int64_t pieces = divide_up(windows, kWindowsOfPiece);
+    return parallel_for(pieces, execution, [&]() -> Worker {
+        return [=, visit = make_visitor()](std::int64_t piece) mutable {
+            const std::int64_t end = std::min(windows, (piece + 1) * kWindowsOfPiece);
+            for (std::int64_t k = piece * kWindowsOfPiece; k < end; ++k)
+                visit(k % blocks, k / blocks);
+            return Status::ok;
+        };
+    });
 }
 
 }  // namespace
@@ -118,23 +156,25 @@ void unpack_window(const PackedReader& reader, std::int64_t block, std::int64_t 
 Status update_packed(const ElementsView& weights, std::byte* packed, const Execution& execution) {
     const PackedLayout layout(shape_in(packed));
     return guarded([&] {
-        return each_window(layout, execution, [&](std::int64_t block, std::int64_t window) {
-            WindowUpdate(weights, packed).update(block, window);
+        return each_window(layout, execution, [&] {
+            return [work = WindowUpdate(weights, packed)](std::int64_t block,
+                                                          std::int64_t window) mutable {
+                work.update(block, window);
+            };
         });
     });
 }
 
 Status unpack(const std::byte* packed, const MutableElementsView& weights, const MaskView& mask,
               const Execution& execution) {
-    const PackedReader reader(packed);
+    const PackedLayout layout(shape_in(packed));
     return guarded([&] {
-        return each_window(
-            reader.layout(), execution, [&](std::int64_t block, std::int64_t window) {
-                if (weights.item_size == 4)
-                    unpack_window<std::uint32_t>(reader, block, window, weights, mask);
-                else
-                    unpack_window<std::uint16_t>(reader, block, window, weights, mask);
-            });
+        return each_window(layout, execution, [&] {
+            return [work = WindowUnpacking(packed, weights, mask)](std::int64_t block,
+                                                                   std::int64_t window) mutable {
+                work.unpack(block, window);
+            };
+        });
     });
 }
 

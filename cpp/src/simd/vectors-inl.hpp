@@ -72,8 +72,11 @@ inline void store(T* target, Vector vector) {
 inline Doubles load_doubles(const double* source) {
     return load<Doubles>(source);
 }
-inline Doubles load_doubles(const float* source) {
-    return __builtin_convertvector(load<HalfFloats>(source), Doubles);
+inline __attribute__((always_inline)) Doubles load_doubles(const float* source) {
+    // From __builtin_convertvector GCC makes several instructions.
+    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
+        return Doubles{static_cast<double>(source[l])...};
+    }(std::make_index_sequence<kLanes<Doubles>>{});
 }
 
 template <class Vector, class T>

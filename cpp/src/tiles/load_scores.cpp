@@ -9,7 +9,7 @@
 namespace tnm {
 namespace {
 
-// The score in T itself where that is exact (see fits_float), sparing a detour over double.
+// The score in T itself where that is exact, sparing a detour over double.
 template <class Element, Score kScore, class T>
 T load_score(const std::byte* address) {
     const Element element = load_element<Element>(address);
@@ -87,19 +87,5 @@ LoadScores<T> score_loader(Dtype dtype, Score score) {
 
 template LoadScores<float> score_loader<float>(Dtype dtype, Score score);
 template LoadScores<double> score_loader<double>(Dtype dtype, Score score);
-
-bool fits_float(Dtype dtype, Score score) {
-    if (score == Score::square) return false;
-    switch (dtype) {
-        case Dtype::int32:
-        case Dtype::int64:
-        case Dtype::uint32:
-        case Dtype::uint64:
-        case Dtype::float64:
-            return false;
-        default:
-            return true;
-    }
-}
 
 }  // namespace tnm

@@ -31,11 +31,8 @@ template <class T>
 using LoadScores = bool (*)(const ElementBlock& block, T* scores, int stride);
 
 // The loader for one element type and score, to float or double; memory is walked along its
-// smaller stride. Only double holds every score exactly: see fits_float.
+// smaller stride. Only double holds every score exactly: see fast_path/strip_kernels.hpp.
 template <class T>
 LoadScores<T> score_loader(Dtype dtype, Score score);
-
-// Whether float holds every score of such elements exactly.
-bool fits_float(Dtype dtype, Score score);
 
 }  // namespace tnm

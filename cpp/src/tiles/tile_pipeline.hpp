@@ -33,9 +33,10 @@ class TilePipeline {
             if (!loader_.load({elements.from_column(t * m), rows, columns}))
                 return Status::non_finite_score;
             const ScoreTile& tile = loader_.tile();
-            solver_->solve(tile, kept_, observer_ ? &prices_ : nullptr);
-            if (observer_)
-                observer_(tile_index(grid_, run.plane, run.tile_row, column), tile, kept_, prices_);
+            solver_->solve(tile, kept_, observer_ != nullptr ? &prices_ : nullptr);
+            if (observer_ != nullptr)
+                observer_->observe(tile_index(grid_, run.plane, run.tile_row, column), tile, kept_,
+                                   prices_);
             store_mask(kept_, rows, columns, flags + t * m * to.column_stride(), to);
         }
         return Status::ok;
@@ -44,7 +45,7 @@ class TilePipeline {
   private:
     const MaskView& mask_;
     const Pattern pattern_;
-    const TileObserver& observer_;
+    TileObserver* const observer_;
     const TileGrid grid_;
     TileLoader loader_;
     std::unique_ptr<TileSolver> solver_;

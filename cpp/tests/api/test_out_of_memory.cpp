@@ -127,8 +127,19 @@ void test_rowwise_and_count() {
     check_every_allocation(
         [&] { return nm_mask(array.view(), mask.view(), {2, 4}, Score::abs, Execution{}); });
     std::array<std::uint8_t, 100> rows{}, columns{};
-    check_every_allocation(
-        [&] { return count_kept(mask.const_view(), 4, rows.data(), columns.data(), {}); });
+    const auto counts = [](std::array<std::uint8_t, 100>& data, std::int64_t height,
+                           std::int64_t width) {
+        CountsView view{data.data(), {}};
+        view.strides.rank = 2;
+        view.strides.shape = {height, width};
+        view.strides.bytes = {width, 1};
+        return view;
+    };
+    check_every_allocation([&] {
+        CountedMask counted;
+        return count_kept(mask.const_view(), {{2, 4}}, counts(rows, 20, 5), counts(columns, 5, 20),
+                          counted, {});
+    });
 }
 
 void test_margins() {

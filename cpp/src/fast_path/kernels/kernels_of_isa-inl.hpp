@@ -3,6 +3,7 @@
 
 #include "fast_path/kernels/dual/solve_strip-inl.hpp"
 #include "fast_path/kernels/four_by_four/column_major-inl.hpp"
+#include "fast_path/kernels/four_by_four/prices-inl.hpp"
 #include "fast_path/kernels/four_by_four/run-inl.hpp"
 #include "fast_path/kernels/four_by_four/strip-inl.hpp"
 #include "fast_path/kernels/strip/dispatch-inl.hpp"
@@ -29,15 +30,18 @@ const StripKernels kStripKernels = {
         {
             .solver = solver<float>,
             .four_by_four = four_by_four<float>,
+            .price_four_by_four = {price_tiles_of_four<float>, price_tiles_of_four_tightly<float>},
             .rowwise = rowwise<float>,
-            .loader = float_loader,
+            .loader = loader<float>,
         },
     .doubles =
         {
             .solver = solver<double>,
             .four_by_four = four_by_four<double>,
+            .price_four_by_four = {price_tiles_of_four<double>,
+                                   price_tiles_of_four_tightly<double>},
             .rowwise = rowwise<double>,
-            .loader = double_loader,
+            .loader = loader<double>,
         },
     .four_by_four_run = four_by_four_run,
     .four_by_four_column_major = four_by_four_column_major,

@@ -75,14 +75,25 @@ SolveRequest GatheredTiles::request_for_copy() {
     SolveRequest copy = request_;
     copy.array = {elements_.data(), request_.array.dtype, rows_of(grid_.m, columns_, item_bytes_)};
     copy.mask = {mask_.data(), rows_of(grid_.m, columns_, 1)};
-    if (request_.observer)
-        copy.observer = [this](std::int64_t index, const ScoreTile& scores, const TileMask& mask,
-                               const TilePrices& prices) {
-            const auto [plane, tile_row, tile_column] = sequence_.place(first_ + index);
-            request_.observer(tile_index(grid_, plane, tile_row, tile_column), scores, mask,
-                              prices);
-        };
+    if (request_.observer != nullptr) copy.observer = this;
     return copy;
+}
+
+void GatheredTiles::observe(std::int64_t index, const ScoreTile& scores, const TileMask& mask,
+                            const TilePrices& prices) {
+    const auto [plane, tile_row, tile_column] = sequence_.place(first_ + index);
+    request_.observer->observe(tile_index(grid_, plane, tile_row, tile_column), scores, mask,
+                               prices);
+}
+
+template <class T>
+std::uint64_t GatheredTiles::pass_on(TilesInLanes<T> tiles) const {
+    std::int64_t indices[TilesInLanes<T>::kCount];
+    TileSequence::Place place = sequence_.place(first_ + tiles.indices[0]);
+    for (int t = 0; t < tiles.tiles; ++t, sequence_.advance(place))
+        indices[t] = tile_index(grid_, place.plane, place.tile_row, place.tile_column);
+    tiles.indices = indices;
+    return request_.observer->observe(tiles);
 }
 
 Status GatheredTiles::operator()(std::int64_t first, std::int64_t tiles) {

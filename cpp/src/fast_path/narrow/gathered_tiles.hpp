@@ -9,7 +9,7 @@
 namespace tnm {
 
 // Owns the scratch memory of one thread.
-class GatheredTiles {
+class GatheredTiles final : private TileObserver {
   public:
     // For up to so many tiles at once.
     GatheredTiles(const SolveRequest& request, const TileSequence& sequence, std::int64_t tiles);
@@ -19,6 +19,14 @@ class GatheredTiles {
 
   private:
     SolveRequest request_for_copy();
+    // To the observer of the request, with the indices that tiles have there.
+    void observe(std::int64_t index, const ScoreTile& scores, const TileMask& mask,
+                 const TilePrices& prices) override;
+    std::uint64_t observe(const TilesInLanes<float>& tiles) override { return pass_on(tiles); }
+    std::uint64_t observe(const TilesInLanes<double>& tiles) override { return pass_on(tiles); }
+    template <class T>
+    std::uint64_t pass_on(TilesInLanes<T> tiles) const;
+
     void copy_elements(std::int64_t first, std::int64_t tiles);
     void copy_mask(std::int64_t first, std::int64_t tiles) const;
 

@@ -46,12 +46,18 @@ void ExactStrip<T>::solve(const StripPlace& place, const StripScores<T>& scores,
 }
 
 template <class T>
-std::uint64_t* ExactStrip<T>::finish(const StripPlace& place, const StripScores<T>& scores) {
+std::uint64_t* ExactStrip<T>::finish(const StripPlace& place, const StripScores<T>& scores,
+                                     std::uint64_t done) {
     if (may_be_extreme_)
         for (int tile = 0; tile < place.tiles; ++tile)
-            if (is_extreme(scores, tile)) solve_tile(scores, tile);
-    if (is_observed())
-        for (int tile = 0; tile < place.tiles; ++tile) observe(place, scores, tile);
+            if (is_extreme(scores, tile)) {
+                solve_tile(scores, tile);
+                done &= ~(std::uint64_t{1} << tile);
+            }
+    if (!is_observed()) return solution_.kept;
+    if (done == 0) done = show(place, scores);
+    for (int tile = 0; tile < place.tiles; ++tile)
+        if (!(done >> tile & 1)) show_tile(place, scores, tile);
     return solution_.kept;
 }
 
@@ -95,7 +101,17 @@ bool ExactStrip<T>::is_extreme(const StripScores<T>& scores, int tile) const {
 }
 
 template <class T>
-void ExactStrip<T>::observe(const StripPlace& place, const StripScores<T>& scores, int tile) {
+std::uint64_t ExactStrip<T>::show(const StripPlace& place, const StripScores<T>& scores) {
+    std::int64_t indices[kStripColumns];
+    for (int tile = 0; tile < place.tiles; ++tile)
+        indices[tile] = tile_index(grid_, place.plane, place.tile_row, place.tile_column + tile);
+    return observer_->observe(TilesInLanes<T>{pattern_, place.tiles, field_, scores.values,
+                                              solution_.kept, solution_.row_prices,
+                                              solution_.column_prices, indices});
+}
+
+template <class T>
+void ExactStrip<T>::show_tile(const StripPlace& place, const StripScores<T>& scores, int tile) {
     const int m = pattern_.m, first = tile * field_;
     mask_.reset(m);
     prices_.exponent = 0;
@@ -104,8 +120,8 @@ void ExactStrip<T>::observe(const StripPlace& place, const StripScores<T>& score
         prices_.row[i] = solution_.row_prices[first + i];
         prices_.column[i] = solution_.column_prices[first + i];
     }
-    observer_(tile_index(grid_, place.plane, place.tile_row, place.tile_column + tile),
-              scores_of(scores, tile), mask_, prices_);
+    observer_->observe(tile_index(grid_, place.plane, place.tile_row, place.tile_column + tile),
+                       scores_of(scores, tile), mask_, prices_);
 }
 
 template class ExactStrip<float>;

@@ -17,21 +17,27 @@ class ExactStrip {
 
     // Finds prices and masks by the dual kernels, and by the general solver where they give up.
     void solve(const StripPlace& place, const StripScores<T>& scores, Prefetcher prefetcher);
-    // Solves extreme tiles anew, shows all to the observer and returns the mask, as in kept().
-    std::uint64_t* finish(const StripPlace& place, const StripScores<T>& scores);
+    // Shows all tiles to the observer at once; bit t of the result is set if it is done with tile
+    // t.
+    std::uint64_t show(const StripPlace& place, const StripScores<T>& scores);
+    // Solves extreme tiles anew, shows them, and others that are not `done`, to the observer, and
+    // returns the mask, as in kept().
+    std::uint64_t* finish(const StripPlace& place, const StripScores<T>& scores,
+                          std::uint64_t done = 0);
 
-    bool is_observed() const { return static_cast<bool>(observer_); }
+    bool is_observed() const { return observer_ != nullptr; }
     // The rows of the mask, as in StripSolution.
     std::uint64_t* kept() { return solution_.kept; }
+    StripSolution& solution() { return solution_; }
 
   private:
     ScoreTile scores_of(const StripScores<T>& scores, int tile);
     void solve_tile(const StripScores<T>& scores, int tile);
     bool is_extreme(const StripScores<T>& scores, int tile) const;
-    void observe(const StripPlace& place, const StripScores<T>& scores, int tile);
+    void show_tile(const StripPlace& place, const StripScores<T>& scores, int tile);
 
     const SolveRequest& request_;
-    const TileObserver& observer_;
+    TileObserver* const observer_;
     const Pattern pattern_;
     const TileGrid grid_;
     const int field_;  // lanes of a tile

@@ -1,6 +1,7 @@
 // Optimal masks of 4 x 4 tiles, in closed form.
 #pragma once
 
+#include <algorithm>
 #include <type_traits>
 
 #include "fast_path/pipelines/exact_strip.hpp"
@@ -19,13 +20,34 @@ class FourByFourMasker {
     template <class Next>
     std::uint64_t* operator()(const StripPlace& place, const StripScores<T>& scores,
                               const Next& next) {
-        // Any optimal prices prove any optimal mask, so that they are needed only for a proof.
-        if (strip_.is_observed()) strip_.solve(place, scores, next());
         mask_(scores.values, pattern_, strip_.kept());
-        return strip_.finish(place, scores);
+        if (!strip_.is_observed()) return strip_.finish(place, scores);
+        const std::uint64_t all = lowest_bits(place.tiles);
+        std::uint64_t proven = 0;
+        for (const PriceStrip<T> price : strip_kernels().of<T>().price_four_by_four) {
+            price_unproven(price, scores, proven);
+            proven = strip_.show(place, scores);
+            if (proven == all) return strip_.finish(place, scores, proven);
+        }
+        // Any optimal prices prove any optimal mask.
+        strip_.solve(place, scores, next());
+        mask_(scores.values, pattern_, strip_.kept());
+        return strip_.finish(place, scores, proven);
     }
 
   private:
+    // A tile's prices must not depend on its neighbours: those that prove it stay.
+    void price_unproven(PriceStrip<T> price, const StripScores<T>& scores, std::uint64_t proven) {
+        StripSolution& solution = strip_.solution();
+        double rows[kStripColumns], columns[kStripColumns];
+        price(scores.values, solution.kept, rows, columns);
+        for (int c = 0; c < kStripColumns; c += 4) {
+            if (proven >> c / 4 & 1) continue;
+            std::copy_n(rows + c, 4, solution.row_prices + c);
+            std::copy_n(columns + c, 4, solution.column_prices + c);
+        }
+    }
+
     const Pattern pattern_;
     const MaskStrip<T> mask_;
     ExactStrip<T> strip_;

@@ -24,8 +24,7 @@ class MaskerPipeline final : public StripPipeline {
           tiles_per_strip_(kStripColumns / field_width(grid_.m)),
           loader_(request, column_stride),
           masker_(request, arguments...),
-          writer_(request),
-          find_inexact_(inexact_finder(request.array.dtype, request.score)) {}
+          writer_(request) {}
 
     Status operator()(const TileRun& run, const ElementsInMemory& elements,
                       const RowsInMemory* next_rows) override {
@@ -34,12 +33,11 @@ class MaskerPipeline final : public StripPipeline {
             const std::int64_t tiles = std::min(tiles_per_strip_, full_end - column);
             const StripPlace place{run.plane, run.tile_row, column, static_cast<int>(tiles),
                                    elements.from_column((column - first) * grid_.m)};
-            const std::uint64_t inexact = inexact_tiles(place);
-            if (!loader_.load(place, inexact)) return Status::non_finite_score;
+            if (!loader_.load(place)) return Status::non_finite_score;
             std::uint64_t* kept = masker_(place, loader_.scores(),
                                           [&] { return prefetcher_after(place, next_rows); });
             writer_.write(place, kept);
-            if (const Status status = solve_anew(place, inexact); status != Status::ok)
+            if (const Status status = solve_anew(place, loader_.left_out()); status != Status::ok)
                 return status;
         }
         const std::int64_t edge_tiles = first + run.tile_columns - full_end;
@@ -49,15 +47,6 @@ class MaskerPipeline final : public StripPipeline {
     }
 
   private:
-    // Those with scores that the kernels' type does not hold.
-    std::uint64_t inexact_tiles(const StripPlace& place) const {
-        std::uint64_t tiles = 0;
-        if (find_inexact_ == nullptr) return tiles;
-        for (int tile = 0; tile < place.tiles; ++tile)
-            if (find_inexact_({place.elements.from_column(tile * grid_.m), grid_.m, grid_.m}))
-                tiles |= std::uint64_t{1} << tile;
-        return tiles;
-    }
     Status solve_anew(const StripPlace& place, std::uint64_t tiles) {
         for (; tiles != 0; tiles &= tiles - 1) {
             const int tile = std::countr_zero(tiles);
@@ -88,7 +77,6 @@ class MaskerPipeline final : public StripPipeline {
     StripLoader<T> loader_;
     Masker masker_;
     const StripWriter writer_;
-    const FindInexact find_inexact_;
     std::optional<TilePipeline> general_;
 };
 

@@ -24,35 +24,51 @@ StripLoader<T>::StripLoader(const SolveRequest& request, std::int64_t column_str
     : grid_(request.grid()),
       field_(field_width(grid_.m)),
       load_rows_(find_kernel<T>(request, column_stride)),
-      load_any_(score_loader<T>(request.array.dtype, request.score)) {
+      load_any_(score_loader<T>(request.array.dtype, request.score)),
+      find_inexact_(inexact_finder(request.array.dtype, request.score)) {
     std::fill_n(scores_.values, field_ * kStripColumns, T{0});
 }
 
 template <class T>
-bool StripLoader<T>::load(const StripPlace& place, std::uint64_t left_out) {
+bool StripLoader<T>::load(const StripPlace& place) {
     const ElementsInMemory& elements = place.elements;
     const int m = grid_.m, tiles_per_strip = kStripColumns / field_;
-    const bool full = place.tiles == tiles_per_strip && left_out == 0;
+    const bool full = place.tiles == tiles_per_strip;
     // With padding, the kernels read into the next full tile.
     const std::int64_t next_tile = place.tile_column + place.tiles;
     const bool readable = field_ == m || next_tile < grid_.columns / m;
-    if (full && readable && load_rows_ != nullptr)
-        return load_rows_(elements.data, elements.row_stride, m, scores_);
-    if (!full) std::fill(scores_.values, scores_.values + field_ * kStripColumns, T{0});
-    const bool finite = load_anyhow(place, left_out);
+    const bool by_rows = full && readable && load_rows_ != nullptr;
+    LoadedStrip loaded{true, ~std::uint64_t{0}};
+    if (by_rows) loaded = load_rows_(elements.data, elements.row_stride, m, scores_);
+    left_out_ = inexact_tiles(place, loaded.doubtful);
+    if (by_rows && left_out_ == 0) return loaded.finite;
+    if (!full || left_out_ != 0)
+        std::fill(scores_.values, scores_.values + field_ * kStripColumns, T{0});
+    const bool finite = load_anyhow(place);
     find_largest();
     return finite;
 }
 
 template <class T>
-bool StripLoader<T>::load_anyhow(const StripPlace& place, std::uint64_t left_out) {
+std::uint64_t StripLoader<T>::inexact_tiles(const StripPlace& place, std::uint64_t doubtful) const {
+    std::uint64_t tiles = 0;
+    if (find_inexact_ == nullptr || doubtful == 0) return tiles;
+    for (int tile = 0; tile < place.tiles; ++tile)
+        if ((doubtful >> tile & 1) != 0 &&
+            find_inexact_({place.elements.from_column(tile * grid_.m), grid_.m, grid_.m}))
+            tiles |= std::uint64_t{1} << tile;
+    return tiles;
+}
+
+template <class T>
+bool StripLoader<T>::load_anyhow(const StripPlace& place) {
     const ElementsInMemory& elements = place.elements;
     const int m = grid_.m;
-    if (field_ == m && left_out == 0)
+    if (field_ == m && left_out_ == 0)
         return load_any_({elements, m, place.tiles * m}, scores_.values, kStripColumns);
     bool finite = true;
     for (int tile = 0; tile < place.tiles; ++tile) {
-        if (left_out >> tile & 1) continue;
+        if (left_out_ >> tile & 1) continue;
         finite &= load_any_({elements.from_column(tile * m), m, m}, scores_.values + tile * field_,
                             kStripColumns);
     }

@@ -15,7 +15,7 @@ inline MaskRun two_of_four_kernel(const SolveRequest& request, std::int64_t colu
     const Dtype dtype = request.array.dtype;
     const bool side_by_side =
         column_stride == item_bytes(dtype) && request.mask.strides.column_stride() == 1;
-    if (request.observer || !side_by_side) return nullptr;
+    if (request.observer != nullptr || !side_by_side) return nullptr;
     return strip_kernels().four_by_four_run(request.pattern, dtype, request.score);
 }
 

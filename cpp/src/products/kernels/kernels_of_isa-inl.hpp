@@ -26,7 +26,6 @@ const ProductKernels kProductKernels = {
     .finish = finish,
     .finish_rows = finish_rows,
     .widen = widen,
-    .compress = compress,
 };
 
 }  // namespace tnm::TNM_ISA

@@ -93,6 +93,20 @@ inline Int32s clamped_integers(const float* scores, const float* scales) {
     return __builtin_convertvector(scaled, Int32s);
 }
 
+inline Int32s clamped_integers(const double* scores, const double* scales) {
+    using HalfInt32s = VectorOf<std::int32_t, kVectorBytes / 2>::type;
+    const auto half = [&](int first) __attribute__((always_inline)) {
+        constexpr double kLimit = kPriceBound;
+        const Doubles scaled = load<Doubles>(scores + first) * load<Doubles>(scales + first);
+        return __builtin_convertvector(
+            maximum(minimum(scaled, splat<Doubles>(kLimit)), splat<Doubles>(-kLimit)), HalfInt32s);
+    };
+    const HalfInt32s first = half(0), second = half(kLanes<Doubles>);
+    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
+        return __builtin_shufflevector(first, second, l...);
+    }(std::make_index_sequence<kLanes<Int32s>>{});
+}
+
 // The lower halves of all lanes.
 inline Int16s narrow(Int32s first, Int32s second) {
     return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
@@ -101,21 +115,12 @@ inline Int16s narrow(Int32s first, Int32s second) {
     }(std::make_index_sequence<kLanes<Int16s>>{});
 }
 
-inline void round_row(const float* scores, const float* scales, std::int16_t* target) {
+template <class T>
+inline void round_row(const T* scores, const T* scales, std::int16_t* target) {
     constexpr int kHalf = kLanes<Int32s>;
     for (int c = 0; c < kStripColumns; c += kLanes<Int16s>)
         store(target + c, narrow(clamped_integers(scores + c, scales + c),
                                  clamped_integers(scores + c + kHalf, scales + c + kHalf)));
-}
-
-inline void round_row(const double* scores, const double* scales, std::int16_t* target) {
-    constexpr double kLimit = kPriceBound;
-    for (int c = 0; c < kStripColumns; ++c) {
-        double scaled = scores[c] * scales[c];
-        scaled = scaled < kLimit ? scaled : kLimit;
-        scaled = scaled > -kLimit ? scaled : -kLimit;
-        target[c] = static_cast<std::int16_t>(static_cast<std::int32_t>(scaled));
-    }
 }
 
 // target row r = scores row r * kStep times 2^(14 - exponent), rounded towards zero and clamped.

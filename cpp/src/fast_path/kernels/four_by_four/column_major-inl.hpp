@@ -17,9 +17,8 @@ inline constexpr int kColumnGroups = kStripColumns / kColumnsAtOnce;
 
 template <Dtype kDtype>
 struct ColumnMajorStep {
-    static constexpr bool kHalves = kDtype != Dtype::float32;
-    static constexpr int kItemBytes = kHalves ? 2 : 4;
-    static constexpr int kRows = kVectorBytes / kItemBytes;
+    static constexpr bool kHalves = kIsHalf<kDtype>;
+    static constexpr int kRows = kLanes<Floats> * (kHalves ? 2 : 1);
     static_assert(kRowsOfMaskColumnMajor % kRows == 0);
     // Chunk q of vector i holds the flags of row kFlagVectors * q + i.
     static constexpr int kFlagVectors = kHalves ? 8 : 4;
@@ -32,13 +31,12 @@ inline __attribute__((always_inline)) void put_flags(Int32s vector, int i, std::
 }
 
 // Returns the uncertain lanes.
-template <Score kScore>
-inline __attribute__((always_inline)) std::uint64_t step_of_floats(const std::byte* data,
-                                                                   std::int64_t column_stride,
-                                                                   std::int32_t* flags) {
+template <Dtype kDtype, Score kScore>
+inline __attribute__((always_inline)) std::uint64_t step_of_words(const std::byte* data,
+                                                                  std::int64_t column_stride,
+                                                                  std::int32_t* flags) {
     const auto scores = [&](int c) __attribute__((always_inline)) {
-        return reinterpret_cast<Floats>(score_bits<kScore>(
-            load<Int32s>(reinterpret_cast<const std::int32_t*>(data + c * column_stride))));
+        return score_of<kScore>(floats_at<kDtype>(data + c * column_stride));
     };
     Floats entry[4][4];
     for (int j = 0; j < 4; ++j) {
@@ -47,8 +45,7 @@ inline __attribute__((always_inline)) std::uint64_t step_of_floats(const std::by
         for (int i = 0; i < 4; ++i) entry[i][j] = split[i];
     }
     FourRows<Floats> rows;
-    const std::uint64_t uncertain =
-        decide_two_of_four<kScore>(entry, kTotalOfInfinity<Dtype::float32>, rows);
+    const std::uint64_t uncertain = decide_elements<kDtype, kScore>(entry, rows);
     for (int i = 0; i < 4; ++i) put_flags(rows.row[i], i, flags);
     return uncertain;
 }
@@ -85,7 +82,7 @@ inline __attribute__((always_inline)) std::uint64_t step_of_halves(const std::by
     for (int side = 0; side < 2; ++side) {
         Floats entry[4][4];
         load_rows_of_halves<kDtype, kScore>(data + 8 * side * column_stride, column_stride, entry);
-        uncertain |= decide_two_of_four<kScore>(entry, kTotalOfInfinity<kDtype>, rows[side]);
+        uncertain |= decide_elements<kDtype, kScore>(entry, rows[side]);
     }
     for (int i = 0; i < 4; ++i) {
         const auto left = reinterpret_cast<Floats>(rows[0].row[i]);
@@ -125,7 +122,8 @@ void mask_column_major_two_of_four(const ColumnBlock& block, std::uint8_t* mask,
                                    std::int64_t mask_row_stride, std::int32_t* space,
                                    std::uint8_t* uncertain) {
     using Step = ColumnMajorStep<kDtype>;
-    constexpr int kCacheLine = 64, kBytesAhead = 512, kStepBytes = Step::kRows * Step::kItemBytes;
+    constexpr int kCacheLine = 64, kBytesAhead = 512,
+                  kStepBytes = Step::kRows * kDtypeBytes<kDtype>;
     constexpr int kFlagsOfStep = Step::kFlagVectors * kColumnGroups * kLanes<Int32s>;
     const int steps = block.rows / Step::kRows;
     for (int group = 0; group < kColumnGroups; ++group) {
@@ -139,7 +137,7 @@ void mask_column_major_two_of_four(const ColumnBlock& block, std::uint8_t* mask,
             if constexpr (Step::kHalves)
                 lanes = step_of_halves<kDtype, kScore>(data, block.column_stride, target);
             else
-                lanes = step_of_floats<kScore>(data, block.column_stride, target);
+                lanes = step_of_words<kDtype, kScore>(data, block.column_stride, target);
             if (lanes != 0) mark_tile_rows<kDtype>(lanes, uncertain + step * Step::kRows / 4);
         }
     }
@@ -150,9 +148,13 @@ void mask_column_major_two_of_four(const ColumnBlock& block, std::uint8_t* mask,
 
 inline MaskColumnMajor four_by_four_column_major(Pattern pattern, Dtype dtype, Score score) {
     if (pattern.n != 2 || pattern.m != 4) return nullptr;
-    return by_float_type<MaskColumnMajor>(dtype, score, []<Dtype kDtype, Score kScore>() {
-        return mask_column_major_two_of_four<kDtype, kScore>;
-    });
+    return by_element<MaskColumnMajor>(dtype, score,
+                                       []<Dtype kDtype, Score kScore>() -> MaskColumnMajor {
+                                           if constexpr (kIsInteger<kDtype>)
+                                               return nullptr;
+                                           else
+                                               return mask_column_major_two_of_four<kDtype, kScore>;
+                                       });
 }
 
 }  // namespace tnm::TNM_ISA

@@ -12,11 +12,13 @@ namespace tnm::TNM_ISA {
 
 // Which tile lane 4 * q + r holds.
 enum class TileOrder {
+    from_bytes,  // 4 * q + r
     from_words,  // (lanes / 4) * r + q
     from_halves  // 2 * q + r for the lower two r, (lanes / 2) + 2 * q + r - 2 for the upper two
 };
 
 constexpr int lane_of_tile(TileOrder order, int tile, int lanes) {
+    if (order == TileOrder::from_bytes) return tile;
     if (order == TileOrder::from_words) return 4 * (tile % (lanes / 4)) + tile / (lanes / 4);
     const int within = tile % (lanes / 2), upper = tile / (lanes / 2);
     return 4 * (within / 2) + within % 2 + 2 * upper;

@@ -4,84 +4,28 @@
 // decide. Where doubles do not help, the run stops, and the road over loaded strips takes over.
 #pragma once
 
-#include "fast_path/kernels/four_by_four/columns-inl.hpp"
+#include "fast_path/kernels/four_by_four/load_columns-inl.hpp"
 #include "fast_path/kernels/strip/dispatch-inl.hpp"
 #include "fast_path/strip.hpp"
 #include "fast_path/strip_kernels.hpp"
 
 namespace tnm::TNM_ISA {
 
-// The bits of the scores whose bits in memory, after a shift to the upper end, are given.
-template <Score kScore, class Bits>
-inline __attribute__((always_inline)) Bits score_bits(Bits bits) {
-    return kScore == Score::abs ? bits & 0x7fffffff : bits;
-}
-
-// A float16, moved so that its exponent lies where a float has its own: its value times 2^-112,
-// denormals included. The factor makes no difference to the mask.
-template <Score kScore>
-inline __attribute__((always_inline)) Int32s shrink_float16(Int32s bits) {
-    const Int32s shrunk = (bits & 0x7fff0000) >> 3;
-    if constexpr (kScore == Score::abs) return shrunk;
-    return shrunk | (bits & static_cast<std::int32_t>(0x80000000U));
-}
-
-// Where this is the least of what an infinity among the scores can make of a sum of magnitudes.
-template <Dtype kDtype>
-inline constexpr float kTotalOfInfinity = kDtype == Dtype::float16 ? 0x1p-96F : __builtin_inff();
-
-template <Dtype kDtype, Score kScore>
-inline __attribute__((always_inline)) Floats score_of_half(Int32s upper_half) {
-    if constexpr (kDtype == Dtype::float16)
-        return reinterpret_cast<Floats>(shrink_float16<kScore>(upper_half));
-    else
-        return reinterpret_cast<Floats>(score_bits<kScore>(upper_half));
-}
-
-// Columns 0 to 3 of as many tiles as a vector has lanes. Two 16-bit floats share 32 bits: the even
-// column is shifted up, the odd one is there already.
-template <Dtype kDtype, Score kScore>
-inline __attribute__((always_inline)) void load_columns(const std::byte* row, Floats* column) {
-    const auto words = [row](int k) __attribute__((always_inline)) {
-        return load<Int32s>(reinterpret_cast<const std::int32_t*>(row + k * kVectorBytes));
-    };
-    if constexpr (kDtype == Dtype::float32) {
-        const auto scores = [&](int k) __attribute__((always_inline)) {
-            return reinterpret_cast<Floats>(score_bits<kScore>(words(k)));
-        };
-        split_columns(scores(0), scores(1), scores(2), scores(3), column);
-    } else {
-        constexpr auto kUpperHalf = static_cast<std::int32_t>(0xffff0000U);
-        const Int32s first = words(0), second = words(1);
-        const Floats even0 = score_of_half<kDtype, kScore>(first << 16);
-        const Floats even1 = score_of_half<kDtype, kScore>(second << 16);
-        const Floats odd0 = score_of_half<kDtype, kScore>(first & kUpperHalf);
-        const Floats odd1 = score_of_half<kDtype, kScore>(second & kUpperHalf);
-        column[0] = join_alternate<0>(even0, even1);
-        column[1] = join_alternate<0>(odd0, odd1);
-        column[2] = join_alternate<1>(even0, even1);
-        column[3] = join_alternate<1>(odd0, odd1);
-    }
-}
-
 // A strip in which rounding might decide. Returns false if it needs another road.
 template <Dtype kDtype, Score kScore>
 __attribute__((noinline)) bool mask_uncertain_strip(const std::byte* data, std::int64_t row_stride,
                                                     std::uint8_t* mask,
                                                     std::int64_t mask_row_stride) {
-    constexpr int kItemBytes = kDtype == Dtype::float32 ? 4 : 2;
-    constexpr TileOrder kOrder =
-        kDtype == Dtype::float32 ? TileOrder::from_words : TileOrder::from_halves;
     constexpr int kGroupColumns = 4 * kLanes<Floats>;
     for (int c = 0; c < kStripColumns; c += kGroupColumns) {
         Floats entry[4][4];
         for (int i = 0; i < 4; ++i)
-            load_columns<kDtype, kScore>(data + i * row_stride + c * kItemBytes, entry[i]);
+            load_columns<kDtype, kScore>(data + i * row_stride + c * kDtypeBytes<kDtype>, entry[i]);
         FourRows<Floats> rows;
-        if (decide_two_of_four<kScore>(entry, kTotalOfInfinity<kDtype>, rows) != 0) return false;
+        if (decide_elements<kDtype, kScore>(entry, rows) != 0) return false;
         for (int i = 0; i < 4; ++i)
             store(reinterpret_cast<std::int32_t*>(mask + i * mask_row_stride + c),
-                  in_tile_order<kOrder>(rows.row[i]));
+                  in_tile_order<kTileOrder<kDtype>>(rows.row[i]));
     }
     return true;
 }
@@ -92,23 +36,21 @@ template <Dtype kDtype, Score kScore>
 __attribute__((noinline)) int mask_certain_strips(const std::byte* data, std::int64_t row_stride,
                                                   int strips, std::uint8_t* mask,
                                                   std::int64_t mask_row_stride) {
-    constexpr int kItemBytes = kDtype == Dtype::float32 ? 4 : 2;
-    constexpr TileOrder kOrder =
-        kDtype == Dtype::float32 ? TileOrder::from_words : TileOrder::from_halves;
     constexpr int kGroupColumns = 4 * kLanes<Floats>;
     for (int strip = 0; strip < strips; ++strip) {
         Int32s uncertain{};
         for (int c = strip * kStripColumns; c < (strip + 1) * kStripColumns; c += kGroupColumns) {
             Floats entry[4][4];
             for (int i = 0; i < 4; ++i)
-                load_columns<kDtype, kScore>(data + i * row_stride + c * kItemBytes, entry[i]);
+                load_columns<kDtype, kScore>(data + i * row_stride + c * kDtypeBytes<kDtype>,
+                                             entry[i]);
             Int32s uncertain_tiles;
             const FourRows<Floats> rows =
-                two_of_four_floats<kScore>(entry, kTotalOfInfinity<kDtype>, &uncertain_tiles);
+                two_of_four_elements<kDtype, kScore>(entry, &uncertain_tiles);
             uncertain |= uncertain_tiles;
             for (int i = 0; i < 4; ++i)
                 store(reinterpret_cast<std::int32_t*>(mask + i * mask_row_stride + c),
-                      in_tile_order<kOrder>(rows.row[i]));
+                      in_tile_order<kTileOrder<kDtype>>(rows.row[i]));
         }
         if (bits_of(uncertain) != 0) return strip;
     }
@@ -118,23 +60,25 @@ __attribute__((noinline)) int mask_certain_strips(const std::byte* data, std::in
 template <Dtype kDtype, Score kScore>
 int mask_run_two_of_four(const std::byte* data, std::int64_t row_stride, int strips,
                          std::uint8_t* mask, std::int64_t mask_row_stride) {
-    constexpr int kStripBytes = kStripColumns * (kDtype == Dtype::float32 ? 4 : 2);
+    constexpr int kStripBytes = kStripColumns * kDtypeBytes<kDtype>;
     int strip = 0;
     for (;;) {
         strip += mask_certain_strips<kDtype, kScore>(data + strip * kStripBytes, row_stride,
                                                      strips - strip, mask + strip * kStripColumns,
                                                      mask_row_stride);
-        if (strip == strips ||
-            !mask_uncertain_strip<kDtype, kScore>(data + strip * kStripBytes, row_stride,
-                                                  mask + strip * kStripColumns, mask_row_stride))
-            return strip;
+        if (strip == strips || !kColumnsAreExact<kDtype, kScore>) return strip;
+        if constexpr (kColumnsAreExact<kDtype, kScore>)
+            if (!mask_uncertain_strip<kDtype, kScore>(data + strip * kStripBytes, row_stride,
+                                                      mask + strip * kStripColumns,
+                                                      mask_row_stride))
+                return strip;
         ++strip;
     }
 }
 
 inline MaskRun four_by_four_run(Pattern pattern, Dtype dtype, Score score) {
     if (pattern.n != 2 || pattern.m != 4) return nullptr;
-    return by_float_type<MaskRun>(dtype, score, []<Dtype kDtype, Score kScore>() {
+    return by_element<MaskRun>(dtype, score, []<Dtype kDtype, Score kScore>() {
         return mask_run_two_of_four<kDtype, kScore>;
     });
 }

@@ -1,6 +1,7 @@
 // From numbers known at run time to the templates that have them as arguments.
 #pragma once
 
+#include "fast_path/kernels/strip/elements-inl.hpp"
 #include "fast_path/strip.hpp"
 #include "tnm/dtype.hpp"
 #include "tnm/pattern.hpp"
@@ -24,16 +25,35 @@ inline auto by_field_width(int m, const Select& select) {
     }
 }
 
-// select.template operator()<dtype, score>() for what floats hold without a conversion of scores,
-// else null.
+// select.template operator()<dtype, score>(); that of abs where identity is the same.
 template <class Function, class Select>
-inline Function by_float_type(Dtype dtype, Score score, const Select& select) {
+inline Function by_element(Dtype dtype, Score score, const Select& select) {
     const auto with = [&]<Dtype kDtype>() -> Function {
-        if (score == Score::abs) return select.template operator()<kDtype, Score::abs>();
-        if (score == Score::identity) return select.template operator()<kDtype, Score::identity>();
-        return nullptr;
+        if (score == Score::square) return select.template operator()<kDtype, Score::square>();
+        if constexpr (kIsSigned<kDtype>)
+            if (score == Score::identity)
+                return select.template operator()<kDtype, Score::identity>();
+        return select.template operator()<kDtype, Score::abs>();
     };
     switch (dtype) {
+        case Dtype::boolean:
+            return with.template operator()<Dtype::boolean>();
+        case Dtype::int8:
+            return with.template operator()<Dtype::int8>();
+        case Dtype::int16:
+            return with.template operator()<Dtype::int16>();
+        case Dtype::int32:
+            return with.template operator()<Dtype::int32>();
+        case Dtype::int64:
+            return with.template operator()<Dtype::int64>();
+        case Dtype::uint8:
+            return with.template operator()<Dtype::uint8>();
+        case Dtype::uint16:
+            return with.template operator()<Dtype::uint16>();
+        case Dtype::uint32:
+            return with.template operator()<Dtype::uint32>();
+        case Dtype::uint64:
+            return with.template operator()<Dtype::uint64>();
         case Dtype::float16:
             return with.template operator()<Dtype::float16>();
         case Dtype::bfloat16:
@@ -41,7 +61,7 @@ inline Function by_float_type(Dtype dtype, Score score, const Select& select) {
         case Dtype::float32:
             return with.template operator()<Dtype::float32>();
         default:
-            return nullptr;
+            return with.template operator()<Dtype::float64>();
     }
 }
 

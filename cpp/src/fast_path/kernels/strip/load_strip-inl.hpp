@@ -1,7 +1,8 @@
-// Reading rows of 64 neighbouring floating-point elements as scores.
+// Reading rows of 64 neighbouring elements as scores.
 #pragma once
 
 #include "fast_path/kernels/strip/dispatch-inl.hpp"
+#include "fast_path/kernels/strip/elements-inl.hpp"
 #include "fast_path/kernels/strip/score_traits-inl.hpp"
 #include "fast_path/strip.hpp"
 #include "fast_path/strip_kernels.hpp"
@@ -17,48 +18,53 @@ inline constexpr int kLoadColumns = kLoadBytes / static_cast<int>(sizeof(T));
 
 // Shifted into place a float16 is off by 2^112; the multiplication mends that, denormals included.
 // Infinity and NaN come out too large for a float16, and are turned into infinity.
-inline void convert_float16(const std::uint16_t* halves, float* values) {
-    for (int c = 0; c < kLoadColumns<float>; ++c) {
-        const std::uint32_t half = halves[c];
-        const std::uint32_t magnitude_bits = (half & 0x7fffU) << 13;
-        const std::uint32_t special = magnitude_bits >= 0x0f800000U ? 0x7f800000U : 0U;
-        float magnitude_value;
-        std::memcpy(&magnitude_value, &magnitude_bits, sizeof magnitude_value);
-        magnitude_value *= 0x1p112F;
-        std::uint32_t bits;
-        std::memcpy(&bits, &magnitude_value, sizeof bits);
-        bits |= special | (half & 0x8000U) << 16;
-        std::memcpy(values + c, &bits, sizeof bits);
-    }
+inline float float_of_float16(std::uint32_t half) {
+    const std::uint32_t magnitude_bits = (half & 0x7fffU) << 13;
+    const std::uint32_t special = magnitude_bits >= 0x0f800000U ? 0x7f800000U : 0U;
+    float magnitude_value;
+    std::memcpy(&magnitude_value, &magnitude_bits, sizeof magnitude_value);
+    magnitude_value *= 0x1p112F;
+    std::uint32_t bits;
+    std::memcpy(&bits, &magnitude_value, sizeof bits);
+    bits |= special | (half & 0x8000U) << 16;
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
-inline void convert_bfloat16(const std::uint16_t* halves, float* values) {
-    for (int c = 0; c < kLoadColumns<float>; ++c) {
-        const std::uint32_t bits = static_cast<std::uint32_t>(halves[c]) << 16;
-        std::memcpy(values + c, &bits, sizeof bits);
-    }
+inline float float_of_bfloat16(std::uint32_t half) {
+    const std::uint32_t bits = half << 16;
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+template <Dtype kDtype, class T>
+inline T value_of(Element<kDtype> element) {
+    if constexpr (kDtype == Dtype::float16) return static_cast<T>(float_of_float16(element));
+    if constexpr (kDtype == Dtype::bfloat16) return static_cast<T>(float_of_bfloat16(element));
+    if constexpr (kDtype == Dtype::boolean) return static_cast<T>(element != 0);
+    return static_cast<T>(element);
 }
 
 // Returns where the values are: in place if they need no conversion, else in `space`.
 template <Dtype kDtype, class T>
 inline const T* read_columns(const std::byte* data, T* space) {
-    if constexpr (kDtype == Dtype::float16 || kDtype == Dtype::bfloat16) {
-        std::uint16_t halves[kLoadColumns<T>];
-        std::memcpy(halves, data, sizeof halves);
-        if constexpr (kDtype == Dtype::float16)
-            convert_float16(halves, space);
-        else
-            convert_bfloat16(halves, space);
+    constexpr int kGroup = kLoadColumns<T>;
+    if constexpr (kDtype == (sizeof(T) == sizeof(float) ? Dtype::float32 : Dtype::float64)) {
+        return reinterpret_cast<const T*>(data);
+    } else if constexpr (kIsInteger<kDtype> && kDtypeBytes<kDtype> == 8) {
+        for (int c = 0; c < kGroup; c += kLanes<Int64s>)
+            store(space + c, doubles_of<kIsSigned<kDtype>>(
+                                 load<Int64s>(reinterpret_cast<const std::int64_t*>(data) + c)));
         return space;
     } else {
-        return reinterpret_cast<const T*>(data);
+        Element<kDtype> elements[kGroup];
+        std::memcpy(elements, data, sizeof elements);
+        for (int c = 0; c < kGroup; ++c) space[c] = value_of<kDtype, T>(elements[c]);
+        return space;
     }
 }
-
-template <Dtype kDtype>
-inline constexpr int kDtypeBytes = kDtype == Dtype::float64   ? 8
-                                   : kDtype == Dtype::float32 ? 4
-                                                              : 2;
 
 // As integers, magnitudes are ordered as their values are, and infinity and NaN come last.
 template <class T>
@@ -73,50 +79,123 @@ inline bool all_finite(MagnitudeBits<T> largest) {
 }
 
 // The elements of a group of lanes from `first` on, side by side: of every field its m, and what
-// follows them in memory instead of padding. kW = 0: fields without padding.
-template <int kW, Dtype kDtype, class T>
-inline const std::byte* gather_fields(const std::byte* row, int first, int m, std::byte* space) {
-    constexpr int kBytes = kDtypeBytes<kDtype>, kGroup = kLoadColumns<T>;
-    if constexpr (kW == 0) return row + first * kBytes;
-    constexpr int kPiece = kW != 0 && kW < kGroup ? kW : kGroup;
+// follows them in memory instead of padding.
+using GatherFields = void (*)(const std::byte* row, int first, int m, std::byte* space);
+template <int kW, int kBytes, int kGroup>
+void gather_fields(const std::byte* row, int first, int m, std::byte* space) {
+    constexpr int kPiece = kW < kGroup ? kW : kGroup;
     for (int lane = 0; lane < kGroup; lane += kPiece) {
-        const int tile = (first + lane) / (kW + !kW), within = (first + lane) % (kW + !kW);
+        const int tile = (first + lane) / kW, within = (first + lane) % kW;
         std::memcpy(space + lane * kBytes, row + (tile * m + within) * kBytes, kPiece * kBytes);
     }
-    return space;
 }
 
 // All bits of the lanes that hold a column of a tile, none of padding.
-template <int kW, class T>
-inline void mark_real_columns(int m, typename ScoreTraits<T>::Bits* lanes) {
-    for (int c = 0; c < kStripColumns; ++c) lanes[c] = kW == 0 || c % (kW + !kW) < m ? -1 : 0;
+template <class Bits>
+inline void mark_real_columns(int m, Bits* lanes) {
+    const int width = field_width(m);
+    for (int c = 0; c < kStripColumns; ++c) lanes[c] = c % width < m ? -1 : 0;
 }
 
-// With padding, up to kW - m elements beyond the last tile are read.
-template <int kW, Dtype kDtype, Score kScore, class T>
-bool load_strip(const std::byte* data, std::int64_t row_stride, int rows, StripScores<T>& scores) {
+// Finds the tiles whose scores may not be held exactly; see inexact_finder.
+template <Dtype kDtype, Score kScore>
+class DoubtfulTiles {
+  public:
+    static constexpr bool kRoots = kDtype == Dtype::float64 && kScore == Score::square;
+    static constexpr bool kLong = kIsInteger<kDtype> && kScoreBits<kDtype, kScore> > 53;
+
+    // Elements as they are in memory, or what stands for padding.
+    void add_elements(const std::byte* data, int bytes) {
+        if constexpr (kLong)
+            for (int k = 0; k < bytes; k += kVectorBytes)
+                bits_ |= load<Int64s>(reinterpret_cast<const std::int64_t*>(data + k));
+    }
+    // Roots whose squares lose bits below; those above show up in the largest square.
+    void add_roots(Int64s magnitudes) {
+        constexpr std::int64_t kLeastBits = std::int64_t{1022 - 450} << 52;
+        if constexpr (kRoots) bits_ |= (magnitudes < kLeastBits) & (magnitudes != 0);
+    }
+    template <class T>
+    std::uint64_t find(const StripScores<T>& scores, int m, double largest) const {
+        std::uint64_t bits = 0;
+        for (int lane = 0; lane < kLanes<Int64s>; ++lane)
+            bits |= static_cast<std::uint64_t>(bits_[lane]);
+        if constexpr (kLong) {
+            // Twice as many bits as a double has left are clear below.
+            constexpr int kTimes = kScore == Score::square ? 2 : 1;
+            if constexpr (kDtypeBytes<kDtype> == 4) bits |= bits >> 32;
+            if (bits == 0) return 0;
+            const double unit = static_cast<double>(bits & (~bits + 1));
+            return largest < (kTimes == 2 ? unit * unit : unit) * 0x1p46 ? 0 : ~std::uint64_t{0};
+        } else if constexpr (kDtype == Dtype::float64) {
+            if (kRoots && (bits != 0 || !(largest < 0x1p1000))) return ~std::uint64_t{0};
+            return ~tiles_with_distant_scores(scores.values, m);
+        } else {
+            return 0;
+        }
+    }
+
+  private:
+    // Where scores of the first two rows differ by more than 2^-10 of themselves.
+    static std::uint64_t tiles_with_distant_scores(const double* scores, int m) {
+        const int width = field_width(m);
+        std::uint64_t distant = 0, tiles = 0;
+        for (int c = 0; c < kStripColumns; c += kLanes<Doubles>) {
+            const auto upper = load<Doubles>(scores + c);
+            const auto lower = load<Doubles>(scores + kStripColumns + c);
+            const Doubles least = minimum(magnitude(upper), magnitude(lower));
+            distant |= bits_of(magnitude(upper - lower) > least * 0x1p-10) << c;
+        }
+        for (int first = 0; first < kStripColumns; first += width)
+            tiles |= static_cast<std::uint64_t>(
+                         (distant >> first & ~std::uint64_t{0} >> (64 - width)) != 0)
+                     << first / width;
+        return tiles;
+    }
+
+    Int64s bits_{};
+};
+
+// With padding, up to field_width(m) - m elements beyond the last tile are read.
+template <bool kPadded, Dtype kDtype, Score kScore, class T>
+LoadedStrip load_strip(const std::byte* data, std::int64_t row_stride, int m,
+                       StripScores<T>& scores) {
     using Vector = typename ScoreTraits<T>::Vector;
-    constexpr int kVectors = kLoadBytes / kVectorBytes;
+    using Bits = MagnitudeBits<T>;
+    constexpr int kVectors = kLoadBytes / kVectorBytes, kBytes = kDtypeBytes<kDtype>;
+    constexpr int kGroup = kLoadColumns<T>;
     alignas(64) typename ScoreTraits<T>::Bits real[kStripColumns];
-    if constexpr (kW != 0) mark_real_columns<kW, T>(rows, real);
-    MagnitudeBits<T> most{};
-    for (int first = 0; first < kStripColumns; first += kLoadColumns<T>) {
-        MagnitudeBits<T> largest[kVectors] = {};
-        for (int i = 0; i < rows; ++i) {
-            alignas(64) T space[kLoadColumns<T>];
-            alignas(64) std::byte fields[kLoadBytes];
-            const T* source = read_columns<kDtype, T>(
-                gather_fields<kW, kDtype, T>(data + i * row_stride, first, rows, fields), space);
+    GatherFields gather = nullptr;
+    if constexpr (kPadded) {
+        mark_real_columns(m, real);
+        gather = by_field_width(
+            m, []<int kW>() -> GatherFields { return gather_fields<kW, kBytes, kGroup>; });
+    }
+    DoubtfulTiles<kDtype, kScore> doubtful;
+    Bits most{};
+    for (int first = 0; first < kStripColumns; first += kGroup) {
+        Bits largest[kVectors] = {};
+        for (int i = 0; i < m; ++i) {
+            alignas(64) T space[kGroup];
+            alignas(64) std::byte fields[kGroup * kBytes];
+            const std::byte* elements = data + i * row_stride + first * kBytes;
+            if constexpr (kPadded) {
+                gather(data + i * row_stride, first, m, fields);
+                elements = fields;
+            }
+            doubtful.add_elements(elements, kGroup * kBytes);
+            const T* source = read_columns<kDtype, T>(elements, space);
             for (int k = 0; k < kVectors; ++k) {
-                auto bits =
-                    reinterpret_cast<MagnitudeBits<T>>(load<Vector>(source + k * kLanes<Vector>));
-                if constexpr (kW != 0)
-                    bits &= load<MagnitudeBits<T>>(real + first + k * kLanes<Vector>);
-                const auto value = reinterpret_cast<Vector>(bits);
+                auto bits = reinterpret_cast<Bits>(load<Vector>(source + k * kLanes<Vector>));
+                if constexpr (kPadded) bits &= load<Bits>(real + first + k * kLanes<Vector>);
+                auto value = reinterpret_cast<Vector>(bits);
+                if constexpr (sizeof(T) == sizeof(double))
+                    doubtful.add_roots(reinterpret_cast<Int64s>(magnitude(value)));
+                if constexpr (kScore == Score::square) value *= value;
                 const Vector size = magnitude(value);
                 store(scores.values + i * kStripColumns + first + k * kLanes<Vector>,
                       kScore == Score::abs ? size : value);
-                largest[k] = maximum(largest[k], reinterpret_cast<MagnitudeBits<T>>(size));
+                largest[k] = maximum(largest[k], reinterpret_cast<Bits>(size));
             }
         }
         for (int k = 0; k < kVectors; ++k) {
@@ -125,26 +204,27 @@ bool load_strip(const std::byte* data, std::int64_t row_stride, int rows, StripS
                   reinterpret_cast<Vector>(largest[k]));
         }
     }
-    return all_finite<T>(most);
+    T largest = 0;
+    for (int lane = 0; lane < kLanes<Vector>; ++lane) {
+        const T other = reinterpret_cast<Vector>(most)[lane];
+        largest = other > largest || other != other ? other : largest;
+    }
+    // Squares that overflow are finite scores.
+    return {doubtful.kRoots || all_finite<T>(most),
+            doubtful.find(scores, m, static_cast<double>(largest))};
 }
 
-template <Dtype kDtype, Score kScore, class T>
-LoadStrip<T> loader_of(int m) {
-    if (field_width(m) == m) return load_strip<0, kDtype, kScore, T>;
-    return by_field_width(
-        m, []<int kW>() -> LoadStrip<T> { return load_strip<kW, kDtype, kScore, T>; });
-}
-
-inline LoadStrip<float> float_loader(Dtype dtype, Score score, int m) {
-    return by_float_type<LoadStrip<float>>(dtype, score, [m]<Dtype kDtype, Score kScore>() {
-        return loader_of<kDtype, kScore, float>(m);
-    });
-}
-
-inline LoadStrip<double> double_loader(Dtype dtype, Score score, int m) {
-    if (dtype != Dtype::float64 || score == Score::square) return nullptr;
-    return score == Score::abs ? loader_of<Dtype::float64, Score::abs, double>(m)
-                               : loader_of<Dtype::float64, Score::identity, double>(m);
+template <class T>
+LoadStrip<T> loader(Dtype dtype, Score score, int m) {
+    return by_element<LoadStrip<T>>(
+        dtype, score, [m]<Dtype kDtype, Score kScore>() -> LoadStrip<T> {
+            if constexpr (fits_float(kDtype, kScore) != (sizeof(T) == sizeof(float)))
+                return nullptr;
+            else if (field_width(m) == m)
+                return load_strip<false, kDtype, kScore, T>;
+            else
+                return load_strip<true, kDtype, kScore, T>;
+        });
 }
 
 }  // namespace tnm::TNM_ISA

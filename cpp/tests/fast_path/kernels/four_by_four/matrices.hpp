@@ -8,20 +8,29 @@
 
 namespace tnm::test {
 
-inline constexpr std::array kClosedFormDtypes = {Dtype::float16, Dtype::bfloat16, Dtype::float32};
+inline constexpr std::array kClosedFormDtypes = {Dtype::float16, Dtype::bfloat16, Dtype::float32,
+                                                 Dtype::float64};
+inline constexpr std::array kScores = {Score::abs, Score::square, Score::identity};
 
 // The sum of a tile's magnitudes beyond which not every score is known to be finite.
-inline double total_of_infinity(Dtype dtype) {
-    return std::ldexp(1.0, dtype == Dtype::float16 ? 16 : 128);
+inline double total_of_infinity(Dtype dtype, Score score) {
+    if (dtype != Dtype::float16) return std::ldexp(1.0, 128);
+    return std::ldexp(1.0, score == Score::square ? 32 : 16);
 }
 
-// Whether a tile may be left to another road: it is huge or not finite, or, if scores have signs,
-// two choices for it or for a pair of its rows are as good up to the rounding of floats.
+// Whether a tile may be left to another road: it is huge or not finite, or two choices for it or
+// for a pair of its rows are as good up to the rounding of floats, where that is another's to
+// decide.
 inline bool may_be_refused(const Tile& tile, Dtype dtype, Score score) {
     long double sum = 0.0L;
     for (const double entry : tile.scores) sum += std::fabs(static_cast<long double>(entry));
-    if (!(sum < total_of_infinity(dtype) * (1 - 0x1p-20L))) return true;
-    return score == Score::identity && naive::four_by_four(tile).closest <= sum * 0x1p-18L;
+    if (!(sum < total_of_infinity(dtype, score) * (1 - 0x1p-20L))) return true;
+    const bool rounds = !is_integer(dtype) && dtype != Dtype::float16 &&
+                        (dtype == Dtype::float64 || score == Score::square);
+    if (rounds && sum < 0x1p-99L) return true;
+    const bool has_signs = score == Score::identity;
+    const bool may_tie = is_integer(dtype) ? has_signs || sum >= 0x1p23L : has_signs || rounds;
+    return may_tie && naive::four_by_four(tile).closest <= sum * 0x1p-18L;
 }
 
 // Mask bytes with others between the rows.

@@ -54,8 +54,8 @@ int check(const Array& matrix, Score score) {
 void test_every_distribution() {
     Random random(13);
     int refused = 0, strips = 0;
-    for (const Dtype dtype : kClosedFormDtypes)
-        for (const Score score : {Score::abs, Score::identity})
+    for (const Dtype dtype : kDtypes)
+        for (const Score score : kScores)
             for (const Distribution distribution : kDistributions) {
                 const Given given(
                     [&] { return join(name_of(dtype), ", ", name_of(distribution)); });
@@ -64,13 +64,13 @@ void test_every_distribution() {
                 refused += check(matrix, score);
                 strips += kStrips;
             }
-    TNM_CHECK(0 < refused && refused < strips / 2);
+    TNM_CHECK(0 < refused && refused < strips / 3);
 }
 
 void test_stops_at_what_is_not_finite() {
     Random random(14);
     for (const Dtype dtype : kClosedFormDtypes)
-        for (const Score score : {Score::abs, Score::identity})
+        for (const Score score : kScores)
             for (const double special :
                  {std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
                   std::numeric_limits<double>::quiet_NaN()})
@@ -86,13 +86,10 @@ void test_stops_at_what_is_not_finite() {
                 }
 }
 
-void test_only_what_it_is_made_for() {
+void test_only_two_of_four() {
     for (const Dtype dtype : kDtypes)
-        for (const Score score : {Score::abs, Score::identity, Score::square}) {
-            const bool made = score != Score::square &&
-                              std::find(kClosedFormDtypes.begin(), kClosedFormDtypes.end(),
-                                        dtype) != kClosedFormDtypes.end();
-            TNM_CHECK_EQUAL(isa::four_by_four_run(kPattern, dtype, score) != nullptr, made);
+        for (const Score score : kScores) {
+            TNM_CHECK(isa::four_by_four_run(kPattern, dtype, score) != nullptr);
             for (const Pattern other : {Pattern{1, 4}, Pattern{3, 4}, Pattern{4, 8}, Pattern{2, 3}})
                 TNM_CHECK(isa::four_by_four_run(other, dtype, score) == nullptr);
         }
@@ -105,7 +102,7 @@ int test_stage(int argc, char** argv) {
                      {
                          {"every_distribution", test_every_distribution},
                          {"stops_at_what_is_not_finite", test_stops_at_what_is_not_finite},
-                         {"only_what_it_is_made_for", test_only_what_it_is_made_for},
+                         {"only_two_of_four", test_only_two_of_four},
                      });
 }
 

@@ -8,22 +8,16 @@
 
 #include "fast_path/kernels/strips.hpp"
 #include "support/array.hpp"
+#include "tiles/exact_scores.hpp"
 
 namespace tnm::test {
 namespace {
 
 namespace isa = tnm::TNM_ISA;
 
-constexpr std::array kLoadedDtypes = {Dtype::float16, Dtype::bfloat16, Dtype::float32,
-                                      Dtype::float64};
-
-template <class T>
-LoadStrip<T> loader(Dtype dtype, Score score, int m) {
-    if constexpr (std::is_same_v<T, float>)
-        return isa::float_loader(dtype, score, m);
-    else
-        return isa::double_loader(dtype, score, m);
-}
+constexpr std::array kScores = {Score::abs, Score::square, Score::identity};
+constexpr std::array kFloatDtypes = {Dtype::float16, Dtype::bfloat16, Dtype::float32,
+                                     Dtype::float64};
 
 // m rows of the tiles of one strip, and as much behind them as a loader may read.
 Array rows_of_strip(Dtype dtype, int m) {
@@ -47,16 +41,35 @@ std::optional<std::unique_ptr<StripScores<T>>> expected(const Array& rows, Score
 }
 
 template <class T>
-bool loads(const Array& rows, Score score, int m, StripScores<T>& strip) {
+LoadedStrip load(const Array& rows, Score score, int m, StripScores<T>& strip) {
     const auto row_stride = rows.shape()[1] * static_cast<std::int64_t>(item_size(rows.dtype()));
-    return loader<T>(rows.dtype(), score, m)(rows.bytes().data(), row_stride, m, strip);
+    return isa::loader<T>(rows.dtype(), score, m)(rows.bytes().data(), row_stride, m, strip);
+}
+
+// Tiles that double does not hold must be among the doubtful ones.
+void check_doubts(const Array& rows, Score score, int m, std::uint64_t doubtful) {
+    const FindInexact find_inexact = inexact_finder(rows.dtype(), score);
+    if (find_inexact == nullptr) return;
+    const int tiles = kStripColumns / field_width(m);
+    const ArrayView view = rows.view();
+    for (int tile = 0; tile < tiles; ++tile) {
+        const bool is_doubtful = doubtful >> tile & 1;
+        const std::int64_t item = view.strides.column_stride();
+        const ElementBlock block{
+            {view.data + tile * m * item, view.strides.row_stride(), item}, m, m};
+        TNM_CHECK(is_doubtful || !find_inexact(block));
+    }
 }
 
 template <class T>
 void check(const Array& rows, Score score, int m) {
     const auto wanted = expected<T>(rows, score, m);
     auto strip = std::make_unique<StripScores<T>>();
-    TNM_CHECK_EQUAL(loads(rows, score, m, *strip), wanted.has_value());
+    const LoadedStrip loaded = load(rows, score, m, *strip);
+    check_doubts(rows, score, m, loaded.doubtful);
+    // Roots of large squares are looked at one by one, as are NaN and infinity among them.
+    if (rows.dtype() == Dtype::float64 && score == Score::square && loaded.doubtful != 0) return;
+    TNM_CHECK_EQUAL(loaded.finite, wanted.has_value());
     if (!wanted) return;
     for (int k = 0; k < m * kStripColumns; ++k)
         TNM_CHECK_EQUAL(strip->values[k], (*wanted)->values[k]);
@@ -65,21 +78,22 @@ void check(const Array& rows, Score score, int m) {
 }
 
 void check(const Array& rows, int m) {
-    for (const Score score : {Score::abs, Score::identity}) {
+    for (const Score score : kScores) {
         const Given given([&] { return join(name_of(rows.dtype()), ", m = ", m); });
-        if (rows.dtype() == Dtype::float64)
-            check<double>(rows, score, m);
-        else
+        if (fits_float(rows.dtype(), score))
             check<float>(rows, score, m);
+        else
+            check<double>(rows, score, m);
     }
 }
 
 void test_every_type_and_width() {
     Random random(18);
-    for (const Dtype dtype : kLoadedDtypes)
+    for (const Dtype dtype : kDtypes)
         for (const Pattern pattern : kStripPatterns)
             for (const Distribution distribution :
-                 {Distribution::heavy_tails, Distribution::denormal, Distribution::near_overflow}) {
+                 {Distribution::heavy_tails, Distribution::denormal, Distribution::near_overflow,
+                  Distribution::mostly_zero, Distribution::constant}) {
                 if (pattern.m > 16 && distribution != Distribution::heavy_tails) continue;
                 Array rows = rows_of_strip(dtype, pattern.m);
                 fill(rows, distribution, random);
@@ -110,7 +124,7 @@ void test_every_half() {
 // In every place of a tile, and not in what lies behind the strip.
 void test_finds_what_is_not_finite() {
     Random random(19);
-    for (const Dtype dtype : kLoadedDtypes)
+    for (const Dtype dtype : kFloatDtypes)
         for (const Pattern pattern : kStripPatterns)
             for (const double special :
                  {std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(),
@@ -124,19 +138,48 @@ void test_finds_what_is_not_finite() {
             }
 }
 
-void test_only_what_it_is_made_for() {
-    for (const Dtype dtype : kDtypes)
-        for (const Score score : {Score::abs, Score::identity, Score::square}) {
-            const bool is_float =
-                dtype == Dtype::float16 || dtype == Dtype::bfloat16 || dtype == Dtype::float32;
-            const bool made = score != Score::square;
-            for (const Pattern pattern : kStripPatterns) {
-                TNM_CHECK_EQUAL(isa::float_loader(dtype, score, pattern.m) != nullptr,
-                                made && is_float);
-                TNM_CHECK_EQUAL(isa::double_loader(dtype, score, pattern.m) != nullptr,
-                                made && dtype == Dtype::float64);
+// A search tile by tile is slow: strips without anything special must not ask for one.
+void test_ordinary_scores_are_not_doubtful() {
+    Random random(20);
+    for (const Dtype dtype : {Dtype::int32, Dtype::int64, Dtype::uint64, Dtype::float64})
+        for (const int m : {4, 7, 8, 64})
+            for (const Score score : kScores) {
+                Array rows = rows_of_strip(dtype, m);
+                for (std::int64_t k = 0; k < rows.size(); ++k)
+                    rows.set(k, random.between(-1000000, 1000000));
+                StripScores<double> strip;
+                TNM_CHECK_EQUAL(load(rows, score, m, strip).doubtful, std::uint64_t{0});
             }
-        }
+}
+
+// One bit too many, in any place, of one tile.
+void test_long_integers_are_doubtful() {
+    Random random(21);
+    for (const Dtype dtype : {Dtype::int64, Dtype::uint64})
+        for (const Pattern pattern : kStripPatterns)
+            for (const Score score : kScores) {
+                const int m = pattern.m, bits = score == Score::square ? 24 : 47;
+                Array rows = rows_of_strip(dtype, m);
+                const int columns = static_cast<int>(rows.shape()[1]);
+                const int tile = random.between(0, kStripColumns / field_width(m) - 1);
+                const auto place = [&] {
+                    return random.between(0, m - 1) * columns + tile * m + random.between(0, m - 1);
+                };
+                rows.set(place(), 1);
+                rows.set(place(), std::ldexp(1.0, bits));
+                StripScores<double> strip;
+                check_doubts(rows, score, m, load(rows, score, m, strip).doubtful);
+            }
+}
+
+void test_only_scores_of_its_own_type() {
+    for (const Dtype dtype : kDtypes)
+        for (const Score score : kScores)
+            for (const Pattern pattern : kStripPatterns) {
+                const bool is_float = fits_float(dtype, score);
+                TNM_CHECK_EQUAL(isa::loader<float>(dtype, score, pattern.m) != nullptr, is_float);
+                TNM_CHECK_EQUAL(isa::loader<double>(dtype, score, pattern.m) != nullptr, !is_float);
+            }
 }
 
 }  // namespace
@@ -147,7 +190,9 @@ int test_stage(int argc, char** argv) {
                          {"every_type_and_width", test_every_type_and_width},
                          {"every_half", test_every_half},
                          {"finds_what_is_not_finite", test_finds_what_is_not_finite},
-                         {"only_what_it_is_made_for", test_only_what_it_is_made_for},
+                         {"ordinary_not_doubtful", test_ordinary_scores_are_not_doubtful},
+                         {"long_integers_are_doubtful", test_long_integers_are_doubtful},
+                         {"only_scores_of_its_own_type", test_only_scores_of_its_own_type},
                      });
 }
 

@@ -1,5 +1,5 @@
 // Flags to bits, of any strides and sizes, and bits transposed.
-#include "tiles/mask_words.hpp"
+#include "words/mask_words.hpp"
 
 #include <algorithm>
 #include <initializer_list>

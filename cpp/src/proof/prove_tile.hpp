@@ -5,7 +5,6 @@
 #pragma once
 
 #include "tiles/tile.hpp"
-#include "tnm/transposable.hpp"
 
 namespace tnm {
 
@@ -15,10 +14,6 @@ struct TileProof {
     double gap = 0.0;  // (dual - primal) / sum of |score| over kept entries
 };
 
-TileProof prove(const ScoreTile& scores, const TileMask& mask, const TilePrices& prices);
-
-// Proves a tile where it belongs; `index` counts tiles as CertificateView does.
-void write_proof(const CertificateView& certificate, std::int64_t index, const ScoreTile& scores,
-                 const TileMask& mask, const TilePrices& prices);
+TileProof prove_tile(const ScoreTile& scores, const TileMask& mask, const TilePrices& prices);
 
 }  // namespace tnm

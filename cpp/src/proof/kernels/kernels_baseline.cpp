@@ -1,0 +1,2 @@
+#define TNM_ISA baseline
+#include "proof/kernels/kernels_of_isa-inl.hpp"
