@@ -63,6 +63,30 @@ void unpack_matrix(const Bytes& packed, py::array weights, py::array mask, int t
         [&](const Execution& execution) { return unpack(source, elements, flags, execution); });
 }
 
+void rows_of_matrix(const Bytes& packed, py::array values, Bytes bits, int threads) {
+    const std::byte* source = data_of(packed);
+    auto* value_bytes = static_cast<std::byte*>(values.mutable_data());
+    std::uint8_t* mask_bits = bits.mutable_data();
+    run(threads, [&](const Execution& execution) {
+        return rows_of_packed(source, value_bytes, mask_bits, execution);
+    });
+}
+
+// Returns how many bits are set; nothing is packed unless there are as many values.
+std::int64_t pack_matrix_rows(const py::array& values, const std::string& dtype, const Bytes& bits,
+                              std::int64_t rows, std::int64_t columns, Bytes packed, int threads) {
+    const PackedShape shape{rows, columns, values.size(), dtype_of(dtype)};
+    const auto* value_bytes = static_cast<const std::byte*>(values.data());
+    const std::uint8_t* mask_bits = bits.data();
+    auto* target = reinterpret_cast<std::byte*>(packed.mutable_data());
+    std::int64_t kept = 0;
+    run(threads, [&](const Execution& execution) {
+        const Status status = pack_rows(value_bytes, mask_bits, shape, target, kept, execution);
+        return status == Status::invalid_argument ? Status::ok : status;
+    });
+    return kept;
+}
+
 // rows, columns, how many are kept, dtype; None if the first bytes are not of a packed matrix of
 // that size.
 std::optional<std::tuple<std::int64_t, std::int64_t, std::int64_t, std::string>> shape_of_packed(
@@ -156,6 +180,10 @@ void register_products(pybind11::module_& module) {
     module.def("update_matrix", &update_matrix, "weights"_a, "packed"_a.noconvert(), "threads"_a);
     module.def("unpack_matrix", &unpack_matrix, "packed"_a.noconvert(), "weights"_a, "mask"_a,
                "threads"_a);
+    module.def("rows_of_matrix", &rows_of_matrix, "packed"_a.noconvert(), "values"_a,
+               "bits"_a.noconvert(), "threads"_a);
+    module.def("pack_matrix_rows", &pack_matrix_rows, "values"_a, "dtype"_a, "bits"_a.noconvert(),
+               "rows"_a, "columns"_a, "packed"_a.noconvert(), "threads"_a);
     module.def("packed_shape", &shape_of_packed, "packed"_a.noconvert());
     module.def("is_consistent", &is_consistent_matrix, "packed"_a.noconvert());
     module.def("multiply_matrix", &multiply_matrix, "packed"_a.noconvert(), "activations"_a,

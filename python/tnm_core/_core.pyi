@@ -154,6 +154,18 @@ def update_matrix(weights: NDArray[Any], packed: NDArray[np.uint8], threads: int
 def unpack_matrix(
     packed: NDArray[np.uint8], weights: NDArray[Any], mask: NDArray[np.bool_], threads: int
 ) -> None: ...
+def rows_of_matrix(
+    packed: NDArray[np.uint8], values: NDArray[Any], bits: NDArray[np.uint8], threads: int
+) -> None: ...
+def pack_matrix_rows(
+    values: NDArray[Any],
+    dtype: str,
+    bits: NDArray[np.uint8],
+    rows: int,
+    columns: int,
+    packed: NDArray[np.uint8],
+    threads: int,
+) -> int: ...
 def packed_shape(packed: NDArray[np.uint8]) -> tuple[int, int, int, str] | None: ...
 def is_consistent(packed: NDArray[np.uint8]) -> bool: ...
 def multiply_matrix(

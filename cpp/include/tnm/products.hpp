@@ -39,6 +39,16 @@ Status update_packed(const ElementsView& weights, std::byte* packed, const Execu
 Status unpack(const std::byte* packed, const MutableElementsView& weights, const MaskView& mask,
               const Execution& execution);
 
+// Writes the values row by row, and one bit for each entry row by row, the first in the lowest bit
+// of a byte, unused bits zero.
+Status rows_of_packed(const std::byte* packed, std::byte* values, std::uint8_t* bits,
+                      const Execution& execution);
+
+// The way back. Sets `kept` to how many bits are set; the result is Status::invalid_argument if
+// that is not `shape.kept`.
+Status pack_rows(const std::byte* values, const std::uint8_t* bits, const PackedShape& shape,
+                 std::byte* packed, std::int64_t& kept, const Execution& execution);
+
 // What a piece of memory holds by its first bytes, or nothing if these are not of a packed matrix
 // of that size.
 std::optional<PackedShape> packed_shape(const std::byte* packed, std::size_t bytes);

@@ -6,9 +6,9 @@
 #include "groups/group_blocks.hpp"
 #include "groups/positions.hpp"
 #include "groups/word_sequence.hpp"
+#include "tnm/compress.hpp"
 #include "words/mask_words.hpp"
 #include "words/word_kernels.hpp"
-#include "tnm/compress.hpp"
 
 namespace tnm {
 namespace {

@@ -8,8 +8,8 @@
 #include "groups/positions.hpp"
 #include "groups/word_sequence.hpp"
 #include "tiles/item_bytes.hpp"
-#include "words/word_kernels.hpp"
 #include "tnm/compress.hpp"
+#include "words/word_kernels.hpp"
 
 namespace tnm {
 namespace {

@@ -6,8 +6,8 @@
 #include <cstdlib>
 
 #include "groups/group_blocks.hpp"
-#include "words/word_kernels.hpp"
 #include "tnm/array_view.hpp"
+#include "words/word_kernels.hpp"
 
 namespace tnm {
 

@@ -225,11 +225,20 @@ def _parts(name: str, tensor: PackedMatrix | ArrayLike) -> list[_Stored]:
     if not isinstance(tensor, PackedMatrix):
         array = as_array(tensor, repr(name))
         return [_Stored.of(name, array.dtype, array.shape, lambda: array)]
-    bits = np.dtype(np.uint8)
     size = -(-math.prod(tensor.shape) // 8)
+    held: list[NDArray[np.uint8]] = []  # bits, from when the values are written on
+
+    def values() -> NDArray[Any]:
+        arrays = tensor.to_arrays()
+        held.append(arrays.bits)
+        return arrays.values
+
+    def bits() -> NDArray[Any]:
+        return held.pop() if held else tensor.to_arrays().bits
+
     return [
-        _Stored.of(name + VALUES, tensor.dtype, (tensor.nnz,), lambda: tensor.to_arrays().values),
-        _Stored.of(name + BITS, bits, (size,), lambda: tensor.to_arrays().bits),
+        _Stored.of(name + VALUES, tensor.dtype, (tensor.nnz,), values),
+        _Stored.of(name + BITS, np.dtype(np.uint8), (size,), bits),
     ]
 
 

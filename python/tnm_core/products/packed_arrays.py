@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tnm_core import arguments
-from tnm_core.products.packed_buffer import Buffer, as_values, pack_buffer, unpack_buffer
+from tnm_core import _core, arguments
+from tnm_core.products.packed_buffer import Buffer, as_values, describe_buffer, stored_dtype
 from tnm_core.short_repr import short_repr
 
 _SIDE_LIMIT = 2**40  # of a buffer; a matrix without entries could have longer ones
@@ -74,10 +74,12 @@ def arrays_of_buffer(buffer: Buffer) -> PackedArrays:
     >>> arrays_of_buffer(pack_buffer(weights, weights != 0)).values
     array([1., 2., 3.], dtype=float32)
     """
-    weights, mask = unpack_buffer(buffer)
-    rows, columns = mask.shape
-    bits = np.packbits(mask, axis=None, bitorder="little")
-    return PackedArrays(weights.reshape(-1)[np.flatnonzero(mask)], bits, (rows, columns))
+    shape = describe_buffer(buffer)
+    values = np.empty(shape.nnz, dtype=stored_dtype(shape.dtype))
+    entries = shape.rows * shape.columns
+    bits = np.empty(-(-entries // 8), dtype=np.uint8)
+    _core.rows_of_matrix(buffer, values, bits, arguments.as_threads(None, entries))
+    return PackedArrays(values, bits, (shape.rows, shape.columns))
 
 
 def buffer_of_arrays(
@@ -110,16 +112,21 @@ def buffer_of_arrays(
     BufferShape(rows=2, columns=3, nnz=3, dtype='float32')
     """
     data, name = as_values(as_native(values), dtype, "the array of values")
-    mask = _unpack_mask(arguments.as_array(bits, "bits"), _as_shape(shape))
-    kept = np.count_nonzero(mask)
-    if data.shape != (kept,):
-        raise ValueError(
-            f"values have shape {data.shape}, expected ({kept},), as many as bits that are set; "
-            "values and bits have to come from one matrix"
-        )
-    weights = np.zeros(mask.shape, data.dtype)
-    weights.reshape(-1)[np.flatnonzero(mask)] = data  # thrice as fast as weights[mask] = data
-    return pack_buffer(weights, mask, name)
+    rows, columns = _as_shape(shape)
+    flags = _as_bits(arguments.as_array(bits, "bits"), (rows, columns))
+    if data.ndim == 1:
+        data = np.ascontiguousarray(data)
+        buffer = np.empty(_core.packed_bytes(rows, columns, data.size, name), dtype=np.uint8)
+        threads = arguments.as_threads(None, rows * columns)
+        kept = _core.pack_matrix_rows(data, name, flags, rows, columns, buffer, threads)
+        if kept == data.size:
+            return buffer
+    else:
+        kept = int(np.unpackbits(flags).sum(dtype=np.int64))
+    raise ValueError(
+        f"values have shape {data.shape}, expected ({kept},), as many as bits that are set; "
+        "values and bits have to come from one matrix"
+    )
 
 
 def as_native(values: ArrayLike) -> NDArray[Any]:
@@ -138,7 +145,7 @@ def _as_shape(shape: Sequence[int]) -> tuple[int, int]:
     return rows, columns
 
 
-def _unpack_mask(bits: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.bool_]:
+def _as_bits(bits: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.uint8]:
     entries = math.prod(shape)
     size = -(-entries // 8)
     if bits.dtype != np.uint8:
@@ -148,10 +155,9 @@ def _unpack_mask(bits: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.bool_
             f"bits have shape {bits.shape}, expected ({size},): "
             f"one bit for each of {shape[0]} x {shape[1]} entries"
         )
-    flags = np.unpackbits(bits, bitorder="little").view(np.bool_)
-    if flags[entries:].any():
+    if entries % 8 and bits[-1] >> entries % 8:
         raise ValueError(
             f"bits beyond the {entries} entries are set, expected zeros there: "
             'np.packbits(mask, axis=None, bitorder="little") leaves them so'
         )
-    return flags[:entries].reshape(shape)
+    return np.ascontiguousarray(bits)

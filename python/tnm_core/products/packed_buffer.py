@@ -108,7 +108,7 @@ def update_buffer_(buffer: Buffer, weights: NDArray[Any]) -> None:
 def unpack_buffer(buffer: Buffer) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Return the dense matrix, bfloat16 as uint16, and its mask."""
     shape = describe_buffer(buffer)
-    weights = np.empty((shape.rows, shape.columns), dtype=_STORED[shape.dtype])
+    weights = np.empty((shape.rows, shape.columns), dtype=stored_dtype(shape.dtype))
     mask = np.empty(weights.shape, dtype=np.bool_)
     _core.unpack_matrix(buffer, weights, mask, arguments.as_threads(None, weights.size))
     return weights, mask
@@ -228,6 +228,11 @@ _STORED = {"float32": np.float32, "float16": np.float16, "bfloat16": np.uint16}
 # Names of dtypes that were seen: NumPy makes a name anew each time, which takes as long as a small
 # product.
 _names: dict[np.dtype[Any], str] = {}
+
+
+def stored_dtype(name: str) -> np.dtype[Any]:
+    """Return the dtype of values without ml_dtypes: bfloat16 as uint16."""
+    return np.dtype(_STORED[name])
 
 
 def name_of(dtype: np.dtype[Any]) -> str:
