@@ -98,8 +98,13 @@ struct SolvedTile {
                 for (const int a : {i, (i + 1) % m})
                     for (const int b : {j, (j + 1) % m}) flip(a, b);
                 break;
-            default:
-                break;
+            default: {  // the same proof, but for rounding
+                const double shift = random.normal() * scores(i, j);
+                for (int k = 0; k < m; ++k) {
+                    prices.row[k] += shift;
+                    prices.column[k] -= shift;
+                }
+            }
         }
     }
 };
