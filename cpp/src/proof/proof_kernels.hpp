@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "tiles/tiles_in_lanes.hpp"
+#include "simd/tiles_in_lanes.hpp"
 
 namespace tnm {
 

@@ -5,8 +5,8 @@
 #include <functional>
 #include <memory>
 
+#include "simd/tiles_in_lanes.hpp"
 #include "tiles/tile.hpp"
-#include "tiles/tiles_in_lanes.hpp"
 #include "tnm/array_view.hpp"
 #include "tnm/pattern.hpp"
 

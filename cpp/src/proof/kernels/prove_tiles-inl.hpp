@@ -6,8 +6,8 @@
 #pragma once
 
 #include "proof/kernels/exact_sums-inl.hpp"
+#include "simd/tiles_in_lanes.hpp"
 #include "simd/vectors-inl.hpp"
-#include "tiles/tiles_in_lanes.hpp"
 
 namespace tnm::TNM_ISA {
 

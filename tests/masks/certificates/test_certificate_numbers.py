@@ -143,12 +143,11 @@ def test_verify_names_the_tile(shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("change", [1e-6, -1e-6])
-def test_verify_sees_the_smallest_wrong_price(dtype: str, change: float) -> None:
+def test_verify_sees_a_slightly_wrong_price(dtype: str) -> None:
     """Prices that miss one tight entry by a little prove less than they say."""
     array = make_array((8, 64), dtype, "ties", seed=3)
     mask, proof = _solve(array, 4, 8)
     assert not proof.gap.any()
-    proof.row_prices[0, 3, 5] += change
+    proof.row_prices[0, 3, 5] += 1e-6
     with pytest.raises(ValueError, match=r"tile \(0, 3\)"):
         proof.verify(array, mask)
