@@ -59,8 +59,9 @@ inline const T* read_columns(const std::byte* data, T* space) {
                                  load<Int64s>(reinterpret_cast<const std::int64_t*>(data) + c)));
         return space;
     } else {
-        Element<kDtype> elements[kGroup];
-        std::memcpy(elements, data, sizeof elements);
+        // A copy would be written in other pieces than it is read, and wait for them.
+        using Unaligned __attribute__((aligned(1), may_alias)) = Element<kDtype>;
+        const auto* elements = reinterpret_cast<const Unaligned*>(data);
         for (int c = 0; c < kGroup; ++c) space[c] = value_of<kDtype, T>(elements[c]);
         return space;
     }
