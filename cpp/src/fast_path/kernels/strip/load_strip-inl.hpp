@@ -122,7 +122,7 @@ class DoubtfulTiles {
         for (int lane = 0; lane < kLanes<Int64s>; ++lane)
             bits |= static_cast<std::uint64_t>(bits_[lane]);
         if constexpr (kLong) {
-            // Twice as many bits as a double has left are clear below.
+            // All scores are multiples of their lowest bit; see kExactBits.
             constexpr int kTimes = kScore == Score::square ? 2 : 1;
             if constexpr (kDtypeBytes<kDtype> == 4) bits |= bits >> 32;
             if (bits == 0) return 0;
