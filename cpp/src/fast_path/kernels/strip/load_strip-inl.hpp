@@ -130,15 +130,15 @@ class DoubtfulTiles {
             return largest < (kTimes == 2 ? unit * unit : unit) * 0x1p46 ? 0 : ~std::uint64_t{0};
         } else if constexpr (kDtype == Dtype::float64) {
             if (kRoots && (bits != 0 || !(largest < 0x1p1000))) return ~std::uint64_t{0};
-            return ~tiles_with_distant_scores(scores.values, m);
+            return tiles_of_close_scores(scores.values, m);
         } else {
             return 0;
         }
     }
 
   private:
-    // Where scores of the first two rows differ by more than 2^-10 of themselves.
-    static std::uint64_t tiles_with_distant_scores(const double* scores, int m) {
+    // Where no scores of the first two rows differ by more than 2^-10 of themselves.
+    static std::uint64_t tiles_of_close_scores(const double* scores, int m) {
         const int width = field_width(m);
         std::uint64_t distant = 0, tiles = 0;
         for (int c = 0; c < kStripColumns; c += kLanes<Doubles>) {
@@ -149,7 +149,7 @@ class DoubtfulTiles {
         }
         for (int first = 0; first < kStripColumns; first += width)
             tiles |= static_cast<std::uint64_t>(
-                         (distant >> first & ~std::uint64_t{0} >> (64 - width)) != 0)
+                         (distant >> first & ~std::uint64_t{0} >> (64 - width)) == 0)
                      << first / width;
         return tiles;
     }
