@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
 import tnm_core as tnm
-from tests.support.arrays import LAYOUTS, dtype_of, make_array, with_layout
+from tests.support.arrays import DTYPES, LAYOUTS, dtype_of, make_array, with_layout
 from tests.support.strategies import Case, cases
 from tests.support.tiles import scores_of
 
@@ -109,6 +111,22 @@ def test_repeated_calls_agree(method: str) -> None:
     first = tnm.transposable_mask(array, 4, 8, method=method)
     for _ in range(20):
         np.testing.assert_array_equal(tnm.transposable_mask(array, 4, 8, method=method), first)
+
+
+@pytest.mark.parametrize("distribution", ["normal", "ties", "sparse", "decades", "huge"])
+@pytest.mark.parametrize("score", ["abs", "square", "identity"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tiles_side_by_side_in_every_dtype(dtype: str, score: Any, distribution: str) -> None:
+    """Rows of many tiles are read in vectors: each tile as if it were alone, an element a time."""
+    for m in (4, 7, 8, 16, 33):
+        n, tiles = m // 2, 2 * 64 // m + 1
+        array = make_array((m, tiles * m), dtype, distribution, seed=m)
+        for stored in (array, np.asfortranarray(array)):
+            mask = tnm.transposable_mask(stored, n, m, score=score)
+            for first in range(0, tiles * m, m):
+                tile = array[:, first : first + m]
+                alone = tnm.transposable_mask(tile.copy(), n, m, score=score)
+                np.testing.assert_array_equal(mask[:, first : first + m], alone)
 
 
 def test_signed_zeros_tie() -> None:

@@ -59,8 +59,9 @@ inline const T* read_columns(const std::byte* data, T* space) {
                                  load<Int64s>(reinterpret_cast<const std::int64_t*>(data) + c)));
         return space;
     } else {
-        Element<kDtype> elements[kGroup];
-        std::memcpy(elements, data, sizeof elements);
+        // A copy would be written in other pieces than it is read, and wait for them.
+        using Unaligned __attribute__((aligned(1), may_alias)) = Element<kDtype>;
+        const auto* elements = reinterpret_cast<const Unaligned*>(data);
         for (int c = 0; c < kGroup; ++c) space[c] = value_of<kDtype, T>(elements[c]);
         return space;
     }
@@ -121,7 +122,7 @@ class DoubtfulTiles {
         for (int lane = 0; lane < kLanes<Int64s>; ++lane)
             bits |= static_cast<std::uint64_t>(bits_[lane]);
         if constexpr (kLong) {
-            // Twice as many bits as a double has left are clear below.
+            // All scores are multiples of their lowest bit; see kExactBits.
             constexpr int kTimes = kScore == Score::square ? 2 : 1;
             if constexpr (kDtypeBytes<kDtype> == 4) bits |= bits >> 32;
             if (bits == 0) return 0;
@@ -129,15 +130,15 @@ class DoubtfulTiles {
             return largest < (kTimes == 2 ? unit * unit : unit) * 0x1p46 ? 0 : ~std::uint64_t{0};
         } else if constexpr (kDtype == Dtype::float64) {
             if (kRoots && (bits != 0 || !(largest < 0x1p1000))) return ~std::uint64_t{0};
-            return ~tiles_with_distant_scores(scores.values, m);
+            return tiles_of_close_scores(scores.values, m);
         } else {
             return 0;
         }
     }
 
   private:
-    // Where scores of the first two rows differ by more than 2^-10 of themselves.
-    static std::uint64_t tiles_with_distant_scores(const double* scores, int m) {
+    // Where no scores of the first two rows differ by more than 2^-10 of themselves.
+    static std::uint64_t tiles_of_close_scores(const double* scores, int m) {
         const int width = field_width(m);
         std::uint64_t distant = 0, tiles = 0;
         for (int c = 0; c < kStripColumns; c += kLanes<Doubles>) {
@@ -148,7 +149,7 @@ class DoubtfulTiles {
         }
         for (int first = 0; first < kStripColumns; first += width)
             tiles |= static_cast<std::uint64_t>(
-                         (distant >> first & ~std::uint64_t{0} >> (64 - width)) != 0)
+                         (distant >> first & ~std::uint64_t{0} >> (64 - width)) == 0)
                      << first / width;
         return tiles;
     }
