@@ -1,6 +1,7 @@
 #include "fast_path/solve.hpp"
 
-#include "fast_path/column_major/solve_column_major.hpp"
+#include "fast_path/blocks/batch_axes.hpp"
+#include "fast_path/blocks/solve_blocks.hpp"
 #include "fast_path/narrow/solve_narrow.hpp"
 #include "fast_path/pipelines/strip_pipeline.hpp"
 #include "fast_path/strip.hpp"
@@ -18,12 +19,14 @@ bool has_kernels(const SolveRequest& request) {
 template <class Make>
 Status solve_runs(const SolveRequest& request, const Execution& execution,
                   const Make& make_pipeline) {
-    const ArrayView& array = request.array;
-    return walk_tiles(request.grid(), array.strides.planes(), execution, [&]() -> RunWorker {
-        return [&, pipeline = std::shared_ptr(make_pipeline())](const TileRun& run) {
-            return (*pipeline)(run, elements_of(array, request.pattern.m, run));
-        };
-    });
+    return walk_tiles(
+        request.grid(), request.array.strides.planes(), execution, [&]() -> RunWorker {
+            return [&, pipeline = std::shared_ptr(make_pipeline())](const TileRun& run) {
+                const int m = request.pattern.m;
+                return (*pipeline)(run, elements_of(request.array, m, run),
+                                   flags_of(request.mask, m, run));
+            };
+        });
 }
 
 }  // namespace
@@ -33,11 +36,10 @@ Status solve(const SolveRequest& request, const Execution& execution) {
     if (!has_kernels(request))
         return solve_runs(request, execution,
                           [&] { return std::make_unique<TilePipeline>(request); });
-    if (is_narrow(request)) return solve_narrow(request, execution);
-    if (has_contiguous_columns(request.array)) return solve_column_major(request, execution);
-    return solve_runs(request, execution, [&] {
-        return make_strip_pipeline(request, request.array.strides.column_stride());
-    });
+    const SolveRequest joined = with_joined_batch_axes(request);
+    if (is_narrow(joined)) return solve_narrow(joined, execution);
+    if (needs_copies(joined)) return solve_blocks(joined, execution);
+    return solve_runs(joined, execution, [&] { return make_strip_pipeline(joined); });
 }
 
 }  // namespace tnm

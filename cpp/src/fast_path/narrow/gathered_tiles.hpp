@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include "fast_path/blocks/block_size.hpp"
+#include "fast_path/blocks/strided_copy.hpp"
 #include "fast_path/narrow/tile_sequence.hpp"
 #include "fast_path/pipelines/strip_pipeline.hpp"
 
@@ -14,13 +16,14 @@ class GatheredTiles {
     // For up to so many tiles at once.
     GatheredTiles(const SolveRequest& request, const TileSequence& sequence, std::int64_t tiles);
 
-    // Takes `tiles` tiles of the sequence, from number `first` on.
-    Status operator()(std::int64_t first, std::int64_t tiles);
+    // Takes tiles that follow one another in the sequence.
+    Status operator()(const TileBlock& block);
 
   private:
     SolveRequest request_for_copy();
-    void copy_elements(std::int64_t first, std::int64_t tiles);
-    void copy_mask(std::int64_t first, std::int64_t tiles) const;
+    std::int64_t offset(const Strides& strides, const TileBlock& block) const;
+    CopyAxes axes(const TileBlock& block, const Strides& there, const Strides& here,
+                  bool back) const;
 
     const SolveRequest& request_;
     const TileSequence& sequence_;
@@ -31,6 +34,7 @@ class GatheredTiles {
     std::vector<std::uint8_t> mask_;
     const SolveRequest copy_;
     const std::unique_ptr<StripPipeline> strips_;
+    const StridedCopy element_copy_, flag_copy_;
 };
 
 }  // namespace tnm

@@ -11,8 +11,7 @@ namespace tnm {
 template <class T>
 class StripLoader {
   public:
-    // `column_stride`: that of all elements that it will be given.
-    StripLoader(const SolveRequest& request, std::int64_t column_stride);
+    explicit StripLoader(const SolveRequest& request);
 
     // Returns whether all scores are finite. Bit g of `left_out`: zeros are loaded for tile g.
     bool load(const StripPlace& place, std::uint64_t left_out);
