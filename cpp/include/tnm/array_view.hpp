@@ -25,6 +25,10 @@ struct Strides {
     std::int64_t row_stride() const { return bytes[rank - 2]; }
     std::int64_t column_stride() const { return bytes[rank - 1]; }
 
+    // The last batch axis; one matrix where there is none.
+    std::int64_t last_batch_count() const { return rank > 2 ? shape[rank - 3] : 1; }
+    std::int64_t last_batch_stride() const { return rank > 2 ? bytes[rank - 3] : 0; }
+
     // Number of matrices in the batch.
     std::int64_t planes() const {
         std::int64_t count = 1;

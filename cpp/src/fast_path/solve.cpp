@@ -1,7 +1,10 @@
 #include "fast_path/solve.hpp"
 
-#include "fast_path/column_major/solve_column_major.hpp"
-#include "fast_path/column_major/two_of_four_blocks.hpp"
+#include <utility>
+
+#include "fast_path/blocks/batch_axes.hpp"
+#include "fast_path/blocks/solve_blocks.hpp"
+#include "fast_path/blocks/two_of_four_blocks.hpp"
 #include "fast_path/narrow/solve_narrow.hpp"
 #include "fast_path/pipelines/strip_pipeline.hpp"
 #include "fast_path/pipelines/two_of_four_pipeline.hpp"
@@ -20,45 +23,56 @@ bool has_kernels(const SolveRequest& request) {
 template <class Make>
 Status solve_runs(const SolveRequest& request, const Execution& execution,
                   const Make& make_pipeline) {
-    const ArrayView& array = request.array;
-    return walk_tiles(request.grid(), array.strides.planes(), execution, [&]() -> RunWorker {
-        return [&, pipeline = std::shared_ptr(make_pipeline())](const TileRun& run) {
-            return (*pipeline)(run, elements_of(array, request.pattern.m, run));
-        };
-    });
+    return walk_tiles(
+        request.grid(), request.array.strides.planes(), execution, [&]() -> RunWorker {
+            return [&, pipeline = std::shared_ptr(make_pipeline())](const TileRun& run) {
+                const int m = request.pattern.m;
+                return (*pipeline)(run, elements_of(request.array, m, run),
+                                   flags_of(request.mask, m, run));
+            };
+        });
 }
 
-Road choose_road(const SolveRequest& request) {
-    if (!has_kernels(request)) return Road::tile_by_tile;
-    if (is_narrow(request)) return Road::gathered;
-    return has_contiguous_columns(request.array) ? Road::copied : Road::in_place;
+// Batch axes are joined, unless tiles are taken one by one.
+struct ChosenRoad {
+    Road road;
+    SolveRequest request;
+};
+
+ChosenRoad choose_road(const SolveRequest& request) {
+    if (!has_kernels(request)) return {Road::tile_by_tile, request};
+    SolveRequest joined = with_joined_batch_axes(request);
+    const Road road = is_narrow(joined)      ? Road::gathered
+                      : needs_copies(joined) ? Road::copied
+                                             : Road::in_place;
+    return {road, std::move(joined)};
 }
 
-bool is_straight(const SolveRequest& request, Road road) {
-    if (road == Road::tile_by_tile) return false;
-    if (road == Road::copied) return has_two_of_four_blocks(request);
-    return two_of_four_kernel(request, request.array.strides.column_stride()) != nullptr;
+bool is_straight(const ChosenRoad& chosen) {
+    if (chosen.road == Road::tile_by_tile) return false;
+    if (chosen.road == Road::copied) return has_two_of_four_blocks(chosen.request);
+    return two_of_four_kernel(chosen.request) != nullptr;
 }
 
 }  // namespace
 
 RoadReport road_of(const SolveRequest& request) {
-    const Road road = choose_road(request);
-    return {road, is_straight(request, road),
-            road != Road::tile_by_tile && fits_float(request.array.dtype, request.score)};
+    const ChosenRoad chosen = choose_road(request);
+    return {chosen.road, is_straight(chosen),
+            chosen.road != Road::tile_by_tile && fits_float(request.array.dtype, request.score)};
 }
 
 Status solve(const SolveRequest& request, const Execution& execution) {
     if (!request.consistent()) return Status::invalid_argument;
-    switch (choose_road(request)) {
+    const ChosenRoad chosen = choose_road(request);
+    switch (chosen.road) {
         case Road::gathered:
-            return solve_narrow(request, execution);
+            return solve_narrow(chosen.request, execution);
         case Road::copied:
-            return solve_column_major(request, execution);
+            return solve_blocks(chosen.request, execution);
         case Road::in_place:
-            return solve_runs(request, execution, [&] {
-                return make_strip_pipeline(request, request.array.strides.column_stride());
-            });
+            return solve_runs(chosen.request, execution,
+                              [&] { return make_strip_pipeline(chosen.request); });
         case Road::tile_by_tile:
             break;
     }

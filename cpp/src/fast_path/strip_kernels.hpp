@@ -81,6 +81,10 @@ using StoreStrip = void (*)(const std::uint64_t* kept, int rows, std::uint8_t* d
 using CopyTransposed = void (*)(const ColumnBlock& block, std::byte* target,
                                 std::int64_t target_row_stride);
 
+// Copies elements that are `step` bytes apart so that they are neighbours.
+using CopyStridedRow = void (*)(const std::byte* source, std::int64_t step, int count,
+                                std::byte* target);
+
 // The kernels that read scores of type T.
 template <class T>
 struct ScoreKernels {
@@ -103,6 +107,7 @@ struct StripKernels {
     MaskColumnMajor (*four_by_four_column_major)(Pattern pattern, Dtype dtype, Score score);
     StoreStrip store;
     CopyTransposed (*transposing_copy)(int item_bytes);
+    CopyStridedRow (*strided_row_copy)(int item_bytes);
 
     template <class T>
     const ScoreKernels<T>& of() const {

@@ -10,11 +10,15 @@ namespace tnm::TNM_ISA {
 
 inline constexpr int kChunkBytes = 16;
 inline constexpr int kChunks = kVectorBytes / kChunkBytes;  // a power of two
+// Those of any vector; one that is shorter is a chunk.
+template <class Vector>
+inline constexpr int kChunksOf =
+    sizeof(Vector) < kChunkBytes ? 1 : static_cast<int>(sizeof(Vector)) / kChunkBytes;
 
 // Within every chunk: its lower (kUpper = 0) or upper half of x and y, alternating.
 template <int kUpper, class Vector>
 inline __attribute__((always_inline)) Vector interleave_halves(Vector x, Vector y) {
-    constexpr int kInChunk = kLanes<Vector> / kChunks;
+    constexpr int kInChunk = kLanes<Vector> / kChunksOf<Vector>;
     return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
         return __builtin_shufflevector(x, y,
                                        (l / kInChunk * kInChunk + kUpper * kInChunk / 2 +
@@ -25,7 +29,7 @@ inline __attribute__((always_inline)) Vector interleave_halves(Vector x, Vector 
 // The even (kOdd = 0) or odd chunks of x, then of y.
 template <int kOdd, class Vector>
 inline __attribute__((always_inline)) Vector alternate_chunks(Vector x, Vector y) {
-    constexpr int kInChunk = kLanes<Vector> / kChunks;
+    constexpr int kInChunk = kLanes<Vector> / kChunksOf<Vector>;
     return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
         return __builtin_shufflevector(x, y,
                                        ((2 * (l / kInChunk) + kOdd) * kInChunk + l % kInChunk)...);
@@ -47,16 +51,16 @@ inline __attribute__((always_inline)) void transpose_in_chunks(Vector* line) {
 }
 
 // Chunk b of vector a goes to chunk a of vector b.
-template <int kRounds = kChunks, class Vector>
+template <class Vector, int kRounds = kChunksOf<Vector>>
 inline __attribute__((always_inline)) void transpose_chunks(Vector* line) {
     if constexpr (kRounds > 1) {
-        constexpr int kHalf = kChunks / 2;
+        constexpr int kCount = kChunksOf<Vector>, kHalf = kCount / 2;
         [&]<std::size_t... i>(std::index_sequence<i...>) __attribute__((always_inline)) {
             const Vector next[] = {
                 alternate_chunks<i / kHalf>(line[2 * (i % kHalf)], line[2 * (i % kHalf) + 1])...};
             ((line[i] = next[i]), ...);
-        }(std::make_index_sequence<kChunks>{});
-        transpose_chunks<kRounds / 2>(line);
+        }(std::make_index_sequence<kCount>{});
+        transpose_chunks<Vector, kRounds / 2>(line);
     }
 }
 
@@ -67,15 +71,15 @@ inline constexpr int kStep = kVectorBytes / static_cast<int>(sizeof(T));
 template <class Vector, int kCount>
 inline __attribute__((always_inline)) void transpose_lines(Vector (&lines)[kCount]) {
     static_assert(kCount == kLanes<Vector>);
-    constexpr int kInChunk = kCount / kChunks;
-    for (int chunk = 0; chunk < kChunks; ++chunk)
+    constexpr int kOfChunks = kChunksOf<Vector>, kInChunk = kCount / kOfChunks;
+    for (int chunk = 0; chunk < kOfChunks; ++chunk)
         transpose_in_chunks<kInChunk>(lines + chunk * kInChunk);
     Vector turned[kCount];
     for (int k = 0; k < kInChunk; ++k) {
-        Vector line[kChunks];
-        for (int chunk = 0; chunk < kChunks; ++chunk) line[chunk] = lines[chunk * kInChunk + k];
+        Vector line[kOfChunks];
+        for (int chunk = 0; chunk < kOfChunks; ++chunk) line[chunk] = lines[chunk * kInChunk + k];
         transpose_chunks(line);
-        for (int chunk = 0; chunk < kChunks; ++chunk) turned[chunk * kInChunk + k] = line[chunk];
+        for (int chunk = 0; chunk < kOfChunks; ++chunk) turned[chunk * kInChunk + k] = line[chunk];
     }
     for (int k = 0; k < kCount; ++k) lines[k] = turned[k];
 }

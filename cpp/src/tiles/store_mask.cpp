@@ -24,11 +24,10 @@ void store_contiguous_row(const TileMask& mask, int i, int columns, std::uint8_t
 
 }  // namespace
 
-void store_mask(const TileMask& mask, int rows, int columns, std::uint8_t* flags,
-                const Strides& strides) {
-    const std::int64_t column_stride = strides.column_stride();
+void store_mask(const TileMask& mask, int rows, int columns, const FlagsInMemory& flags) {
+    const std::int64_t column_stride = flags.column_stride;
     for (int i = 0; i < rows; ++i) {
-        std::uint8_t* target = flags + i * strides.row_stride();
+        std::uint8_t* target = flags.data + i * flags.row_stride;
         if (column_stride == 1) {
             store_contiguous_row(mask, i, columns, target);
         } else {

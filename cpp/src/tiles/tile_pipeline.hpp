@@ -14,19 +14,16 @@ namespace tnm {
 class TilePipeline {
   public:
     explicit TilePipeline(const SolveRequest& request)
-        : mask_(request.mask),
-          pattern_(request.pattern),
+        : pattern_(request.pattern),
           observer_(request.observer),
           grid_(request.grid()),
           loader_(request.array.dtype, request.score, pattern_),
           solver_(request.make_solver()) {}
 
-    // `elements` are those of the run, wherever they lie.
-    Status operator()(const TileRun& run, const ElementsInMemory& elements) {
+    // `elements` and `flags` are those of the run, wherever they lie.
+    Status operator()(const TileRun& run, const ElementsInMemory& elements,
+                      const FlagsInMemory& flags) {
         const int m = grid_.m, rows = grid_.height(run.tile_row);
-        const Strides& to = mask_.strides;
-        std::uint8_t* flags =
-            mask_.data + to.offset(run.plane, run.tile_row * m, run.first_tile_column * m);
         for (std::int64_t t = 0; t < run.tile_columns; ++t) {
             const std::int64_t column = run.first_tile_column + t;
             const int columns = grid_.width(column);
@@ -37,13 +34,12 @@ class TilePipeline {
             if (observer_ != nullptr)
                 observer_->observe(tile_index(grid_, run.plane, run.tile_row, column), tile, kept_,
                                    prices_);
-            store_mask(kept_, rows, columns, flags + t * m * to.column_stride(), to);
+            store_mask(kept_, rows, columns, flags.from_column(t * m));
         }
         return Status::ok;
     }
 
   private:
-    const MaskView& mask_;
     const Pattern pattern_;
     TileObserver* const observer_;
     const TileGrid grid_;

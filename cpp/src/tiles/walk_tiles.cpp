@@ -19,6 +19,12 @@ ElementsInMemory elements_of(const ArrayView& array, int m, const TileRun& run) 
             strides.row_stride(), strides.column_stride()};
 }
 
+FlagsInMemory flags_of(const MaskView& mask, int m, const TileRun& run) {
+    const Strides& strides = mask.strides;
+    return {mask.data + strides.offset(run.plane, run.tile_row * m, run.first_tile_column * m),
+            strides.row_stride(), strides.column_stride()};
+}
+
 Status walk_tiles(const TileGrid& grid, std::int64_t planes, const Execution& execution,
                   const std::function<RunWorker()>& make_worker) {
     const std::int64_t tile_rows = grid.tile_rows(), tile_columns = grid.tile_columns();

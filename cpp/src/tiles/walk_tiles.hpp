@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "tiles/load_scores.hpp"
+#include "tiles/store_mask.hpp"
 #include "tnm/array_view.hpp"
 #include "tnm/execution.hpp"
 #include "tnm/pattern.hpp"
@@ -28,6 +29,9 @@ inline std::int64_t tile_index(const TileGrid& grid, std::int64_t plane, std::in
 
 // Where the elements of a run are in an array that is cut into tiles of m x m.
 ElementsInMemory elements_of(const ArrayView& array, int m, const TileRun& run);
+
+// Where its flags are in a mask of that shape.
+FlagsInMemory flags_of(const MaskView& mask, int m, const TileRun& run);
 
 using RunWorker = std::function<Status(const TileRun& run)>;
 

@@ -47,6 +47,7 @@ const StripKernels kStripKernels = {
     .four_by_four_column_major = four_by_four_column_major,
     .store = store_strip,
     .transposing_copy = transposing_copy,
+    .strided_row_copy = strided_row_copy,
 };
 
 }  // namespace tnm::TNM_ISA

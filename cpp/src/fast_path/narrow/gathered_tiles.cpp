@@ -1,59 +1,21 @@
 #include "fast_path/narrow/gathered_tiles.hpp"
 
-#include <cstring>
+#include <utility>
 
 #include "fast_path/strip.hpp"
 #include "tiles/element.hpp"
-#include "tiles/item_bytes.hpp"
 
 namespace tnm {
 namespace {
 
-// A square of `size` rows and columns; kBytes of an element.
-struct Square {
-    int size;
-    std::int64_t row_stride, column_stride;
-};
-
-template <std::int64_t kBytes, class From, class To>
-void copy_row(const From* from, std::int64_t from_stride, To* to, std::int64_t to_stride,
-              int size) {
-    for (int j = 0; j < size; ++j)
-        std::memcpy(to + j * to_stride, from + j * from_stride, static_cast<std::size_t>(kBytes));
-}
-
-// Steps and sizes that are known spare most of the time of such short copies.
-template <std::int64_t kBytes, int kSize, class Byte>
-void copy_square(const Byte* from, const Square& source, Byte* to, const Square& target) {
-    const int size = kSize == 0 ? source.size : kSize;
-    const bool neighbours = source.column_stride == kBytes && target.column_stride == kBytes;
-    for (int i = 0; i < size; ++i, from += source.row_stride, to += target.row_stride) {
-        if (neighbours)
-            std::memcpy(to, from, static_cast<std::size_t>(size * kBytes));
-        else
-            copy_row<kBytes>(from, source.column_stride, to, target.column_stride, size);
-    }
-}
-
-template <std::int64_t kBytes, class Byte>
-void copy_square(const Byte* from, const Square& source, Byte* to, const Square& target) {
-    switch (source.size) {
-        case 4:
-            return copy_square<kBytes, 4>(from, source, to, target);
-        case 8:
-            return copy_square<kBytes, 8>(from, source, to, target);
-        case 16:
-            return copy_square<kBytes, 16>(from, source, to, target);
-        default:
-            return copy_square<kBytes, 0>(from, source, to, target);
-    }
-}
+// Another cache line keeps rows from lying a power of two apart.
+constexpr std::int64_t kGap = 64;
 
 Strides rows_of(int rows, std::int64_t columns, std::int64_t item_bytes) {
     Strides strides;
     strides.rank = 2;
     strides.shape = {rows, columns};
-    strides.bytes = {columns * item_bytes, item_bytes};
+    strides.bytes = {columns * item_bytes + kGap, item_bytes};
     return strides;
 }
 
@@ -66,10 +28,13 @@ GatheredTiles::GatheredTiles(const SolveRequest& request, const TileSequence& se
       grid_(request.grid()),
       item_bytes_(item_bytes(request.array.dtype)),
       columns_(tiles * grid_.m),
-      elements_(static_cast<std::size_t>((grid_.m * columns_ + kStripColumns) * item_bytes_)),
-      mask_(static_cast<std::size_t>(grid_.m * columns_)),
+      elements_(static_cast<std::size_t>((grid_.m * columns_ + kStripColumns) * item_bytes_ +
+                                         grid_.m * kGap)),
+      mask_(static_cast<std::size_t>(grid_.m * (columns_ + kGap))),
       copy_(request_for_copy()),
-      strips_(make_strip_pipeline(copy_, item_bytes_)) {}
+      strips_(make_strip_pipeline(copy_)),
+      element_copy_(static_cast<int>(item_bytes_)),
+      flag_copy_(1) {}
 
 SolveRequest GatheredTiles::request_for_copy() {
     SolveRequest copy = request_;
@@ -96,39 +61,38 @@ std::uint64_t GatheredTiles::pass_on(TilesInLanes<T> tiles) const {
     return request_.observer->observe(tiles);
 }
 
-Status GatheredTiles::operator()(std::int64_t first, std::int64_t tiles) {
-    first_ = first;
-    copy_elements(first, tiles);
-    const Status status =
-        (*strips_)({0, 0, 0, tiles}, {elements_.data(), columns_ * item_bytes_, item_bytes_});
-    if (status == Status::ok) copy_mask(first, tiles);
-    return status;
+Status GatheredTiles::operator()(const TileBlock& block) {
+    const std::int64_t tiles = block.planes * block.tile_rows * block.tile_columns;
+    first_ = sequence_.number({block.plane, block.tile_row, block.tile_column});
+    const TileRun run{0, 0, 0, tiles};
+    const ElementsInMemory elements = elements_of(copy_.array, grid_.m, run);
+    const FlagsInMemory flags = flags_of(copy_.mask, grid_.m, run);
+    element_copy_(request_.array.data + offset(request_.array.strides, block), elements_.data(),
+                  axes(block, request_.array.strides, copy_.array.strides, false));
+    if (const Status status = (*strips_)(run, elements, flags); status != Status::ok) return status;
+    flag_copy_(
+        reinterpret_cast<const std::byte*>(mask_.data()),
+        reinterpret_cast<std::byte*>(request_.mask.data + offset(request_.mask.strides, block)),
+        axes(block, request_.mask.strides, copy_.mask.strides, true));
+    return Status::ok;
 }
 
-void GatheredTiles::copy_elements(std::int64_t first, std::int64_t tiles) {
-    const int m = grid_.m;
-    const Strides& from = request_.array.strides;
-    const Square source{m, from.row_stride(), from.column_stride()};
-    const Square target{m, columns_ * item_bytes_, item_bytes_};
-    visit_item_bytes(static_cast<std::size_t>(item_bytes_), [&]<std::int64_t kBytes>() {
-        TileSequence::Place place = sequence_.place(first);
-        for (std::int64_t t = 0; t < tiles; ++t, sequence_.advance(place))
-            copy_square<kBytes>(request_.array.data + from.offset(place.plane, place.tile_row * m,
-                                                                  place.tile_column * m),
-                                source, elements_.data() + t * m * kBytes, target);
-    });
+std::int64_t GatheredTiles::offset(const Strides& strides, const TileBlock& block) const {
+    return strides.offset(block.plane, block.tile_row * grid_.m, block.tile_column * grid_.m);
 }
 
-void GatheredTiles::copy_mask(std::int64_t first, std::int64_t tiles) const {
-    const int m = grid_.m;
-    const Strides& to = request_.mask.strides;
-    const Square source{m, columns_, 1}, target{m, to.row_stride(), to.column_stride()};
-    TileSequence::Place place = sequence_.place(first);
-    for (std::int64_t t = 0; t < tiles; ++t, sequence_.advance(place))
-        copy_square<1>(
-            mask_.data() + t * m, source,
-            request_.mask.data + to.offset(place.plane, place.tile_row * m, place.tile_column * m),
-            target);
+// The tiles of a block as they lie there, and side by side.
+CopyAxes GatheredTiles::axes(const TileBlock& block, const Strides& there, const Strides& here,
+                             bool back) const {
+    const std::int64_t m = grid_.m, step = here.column_stride();
+    const std::int64_t columns = block.tile_columns * m, row_of_tiles = columns * step;
+    CopyAxes axes{{{block.planes, there.last_batch_stride(), block.tile_rows * row_of_tiles},
+                   {block.tile_rows, m * there.row_stride(), row_of_tiles},
+                   {m, there.row_stride(), here.row_stride()},
+                   {columns, there.column_stride(), step}}};
+    if (back)
+        for (CopyAxis& axis : axes) std::swap(axis.from, axis.to);
+    return axes;
 }
 
 }  // namespace tnm

@@ -3,6 +3,8 @@
 
 #include <vector>
 
+#include "fast_path/blocks/block_size.hpp"
+#include "fast_path/blocks/strided_copy.hpp"
 #include "fast_path/narrow/tile_sequence.hpp"
 #include "fast_path/pipelines/strip_pipeline.hpp"
 
@@ -14,8 +16,8 @@ class GatheredTiles final : private TileObserver {
     // For up to so many tiles at once.
     GatheredTiles(const SolveRequest& request, const TileSequence& sequence, std::int64_t tiles);
 
-    // Takes `tiles` tiles of the sequence, from number `first` on.
-    Status operator()(std::int64_t first, std::int64_t tiles);
+    // Takes tiles that follow one another in the sequence.
+    Status operator()(const TileBlock& block);
 
   private:
     SolveRequest request_for_copy();
@@ -27,8 +29,9 @@ class GatheredTiles final : private TileObserver {
     template <class T>
     std::uint64_t pass_on(TilesInLanes<T> tiles) const;
 
-    void copy_elements(std::int64_t first, std::int64_t tiles);
-    void copy_mask(std::int64_t first, std::int64_t tiles) const;
+    std::int64_t offset(const Strides& strides, const TileBlock& block) const;
+    CopyAxes axes(const TileBlock& block, const Strides& there, const Strides& here,
+                  bool back) const;
 
     const SolveRequest& request_;
     const TileSequence& sequence_;
@@ -39,6 +42,7 @@ class GatheredTiles final : private TileObserver {
     std::vector<std::uint8_t> mask_;
     const SolveRequest copy_;
     const std::unique_ptr<StripPipeline> strips_;
+    const StridedCopy element_copy_, flag_copy_;
 };
 
 }  // namespace tnm

@@ -10,10 +10,18 @@
 namespace tnm {
 namespace {
 
-// As walk_tiles() gives to a worker; whole strips.
+// What the first-level cache holds.
 std::int64_t tiles_at_once(int m) {
-    const std::int64_t strip = kStripColumns / field_width(m);
-    return std::max<std::int64_t>(1, 16384 / (m * m) / strip) * strip;
+    return std::max<std::int64_t>(kStripColumns / field_width(m), 4096 / (m * m));
+}
+
+// Several matrices, or rows of tiles of one.
+TileBlocks::Size block_size(const SolveRequest& request) {
+    const TileGrid grid = request.grid();
+    const std::int64_t across = grid.columns / grid.m, down = grid.rows / grid.m;
+    const std::int64_t most = std::max<std::int64_t>(1, tiles_at_once(grid.m) / across);
+    return {std::clamp<std::int64_t>(most / down, 1, request.array.strides.last_batch_count()),
+            std::min(most, down), across};
 }
 
 // Edge tiles: those at the right of every row of tiles, and all of a last row that is not full.
@@ -33,7 +41,8 @@ class EdgeTiles {
         const std::int64_t first = grid_.height(tile_row) == grid_.m ? grid_.columns / grid_.m : 0;
         const TileRun run{plane, tile_row, first, grid_.tile_columns() - first};
         if (run.tile_columns == 0) return Status::ok;
-        return pipeline_(run, elements_of(request_.array, grid_.m, run));
+        return pipeline_(run, elements_of(request_.array, grid_.m, run),
+                         flags_of(request_.mask, grid_.m, run));
     }
 
   private:
@@ -55,15 +64,17 @@ Status solve_narrow(const SolveRequest& request, const Execution& execution) {
     const TileGrid grid = request.grid();
     const std::int64_t planes = request.array.strides.planes();
     const TileSequence sequence(grid, planes);
-    const std::int64_t group = std::min(tiles_at_once(grid.m), sequence.count());
-    const std::int64_t groups = (sequence.count() + group - 1) / group;
+    const TileBlocks::Size size = block_size(request);
+    const TileBlocks blocks(request.array.strides, grid.rows / grid.m, grid.columns / grid.m, size);
     const std::int64_t edges = EdgeTiles::rows_with_edges(grid);
-    return parallel_for(groups + planes * edges, execution, [&]() -> Worker {
-        return [&, tiles = std::make_shared<GatheredTiles>(request, sequence, group),
+    return parallel_for(blocks.count() + planes * edges, execution, [&]() -> Worker {
+        return [&,
+                tiles = std::make_shared<GatheredTiles>(
+                    request, sequence, size.planes * size.tile_rows * size.tile_columns),
                 edge_tiles = std::make_shared<EdgeTiles>(request)](std::int64_t piece) {
-            if (piece < groups)
-                return (*tiles)(piece * group, std::min(group, sequence.count() - piece * group));
-            return (*edge_tiles)((piece - groups) / edges, (piece - groups) % edges);
+            if (piece < blocks.count()) return (*tiles)(blocks[piece]);
+            piece -= blocks.count();
+            return (*edge_tiles)(piece / edges, piece % edges);
         };
     });
 }

@@ -18,6 +18,9 @@ class TileSequence {
     Place place(std::int64_t number) const {
         return {number / across_ / down_, number / across_ % down_, number % across_};
     }
+    std::int64_t number(const Place& place) const {
+        return (place.plane * down_ + place.tile_row) * across_ + place.tile_column;
+    }
     void advance(Place& place) const {
         if (++place.tile_column < across_) return;
         place.tile_column = 0;

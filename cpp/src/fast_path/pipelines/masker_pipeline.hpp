@@ -17,22 +17,25 @@ template <class T, class Masker>
 class MaskerPipeline final : public StripPipeline {
   public:
     template <class... Arguments>
-    MaskerPipeline(const SolveRequest& request, std::int64_t column_stride,
-                   const Arguments&... arguments)
+    explicit MaskerPipeline(const SolveRequest& request, const Arguments&... arguments)
         : request_(request),
           grid_(request.grid()),
           tiles_per_strip_(kStripColumns / field_width(grid_.m)),
-          loader_(request, column_stride),
+          loader_(request),
           masker_(request, arguments...),
-          writer_(request) {}
+          writer_(grid_.m) {}
 
     Status operator()(const TileRun& run, const ElementsInMemory& elements,
-                      const RowsInMemory* next_rows) override {
+                      const FlagsInMemory& flags, const RowsInMemory* next_rows) override {
         const std::int64_t first = run.first_tile_column, full_end = end_of_full_tiles(grid_, run);
         for (std::int64_t column = first; column < full_end; column += tiles_per_strip_) {
             const std::int64_t tiles = std::min(tiles_per_strip_, full_end - column);
-            const StripPlace place{run.plane, run.tile_row, column, static_cast<int>(tiles),
-                                   elements.from_column((column - first) * grid_.m)};
+            const StripPlace place{run.plane,
+                                   run.tile_row,
+                                   column,
+                                   static_cast<int>(tiles),
+                                   elements.from_column((column - first) * grid_.m),
+                                   flags.from_column((column - first) * grid_.m)};
             if (!loader_.load(place)) return Status::non_finite_score;
             std::uint64_t* kept = masker_(place, loader_.scores(),
                                           [&] { return prefetcher_after(place, next_rows); });
@@ -43,7 +46,8 @@ class MaskerPipeline final : public StripPipeline {
         const std::int64_t edge_tiles = first + run.tile_columns - full_end;
         if (edge_tiles == 0) return Status::ok;
         return general()({run.plane, run.tile_row, full_end, edge_tiles},
-                         elements.from_column((full_end - first) * grid_.m));
+                         elements.from_column((full_end - first) * grid_.m),
+                         flags.from_column((full_end - first) * grid_.m));
     }
 
   private:
@@ -52,7 +56,8 @@ class MaskerPipeline final : public StripPipeline {
             const int tile = std::countr_zero(tiles);
             const Status status =
                 general()({place.plane, place.tile_row, place.tile_column + tile, 1},
-                          place.elements.from_column(tile * grid_.m));
+                          place.elements.from_column(tile * grid_.m),
+                          place.flags.from_column(tile * grid_.m));
             if (status != Status::ok) return status;
         }
         return Status::ok;
@@ -84,10 +89,9 @@ class MaskerPipeline final : public StripPipeline {
 // exactly, else double.
 template <template <class> class Masker, class... Arguments>
 std::unique_ptr<StripPipeline> make_masker_pipeline(const SolveRequest& request,
-                                                    std::int64_t column_stride,
                                                     const Arguments&... arguments) {
     const auto make = [&]<class T>(T) -> std::unique_ptr<StripPipeline> {
-        return std::make_unique<MaskerPipeline<T, Masker<T>>>(request, column_stride, arguments...);
+        return std::make_unique<MaskerPipeline<T, Masker<T>>>(request, arguments...);
     };
     return fits_float(request.array.dtype, request.score) ? make(float{}) : make(double{});
 }

@@ -9,21 +9,19 @@
 namespace tnm {
 namespace {
 
-// The kernels only read whole strips of elements that lie side by side.
+// The kernels only read whole strips.
 template <class T>
-LoadStrip<T> find_kernel(const SolveRequest& request, std::int64_t column_stride) {
-    const Dtype dtype = request.array.dtype;
-    if (column_stride != item_bytes(dtype)) return nullptr;
-    return strip_kernels().of<T>().loader(dtype, request.score, request.pattern.m);
+LoadStrip<T> find_kernel(const SolveRequest& request) {
+    return strip_kernels().of<T>().loader(request.array.dtype, request.score, request.pattern.m);
 }
 
 }  // namespace
 
 template <class T>
-StripLoader<T>::StripLoader(const SolveRequest& request, std::int64_t column_stride)
+StripLoader<T>::StripLoader(const SolveRequest& request)
     : grid_(request.grid()),
       field_(field_width(grid_.m)),
-      load_rows_(find_kernel<T>(request, column_stride)),
+      load_rows_(find_kernel<T>(request)),
       load_any_(score_loader<T>(request.array.dtype, request.score)),
       find_inexact_(inexact_finder(request.array.dtype, request.score)) {
     std::fill_n(scores_.values, field_ * kStripColumns, T{0});

@@ -12,8 +12,7 @@ namespace tnm {
 template <class T>
 class StripLoader {
   public:
-    // `column_stride`: that of all elements that it will be given.
-    StripLoader(const SolveRequest& request, std::int64_t column_stride);
+    explicit StripLoader(const SolveRequest& request);
 
     // Returns whether all scores are finite.
     bool load(const StripPlace& place);

@@ -8,13 +8,11 @@
 
 namespace tnm {
 
-std::unique_ptr<StripPipeline> make_strip_pipeline(const SolveRequest& request,
-                                                   std::int64_t column_stride) {
-    if (request.method == SolveMethod::rowwise)
-        return make_masker_pipeline<RowwiseMasker>(request, column_stride);
-    if (request.pattern.m != 4) return make_masker_pipeline<DualMasker>(request, column_stride);
-    const MaskRun kernel = two_of_four_kernel(request, column_stride);
-    auto strips = make_masker_pipeline<FourByFourMasker>(request, column_stride, kernel != nullptr);
+std::unique_ptr<StripPipeline> make_strip_pipeline(const SolveRequest& request) {
+    if (request.method == SolveMethod::rowwise) return make_masker_pipeline<RowwiseMasker>(request);
+    if (request.pattern.m != 4) return make_masker_pipeline<DualMasker>(request);
+    const MaskRun kernel = two_of_four_kernel(request);
+    auto strips = make_masker_pipeline<FourByFourMasker>(request, kernel != nullptr);
     if (kernel == nullptr) return strips;
     return std::make_unique<TwoOfFourPipeline>(request, kernel, std::move(strips));
 }

@@ -18,14 +18,15 @@ namespace tnm {
 class StripPipeline {
   public:
     virtual ~StripPipeline() = default;
-    // `elements` are those of the run, wherever they lie. `next_rows`: what will be read after the
-    // run, if that is not what follows it in memory; for runs of one strip.
+    // `elements` and `flags` are those of the run, wherever they lie; those of a row are
+    // neighbours. `next_rows`: what will be read after the run, if that is not what follows it in
+    // memory; for runs of one strip.
     virtual Status operator()(const TileRun& run, const ElementsInMemory& elements,
+                              const FlagsInMemory& flags,
                               const RowsInMemory* next_rows = nullptr) = 0;
 };
 
-// For m <= kLargestStripM and n < m. `column_stride`: that of all elements that it will be given.
-std::unique_ptr<StripPipeline> make_strip_pipeline(const SolveRequest& request,
-                                                   std::int64_t column_stride);
+// For m <= kLargestStripM and n < m.
+std::unique_ptr<StripPipeline> make_strip_pipeline(const SolveRequest& request);
 
 }  // namespace tnm

@@ -13,6 +13,7 @@ struct StripPlace {
     std::int64_t plane, tile_row, tile_column;
     int tiles;
     ElementsInMemory elements;
+    FlagsInMemory flags;
 };
 
 inline std::uint64_t lowest_bits(int count) {

@@ -1,7 +1,7 @@
 // 2:4 masks where columns are contiguous: 64 columns at a time, from top to bottom.
 #pragma once
 
-#include "fast_path/column_major/block_pipeline.hpp"
+#include "fast_path/blocks/block_pipeline.hpp"
 
 namespace tnm {
 
@@ -13,9 +13,9 @@ class TwoOfFourBlocks {
   public:
     // The largest block, in tiles.
     static constexpr std::int64_t kTileRows = 512, kTileColumns = kStripColumns / 4;
-    // How many columns of tiles lie before the first whose flags begin a cache line. Lines that two
+    // How many columns of tiles would fill up the line that the first flags are in. Lines that two
     // blocks share would be read and written twice.
-    static std::int64_t tile_columns_to_line(const MaskView& mask);
+    static std::int64_t tile_columns_past_line(const MaskView& mask);
 
     // Only if has_two_of_four_blocks().
     explicit TwoOfFourBlocks(const SolveRequest& request);

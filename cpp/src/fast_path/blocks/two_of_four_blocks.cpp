@@ -1,21 +1,26 @@
-#include "fast_path/column_major/two_of_four_blocks.hpp"
+#include "fast_path/blocks/two_of_four_blocks.hpp"
 
 #include <algorithm>
 #include <numeric>
+
+#include "tiles/element.hpp"
 
 namespace tnm {
 
 bool has_two_of_four_blocks(const SolveRequest& request) {
     return request.method == SolveMethod::exact && request.observer == nullptr &&
+           request.array.strides.row_stride() == item_bytes(request.array.dtype) &&
            request.mask.strides.column_stride() == 1 &&
            strip_kernels().four_by_four_column_major(request.pattern, request.array.dtype,
                                                      request.score) != nullptr;
 }
 
-std::int64_t TwoOfFourBlocks::tile_columns_to_line(const MaskView& mask) {
+std::int64_t TwoOfFourBlocks::tile_columns_past_line(const MaskView& mask) {
     constexpr std::uintptr_t kCacheLine = 64;
+    if (mask.strides.row_stride() % kCacheLine != 0 || mask.strides.columns() < 4 * kStripColumns)
+        return 0;
     const auto past_line = reinterpret_cast<std::uintptr_t>(mask.data) % kCacheLine;
-    return static_cast<std::int64_t>((kCacheLine - past_line) % kCacheLine / 4);
+    return static_cast<std::int64_t>(past_line + 3) / 4 % kTileColumns;
 }
 
 TwoOfFourBlocks::TwoOfFourBlocks(const SolveRequest& request)
@@ -60,8 +65,10 @@ std::int64_t TwoOfFourBlocks::run_kernel(const TileBlock& block) {
 Status TwoOfFourBlocks::solve_marked(const TileBlock& block) {
     for (std::int64_t i = 0; i < block.tile_rows; ++i) {
         if (marks_[static_cast<std::size_t>(i)] == 0) continue;
-        const Status status =
-            blocks_({block.plane, block.tile_row + i, block.tile_column, 1, block.tile_columns});
+        TileBlock row = block;
+        row.tile_row += i;
+        row.tile_rows = 1;
+        const Status status = blocks_(row);
         if (status != Status::ok) return status;
     }
     return Status::ok;
