@@ -59,7 +59,6 @@ struct ScoreKernels {
     SolveStrip<T> (*solver)(Pattern pattern);
     // Optimal masks in closed form; null unless m = 4. Floats come first unless `exactly`.
     MaskStrip<T> (*four_by_four)(Pattern pattern, bool exactly);
-    MaskStrip<T> (*rowwise)(Pattern pattern);
     // Null where the general loader is to be used.
     LoadStrip<T> (*loader)(Dtype dtype, Score score, int m);
 };

@@ -16,7 +16,7 @@ namespace tnm {
 using TileObserver = std::function<void(std::int64_t index, const ScoreTile& scores,
                                         const TileMask& mask, const TilePrices& prices)>;
 
-enum class SolveMethod { exact, approximate, rowwise };
+enum class SolveMethod { exact, approximate };
 
 struct SolveRequest {
     SolveMethod method = SolveMethod::exact;

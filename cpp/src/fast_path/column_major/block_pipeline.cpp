@@ -34,7 +34,7 @@ BlockPipeline::BlockPipeline(const SolveRequest& request)
       grid_(request.grid()),
       size_(grid_, item_bytes_),
       tiles_per_strip_(kStripColumns / field_width(grid_.m)),
-      sweeps_(request.method == SolveMethod::exact && grid_.m > 4),
+      sweeps_(grid_.m > 4),
       strips_(make_strip_pipeline(request, item_bytes_)),
       copy_(make_copy()),
       next_copy_(make_copy()) {}

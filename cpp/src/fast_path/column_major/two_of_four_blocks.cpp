@@ -6,7 +6,7 @@
 namespace tnm {
 
 bool has_two_of_four_blocks(const SolveRequest& request) {
-    return request.method == SolveMethod::exact && !request.observer &&
+    return !request.observer &&
            request.mask.strides.column_stride() == 1 &&
            strip_kernels().four_by_four_column_major(request.pattern, request.array.dtype,
                                                      request.score) != nullptr;

@@ -7,7 +7,6 @@
 #include "fast_path/kernels/four_by_four/strip-inl.hpp"
 #include "fast_path/kernels/strip/dispatch-inl.hpp"
 #include "fast_path/kernels/strip/load_strip-inl.hpp"
-#include "fast_path/kernels/strip/rowwise-inl.hpp"
 #include "fast_path/kernels/strip/store_strip-inl.hpp"
 #include "fast_path/kernels/strip/transpose_copy-inl.hpp"
 #include "fast_path/strip_kernels.hpp"
@@ -29,14 +28,12 @@ const StripKernels kStripKernels = {
         {
             .solver = solver<float>,
             .four_by_four = four_by_four<float>,
-            .rowwise = rowwise<float>,
             .loader = float_loader,
         },
     .doubles =
         {
             .solver = solver<double>,
             .four_by_four = four_by_four<double>,
-            .rowwise = rowwise<double>,
             .loader = double_loader,
         },
     .four_by_four_run = four_by_four_run,

@@ -1,0 +1,43 @@
+// The table of row-wise masks of one instruction set; see simd/vectors-inl.hpp for what the
+// including file defines.
+#pragma once
+
+#include "rowwise/kernels/rank-inl.hpp"
+#include "rowwise/kernels/write_lanes-inl.hpp"
+
+namespace tnm::TNM_ISA {
+
+template <class T>
+bool mask_groups(const RowwiseTask& task, const LaneRun* runs, int count, RowwiseSpace& space) {
+    constexpr int kLanesAtOnce = kLanes<typename VectorOf<T>::type>;
+    const int m = task.pattern.m, end = runs[count - 1].first_lane + runs[count - 1].lanes;
+    const Lines<T> lines{reinterpret_cast<T*>(space.keys), m};
+    // No lane may hold what is left of other groups.
+    if (count > 1 || end % kLanesAtOnce != 0)
+        std::memset(space.keys, 0, static_cast<std::size_t>(padded_lines(m)) * kGroupLanes * sizeof(T));
+    for (int r = 0; r < count; ++r) read_lanes(runs[r], task.elements, lines);
+    bool finite = true;
+    for (int lane = 0; lane < end; lane += kLanesAtOnce)
+        finite &= select_highest(task, lines.vector(lane, 0), reinterpret_cast<T*>(space.ranks),
+                                 space.flags + lane);
+    for (int r = 0; r < count; ++r) write_lanes(space.flags, m, task.flags, runs[r]);
+    return finite;
+}
+
+inline MaskGroups mask_groups_of(int item_bytes) {
+    switch (item_bytes) {
+        case 1:
+            return mask_groups<std::int8_t>;
+        case 2:
+            return mask_groups<std::int16_t>;
+        case 4:
+            return mask_groups<std::int32_t>;
+        default:
+            return mask_groups<std::int64_t>;
+    }
+}
+
+extern const RowwiseKernels kRowwiseKernels;
+const RowwiseKernels kRowwiseKernels = {.mask_groups = mask_groups_of};
+
+}  // namespace tnm::TNM_ISA

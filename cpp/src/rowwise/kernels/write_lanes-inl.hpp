@@ -1,0 +1,78 @@
+// Writing the flags of groups, which come in lines of kGroupLanes bytes, to wherever they belong.
+#pragma once
+
+#include "rowwise/rowwise_kernels.hpp"
+#include "simd/transpose-inl.hpp"
+
+namespace tnm::TNM_ISA {
+
+// Up to 16 bytes; the two halves of what is no power of two overlap.
+inline void copy_short(const std::uint8_t* source, int bytes, std::uint8_t* target) {
+    const auto copy = [=]<std::size_t kHalf>(std::integral_constant<std::size_t, kHalf>) {
+        std::uint8_t halves[2][kHalf];
+        std::memcpy(halves[0], source, kHalf);
+        std::memcpy(halves[1], source + bytes - kHalf, kHalf);
+        std::memcpy(target, halves[0], kHalf);
+        std::memcpy(target + bytes - kHalf, halves[1], kHalf);
+    };
+    if (bytes >= 8) return copy(std::integral_constant<std::size_t, 8>{});
+    if (bytes >= 4) return copy(std::integral_constant<std::size_t, 4>{});
+    for (int k = 0; k < bytes; ++k) target[k] = source[k];
+}
+
+// kLines lines; lane l goes to target[l * kLines].
+template <int kLines>
+inline void transpose_flags(const std::uint8_t* lines, int lanes, std::uint8_t* target) {
+    for (int lane = 0; lane < lanes; lane += kVectorBytes) {
+        Bytes line[kLines];
+        for (int k = 0; k < kLines; ++k) line[k] = load<Bytes>(lines + k * kGroupLanes + lane);
+        transpose_in_chunks<kLines>(line);
+        for (int c = 0; c < kChunks; ++c)
+            for (int i = 0; i < kLines; ++i)
+                std::memcpy(target + (lane + c * kChunkBytes) * kLines + i * kChunkBytes,
+                            reinterpret_cast<const std::byte*>(line + i) + c * kChunkBytes,
+                            kChunkBytes);
+    }
+}
+
+// Groups whose flags are neighbours: lines k .. k + bytes - 1 of each.
+template <int kLines>
+inline void write_pieces(const std::uint8_t* lines, int bytes, std::int64_t between, int lanes,
+                         std::uint8_t* flags) {
+    if (bytes == kLines && between == kLines && lanes == kGroupLanes)
+        return transpose_flags<kLines>(lines, lanes, flags);
+    alignas(64) std::uint8_t turned[kGroupLanes * kLines];
+    transpose_flags<kLines>(lines, lanes, turned);
+    for (int lane = 0; lane < lanes; ++lane)
+        copy_short(turned + lane * kLines, bytes, flags + lane * between);
+}
+
+inline void write_neighbouring_entries(const std::uint8_t* lines, int m, std::int64_t between,
+                                       const LaneRun& run) {
+    if (m <= 4) return write_pieces<4>(lines, m, between, run.lanes, run.flags);
+    if (m <= 8) return write_pieces<8>(lines, m, between, run.lanes, run.flags);
+    if (m < 16) return write_pieces<16>(lines, m, between, run.lanes, run.flags);
+    for (int next = 0; next < m; next += 16) {
+        const int k = next + 16 <= m ? next : m - 16;
+        write_pieces<16>(lines + k * kGroupLanes, 16, between, run.lanes, run.flags + k);
+    }
+}
+
+inline void write_lanes(const std::uint8_t* flags, int m, const GroupStrides& strides,
+                        const LaneRun& run) {
+    const std::uint8_t* lines = flags + run.first_lane;
+    if (strides.in_group == 1) return write_neighbouring_entries(lines, m, strides.between, run);
+    for (int k = 0; k < m; ++k) {
+        const std::uint8_t* line = lines + k * kGroupLanes;
+        std::uint8_t* target = run.flags + k * strides.in_group;
+        if (strides.between == 1 && run.lanes == kGroupLanes)
+            std::memcpy(target, line, kGroupLanes);
+        else if (strides.between == 1)
+            std::memcpy(target, line, static_cast<std::size_t>(run.lanes));
+        else
+            for (int lane = 0; lane < run.lanes; ++lane)
+                target[lane * strides.between] = line[lane];
+    }
+}
+
+}  // namespace tnm::TNM_ISA
