@@ -63,9 +63,9 @@ GroupAxis GroupGrid::take_nearest() {
         return std::tuple(to_read / item_bytes_ + to_write, axis.count < kGroupLanes,
                           axis.element_step);
     };
-    const auto nearest = std::min_element(
-        axes_.begin(), axes_.end(),
-        [&](const GroupAxis& a, const GroupAxis& b) { return cost(a) < cost(b); });
+    const auto nearest =
+        std::min_element(axes_.begin(), axes_.end(),
+                         [&](const GroupAxis& a, const GroupAxis& b) { return cost(a) < cost(b); });
     const GroupAxis axis = *nearest;
     axes_.erase(nearest);
     return axis;

@@ -4,6 +4,7 @@
 #include <bit>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
@@ -37,8 +38,7 @@ struct Cut {
         } else if (!grid.next_is_farther()) {
             next = std::max<std::int64_t>(1, kCacheLine / m);
         }
-        lanes_per_piece =
-            std::max<std::int64_t>(1, groups / (next * kGroupLanes)) * kGroupLanes;
+        lanes_per_piece = std::max<std::int64_t>(1, groups / (next * kGroupLanes)) * kGroupLanes;
     }
 
     int pitch = kGroupLanes;  // from a run to the next
@@ -48,8 +48,19 @@ struct Cut {
 // Takes pieces of a grid. Owns the scratch memory of one thread.
 class GroupMasker {
   public:
-    GroupMasker(const GroupGrid& grid, const RowwiseTask& task, const Cut& cut, MaskGroups kernel)
-        : grid_(grid), task_(task), cut_(cut), kernel_(kernel), space_(std::make_unique_for_overwrite<RowwiseSpace>()) {}
+    GroupMasker(const GroupGrid& grid, const RowwiseTask& task, const Cut& cut,
+                std::int64_t item_bytes)
+        : grid_(grid),
+          task_(task),
+          cut_(cut),
+          kernel_(rowwise_kernels().mask_groups(static_cast<int>(item_bytes))) {
+        const std::int64_t lines = divide_up(task.pattern.m, 16) * 16;
+        memory_.resize(static_cast<std::size_t>(lines * (item_bytes + 1 + 1) + 1));
+        std::byte* const first = memory_.data()->bytes;
+        const std::int64_t ranks = lines * item_bytes * kCacheLine,
+                           flags = ranks + lines * kCacheLine;
+        space_ = {first, first + ranks, reinterpret_cast<std::uint8_t*>(first + flags)};
+    }
 
     Status operator()(std::int64_t other, std::int64_t first_next, std::int64_t first_lane) {
         const std::int64_t end_next = std::min(first_next + cut_.next, grid_.next.count);
@@ -73,9 +84,13 @@ class GroupMasker {
     }
 
   private:
+    struct alignas(kCacheLine) CacheLine {
+        std::byte bytes[kCacheLine];
+    };
+
     bool mask_runs() {
         const int count = std::exchange(count_, 0);
-        return count == 0 || kernel_(task_, runs_, count, *space_);
+        return count == 0 || kernel_(task_, runs_, count, space_);
     }
 
     const GroupGrid& grid_;
@@ -84,7 +99,8 @@ class GroupMasker {
     const MaskGroups kernel_;
     LaneRun runs_[kGroupLanes];
     int count_ = 0;
-    std::unique_ptr<RowwiseSpace> space_;
+    std::vector<CacheLine> memory_;
+    RowwiseSpace space_;
 };
 
 // `only_positive`: of entries that are not, none is kept.
@@ -92,15 +108,14 @@ Status mask_groups(const ArrayView& array, const MaskView& mask, int n, const Gr
                    Score score, bool only_positive, const Execution& execution) {
     const GroupGrid grid(array, mask, range);
     if (grid.lanes.count * grid.next.count * grid.others() == 0) return Status::ok;
-    const RowwiseTask task{{n, range.m}, only_positive, score_order(array.dtype, score),
-                           grid.elements, grid.flags};
+    const RowwiseTask task{
+        {n, range.m}, only_positive, score_order(array.dtype, score), grid.elements, grid.flags};
     const Cut cut(grid, range.m);
-    const MaskGroups kernel = rowwise_kernels().mask_groups(static_cast<int>(item_bytes(array.dtype)));
     const std::int64_t across = divide_up(grid.lanes.count, cut.lanes_per_piece);
     const std::int64_t down = divide_up(grid.next.count, cut.next);
     return parallel_for(across * down * grid.others(), execution, [&]() -> Worker {
-        return [&, masker = std::make_shared<GroupMasker>(grid, task, cut, kernel)](
-                   std::int64_t piece) {
+        return [&, masker = std::make_shared<GroupMasker>(
+                       grid, task, cut, item_bytes(array.dtype))](std::int64_t piece) {
             return (*masker)(piece / across / down, piece / across % down * cut.next,
                              piece % across * cut.lanes_per_piece);
         };
@@ -117,8 +132,7 @@ Status nm_mask(const ArrayView& scores, const MaskView& mask, const Pattern& pat
     const std::int64_t groups = scores.strides.columns() / m;
     const auto rest = static_cast<int>(scores.strides.columns() % m);
     return guarded([&] {
-        const Status status =
-            mask_groups(scores, mask, n, {0, groups, m}, score, false, execution);
+        const Status status = mask_groups(scores, mask, n, {0, groups, m}, score, false, execution);
         if (status != Status::ok || rest == 0) return status;
         return mask_groups(scores, mask, std::min(n, rest), {groups * m, 1, rest}, score, true,
                            execution);

@@ -17,10 +17,10 @@ inline constexpr int kGroupLanes = 64;
 // From an element to an integer of its size: the integers are ordered as the scores are, -0 being
 // equal to 0. Squares are ordered as magnitudes are.
 struct ScoreOrder {
-    bool is_flag;                  // any byte but 0 stands for 1
-    std::uint64_t value_bits;      // those beside the sign of a floating-point number
-    bool reads_sign;               // what is below zero is negated: floats to be below, integers above
-    std::uint64_t zero;            // what 0 becomes; the others lie around it, modulo 2^bits
+    bool is_flag;              // any byte but 0 stands for 1
+    std::uint64_t value_bits;  // those beside the sign of a floating-point number
+    bool reads_sign;           // what is below zero is negated: floats to be below, integers above
+    std::uint64_t zero;        // what 0 becomes; the others lie around it, modulo 2^bits
     std::uint64_t largest_finite;  // as value bits
 };
 
@@ -44,16 +44,16 @@ struct LaneRun {
     std::int64_t lanes_in_memory;  // that may be read, these included
 };
 
-// The memory of one thread.
-struct alignas(64) RowwiseSpace {
-    std::byte keys[kGroupLanes * kMaxM * sizeof(std::uint64_t)];
-    std::byte ranks[kMaxM * 64];
-    std::uint8_t flags[(kMaxM + 1) * kGroupLanes];
+// Scratch memory: lines of kGroupLanes elements, of a vector, and of kGroupLanes bytes. There are m
+// of them, up to a multiple of 16; and another line of bytes.
+struct RowwiseSpace {
+    std::byte *keys, *ranks;
+    std::uint8_t* flags;
 };
 
 // The masks of up to 64 groups. Returns whether all scores are finite.
 using MaskGroups = bool (*)(const RowwiseTask& task, const LaneRun* runs, int count,
-                            RowwiseSpace& space);
+                            const RowwiseSpace& space);
 
 struct RowwiseKernels {
     MaskGroups (*mask_groups)(int item_bytes);

@@ -8,18 +8,20 @@
 namespace tnm::TNM_ISA {
 
 template <class T>
-bool mask_groups(const RowwiseTask& task, const LaneRun* runs, int count, RowwiseSpace& space) {
+bool mask_groups(const RowwiseTask& task, const LaneRun* runs, int count,
+                 const RowwiseSpace& space) {
     constexpr int kLanesAtOnce = kLanes<typename VectorOf<T>::type>;
     const int m = task.pattern.m, end = runs[count - 1].first_lane + runs[count - 1].lanes;
     const Lines<T> lines{reinterpret_cast<T*>(space.keys), m};
     // No lane may hold what is left of other groups.
     if (count > 1 || end % kLanesAtOnce != 0)
-        std::memset(space.keys, 0, static_cast<std::size_t>(padded_lines(m)) * kGroupLanes * sizeof(T));
+        std::memset(space.keys, 0,
+                    static_cast<std::size_t>(padded_lines(m)) * kGroupLanes * sizeof(T));
     for (int r = 0; r < count; ++r) read_lanes(runs[r], task.elements, lines);
     bool finite = true;
     for (int lane = 0; lane < end; lane += kLanesAtOnce)
-        finite &= select_highest(task, lines.vector(lane, 0), reinterpret_cast<T*>(space.ranks),
-                                 space.flags + lane);
+        finite &= select_highest(task, lines.vector(lane, 0), reinterpret_cast<T*>(space.ranks));
+    gather_flags(lines, end, space.flags);
     for (int r = 0; r < count; ++r) write_lanes(space.flags, m, task.flags, runs[r]);
     return finite;
 }

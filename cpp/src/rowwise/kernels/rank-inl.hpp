@@ -23,12 +23,25 @@ inline __attribute__((always_inline)) Vector to_key(Vector element, const ScoreO
     return key ^ static_cast<T>(order.zero);
 }
 
+// Counts the higher ones among neighbouring lines: of each, and of the earlier ones not to be
+// counted.
+template <class Vector>
+inline __attribute__((always_inline)) void rank_among(const Vector (&key)[kLinesAtOnce],
+                                                      Vector (&rank)[kLinesAtOnce]) {
+    for (int b = 1; b < kLinesAtOnce; ++b)
+        for (int a = 0; a < b; ++a) {
+            const auto higher = reinterpret_cast<Vector>(key[b] > key[a]);
+            rank[a] -= higher;
+            rank[b] += higher;
+        }
+}
+
 // How many lines beat each; a tie is lost by the later one. `lines`: as padded.
 template <class T>
 inline void rank_lines(const T* keys, int lines, T* ranks) {
     using Vector = typename VectorOf<T>::type;
     constexpr int kStep = kLanes<Vector>;
-    // Line i loses to all lines before it, unless ...
+    // A line loses to all before it, unless it is higher.
     for (int i = 0; i < lines; ++i) store(ranks + i * kStep, splat<Vector>(static_cast<T>(i)));
     for (int first = 0; first < lines; first += kLinesAtOnce) {
         Vector key[kLinesAtOnce], rank[kLinesAtOnce];
@@ -36,13 +49,7 @@ inline void rank_lines(const T* keys, int lines, T* ranks) {
             key[a] = load<Vector>(keys + (first + a) * kStep);
             rank[a] = load<Vector>(ranks + (first + a) * kStep);
         }
-        // ... it is higher.
-        for (int b = 1; b < kLinesAtOnce; ++b)
-            for (int a = 0; a < b; ++a) {
-                const auto higher = reinterpret_cast<Vector>(key[b] > key[a]);
-                rank[a] -= higher;
-                rank[b] += higher;
-            }
+        rank_among(key, rank);
         for (int i = first + kLinesAtOnce; i < lines; ++i) {
             const auto other = load<Vector>(keys + i * kStep);
             Vector won{};
@@ -57,33 +64,44 @@ inline void rank_lines(const T* keys, int lines, T* ranks) {
     }
 }
 
-// The flags of one vector of lanes: byte l of line k, lines being kGroupLanes bytes apart. Turns
-// elements into keys. Returns whether all are finite.
+// Turns elements of one vector of lanes into -1 where they are kept, 0 elsewhere. Returns whether
+// all are finite.
 template <class T>
-inline bool select_highest(const RowwiseTask& task, T* keys, T* ranks, std::uint8_t* flags) {
+inline bool select_highest(const RowwiseTask& task, T* elements, T* ranks) {
     using Vector = typename VectorOf<T>::type;
-    using Flags = typename VectorOf<std::int8_t, kLanes<Vector>>::type;
     constexpr int kStep = kLanes<Vector>;
     constexpr auto kLowest = static_cast<T>(T{1} << (8 * sizeof(T) - 1));
     const auto [n, m] = task.pattern;
+    const auto above_zero = static_cast<T>(static_cast<T>(task.order.zero) + 1);
+    const Vector least = splat<Vector>(task.only_positive ? above_zero : kLowest);
+    const Vector most_ranks = splat<Vector>(static_cast<T>(n - 1));
+    const auto is_kept = [&](Vector rank, Vector key) __attribute__((always_inline)) {
+        return ~reinterpret_cast<Vector>((rank > most_ranks) | (least > key));
+    };
     Vector wrong{};
-    for (int k = 0; k < m; ++k)
-        store(keys + k * kStep, to_key<T>(load<Vector>(keys + k * kStep), task.order, wrong));
+    if (m == kLinesAtOnce) {
+        Vector key[kLinesAtOnce], rank[kLinesAtOnce];
+        for (int k = 0; k < kLinesAtOnce; ++k) {
+            key[k] = to_key<T>(load<Vector>(elements + k * kStep), task.order, wrong);
+            rank[k] = splat<Vector>(static_cast<T>(k));
+        }
+        rank_among(key, rank);
+        for (int k = 0; k < kLinesAtOnce; ++k)
+            store(elements + k * kStep, is_kept(rank[k], key[k]));
+        return !any_set(wrong);
+    }
     const int lines = padded_lines(m);
-    for (int k = m; k < lines; ++k) store(keys + k * kStep, splat<Vector>(kLowest));
+    for (int k = 0; k < m; ++k)
+        store(elements + k * kStep,
+              to_key<T>(load<Vector>(elements + k * kStep), task.order, wrong));
+    for (int k = m; k < lines; ++k) store(elements + k * kStep, splat<Vector>(kLowest));
     if (n < m)
-        rank_lines(keys, lines, ranks);
+        rank_lines(elements, lines, ranks);
     else
         std::memset(ranks, 0, static_cast<std::size_t>(m) * sizeof(Vector));
-    const auto above_zero = static_cast<T>(static_cast<T>(task.order.zero) + 1);
-    const T least = task.only_positive ? above_zero : kLowest;
-    for (int k = 0; k < m; ++k) {
-        const auto kept =
-            reinterpret_cast<Vector>((load<Vector>(ranks + k * kStep) < static_cast<T>(n)) &
-                                     (load<Vector>(keys + k * kStep) >= least));
-        const Flags line = __builtin_convertvector(kept, Flags) & 1;
-        std::memcpy(flags + k * kGroupLanes, &line, sizeof line);
-    }
+    for (int k = 0; k < m; ++k)
+        store(elements + k * kStep,
+              is_kept(load<Vector>(ranks + k * kStep), load<Vector>(elements + k * kStep)));
     return !any_set(wrong);
 }
 

@@ -23,7 +23,6 @@ struct Lines {
     T* vector(int lane, int line) const {
         return data + (lane / kLanes<Vector> * padded_lines(m) + line) * kLanes<Vector>;
     }
-    T& at(int lane, int line) const { return vector(lane, line)[lane % kLanes<Vector>]; }
 };
 
 // Of the chunks that chunk(first), chunk(first + 1) .. are.
@@ -79,21 +78,30 @@ inline void read_neighbouring_groups(const LaneRun& run, std::int64_t in_group, 
     }
 }
 
+template <int kCount, class T>
+inline void read_column(const std::byte* source, const GroupStrides& strides, int count, int m,
+                        T* target) {
+    constexpr int kStep = kLanes<typename VectorOf<T>::type>;
+    if constexpr (kCount != 0) count = kCount;
+    for (int k = 0; k < m; ++k, source += strides.in_group, target += kStep)
+        for (int lane = 0; lane < count; ++lane)
+            std::memcpy(target + lane, source + lane * strides.between, sizeof(T));
+}
+
 template <class T>
-inline void read_one_by_one(const LaneRun& run, const GroupStrides& strides, int first_lane,
+inline void read_one_by_one(const LaneRun& run, const GroupStrides& strides, int lane,
                             const Lines<T>& lines) {
-    const auto read = [&](int lane, int k) __attribute__((always_inline)) {
-        std::memcpy(&lines.at(run.first_lane + lane, k),
-                    run.elements + lane * strides.between + k * strides.in_group, sizeof(T));
-    };
-    const std::int64_t in_group = strides.in_group < 0 ? -strides.in_group : strides.in_group;
-    const std::int64_t between = strides.between < 0 ? -strides.between : strides.between;
-    if (in_group <= between) {
-        for (int lane = first_lane; lane < run.lanes; ++lane)
-            for (int k = 0; k < lines.m; ++k) read(lane, k);
-    } else {
-        for (int k = 0; k < lines.m; ++k)
-            for (int lane = first_lane; lane < run.lanes; ++lane) read(lane, k);
+    constexpr int kStep = kLanes<typename VectorOf<T>::type>;
+    while (lane < run.lanes) {
+        const int first = (run.first_lane + lane) % kStep, left = run.lanes - lane;
+        const int count = kStep - first < left ? kStep - first : left;
+        const std::byte* source = run.elements + lane * strides.between;
+        T* const target = lines.vector(run.first_lane + lane, 0) + first;
+        if (count == kStep)
+            read_column<kStep>(source, strides, count, lines.m, target);
+        else
+            read_column<0>(source, strides, count, lines.m, target);
+        lane += count;
     }
 }
 

@@ -1,10 +1,36 @@
 // Writing the flags of groups, which come in lines of kGroupLanes bytes, to wherever they belong.
 #pragma once
 
-#include "rowwise/rowwise_kernels.hpp"
-#include "simd/transpose-inl.hpp"
+#include "rowwise/kernels/read_lanes-inl.hpp"
 
 namespace tnm::TNM_ISA {
+
+// The flags of as many vectors of lanes as an element has bytes: these bytes side by side, then in
+// the order of lanes.
+template <class T>
+inline Bytes join_flags(const T* kept, std::ptrdiff_t distance) {
+    using Vector = typename VectorOf<T>::type;
+    constexpr int kVectors = sizeof(T);
+    Vector together{};
+    for (int v = 0; v < kVectors; ++v)
+        together |= load<Vector>(kept + v * distance) & static_cast<T>(T{1} << 8 * v);
+    const auto bytes = reinterpret_cast<Bytes>(together);
+    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
+        return __builtin_shufflevector(bytes, bytes,
+                                       (l % kLanes<Vector> * kVectors + l / kLanes<Vector>)...);
+    }(std::make_index_sequence<kVectorBytes>{});
+}
+
+// From lines of vectors, -1 where an entry is kept, to lines of kGroupLanes bytes.
+template <class T>
+inline void gather_flags(const Lines<T>& kept, int lanes, std::uint8_t* flags) {
+    for (int lane = 0; lane < lanes; lane += kVectorBytes)
+        for (int k = 0; k < kept.m; ++k)
+            store(flags + k * kGroupLanes + lane,
+                  join_flags(kept.vector(lane, k),
+                             kept.vector(lane + kVectorBytes / static_cast<int>(sizeof(T)), k) -
+                                 kept.vector(lane, k)));
+}
 
 // Up to 16 bytes; the two halves of what is no power of two overlap.
 inline void copy_short(const std::uint8_t* source, int bytes, std::uint8_t* target) {
