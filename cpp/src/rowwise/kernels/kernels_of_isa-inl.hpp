@@ -2,28 +2,34 @@
 // including file defines.
 #pragma once
 
-#include "rowwise/kernels/rank-inl.hpp"
-#include "rowwise/kernels/write_lanes-inl.hpp"
+#include "rowwise/kernels/groups_of_four-inl.hpp"
 
 namespace tnm::TNM_ISA {
 
 template <class T>
 bool mask_groups(const RowwiseTask& task, const LaneRun* runs, int count,
                  const RowwiseSpace& space) {
-    constexpr int kLanesAtOnce = kLanes<typename VectorOf<T>::type>;
+    using Vector = typename VectorOf<T>::type;
+    constexpr int kItemBytes = sizeof(T);
     const int m = task.pattern.m, end = runs[count - 1].first_lane + runs[count - 1].lanes;
+    if (m == 4 && runs[0].lanes == kGroupLanes) {
+        if (are_four_rows(task, kItemBytes)) return mask_rows_of_fours<T>(task, runs[0]);
+        if constexpr (kItemBytes <= 4)
+            if (are_one_row(task, kItemBytes)) return mask_row_of_fours<T>(task, runs[0]);
+    }
     const Lines<T> lines{reinterpret_cast<T*>(space.keys), m};
     // No lane may hold what is left of other groups.
-    if (count > 1 || end % kLanesAtOnce != 0)
+    if (count > 1 || end % kLanes<Vector> != 0)
         std::memset(space.keys, 0,
                     static_cast<std::size_t>(padded_lines(m)) * kGroupLanes * sizeof(T));
     for (int r = 0; r < count; ++r) read_lanes(runs[r], task.elements, lines);
-    bool finite = true;
-    for (int lane = 0; lane < end; lane += kLanesAtOnce)
-        finite &= select_highest(task, lines.vector(lane, 0), reinterpret_cast<T*>(space.ranks));
+    const Selection<Vector> selection(task);
+    Vector wrong{};
+    for (int lane = 0; lane < end; lane += kLanes<Vector>)
+        selection.select(lines.vector(lane, 0), reinterpret_cast<T*>(space.ranks), wrong);
     gather_flags(lines, end, space.flags);
     for (int r = 0; r < count; ++r) write_lanes(space.flags, m, task.flags, runs[r]);
-    return finite;
+    return !any_set(wrong);
 }
 
 inline MaskGroups mask_groups_of(int item_bytes) {

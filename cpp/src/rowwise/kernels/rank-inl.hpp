@@ -64,45 +64,59 @@ inline void rank_lines(const T* keys, int lines, T* ranks) {
     }
 }
 
-// Turns elements of one vector of lanes into -1 where they are kept, 0 elsewhere. Returns whether
-// all are finite.
-template <class T>
-inline bool select_highest(const RowwiseTask& task, T* elements, T* ranks) {
-    using Vector = typename VectorOf<T>::type;
-    constexpr int kStep = kLanes<Vector>;
-    constexpr auto kLowest = static_cast<T>(T{1} << (8 * sizeof(T) - 1));
-    const auto [n, m] = task.pattern;
-    const auto above_zero = static_cast<T>(static_cast<T>(task.order.zero) + 1);
-    const Vector least = splat<Vector>(task.only_positive ? above_zero : kLowest);
-    const Vector most_ranks = splat<Vector>(static_cast<T>(n - 1));
-    const auto is_kept = [&](Vector rank, Vector key) __attribute__((always_inline)) {
-        return ~reinterpret_cast<Vector>((rank > most_ranks) | (least > key));
-    };
-    Vector wrong{};
-    if (m == kLinesAtOnce) {
-        Vector key[kLinesAtOnce], rank[kLinesAtOnce];
+// What a task asks for, in vectors of elements.
+template <class Vector>
+class Selection {
+    using T = std::remove_cvref_t<decltype(Vector{}[0])>;
+    static constexpr auto kLowest = static_cast<T>(T{1} << (8 * sizeof(T) - 1));
+    static constexpr int kStep = kLanes<Vector>;
+
+  public:
+    explicit Selection(const RowwiseTask& task)
+        : order_(task.order),
+          n_(task.pattern.n),
+          m_(task.pattern.m),
+          least_(splat<Vector>(task.only_positive ? static_cast<T>(static_cast<T>(order_.zero) + 1)
+                                                  : kLowest)),
+          last_rank_(splat<Vector>(static_cast<T>(n_ - 1))) {}
+
+    // Turns elements, line after line, into -1 where they are kept, 0 elsewhere; sets the lanes of
+    // `wrong` that are not finite.
+    void select(T* elements, T* ranks, Vector& wrong) const {
+        const int lines = padded_lines(m_);
+        for (int k = 0; k < m_; ++k)
+            store(elements + k * kStep,
+                  to_key<T>(load<Vector>(elements + k * kStep), order_, wrong));
+        for (int k = m_; k < lines; ++k) store(elements + k * kStep, splat<Vector>(kLowest));
+        if (n_ < m_)
+            rank_lines(elements, lines, ranks);
+        else
+            std::memset(ranks, 0, static_cast<std::size_t>(m_) * sizeof(Vector));
+        for (int k = 0; k < m_; ++k)
+            store(elements + k * kStep,
+                  kept(load<Vector>(ranks + k * kStep), load<Vector>(elements + k * kStep)));
+    }
+
+    // For m = 4.
+    __attribute__((always_inline)) void select_of_four(Vector (&line)[kLinesAtOnce],
+                                                       Vector& wrong) const {
+        Vector rank[kLinesAtOnce];
         for (int k = 0; k < kLinesAtOnce; ++k) {
-            key[k] = to_key<T>(load<Vector>(elements + k * kStep), task.order, wrong);
+            line[k] = to_key<T>(line[k], order_, wrong);
             rank[k] = splat<Vector>(static_cast<T>(k));
         }
-        rank_among(key, rank);
-        for (int k = 0; k < kLinesAtOnce; ++k)
-            store(elements + k * kStep, is_kept(rank[k], key[k]));
-        return !any_set(wrong);
+        rank_among(line, rank);
+        for (int k = 0; k < kLinesAtOnce; ++k) line[k] = kept(rank[k], line[k]);
     }
-    const int lines = padded_lines(m);
-    for (int k = 0; k < m; ++k)
-        store(elements + k * kStep,
-              to_key<T>(load<Vector>(elements + k * kStep), task.order, wrong));
-    for (int k = m; k < lines; ++k) store(elements + k * kStep, splat<Vector>(kLowest));
-    if (n < m)
-        rank_lines(elements, lines, ranks);
-    else
-        std::memset(ranks, 0, static_cast<std::size_t>(m) * sizeof(Vector));
-    for (int k = 0; k < m; ++k)
-        store(elements + k * kStep,
-              is_kept(load<Vector>(ranks + k * kStep), load<Vector>(elements + k * kStep)));
-    return !any_set(wrong);
-}
+
+  private:
+    __attribute__((always_inline)) Vector kept(Vector rank, Vector key) const {
+        return ~reinterpret_cast<Vector>((rank > last_rank_) | (least_ > key));
+    }
+
+    const ScoreOrder& order_;
+    const int n_, m_;
+    const Vector least_, last_rank_;
+};
 
 }  // namespace tnm::TNM_ISA

@@ -73,8 +73,10 @@ inline void read_neighbouring_groups(const LaneRun& run, std::int64_t in_group, 
     using Vector = typename VectorOf<T>::type;
     for (int k = 0; k < lines.m; ++k) {
         const T* source = reinterpret_cast<const T*>(run.elements + k * in_group);
-        for (int lane = 0; lane < lanes; lane += kLanes<Vector>)
+        for (int lane = 0; lane < lanes; lane += kLanes<Vector>) {
+            __builtin_prefetch(source + lane + kGroupLanes);
             store(lines.vector(run.first_lane + lane, k), load<Vector>(source + lane));
+        }
     }
 }
 

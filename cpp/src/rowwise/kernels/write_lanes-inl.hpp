@@ -5,31 +5,36 @@
 
 namespace tnm::TNM_ISA {
 
-// The flags of as many vectors of lanes as an element has bytes: these bytes side by side, then in
-// the order of lanes.
-template <class T>
-inline Bytes join_flags(const T* kept, std::ptrdiff_t distance) {
-    using Vector = typename VectorOf<T>::type;
-    constexpr int kVectors = sizeof(T);
+// Of as many vectors as an element has bytes, -1 where an entry is kept, the flags side by side.
+template <class T, class Vector>
+inline __attribute__((always_inline)) Vector join_flags(const Vector* kept) {
     Vector together{};
-    for (int v = 0; v < kVectors; ++v)
-        together |= load<Vector>(kept + v * distance) & static_cast<T>(T{1} << 8 * v);
-    const auto bytes = reinterpret_cast<Bytes>(together);
+    for (int v = 0; v < static_cast<int>(sizeof(T)); ++v)
+        together |= kept[v] & static_cast<T>(T{1} << 8 * v);
+    return together;
+}
+
+// From bytes next to each other of several vectors to one vector after another.
+template <class T, class Vector>
+inline __attribute__((always_inline)) Bytes in_order_of_lanes(Vector joined) {
+    const auto bytes = reinterpret_cast<Bytes>(joined);
     return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
         return __builtin_shufflevector(bytes, bytes,
-                                       (l % kLanes<Vector> * kVectors + l / kLanes<Vector>)...);
+                                       (l % kLanes<Vector> * sizeof(T) + l / kLanes<Vector>)...);
     }(std::make_index_sequence<kVectorBytes>{});
 }
 
 // From lines of vectors, -1 where an entry is kept, to lines of kGroupLanes bytes.
 template <class T>
 inline void gather_flags(const Lines<T>& kept, int lanes, std::uint8_t* flags) {
+    using Vector = typename VectorOf<T>::type;
     for (int lane = 0; lane < lanes; lane += kVectorBytes)
-        for (int k = 0; k < kept.m; ++k)
-            store(flags + k * kGroupLanes + lane,
-                  join_flags(kept.vector(lane, k),
-                             kept.vector(lane + kVectorBytes / static_cast<int>(sizeof(T)), k) -
-                                 kept.vector(lane, k)));
+        for (int k = 0; k < kept.m; ++k) {
+            Vector line[sizeof(T)];
+            for (int v = 0; v < static_cast<int>(sizeof(T)); ++v)
+                line[v] = load<Vector>(kept.vector(lane + v * kLanes<Vector>, k));
+            store(flags + k * kGroupLanes + lane, in_order_of_lanes<T>(join_flags<T>(line)));
+        }
 }
 
 // Up to 16 bytes; the two halves of what is no power of two overlap.
