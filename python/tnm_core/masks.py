@@ -238,10 +238,11 @@ def nm_mask(
     mask = arguments.as_output(out, source.data)
     if out is not None:
         arguments.check_finite(source, count)
+    # The order of the other axes makes no difference.
     finite = _core.nm_mask(
-        np.atleast_2d(np.moveaxis(source.data, axis, -1)),
+        source.data[None].swapaxes(axis + 1, -1),
         source.dtype,
-        np.atleast_2d(np.moveaxis(mask, axis, -1)),
+        mask[None].swapaxes(axis + 1, -1),
         n,
         m,
         score,

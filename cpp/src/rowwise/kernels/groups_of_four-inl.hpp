@@ -39,7 +39,7 @@ template <class T>
 inline bool mask_row_of_fours(const RowwiseTask& task, const LaneRun& run) {
     using Vector = typename VectorOf<T>::type;
     constexpr int kStep = kLanes<Vector>, kBytes = sizeof(T), kWords = 4 / kBytes;
-    const Selection<Vector> selection(task);
+    const Selection<T> selection(task);
     Vector wrong{};
     for (int first = 0; first < 4 * kGroupLanes; first += 4 * kStep) {
         Vector line[4];
@@ -61,7 +61,7 @@ template <class T>
 inline bool mask_rows_of_fours(const RowwiseTask& task, const LaneRun& run) {
     using Vector = typename VectorOf<T>::type;
     constexpr int kStep = kLanes<Vector>, kBytes = sizeof(T);
-    const Selection<Vector> selection(task);
+    const Selection<T> selection(task);
     Vector wrong{};
     for (int first = 0; first < kGroupLanes; first += kVectorBytes) {
         Vector kept[4][kBytes];

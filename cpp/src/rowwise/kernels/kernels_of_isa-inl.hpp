@@ -19,11 +19,12 @@ bool mask_groups(const RowwiseTask& task, const LaneRun* runs, int count,
     }
     const Lines<T> lines{reinterpret_cast<T*>(space.keys), m};
     // No lane may hold what is left of other groups.
-    if (count > 1 || end % kLanes<Vector> != 0)
+    const bool gaps = count > 1 && runs[1].first_lane != runs[0].lanes;
+    if (gaps || runs[0].lanes % kLanes<Vector> != 0)
         std::memset(space.keys, 0,
                     static_cast<std::size_t>(padded_lines(m)) * kGroupLanes * sizeof(T));
     for (int r = 0; r < count; ++r) read_lanes(runs[r], task.elements, lines);
-    const Selection<Vector> selection(task);
+    const Selection<T> selection(task);
     Vector wrong{};
     for (int lane = 0; lane < end; lane += kLanes<Vector>)
         selection.select(lines.vector(lane, 0), reinterpret_cast<T*>(space.ranks), wrong);

@@ -65,9 +65,9 @@ inline void rank_lines(const T* keys, int lines, T* ranks) {
 }
 
 // What a task asks for, in vectors of elements.
-template <class Vector>
+template <class T>
 class Selection {
-    using T = std::remove_cvref_t<decltype(Vector{}[0])>;
+    using Vector = typename VectorOf<T>::type;
     static constexpr auto kLowest = static_cast<T>(T{1} << (8 * sizeof(T) - 1));
     static constexpr int kStep = kLanes<Vector>;
 

@@ -39,9 +39,9 @@ inline __attribute__((always_inline)) auto join_chunks(const Chunk& chunk, int f
     }
 }
 
-// Groups whose entries are neighbours: chunks of them, transposed. Reads a chunk where a group is
-// smaller than that.
-template <class T>
+// Groups whose entries are neighbours, in either direction: chunks of them, transposed. Reads a
+// chunk where a group is smaller than that.
+template <class T, int kDirection>
 inline void read_neighbouring_entries(const LaneRun& run, std::int64_t between, int lanes,
                                       const Lines<T>& lines) {
     using Vector = typename VectorOf<T>::type;
@@ -49,20 +49,23 @@ inline void read_neighbouring_entries(const LaneRun& run, std::int64_t between, 
     constexpr int kInChunk = kLanes<Chunk>;
     const int m = lines.m;
     for (int lane = 0; lane < lanes; lane += kLanes<Vector>) {
-        T* const target = lines.vector(run.first_lane + lane, 0);
+        T* const target = lines.vector(run.first_lane + lane, kDirection > 0 ? 0 : m - 1);
+        const std::byte* const group =
+            run.elements + lane * between - (kDirection > 0 ? 0 : (m - 1) * sizeof(T));
         for (int next = 0; next < m; next += kInChunk) {
             // The last chunk overlaps the one before.
             const int first = next + kInChunk <= m || m < kInChunk ? next : m - kInChunk;
-            const T* source = reinterpret_cast<const T*>(run.elements + lane * between) + first;
+            const std::byte* const source = group + first * static_cast<int>(sizeof(T));
             Vector line[kInChunk];
             for (int a = 0; a < kInChunk; ++a)
                 line[a] = join_chunks<T>([&](int c) __attribute__((always_inline)) {
-                    return load<Chunk>(reinterpret_cast<const T*>(
-                        reinterpret_cast<const std::byte*>(source) + (c * kInChunk + a) * between));
+                    return load<Chunk>(
+                        reinterpret_cast<const T*>(source + (c * kInChunk + a) * between));
                 });
             transpose_in_chunks<kInChunk>(line);
             for (int b = 0; b < kInChunk; ++b)
-                if (b < m - first) store(target + (first + b) * kLanes<Vector>, line[b]);
+                if (b < m - first)
+                    store(target + kDirection * (first + b) * kLanes<Vector>, line[b]);
         }
     }
 }
@@ -125,10 +128,13 @@ inline void read_lanes(const LaneRun& run, const GroupStrides& strides, const Li
         if (strides.between == kItemBytes) {
             done = run.lanes / kLanesAtOnce * kLanesAtOnce;
             read_neighbouring_groups(run, strides.in_group, done, lines);
-        } else if (strides.in_group == kItemBytes) {
+        } else if (strides.in_group == kItemBytes || strides.in_group == -kItemBytes) {
             done = lanes_with_chunks(run, strides.between, lines.m * kItemBytes) / kLanesAtOnce *
                    kLanesAtOnce;
-            read_neighbouring_entries(run, strides.between, done, lines);
+            if (strides.in_group > 0)
+                read_neighbouring_entries<T, 1>(run, strides.between, done, lines);
+            else
+                read_neighbouring_entries<T, -1>(run, strides.between, done, lines);
         }
     }
     if (done < run.lanes) read_one_by_one(run, strides, done, lines);

@@ -37,18 +37,26 @@ inline void gather_flags(const Lines<T>& kept, int lanes, std::uint8_t* flags) {
         }
 }
 
-// Up to 16 bytes; the two halves of what is no power of two overlap.
+// The two halves of what is no power of two overlap.
+template <int kHalf>
+inline void copy_halves(const std::uint8_t* source, int bytes, std::uint8_t* target) {
+    std::uint8_t halves[2][kHalf];
+    std::memcpy(halves[0], source, kHalf);
+    std::memcpy(halves[1], source + bytes - kHalf, kHalf);
+    std::memcpy(target, halves[0], kHalf);
+    std::memcpy(target + bytes - kHalf, halves[1], kHalf);
+}
+
+// Up to 16 bytes.
 inline void copy_short(const std::uint8_t* source, int bytes, std::uint8_t* target) {
-    const auto copy = [=]<std::size_t kHalf>(std::integral_constant<std::size_t, kHalf>) {
-        std::uint8_t halves[2][kHalf];
-        std::memcpy(halves[0], source, kHalf);
-        std::memcpy(halves[1], source + bytes - kHalf, kHalf);
-        std::memcpy(target, halves[0], kHalf);
-        std::memcpy(target + bytes - kHalf, halves[1], kHalf);
-    };
-    if (bytes >= 8) return copy(std::integral_constant<std::size_t, 8>{});
-    if (bytes >= 4) return copy(std::integral_constant<std::size_t, 4>{});
+    if (bytes >= 8) return copy_halves<8>(source, bytes, target);
+    if (bytes >= 4) return copy_halves<4>(source, bytes, target);
     for (int k = 0; k < bytes; ++k) target[k] = source[k];
+}
+
+inline void copy_line(const std::uint8_t* source, int bytes, std::uint8_t* target) {
+    for (; bytes > 16; bytes -= 16, source += 16, target += 16) std::memcpy(target, source, 16);
+    copy_short(source, bytes, target);
 }
 
 // kLines lines; lane l goes to target[l * kLines].
@@ -99,7 +107,7 @@ inline void write_lanes(const std::uint8_t* flags, int m, const GroupStrides& st
         if (strides.between == 1 && run.lanes == kGroupLanes)
             std::memcpy(target, line, kGroupLanes);
         else if (strides.between == 1)
-            std::memcpy(target, line, static_cast<std::size_t>(run.lanes));
+            copy_line(line, run.lanes, target);
         else
             for (int lane = 0; lane < run.lanes; ++lane)
                 target[lane * strides.between] = line[lane];
