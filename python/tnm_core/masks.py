@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -246,11 +246,10 @@ def nm_mask(
     axis = arguments.as_axis(axis, source.data.ndim)
     count = arguments.as_threads(threads, source.data.size)
     mask = arguments.as_output(out, source.data)
-    # The order of the other axes makes no difference.
     finite = _core.nm_mask(
-        source.data[None].swapaxes(axis + 1, -1),
+        _with_axis_last(source.data, axis),
         source.dtype,
-        mask[None].swapaxes(axis + 1, -1),
+        _with_axis_last(mask, axis),
         out is not None,
         n,
         m,
@@ -260,3 +259,8 @@ def nm_mask(
     if not finite:
         arguments.refuse_non_finite(source, count)
     return mask
+
+
+def _with_axis_last(array: NDArray[Any], axis: int) -> NDArray[Any]:
+    """View an array with two axes or more; the order of all but the last makes no difference."""
+    return array[np.newaxis] if array.ndim == 1 else array.swapaxes(axis, -1)
