@@ -186,7 +186,7 @@ Status nm_mask(const ArrayView& scores, const MaskView& mask, const Pattern& pat
                const Execution& execution) {
     const SolveRequest request{SolveMethod::exact, scores, mask, pattern, score, {}, {}};
     if (!request.consistent()) return Status::invalid_argument;
-    const auto [n, m] = pattern;
+    const int n = pattern.n, m = pattern.m;
     const std::int64_t groups = scores.strides.columns() / m;
     const auto rest = static_cast<int>(scores.strides.columns() % m);
     return guarded([&] {
