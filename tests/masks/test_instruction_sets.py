@@ -44,6 +44,12 @@ for m in (3, 4, 7, 8, 12, 16, 20, 32, 48, 64, 96):
                 mask = tnm.transposable_mask(array, n, m, score="identity")
                 rowwise = tnm.nm_mask(array, n, m)
                 digest.update(mask.tobytes() + rowwise.tobytes())
+                for other in (array.T, array[::-1, ::-1], np.asfortranarray(array)):
+                    digest.update(tnm.nm_mask(other, n, m, axis=0).tobytes())
+            for dtype in (np.int8, np.int16, np.int32, np.int64):
+                whole = (100 * np.clip(values, -1, 1)).astype(dtype)
+                for axis in (0, 1):
+                    digest.update(tnm.nm_mask(whole, n, m, axis=axis, score="identity").tobytes())
             mask, proof = tnm.transposable_mask(values, n, m, return_certificate=True)
             assert proof.worst_gap <= 1e-9
             digest.update(mask.tobytes())

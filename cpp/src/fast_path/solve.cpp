@@ -15,7 +15,7 @@ namespace tnm {
 namespace {
 
 bool has_kernels(const SolveRequest& request) {
-    return request.method != SolveMethod::approximate && request.pattern.m <= kLargestStripM &&
+    return request.method == SolveMethod::exact && request.pattern.m <= kLargestStripM &&
            request.pattern.n < request.pattern.m;
 }
 

@@ -93,7 +93,6 @@ struct ScoreKernels {
     MaskStrip<T> (*four_by_four)(Pattern pattern, bool exactly);
     // The first proves masks that no other comes near, the second is slower and proves nearly all.
     PriceStrip<T> price_four_by_four[2];
-    MaskStrip<T> (*rowwise)(Pattern pattern);
     // Null where T does not hold such scores, or more than need be.
     LoadStrip<T> (*loader)(Dtype dtype, Score score, int m);
 };

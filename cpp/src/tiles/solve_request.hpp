@@ -24,7 +24,7 @@ class TileObserver {
     virtual std::uint64_t observe(const TilesInLanes<double>& tiles) = 0;
 };
 
-enum class SolveMethod { exact, approximate, rowwise };
+enum class SolveMethod { exact, approximate };
 
 struct SolveRequest {
     SolveMethod method = SolveMethod::exact;

@@ -20,7 +20,7 @@ BlockPipeline::BlockPipeline(const SolveRequest& request)
       item_bytes_(item_bytes(array_.dtype)),
       grid_(request.grid()),
       size_(request),
-      sweeps_(request.method == SolveMethod::exact && grid_.m > 4),
+      sweeps_(grid_.m > 4),
       copies_elements_(array_.strides.column_stride() != item_bytes_),
       copies_flags_(mask_.strides.column_stride() != 1),
       // What to ask for is known for one strip at a time; a row of tiles is quicker where nobody

@@ -8,7 +8,7 @@
 namespace tnm {
 
 bool has_two_of_four_blocks(const SolveRequest& request) {
-    return request.method == SolveMethod::exact && request.observer == nullptr &&
+    return request.observer == nullptr &&
            request.array.strides.row_stride() == item_bytes(request.array.dtype) &&
            request.mask.strides.column_stride() == 1 &&
            strip_kernels().four_by_four_column_major(request.pattern, request.array.dtype,

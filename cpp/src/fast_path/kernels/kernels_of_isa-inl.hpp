@@ -8,7 +8,6 @@
 #include "fast_path/kernels/four_by_four/strip-inl.hpp"
 #include "fast_path/kernels/strip/dispatch-inl.hpp"
 #include "fast_path/kernels/strip/load_strip-inl.hpp"
-#include "fast_path/kernels/strip/rowwise-inl.hpp"
 #include "fast_path/kernels/strip/store_strip-inl.hpp"
 #include "fast_path/kernels/strip/transpose_copy-inl.hpp"
 #include "fast_path/strip_kernels.hpp"
@@ -31,7 +30,6 @@ const StripKernels kStripKernels = {
             .solver = solver<float>,
             .four_by_four = four_by_four<float>,
             .price_four_by_four = {price_tiles_of_four<float>, price_tiles_of_four_tightly<float>},
-            .rowwise = rowwise<float>,
             .loader = loader<float>,
         },
     .doubles =
@@ -40,7 +38,6 @@ const StripKernels kStripKernels = {
             .four_by_four = four_by_four<double>,
             .price_four_by_four = {price_tiles_of_four<double>,
                                    price_tiles_of_four_tightly<double>},
-            .rowwise = rowwise<double>,
             .loader = loader<double>,
         },
     .four_by_four_run = four_by_four_run,

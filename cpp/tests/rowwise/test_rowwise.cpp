@@ -87,6 +87,25 @@ void test_dtypes_and_layouts() {
         }
 }
 
+// More than 64 groups, along rows and from row to row; arrays and masks in unlike orders.
+void test_many_groups() {
+    for (const Dtype dtype : {Dtype::int8, Dtype::float16, Dtype::float32, Dtype::float64})
+        for (const Shape& shape : {Shape{150, 35}, Shape{3, 300}, Shape{2, 24, 150}})
+            for (const Memory memory : kMemories)
+                for (const Pattern& pattern : {Pattern{2, 4}, Pattern{4, 8}, Pattern{5, 11}}) {
+                    Random random(static_cast<std::uint64_t>(pattern.m));
+                    Array array(dtype, shape, memory);
+                    fill(array, Distribution::small_integers, random);
+                    const Given given(
+                        [&] { return join(array.description(), ", m = ", pattern.m); });
+                    check_rows(array, pattern, Score::identity);
+                    const auto expected = row_mask(array.view(), pattern, Score::abs).flags();
+                    for (const Memory order : {Memory::fortran, Memory::reversed, Memory::mixed})
+                        TNM_CHECK(row_mask(array.view(), pattern, Score::abs, 1, order).flags() ==
+                                  expected);
+                }
+}
+
 void test_threads_agree() {
     Random random(10);
     Array array(Dtype::bfloat16, {3, 100, 1030});
@@ -113,6 +132,7 @@ int main(int argc, char** argv) {
                          {"larger_patterns", test_larger_patterns},
                          {"any_number_of_rows", test_any_number_of_rows},
                          {"dtypes_and_layouts", test_dtypes_and_layouts},
+                         {"many_groups", test_many_groups},
                          {"threads_agree", test_threads_agree},
                          {"empty", test_empty},
                      });
