@@ -4,6 +4,7 @@
 #include "fast_path/kernels/dual/augment-inl.hpp"
 #include "fast_path/kernels/dual/price_sweeps-inl.hpp"
 #include "fast_path/kernels/dual/quantize-inl.hpp"
+#include "fast_path/kernels/dual/scatter_ties-inl.hpp"
 #include "fast_path/kernels/dual/threshold-inl.hpp"
 #include "fast_path/kernels/dual/ties-inl.hpp"
 #include "fast_path/kernels/dual/transpose-inl.hpp"
@@ -143,10 +144,10 @@ __attribute__((noinline)) void solve_wide_tiles(const StripScores<T>& scores, st
                                   proposal, pattern.m * pattern.m, solution);
 }
 
-// Tiles for which 16 bits are enough.
+// Tiles for which 16 bits are enough; `scores` are what strip.by_row was made from.
 template <int kW, bool kPadded, int kN, class T>
-inline void solve_quantized_tiles(const StripScores<T>& scores, std::uint64_t tiles,
-                                  Pattern pattern, Prefetcher prefetcher, StripState& state,
+inline void solve_quantized_tiles(const T* scores, std::uint64_t tiles, Pattern pattern,
+                                  Prefetcher prefetcher, StripState& state,
                                   StripSolution& solution) {
     QuantizedStrip& strip = state.quantized;
     start_from_column_means<kW>(strip.by_row, state.prices.columns);
@@ -158,14 +159,36 @@ inline void solve_quantized_tiles(const StripScores<T>& scores, std::uint64_t ti
     propose_prices<kW, kN>(strip, kPadded ? state.real_lanes : nullptr, pattern.n, prefetcher,
                            state.prices);
     solution.unsolved =
-        threshold<kW>(scores.values, strip, state.prices, pattern.m, state.thresholded) & tiles;
+        threshold<kW>(scores, strip, state.prices, pattern.m, state.thresholded) & tiles;
 
     accept<kW>(state.proposal(), ~std::uint64_t{0}, solution);
     const std::uint64_t unbalanced = unbalanced_tiles<kW>(state.thresholded, pattern) & tiles;
-    balance_tiles<kW, Ties::few>(scores.values, unbalanced & ~solution.unsolved, pattern,
-                                 state.proposal(), pattern.m / 2, solution);
+    balance_tiles<kW, Ties::few>(scores, unbalanced & ~solution.unsolved, pattern, state.proposal(),
+                                 pattern.m / 2, solution);
     if (solution.unsolved != 0)
-        solve_tied_tiles<kW, kPadded>(scores.values, solution.unsolved, pattern, state, solution);
+        solve_tied_tiles<kW, kPadded>(scores, solution.unsolved, pattern, state, solution);
+}
+
+// Solves the same with the ties of some tiles scattered first.
+template <int kW, bool kPadded, int kN, class T>
+__attribute__((noinline)) void solve_scattered_tiles(const T* scores, std::uint64_t tiles,
+                                                     Pattern pattern, Prefetcher prefetcher,
+                                                     StripState& state, StripSolution& solution) {
+    QuantizedStrip& strip = state.quantized;
+    std::uint64_t exact[kW];
+    alignas(64) std::int16_t price_bits[kStripColumns];
+    alignas(64) T scattered[kW * kStripColumns];
+    find_exact_entries<kW>(scores, strip, exact);
+    find_lattices<kW>(strip, exact, pattern.m, price_bits);
+    std::uint64_t coarse = scatterable_tiles<kW>(price_bits) & tiles;
+    scatter<kW>(scores, price_bits, lanes_of_tiles<kW>(coarse), strip, scattered);
+    solve_quantized_tiles<kW, kPadded, kN>(scattered, tiles, pattern, prefetcher, state, solution);
+    if (!solution.wants_prices) return;
+    for (; coarse != 0; coarse &= coarse - 1) {
+        const int first = __builtin_ctzll(coarse) * kW;
+        gather_prices<kW>(pattern.m, price_bits[first], strip.unit[first],
+                          solution.row_prices + first, solution.column_prices + first);
+    }
 }
 
 // kPadded: m is smaller than the field. kN: n if known at compile time, else 0.
@@ -178,9 +201,17 @@ void solve_strip(const StripScores<T>& scores, Pattern pattern, Prefetcher prefe
     solution.out_of_range = any_in_field<kW>(state.quantized.out_of_range);
     solution.unsolved = 0;
     const std::uint64_t wide = any_in_field<kW>(state.quantized.wide);
-    if (wide != kAllTiles)
-        solve_quantized_tiles<kW, kPadded, kN>(scores, kAllTiles & ~wide & ~solution.out_of_range,
-                                               pattern, prefetcher, state, solution);
+    const std::uint64_t quantized = kAllTiles & ~wide & ~solution.out_of_range;
+    bool done = wide == kAllTiles;
+    if constexpr (kScattersTies<kW>)
+        if (!done && may_be_on_lattice<kW>(state.quantized)) {
+            solve_scattered_tiles<kW, kPadded, kN>(scores.values, quantized, pattern, prefetcher,
+                                                   state, solution);
+            done = true;
+        }
+    if (!done)
+        solve_quantized_tiles<kW, kPadded, kN>(scores.values, quantized, pattern, prefetcher, state,
+                                               solution);
     if (wide != 0) solve_wide_tiles<kW, kN>(scores, wide, pattern, solution);
     solution.unsolved |= solution.out_of_range;
 }
