@@ -236,7 +236,6 @@ inline void quantize(const StripScores<T>& scores, Pattern pattern, QuantizedStr
     if (lanes != 0)
         strip.wide =
             wide_lanes<kW>(scores.values, exponents, lanes & ~strip.out_of_range, pattern.m);
-    if (strip.wide == ~std::uint64_t{0}) return;
     lanes &= ~strip.wide;
     for (int round = 0; round < kMostRescalings && lanes != 0; ++round) {
         round_to_int16<kSampleRows<kW>, kSampleStep<kW>>(scores.values, exponents, sample);

@@ -30,9 +30,13 @@ inline void scale_to_floats(const StripScores<T>& scores, Pattern pattern, WideS
     for (int i = 0; i < kW; ++i)
         for (int c = 0; c < kStripColumns; ++c)
             strip.by_row[i * kStripColumns + c] =
-                i < pattern.m && c % kW < pattern.m
-                    ? static_cast<float>(scores.values[i * kStripColumns + c] * scales[c])
-                    : -__builtin_inff();
+                static_cast<float>(scores.values[i * kStripColumns + c] * scales[c]);
+    // Padding is below everything.
+    if (pattern.m < kW)
+        for (int i = 0; i < kW; ++i)
+            for (int c = 0; c < kStripColumns; ++c)
+                if (i >= pattern.m || c % kW >= pattern.m)
+                    strip.by_row[i * kStripColumns + c] = -__builtin_inff();
     transpose_tiles<kW, Floats>(strip.by_row, strip.by_column);
 }
 
