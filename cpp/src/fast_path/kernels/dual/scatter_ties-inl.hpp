@@ -35,13 +35,22 @@ inline bool may_be_on_lattice(const QuantizedStrip& strip) {
     return false;
 }
 
-// Tiles on a lattice that is coarse enough.
+inline bool is_constant(const std::int16_t* by_row, int m) {
+    for (int i = 0; i < m; ++i)
+        for (int j = 0; j < m; ++j)
+            if (by_row[i * kStripColumns + j] != by_row[0]) return false;
+    return true;
+}
+
+// Tiles on a lattice that is coarse enough. Constant ones are promised a certain mask.
 template <int kW>
-inline std::uint64_t scatterable_tiles(const std::int16_t* price_bits) {
+inline std::uint64_t scatterable_tiles(const QuantizedStrip& strip, const std::int16_t* price_bits,
+                                       int m) {
     std::uint64_t tiles = 0;
     for (int first = 0; first < kStripColumns; first += kW)
-        tiles |= static_cast<std::uint64_t>(scatter_range<kW>(price_bits[first]) >= kLeastScatter)
-                 << (first / kW);
+        if (scatter_range<kW>(price_bits[first]) >= kLeastScatter &&
+            !is_constant(strip.by_row + first, m))
+            tiles |= std::uint64_t{1} << (first / kW);
     return tiles;
 }
 

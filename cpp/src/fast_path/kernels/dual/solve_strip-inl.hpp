@@ -180,9 +180,10 @@ __attribute__((noinline)) void solve_scattered_tiles(const T* scores, std::uint6
     alignas(64) T scattered[kW * kStripColumns];
     find_exact_entries<kW>(scores, strip, exact);
     find_lattices<kW>(strip, exact, pattern.m, price_bits);
-    std::uint64_t coarse = scatterable_tiles<kW>(price_bits) & tiles;
-    scatter<kW>(scores, price_bits, lanes_of_tiles<kW>(coarse), strip, scattered);
-    solve_quantized_tiles<kW, kPadded, kN>(scattered, tiles, pattern, prefetcher, state, solution);
+    std::uint64_t coarse = scatterable_tiles<kW>(strip, price_bits, pattern.m) & tiles;
+    if (coarse != 0) scatter<kW>(scores, price_bits, lanes_of_tiles<kW>(coarse), strip, scattered);
+    solve_quantized_tiles<kW, kPadded, kN>(coarse != 0 ? scattered : scores, tiles, pattern,
+                                           prefetcher, state, solution);
     if (!solution.wants_prices) return;
     for (; coarse != 0; coarse &= coarse - 1) {
         const int first = __builtin_ctzll(coarse) * kW;
