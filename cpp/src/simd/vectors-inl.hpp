@@ -48,6 +48,7 @@ using Int64s = VectorOf<std::int64_t>::type;
 using Floats = VectorOf<float>::type;
 using Doubles = VectorOf<double>::type;
 using HalfFloats = VectorOf<float, kVectorBytes / 2>::type;
+using HalfInt32s = VectorOf<std::int32_t, kVectorBytes / 2>::type;
 
 using Int16x8 = VectorOf<std::int16_t, 16>::type;
 using Doublex2 = VectorOf<double, 16>::type;

@@ -1,6 +1,7 @@
 #include "fast_path/pipelines/exact_strip.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <type_traits>
 
@@ -88,16 +89,21 @@ void ExactStrip<T>::solve_tile(const StripScores<T>& scores, int tile) {
 template <class T>
 bool ExactStrip<T>::is_extreme(const StripScores<T>& scores, int tile) const {
     constexpr double kSumsMayOverflow = 0x1p1000;
-    double largest = 0.0, kept = 0.0;
-    for (int i = 0; i < pattern_.m; ++i)
-        for (int j = 0; j < pattern_.m; ++j) {
-            const int lane = tile * field_ + j;
-            const double magnitude =
-                std::fabs(static_cast<double>(scores.values[i * kStripColumns + lane]));
-            largest = std::max(largest, magnitude);
-            if (solution_.kept[i] >> lane & 1) kept += magnitude;
+    const int first = tile * field_;
+    const T* lanes = scores.largest + first;
+    const auto largest = static_cast<double>(*std::max_element(lanes, lanes + pattern_.m));
+    if (largest > kSumsMayOverflow) return true;
+    double kept = 0.0;
+    for (int i = 0; i < pattern_.m; ++i) {
+        // Hardly ever does it take more than the first.
+        std::uint64_t rest = solution_.kept[i] >> first & lowest_bits(pattern_.m);
+        for (; rest != 0; rest &= rest - 1) {
+            const int lane = first + std::countr_zero(rest);
+            kept += std::fabs(static_cast<double>(scores.values[i * kStripColumns + lane]));
+            if (!needs_cycle_canceling(kept, largest)) return false;
         }
-    return largest > kSumsMayOverflow || needs_cycle_canceling(kept, largest);
+    }
+    return true;
 }
 
 template <class T>

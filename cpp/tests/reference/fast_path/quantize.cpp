@@ -51,6 +51,17 @@ int spare_bits(const Tile& tile, int width, double unit) {
     return on_lattice ? 0 : std::max(0, 14 - static_cast<int>(std::bit_width(range)));
 }
 
+// Whether, in four rows, more than 9/32 of the scores are not zero, but 20 bits below the largest.
+bool mostly_out_of_sight(const Tile& tile, int width, int exponent) {
+    int count = 0;
+    for (int r = 0; r < 4; ++r)
+        for (int j = 0; r * (width / 4) < tile.rows && j < tile.columns; ++j) {
+            const double size = std::fabs(tile(r * (width / 4), j));
+            count += size > 0.0 && size < std::ldexp(1.0, exponent - 20);
+        }
+    return count > 9 * tile.rows / 8;
+}
+
 }  // namespace
 
 int rounded(double score, double unit) {
@@ -63,7 +74,9 @@ QuantizedTile quantize(const Tile& tile, int width, ExponentRange range) {
     for (const double score : tile.scores) largest = std::max(largest, std::fabs(score));
     int exponent = exponent_of(largest);
     result.out_of_range = exponent < range.least || exponent > range.largest;
-    if (width >= 32 || spans_many_bits(tile))
+    const bool rescaled = width >= 32 || spans_many_bits(tile);
+    result.wide = rescaled && !result.out_of_range && mostly_out_of_sight(tile, width, exponent);
+    if (rescaled && !result.wide)
         for (int round = 0; round < 3; ++round)
             exponent -= spare_bits(tile, width, std::ldexp(1.0, exponent - 14));
     result.unit = std::ldexp(1.0, exponent - 14);

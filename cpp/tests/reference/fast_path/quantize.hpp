@@ -17,6 +17,7 @@ struct QuantizedTile {
     std::vector<int> scores;  // row-major
     double unit = 0.0;
     bool out_of_range = false;
+    bool wide = false;  // spans so much that it is not rescaled
 };
 
 // A score in units, rounded towards zero and clamped.

@@ -39,8 +39,9 @@ template <int kW, class T>
 class TileAugmenter {
   public:
     // `first` is the tile's first lane; the masks and prices of the strip must be consistent.
+    template <class Price>
     TileAugmenter(const T* scores, int first, Pattern pattern, const ThresholdedStrip& strip,
-                  const StripPrices& prices, double unit)
+                  const PricesOf<Price>& prices, double unit)
         : scores_(scores + first), m_(pattern.m) {
         for (int k = 0; k < kW; ++k) {
             kept_[k] = strip.kept[k] >> first & kFieldMask<kW>;

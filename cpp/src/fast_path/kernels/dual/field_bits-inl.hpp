@@ -40,4 +40,12 @@ constexpr std::uint64_t field_units() {
     return units;
 }
 
+// All lanes of the tiles whose bits are set.
+template <int kW>
+inline std::uint64_t lanes_of_tiles(std::uint64_t tiles) {
+    std::uint64_t lanes = 0;
+    for (; tiles != 0; tiles &= tiles - 1) lanes |= kFieldMask<kW> << (__builtin_ctzll(tiles) * kW);
+    return lanes;
+}
+
 }  // namespace tnm::TNM_ISA

@@ -13,10 +13,12 @@
 
 namespace tnm::TNM_ISA {
 
-struct alignas(64) StripPrices {
-    std::int16_t rows[kStripColumns];
-    std::int16_t columns[kStripColumns];
+template <class T>
+struct alignas(64) PricesOf {
+    T rows[kStripColumns];
+    T columns[kStripColumns];
 };
+using StripPrices = PricesOf<std::int16_t>;
 
 // Half of how far each column's mean is from the mean of the tile; within the bound of prices.
 template <int kW>

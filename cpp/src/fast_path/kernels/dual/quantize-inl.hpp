@@ -1,6 +1,7 @@
 // From scores to 16-bit integers, every tile scaled by a power of two of its own.
 #pragma once
 
+#include "fast_path/kernels/dual/field_bits-inl.hpp"
 #include "fast_path/kernels/strip/score_traits-inl.hpp"
 #include "fast_path/strip.hpp"
 #include "simd/vectors-inl.hpp"
@@ -17,9 +18,10 @@ struct alignas(64) QuantizedStrip {
     // Lane c: a price of p stands for p * unit[c], exactly.
     double unit[kStripColumns];
     std::uint64_t out_of_range;  // lanes of tiles that are too large or too small to be scaled
+    std::uint64_t wide;          // lanes of tiles whose scores span too much for 16 bits
 };
 
-// Each brings up to 14 bits; 12 decades take three.
+// Each brings up to 14 bits.
 inline constexpr int kMostRescalings = 3;
 
 // Gives every lane of a field the combination of all its lanes.
@@ -49,7 +51,7 @@ inline constexpr int kWideRangeBits = 3;
 // the lanes of the tiles that ought to be rescaled.
 template <int kW, class T>
 inline std::uint64_t find_exponents(const T* lane_largest, typename ScoreTraits<T>::Bits* exponents,
-                                    QuantizedStrip& strip) {
+                                    std::uint64_t& out_of_range) {
     using Traits = ScoreTraits<T>;
     using Vector = typename Traits::Vector;
     using BitsVector = typename Traits::BitsVector;
@@ -66,7 +68,7 @@ inline std::uint64_t find_exponents(const T* lane_largest, typename ScoreTraits<
     if constexpr (!kAlwaysRescale<kW>)
         spread<kW, Vector>(least, [](Vector a, Vector b) { return minimum(a, b); });
     std::uint64_t wide = 0;
-    strip.out_of_range = 0;
+    out_of_range = 0;
     for (int c = 0; c < kStripColumns; c += kLanes<Vector>) {
         const Vector most = load<Vector>(largest + c);
         BitsVector exponent =
@@ -78,7 +80,7 @@ inline std::uint64_t find_exponents(const T* lane_largest, typename ScoreTraits<
         exponent = most == static_cast<T>(0) ? BitsVector{} : exponent;
         const BitsVector outside = (exponent < static_cast<Bits>(Traits::kLeastExponent)) |
                                    (exponent > static_cast<Bits>(Traits::kLargestExponent));
-        strip.out_of_range |= bits_of(outside) << c;
+        out_of_range |= bits_of(outside) << c;
         store(exponents + c, outside ? BitsVector{} : exponent);
     }
     return kAlwaysRescale<kW> ? ~std::uint64_t{0} : wide;
@@ -123,17 +125,32 @@ inline void round_row(const T* scores, const T* scales, std::int16_t* target) {
                                  clamped_integers(scores + c + kHalf, scales + c + kHalf)));
 }
 
+// 2^(bits - exponent) in each lane.
+template <class T>
+inline void find_scales(const typename ScoreTraits<T>::Bits* exponents, int bits, T* scales) {
+    using Traits = ScoreTraits<T>;
+    using BitsVector = typename Traits::BitsVector;
+    for (int c = 0; c < kStripColumns; c += kLanes<BitsVector>)
+        store(scales + c, reinterpret_cast<typename Traits::Vector>(
+                              (bits + Traits::kBias - load<BitsVector>(exponents + c))
+                              << Traits::kMantissaBits));
+}
+
+// The inverse.
+template <class Bits>
+inline void find_units(const Bits* exponents, int bits, double* units) {
+    for (int c = 0; c < kStripColumns; ++c) {
+        const std::int64_t unit = static_cast<std::int64_t>(exponents[c] - bits + 1023) << 52;
+        std::memcpy(&units[c], &unit, sizeof unit);
+    }
+}
+
 // target row r = scores row r * kStep times 2^(14 - exponent), rounded towards zero and clamped.
 template <int kRows, int kStep, class T>
 inline void round_to_int16(const T* scores, const typename ScoreTraits<T>::Bits* exponents,
                            std::int16_t* target) {
-    using Traits = ScoreTraits<T>;
-    using BitsVector = typename Traits::BitsVector;
     alignas(64) T scales[kStripColumns];
-    for (int c = 0; c < kStripColumns; c += kLanes<BitsVector>)
-        store(scales + c, reinterpret_cast<typename Traits::Vector>(
-                              (kFractionBits + Traits::kBias - load<BitsVector>(exponents + c))
-                              << Traits::kMantissaBits));
+    find_scales<T>(exponents, kFractionBits, scales);
     for (int r = 0; r < kRows; ++r)
         round_row(scores + r * kStep * kStripColumns, scales, target + r * kStripColumns);
 }
@@ -187,22 +204,50 @@ inline std::uint64_t lower_exponents(const std::int16_t* sample, std::uint64_t l
     return changed;
 }
 
+// Scores this many bits below the largest are out of sight for 16 bits, even if that is clamped.
+inline constexpr int kBitsOutOfSight = 20;
+
+// All lanes of those of the given tiles in which more than a quarter of the scores, to judge by
+// four rows, are out of sight, but not zero.
+template <int kW, class T>
+inline std::uint64_t wide_lanes(const T* scores, const typename ScoreTraits<T>::Bits* exponents,
+                                std::uint64_t lanes, int m) {
+    using Vector = typename ScoreTraits<T>::Vector;
+    alignas(64) T scales[kStripColumns];
+    find_scales<T>(exponents, kBitsOutOfSight, scales);
+    std::uint64_t unseen[4] = {}, wide = 0;
+    for (int r = 0; r < 4; ++r)
+        for (int c = 0; c < kStripColumns; c += kLanes<Vector>) {
+            const Vector size = magnitude(load<Vector>(scores + r * (kW / 4) * kStripColumns + c));
+            const Vector scaled = size * load<Vector>(scales + c);
+            unseen[r] |= bits_of((scaled < static_cast<T>(1)) & (size > static_cast<T>(0))) << c;
+        }
+    for (std::uint64_t rest = lanes & field_units<kW>(); rest != 0; rest &= rest - 1) {
+        const int first = __builtin_ctzll(rest);
+        int count = 0;
+        for (const std::uint64_t row : unseen) count += popcount(row >> first & kFieldMask<kW>);
+        if (count > 9 * m / 8) wide |= kFieldMask<kW> << first;
+    }
+    return wide;
+}
+
 template <int kW, class T>
 inline void quantize(const StripScores<T>& scores, Pattern pattern, QuantizedStrip& strip) {
     using Traits = ScoreTraits<T>;
     alignas(64) typename Traits::Bits exponents[kStripColumns];
     alignas(64) std::int16_t sample[kSampleRows<kW> * kStripColumns];
-    std::uint64_t lanes = find_exponents<kW>(scores.largest, exponents, strip);
+    std::uint64_t lanes = find_exponents<kW>(scores.largest, exponents, strip.out_of_range);
+    strip.wide = 0;
+    if (lanes != 0)
+        strip.wide =
+            wide_lanes<kW>(scores.values, exponents, lanes & ~strip.out_of_range, pattern.m);
+    lanes &= ~strip.wide;
     for (int round = 0; round < kMostRescalings && lanes != 0; ++round) {
         round_to_int16<kSampleRows<kW>, kSampleStep<kW>>(scores.values, exponents, sample);
         lanes = lower_exponents<kW>(sample, lanes, pattern, exponents);
     }
     round_to_int16<kW, 1>(scores.values, exponents, strip.by_row);
-    for (int c = 0; c < kStripColumns; ++c) {
-        const std::int64_t bits = static_cast<std::int64_t>(exponents[c] - kFractionBits + 1023)
-                                  << 52;
-        std::memcpy(&strip.unit[c], &bits, sizeof bits);
-    }
+    find_units(exponents, kFractionBits, strip.unit);
 }
 
 // Lanes that hold a row or column of a tile, not padding.

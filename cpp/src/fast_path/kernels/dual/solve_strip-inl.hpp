@@ -4,11 +4,21 @@
 #include "fast_path/kernels/dual/augment-inl.hpp"
 #include "fast_path/kernels/dual/price_sweeps-inl.hpp"
 #include "fast_path/kernels/dual/quantize-inl.hpp"
+#include "fast_path/kernels/dual/scatter_ties-inl.hpp"
 #include "fast_path/kernels/dual/threshold-inl.hpp"
 #include "fast_path/kernels/dual/ties-inl.hpp"
 #include "fast_path/kernels/dual/transpose-inl.hpp"
+#include "fast_path/kernels/dual/wide-inl.hpp"
 
 namespace tnm::TNM_ISA {
+
+// Prices of a strip with what the threshold made of them.
+template <class Price>
+struct Proposal {
+    const PricesOf<Price>& prices;
+    const double* unit;
+    const ThresholdedStrip& thresholded;
+};
 
 // What the stages of one strip hand to each other.
 struct StripState {
@@ -16,17 +26,19 @@ struct StripState {
     StripPrices prices;
     ThresholdedStrip thresholded;
     alignas(64) std::int16_t real_lanes[kStripColumns];
+
+    Proposal<std::int16_t> proposal() const { return {prices, quantized.unit, thresholded}; }
 };
 
 // Whether many units may go over the same entries.
 enum class Ties { few, many };
 
-template <int kW, Ties kTies, class T>
-inline bool balance_tile(const T* scores, int tile, Pattern pattern, const StripState& state,
-                         int limit, StripSolution& solution) {
+template <int kW, Ties kTies, class T, class Price>
+inline bool balance_tile(const T* scores, int tile, Pattern pattern,
+                         const Proposal<Price>& proposal, int limit, StripSolution& solution) {
     const int first = tile * kW, m = pattern.m;
-    TileAugmenter<kW, T> augmenter(scores, first, pattern, state.thresholded, state.prices,
-                                   state.quantized.unit[first]);
+    TileAugmenter<kW, T> augmenter(scores, first, pattern, proposal.thresholded, proposal.prices,
+                                   proposal.unit[first]);
     const bool balanced =
         kTies == Ties::many ? augmenter.balance_ties(limit) : augmenter.balance(limit);
     if (!balanced) return false;
@@ -43,26 +55,26 @@ inline bool balance_tile(const T* scores, int tile, Pattern pattern, const Strip
 }
 
 // Leaves tiles to the general solver from which more than `limit` units are missing.
-template <int kW, Ties kTies, class T>
+template <int kW, Ties kTies, class T, class Price>
 inline void balance_tiles(const T* scores, std::uint64_t tiles, Pattern pattern,
-                          const StripState& state, int limit, StripSolution& solution) {
+                          const Proposal<Price>& proposal, int limit, StripSolution& solution) {
     for (; tiles != 0; tiles &= tiles - 1) {
         const int tile = __builtin_ctzll(tiles);
-        if (!balance_tile<kW, kTies>(scores, tile, pattern, state, limit, solution))
+        if (!balance_tile<kW, kTies>(scores, tile, pattern, proposal, limit, solution))
             solution.unsolved |= std::uint64_t{1} << tile;
     }
 }
 
 // Copies mask and prices of the given tiles from the threshold's result.
-template <int kW>
-inline void accept(const StripState& state, std::uint64_t lanes, StripSolution& solution) {
+template <int kW, class Price>
+inline void accept(const Proposal<Price>& proposal, std::uint64_t lanes, StripSolution& solution) {
     for (int i = 0; i < kW; ++i)
-        solution.kept[i] = (solution.kept[i] & ~lanes) | (state.thresholded.kept[i] & lanes);
+        solution.kept[i] = (solution.kept[i] & ~lanes) | (proposal.thresholded.kept[i] & lanes);
     if (!solution.wants_prices) return;
     for (int c = 0; c < kStripColumns; ++c) {
         if ((lanes >> c & 1) == 0) continue;
-        solution.row_prices[c] = state.prices.rows[c] * state.quantized.unit[c];
-        solution.column_prices[c] = state.prices.columns[c] * state.quantized.unit[c];
+        solution.row_prices[c] = proposal.prices.rows[c] * proposal.unit[c];
+        solution.column_prices[c] = proposal.prices.columns[c] * proposal.unit[c];
     }
 }
 
@@ -103,31 +115,41 @@ __attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t t
                           prices.columns);
     threshold_with_ties<kW>(scores, strip, prices, exact, state.thresholded);
 
-    std::uint64_t lanes = 0;
-    for (std::uint64_t rest = tiles; rest != 0; rest &= rest - 1) {
-        const int tile = __builtin_ctzll(rest);
-        fill_tight<kW>(tile, pattern, state.thresholded);
-        lanes |= kFieldMask<kW> << (tile * kW);
-    }
-    accept<kW>(state, lanes, solution);
+    for (std::uint64_t rest = tiles; rest != 0; rest &= rest - 1)
+        fill_tight<kW>(__builtin_ctzll(rest), pattern, state.thresholded);
+    accept<kW>(state.proposal(), lanes_of_tiles<kW>(tiles), solution);
     solution.unsolved &= ~tiles;
     const std::uint64_t unbalanced = unbalanced_tiles<kW>(state.thresholded, pattern) & tiles;
     const std::uint64_t on_lattice = tiles_on_lattice<kW>(price_bits);
     // On a lattice many units go with every search; elsewhere few do, and the general solver, which
     // starts from better prices, is quicker when many are missing.
-    balance_tiles<kW, Ties::many>(scores, unbalanced & on_lattice, pattern, state,
+    balance_tiles<kW, Ties::many>(scores, unbalanced & on_lattice, pattern, state.proposal(),
                                   pattern.m * pattern.m, solution);
-    balance_tiles<kW, Ties::many>(scores, unbalanced & ~on_lattice, pattern, state, 2 * pattern.m,
-                                  solution);
+    balance_tiles<kW, Ties::many>(scores, unbalanced & ~on_lattice, pattern, state.proposal(),
+                                  2 * pattern.m, solution);
 }
 
-// kPadded: m is smaller than the field. kN: n if known at compile time, else 0.
+// Tiles for which 16 bits are too few.
+template <int kW, int kN, class T>
+__attribute__((noinline)) void solve_wide_tiles(const StripScores<T>& scores, std::uint64_t tiles,
+                                                Pattern pattern, StripSolution& solution) {
+    WideStrip strip;
+    scale_to_floats<kW>(scores, pattern, strip);
+    propose_float_prices<kW, kN>(pattern, strip);
+    threshold_in_double<kW>(scores.values, pattern, strip);
+    const Proposal<float> proposal{strip.prices, strip.unit, strip.thresholded};
+    accept<kW>(proposal, lanes_of_tiles<kW>(tiles), solution);
+    balance_tiles<kW, Ties::many>(scores.values,
+                                  unbalanced_tiles<kW>(strip.thresholded, pattern) & tiles, pattern,
+                                  proposal, pattern.m * pattern.m, solution);
+}
+
+// Tiles for which 16 bits are enough; `scores` are what strip.by_row was made from.
 template <int kW, bool kPadded, int kN, class T>
-void solve_strip(const StripScores<T>& scores, Pattern pattern, Prefetcher prefetcher,
-                 StripSolution& solution) {
-    StripState state;
+inline void solve_quantized_tiles(const T* scores, std::uint64_t tiles, Pattern pattern,
+                                  Prefetcher prefetcher, StripState& state,
+                                  StripSolution& solution) {
     QuantizedStrip& strip = state.quantized;
-    quantize<kW>(scores, pattern, strip);
     start_from_column_means<kW>(strip.by_row, state.prices.columns);
     if constexpr (kPadded) {
         mark_real_lanes<kW>(pattern.m, state.real_lanes);
@@ -137,18 +159,61 @@ void solve_strip(const StripScores<T>& scores, Pattern pattern, Prefetcher prefe
     propose_prices<kW, kN>(strip, kPadded ? state.real_lanes : nullptr, pattern.n, prefetcher,
                            state.prices);
     solution.unsolved =
-        threshold<kW>(scores.values, strip, state.prices, pattern.m, state.thresholded);
+        threshold<kW>(scores, strip, state.prices, pattern.m, state.thresholded) & tiles;
 
-    accept<kW>(state, ~std::uint64_t{0}, solution);
-    solution.out_of_range = any_in_field<kW>(strip.out_of_range);
-    const std::uint64_t here = solution.tiles & ~solution.out_of_range;
-    const std::uint64_t unbalanced = unbalanced_tiles<kW>(state.thresholded, pattern) & here;
-    solution.unsolved &= here;
-    balance_tiles<kW, Ties::few>(scores.values, unbalanced & ~solution.unsolved, pattern, state,
+    accept<kW>(state.proposal(), ~std::uint64_t{0}, solution);
+    const std::uint64_t unbalanced = unbalanced_tiles<kW>(state.thresholded, pattern) & tiles;
+    balance_tiles<kW, Ties::few>(scores, unbalanced & ~solution.unsolved, pattern, state.proposal(),
                                  pattern.m / 2, solution);
     if (solution.unsolved != 0)
-        solve_tied_tiles<kW, kPadded>(scores.values, solution.unsolved, pattern, state, solution);
-    solution.unsolved |= solution.out_of_range;
+        solve_tied_tiles<kW, kPadded>(scores, solution.unsolved, pattern, state, solution);
+}
+
+// Solves the same with the ties of some tiles scattered first.
+template <int kW, bool kPadded, int kN, class T>
+__attribute__((noinline)) void solve_scattered_tiles(const T* scores, std::uint64_t tiles,
+                                                     Pattern pattern, Prefetcher prefetcher,
+                                                     StripState& state, StripSolution& solution) {
+    QuantizedStrip& strip = state.quantized;
+    std::uint64_t exact[kW];
+    alignas(64) std::int16_t price_bits[kStripColumns];
+    alignas(64) T scattered[kW * kStripColumns];
+    find_exact_entries<kW>(scores, strip, exact);
+    find_lattices<kW>(strip, exact, pattern.m, price_bits);
+    std::uint64_t coarse = scatterable_tiles<kW>(strip, price_bits, pattern.m) & tiles;
+    if (coarse != 0) scatter<kW>(scores, price_bits, lanes_of_tiles<kW>(coarse), strip, scattered);
+    solve_quantized_tiles<kW, kPadded, kN>(coarse != 0 ? scattered : scores, tiles, pattern,
+                                           prefetcher, state, solution);
+    if (!solution.wants_prices) return;
+    for (; coarse != 0; coarse &= coarse - 1) {
+        const int first = __builtin_ctzll(coarse) * kW;
+        gather_prices<kW>(pattern.m, price_bits[first], strip.unit[first],
+                          solution.row_prices + first, solution.column_prices + first);
+    }
+}
+
+// kPadded: m is smaller than the field. kN: n if known at compile time, else 0.
+template <int kW, bool kPadded, int kN, class T>
+void solve_strip(const StripScores<T>& scores, Pattern pattern, Prefetcher prefetcher,
+                 StripSolution& solution) {
+    StripState state;
+    quantize<kW>(scores, pattern, state.quantized);
+    solution.out_of_range = any_in_field<kW>(state.quantized.out_of_range);
+    solution.unsolved = 0;
+    const std::uint64_t wide = any_in_field<kW>(state.quantized.wide) & solution.tiles;
+    const std::uint64_t quantized = solution.tiles & ~wide & ~solution.out_of_range;
+    bool done = wide == solution.tiles;
+    if constexpr (kScattersTies<kW>)
+        if (!done && may_be_on_lattice<kW>(state.quantized)) {
+            solve_scattered_tiles<kW, kPadded, kN>(scores.values, quantized, pattern, prefetcher,
+                                                   state, solution);
+            done = true;
+        }
+    if (!done)
+        solve_quantized_tiles<kW, kPadded, kN>(scores.values, quantized, pattern, prefetcher, state,
+                                               solution);
+    if (wide != 0) solve_wide_tiles<kW, kN>(scores, wide, pattern, solution);
+    solution.unsolved |= solution.out_of_range & solution.tiles;
 }
 
 }  // namespace tnm::TNM_ISA

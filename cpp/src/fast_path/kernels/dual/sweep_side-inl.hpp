@@ -26,26 +26,25 @@ inline Int16s overshoot(Int16s step, Overshoot share) {
 
 // Lane k of each field, over the whole field. `first` is the first lane of `prices` that a vector
 // at this place of the strip covers.
-template <int kW, int k>
-inline __attribute__((always_inline)) Int16s broadcast(const std::int16_t* prices, int first) {
-    if constexpr (kW >= kLanes<Int16s>) {
-        return splat<Int16s>(prices[first / kW * kW + k]);
+template <int kW, int k, class Vector = Int16s, class T>
+inline __attribute__((always_inline)) Vector broadcast(const T* prices, int first) {
+    if constexpr (kW >= kLanes<Vector>) {
+        return splat<Vector>(prices[first / kW * kW + k]);
     } else {
-        const Int16s vector = load<Int16s>(prices + first);
+        const Vector vector = load<Vector>(prices + first);
         return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
             return __builtin_shufflevector(vector, vector, (l / kW * kW + k)...);
-        }(std::make_index_sequence<kLanes<Int16s>>{});
+        }(std::make_index_sequence<kLanes<Vector>>{});
     }
 }
 
 // values[k] = line k of the strip less the other side's price k, for one vector of lanes.
-template <int kW>
-inline __attribute__((always_inline)) void subtract_prices(const std::int16_t* lines,
-                                                           const std::int16_t* other_prices,
-                                                           int first, Int16s* values) {
+template <int kW, class Vector, class T>
+inline __attribute__((always_inline)) void subtract_prices(const T* lines, const T* other_prices,
+                                                           int first, Vector* values) {
     [&]<std::size_t... k>(std::index_sequence<k...>) __attribute__((always_inline)) {
-        ((values[k] = load<Int16s>(lines + k * kStripColumns + first) -
-                      broadcast<kW, k>(other_prices, first)),
+        ((values[k] = load<Vector>(lines + k * kStripColumns + first) -
+                      broadcast<kW, k, Vector>(other_prices, first)),
          ...);
     }(std::make_index_sequence<kW>{});
 }

@@ -104,25 +104,25 @@ inline __attribute__((always_inline)) FourRows<Floats> two_of_four_floats(const 
 
 // The same tiles from doubles, for when some lane is uncertain. Returns false, and leaves `rows`
 // alone, where that is not enough: some score is not finite, or with Score::identity may be too
-// large or too small for doubles.
+// large or too small for doubles. Sets `tied` if two masks of a tile are equally good.
 template <Score kScore>
 __attribute__((noinline)) bool decide_in_doubles(const Floats (*entry)[4], float limit,
-                                                 FourRows<Floats>& rows) {
+                                                 FourRows<Floats>& rows, bool& tied) {
     constexpr int kCount = kLanes<Floats>;
     if (kScore != Score::abs || bits_of(~(total_magnitude<kScore>(entry) < limit)) != 0)
         return false;
     alignas(kVectorBytes) float score[4][4][kCount];
-    alignas(kVectorBytes) std::int32_t flags[4][kCount];
     for (int i = 0; i < 4; ++i)
         for (int j = 0; j < 4; ++j) store(score[i][j], entry[i][j]);
+    alignas(kVectorBytes) std::int32_t flags[4][kCount];
     for (int first = 0; first < kCount; first += kLanes<Doubles>) {
         Doubles wide[4][4], lead;
         for (int i = 0; i < 4; ++i)
             for (int j = 0; j < 4; ++j) wide[i][j] = load_doubles(score[i][j] + first);
         const FourRows<Doubles> decided = two_of_four(wide, &lead);
+        tied |= bits_of(lead <= 0.0) != 0;
         for (int i = 0; i < 4; ++i)
-            for (int lane = 0; lane < kLanes<Doubles>; ++lane)
-                flags[i][first + lane] = static_cast<std::int32_t>(decided.row[i][lane]);
+            store(flags[i] + first, __builtin_convertvector(decided.row[i], HalfInt32s));
     }
     for (int i = 0; i < 4; ++i) rows.row[i] = load<Int32s>(flags[i]);
     return true;
@@ -136,7 +136,8 @@ inline __attribute__((always_inline)) std::uint64_t decide_two_of_four(const Flo
     Int32s uncertain;
     rows = two_of_four_floats<kScore>(entry, limit, &uncertain);
     const std::uint64_t lanes = bits_of(uncertain);
-    if (lanes == 0 || decide_in_doubles<kScore>(entry, limit, rows)) return 0;
+    bool tied = false;
+    if (lanes == 0 || decide_in_doubles<kScore>(entry, limit, rows, tied)) return 0;
     return lanes;
 }
 

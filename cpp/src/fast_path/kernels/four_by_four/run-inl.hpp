@@ -11,23 +11,32 @@
 
 namespace tnm::TNM_ISA {
 
-// A strip in which rounding might decide. Returns false if it needs another road.
+// From doubles, for strips in which rounding might decide. Where one ties, its neighbours mostly
+// do: stops after the first without a tie, and before one that needs another road; returns how many
+// are done.
 template <Dtype kDtype, Score kScore>
-__attribute__((noinline)) bool mask_uncertain_strip(const std::byte* data, std::int64_t row_stride,
-                                                    std::uint8_t* mask,
+__attribute__((noinline)) int mask_uncertain_strips(const std::byte* data, std::int64_t row_stride,
+                                                    int strips, std::uint8_t* mask,
                                                     std::int64_t mask_row_stride) {
     constexpr int kGroupColumns = 4 * kLanes<Floats>;
-    for (int c = 0; c < kStripColumns; c += kGroupColumns) {
-        Floats entry[4][4];
-        for (int i = 0; i < 4; ++i)
-            load_columns<kDtype, kScore>(data + i * row_stride + c * kDtypeBytes<kDtype>, entry[i]);
-        FourRows<Floats> rows;
-        if (decide_elements<kDtype, kScore>(entry, rows) != 0) return false;
-        for (int i = 0; i < 4; ++i)
-            store(reinterpret_cast<std::int32_t*>(mask + i * mask_row_stride + c),
-                  in_tile_order<kTileOrder<kDtype>>(rows.row[i]));
+    constexpr Score kSign = kScore == Score::identity ? Score::identity : Score::abs;
+    for (int strip = 0; strip < strips; ++strip) {
+        bool tied = false;
+        for (int c = strip * kStripColumns; c < (strip + 1) * kStripColumns; c += kGroupColumns) {
+            Floats entry[4][4];
+            for (int i = 0; i < 4; ++i)
+                load_columns<kDtype, kScore>(data + i * row_stride + c * kDtypeBytes<kDtype>,
+                                             entry[i]);
+            FourRows<Floats> rows;
+            if (!decide_in_doubles<kSign>(entry, kTotalOfInfinity<kDtype, kScore>, rows, tied))
+                return strip;
+            for (int i = 0; i < 4; ++i)
+                store(reinterpret_cast<std::int32_t*>(mask + i * mask_row_stride + c),
+                      in_tile_order<kTileOrder<kDtype>>(rows.row[i]));
+        }
+        if (!tied) return strip + 1;
     }
-    return true;
+    return strips;
 }
 
 // Stops at the first strip in which rounding might decide: a call inside this loop would cost a
@@ -62,18 +71,19 @@ int mask_run_two_of_four(const std::byte* data, std::int64_t row_stride, int str
                          std::uint8_t* mask, std::int64_t mask_row_stride) {
     constexpr int kStripBytes = kStripColumns * kDtypeBytes<kDtype>;
     int strip = 0;
-    for (;;) {
-        strip += mask_certain_strips<kDtype, kScore>(data + strip * kStripBytes, row_stride,
-                                                     strips - strip, mask + strip * kStripColumns,
-                                                     mask_row_stride);
-        if (strip == strips || !kColumnsAreExact<kDtype, kScore>) return strip;
-        if constexpr (kColumnsAreExact<kDtype, kScore>)
-            if (!mask_uncertain_strip<kDtype, kScore>(data + strip * kStripBytes, row_stride,
-                                                      mask + strip * kStripColumns,
-                                                      mask_row_stride))
-                return strip;
-        ++strip;
+    const auto run = [&](auto kernel) {
+        const int done = kernel(data + strip * kStripBytes, row_stride, strips - strip,
+                                mask + strip * kStripColumns, mask_row_stride);
+        strip += done;
+        return done;
+    };
+    if constexpr (kColumnsAreExact<kDtype, kScore>) {
+        do run(mask_certain_strips<kDtype, kScore>);
+        while (strip < strips && run(mask_uncertain_strips<kDtype, kScore>) > 0);
+    } else {
+        run(mask_certain_strips<kDtype, kScore>);
     }
+    return strip;
 }
 
 inline MaskRun four_by_four_run(Pattern pattern, Dtype dtype, Score score) {

@@ -29,9 +29,11 @@ void for_each_tile(Check&& check) {
             const Tile tile = tile_of(strip, pattern, first / kW);
             const Given given([&] { return tile.description(); });
             const naive::QuantizedTile expected = naive::quantize(tile, kW, kRange<T>);
-            for (int k = 0; k < kW; ++k)
+            for (int k = 0; k < kW; ++k) {
                 TNM_CHECK_EQUAL(expected.out_of_range ? 1U : 0U,
                                 result->out_of_range >> (first + k) & 1U);
+                TNM_CHECK_EQUAL(expected.wide ? 1U : 0U, result->wide >> (first + k) & 1U);
+            }
             if (!expected.out_of_range) check(tile, expected, first, *result);
         }
     });
