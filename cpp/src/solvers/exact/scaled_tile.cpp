@@ -30,7 +30,7 @@ void ScaledTile::assign(const ScoreTile& tile) {
     exact_ = tile.full();
     exponent_ = 0;
     largest_ = std::frexp(largest_magnitude(tile), &exponent_);
-    values_.resize(static_cast<std::size_t>(rows_) * columns_);
+    values_.resize(static_cast<std::size_t>(rows_) * columns_ + kPadding);
 
     // Two factors: 2^-exponent itself may be beyond the range of double.
     const double first = std::ldexp(1.0, -(exponent_ / 2));
