@@ -65,8 +65,8 @@ struct alignas(64) Nodes {
     std::int64_t before[kMaxM];  // on the other side, or kGround
     NodeSet kept[kMaxM];         // nodes of the other side
     NodeSet real, sources, sinks, closed;
-    NodeSet slack;      // that have units to or from the ground
-    int units[kMaxM];   // to send (positive) or to get (negative)
+    NodeSet slack;        // that have units to or from the ground
+    int units[kMaxM];     // to send (positive) or to get (negative)
     int grounded[kMaxM];  // units to or from the ground
     struct Closed {
         int index;
@@ -177,8 +177,8 @@ class TileAugmenter {
         for (int j = 0; j < columns_.size; ++j) columns_.kept[j] = {};
         if (rows_.size * columns_.size <= kFew) {
             for (int i = 0; i < rows_.size; ++i)
-                for (std::uint64_t rest = rows_.kept[i].words[0]; rest != 0; rest &= rest - 1)
-                    columns_.kept[__builtin_ctzll(rest)].add(i);
+                for (NodeSet rest = rows_.kept[i]; !rest.empty(); rest.remove(rest.first()))
+                    columns_.kept[rest.first()].add(i);
             return;
         }
         for (int v = 0; v * 64 < columns_.size; ++v)
@@ -197,8 +197,8 @@ class TileAugmenter {
             for (int j = 0; j < columns_.size; j += kStep) {
                 Doubles lines[kStep];
                 for (int k = 0; k < kStep; ++k)
-                    lines[k] = load<Doubles>(
-                        work_.scores + (i + k < rows_.size ? i + k : i) * work_.columns + j);
+                    lines[k] = load<Doubles>(work_.scores +
+                                             (i + k < rows_.size ? i + k : i) * work_.columns + j);
                 transpose_lines(lines);
                 for (int k = 0; k < kStep; ++k)
                     store(work_.column_scores + (j + k) * TileWork::kColumnStride + i, lines[k]);

@@ -34,24 +34,26 @@ struct Descent {
 
 // ---- from scores to integers -----------------------------------------------------
 
-// Returns log2 of the lattice that all quantised scores lie on, or -1 if any was rounded.
+using HalfInt32s = VectorOf<std::int32_t, kVectorBytes / 2>::type;
+using QuarterInt16s = VectorOf<std::int16_t, kVectorBytes / 4>::type;
+
+// Returns log2 of the lattice that all quantised scores lie on, or -1 if any was rounded. What
+// lanes beyond the columns get are the first scores of the next row, or zeros.
 inline int quantize(TileWork& work) {
-    double error = 0.0;
-    unsigned bits = 0;
-    for (int i = 0; i < work.rows; ++i) {
-        const double* source = work.scores + i * work.columns;
-        std::int16_t* target = work.by_row + i * kMaxM;
-        for (int j = 0; j < work.columns; ++j) {
-            const double exact = source[j] * kGrid;
-            const int value = static_cast<int>(exact);
-            target[j] = static_cast<std::int16_t>(value);
-            const double rest = exact - value;
-            error = error > rest ? error : rest;
-            error = error > -rest ? error : -rest;
-            bits |= static_cast<unsigned>(value);
+    HalfInt32s all_bits{};
+    Int64s rounded{};
+    for (int i = 0; i < work.rows; ++i)
+        for (int j = 0; j < work.columns; j += kLanes<Doubles>) {
+            const Doubles exact = load<Doubles>(work.scores + i * work.columns + j) * kGrid;
+            const auto value = __builtin_convertvector(exact, HalfInt32s);
+            store(work.by_row + i * kMaxM + j, __builtin_convertvector(value, QuarterInt16s));
+            rounded |= __builtin_convertvector(value, Doubles) != exact;
+            all_bits |= value;
         }
-    }
-    return error > 0.0 ? -1 : bits == 0 ? kFractionBits : __builtin_ctz(bits);
+    unsigned bits = 0;
+    for (int lane = 0; lane < kLanes<HalfInt32s>; ++lane)
+        bits |= static_cast<unsigned>(all_bits[lane]);
+    return any_set(rounded) ? -1 : bits == 0 ? kFractionBits : __builtin_ctz(bits);
 }
 
 inline void transpose_scores(TileWork& work) {
@@ -66,7 +68,7 @@ inline void transpose_scores(TileWork& work) {
         }
 }
 
-inline void start_from_column_means(const Side& columns, std::int16_t* prices) {
+inline void start_from_column_means(Side& columns) {
     alignas(64) std::int32_t sums[kMaxM] = {};
     for (int i = 0; i < columns.others; ++i)
         for (int j = 0; j < columns.size; ++j) sums[j] += columns.line(i)[j];
@@ -74,7 +76,7 @@ inline void start_from_column_means(const Side& columns, std::int16_t* prices) {
     for (int j = 0; j < columns.size; ++j) total += sums[j] / columns.others;
     const int mean = total / columns.size;
     for (int j = 0; j < columns.size; ++j)
-        prices[j] = static_cast<std::int16_t>((sums[j] / columns.others - mean) / 2);
+        columns.prices[j] = static_cast<std::int16_t>((sums[j] / columns.others - mean) / 2);
 }
 
 // ---- the n-th and the (n+1)-th largest of every lane ------------------------------
@@ -94,38 +96,104 @@ inline Neighbours select_by_sorting(Int16s* values, int count, int k) {
     return {values[k - 1], values[k]};
 }
 
-// Bisects for a threshold with exactly k values above it (0 < k < count); lanes in which ties
-// forbid that end on the (k+1)-th largest value itself.
-inline Neighbours select_by_bisection(const Int16s* values, int count, int k) {
-    Int16s least = values[0], largest = values[0];
-    for (int j = 1; j < count; ++j) {
-        least = minimum(least, values[j]);
-        largest = maximum(largest, values[j]);
+// Distances from a price, kept as unsigned numbers with the sign bit flipped: those above the price
+// come first, nearest first, and those below come last, nearest last.
+struct Nearest {
+    static constexpr std::int16_t kLeast = -0x8000, kMost = 0x7fff;
+    Int16s above = splat<Int16s>(kMost), second_above = above;
+    Int16s below = splat<Int16s>(kLeast), second_below = below;
+    Int16s count{};  // not below the price
+
+    inline __attribute__((always_inline)) void add(Int16s distance) {
+        count -= distance < 0;
+        second_above = minimum(second_above, maximum(above, distance));
+        above = minimum(above, distance);
+        second_below = maximum(second_below, minimum(below, distance));
+        below = maximum(below, distance);
     }
-    const Int16s wanted = splat<Int16s>(static_cast<std::int16_t>(k));
-    Int16s low = least - 1, high = largest;  // more than k above low, at most k above high
-    Int16s above{};
-    for (;;) {
-        const Int16s threshold = midpoint_rounded_down(low, high);
-        Int16s counted{};
-        for (int j = 0; j < count; ++j) counted -= values[j] > threshold;
-        const Int16s too_many = counted > wanted;
-        low = too_many ? threshold : low;
-        high = too_many ? high : threshold;
-        above = too_many ? above : counted;
-        if (all_set((above == wanted) | (high - low <= 1))) break;
+
+    // Those that a price between them would have `ranks` less above it than this one, one at most;
+    // as distances.
+    Neighbours neighbours(Int16s ranks) const {
+        const Int16s upper = ranks > 0 ? second_above : ranks == 0 ? above : below;
+        const Int16s lower = ranks > 0 ? above : ranks == 0 ? below : second_below;
+        return {upper ^ kLeast, lower ^ kLeast};
     }
-    Int16s lower = least, next = largest;
-    for (int j = 0; j < count; ++j) {
-        const Int16s is_above = values[j] > high;
-        next = minimum(next, is_above ? values[j] : largest);
-        lower = maximum(lower, is_above ? least : values[j]);
-    }
-    // A bisection that ended by ties has fewer than k above: the k-th equals the (k+1)-th.
-    Int16s counted{};
-    for (int j = 0; j < count; ++j) counted -= values[j] > high;
-    return {counted == wanted ? next : lower, lower};
+};
+
+// Of a price in each lane; value(k) is the k-th of `count`.
+template <class Value>
+inline __attribute__((always_inline)) Nearest find_nearest(Int16s price, int count,
+                                                           const Value& value) {
+    const auto origin = reinterpret_cast<Uint16s>(price ^ Nearest::kLeast);
+    Nearest nearest;
+    for (int k = 0; k < count; ++k)
+        nearest.add(reinterpret_cast<Int16s>(reinterpret_cast<Uint16s>(value(k)) - origin));
+    return nearest;
 }
+
+// Bisects for a threshold with k values above it.
+class Bisection {
+  public:
+    Bisection(const Int16s* values, int count, int k)
+        : values_(values), count_(count), wanted_(splat<Int16s>(static_cast<std::int16_t>(k))) {
+        least_ = largest_ = values[0];
+        for (int j = 1; j < count; ++j) {
+            least_ = minimum(least_, values[j]);
+            largest_ = maximum(largest_, values[j]);
+        }
+        low_ = least_ - 1;
+        high_ = largest_;
+    }
+
+    // 0 < k < count.
+    Neighbours select() {
+        // The last steps would take as long as all before.
+        bisect(1);
+        const Nearest nearest = find_nearest(high_ + 1, count_, [&](int j) { return values_[j]; });
+        const Int16s ranks = nearest.count - wanted_;
+        if (all_set((ranks <= 1) & (ranks >= -1))) {
+            const Neighbours near = nearest.neighbours(ranks);
+            return {near.upper + (high_ + 1), near.lower + (high_ + 1)};
+        }
+        bisect(0);
+        return around_high();
+    }
+
+  private:
+    // Until `tolerance` more or less are above high, or nothing is between low and high.
+    void bisect(std::int16_t tolerance) {
+        while (any_set((abs(above_ - wanted_) > tolerance) & (high_ - low_ > 1))) {
+            const Int16s threshold = midpoint_rounded_down(low_, high_);
+            Int16s counted{};
+            for (int j = 0; j < count_; ++j) counted -= values_[j] > threshold;
+            const Int16s too_many = counted > wanted_;
+            low_ = too_many ? threshold : low_;
+            high_ = too_many ? high_ : threshold;
+            above_ = too_many ? above_ : counted;
+        }
+    }
+    static Int16s abs(Int16s vector) { return maximum(vector, -vector); }
+
+    // Lanes in which ties forbid k above end on the (k+1)-th largest value itself.
+    Neighbours around_high() const {
+        Int16s lower = least_, next = largest_, counted{};
+        for (int j = 0; j < count_; ++j) {
+            const Int16s is_above = values_[j] > high_;
+            next = minimum(next, is_above ? values_[j] : largest_);
+            lower = maximum(lower, is_above ? least_ : values_[j]);
+            counted -= is_above;
+        }
+        // With fewer than k above, the k-th equals the (k+1)-th.
+        return {counted == wanted_ ? next : lower, lower};
+    }
+
+    const Int16s* values_;
+    const int count_;
+    const Int16s wanted_;
+    Int16s least_, largest_, low_, high_;  // more than k above low, at most k above high
+    Int16s above_{};                       // how many are above high
+};
 
 inline constexpr int kMostSorted = 16;
 
@@ -134,7 +202,7 @@ inline Neighbours select_neighbours(const Side& side, const Side& other, int lan
     for (int k = 0; k < side.others; ++k)
         values[k] = load<Int16s>(side.line(k) + lane) - splat<Int16s>(other.prices[k]);
     return side.others <= kMostSorted ? select_by_sorting(values, side.others, n)
-                                      : select_by_bisection(values, side.others, n);
+                                      : Bisection(values, side.others, n).select();
 }
 
 // ---- sweeps ------------------------------------------------------------------------
@@ -167,32 +235,12 @@ inline void sweep_by_rank(Side& side, const Side& other, const Descent& descent,
     }
 }
 
-// Distances from a price, kept as unsigned numbers with the sign bit flipped: those above the price
-// come first, nearest first, and those below come last, nearest last.
-struct Nearest {
-    static constexpr std::int16_t kLeast = -0x8000, kMost = 0x7fff;
-    Int16s above = splat<Int16s>(kMost), second_above = above;
-    Int16s below = splat<Int16s>(kLeast), second_below = below;
-    Int16s count{};  // not below the price
+inline std::uint64_t first_lanes(int count) {
+    return count >= kLanes<Int16s> ? ~std::uint64_t{0} : (std::uint64_t{1} << count) - 1;
+}
 
-    inline __attribute__((always_inline)) void add(Int16s distance) {
-        count -= distance < 0;
-        second_above = minimum(second_above, maximum(above, distance));
-        above = minimum(above, distance);
-        second_below = maximum(second_below, minimum(below, distance));
-        below = maximum(below, distance);
-    }
-
-    // From the price to where it has `ranks` less above it, one at most.
-    Int16s step(Int16s ranks) const {
-        const Int16s upper = ranks > 0 ? second_above : ranks == 0 ? above : below;
-        const Int16s lower = ranks > 0 ? above : ranks == 0 ? below : second_below;
-        return midpoint_rounded_up(upper ^ kLeast, lower ^ kLeast);
-    }
-};
-
-// Where more than one in 16 prices is further from its place than so many ranks, others sweeps are
-// better.
+// Where more than half of the prices are further from their place than so many ranks, other sweeps
+// are better.
 inline constexpr std::int16_t kNearRanks = 2;
 
 // Moves prices by one rank at most, without looking for the n-th. Returns whether that is enough.
@@ -200,23 +248,22 @@ inline bool sweep_nearby(Side& side, const Side& other, const Descent& descent, 
     int far = 0;
     for (int lane = 0; lane < side.size; lane += kLanes<Int16s>) {
         const Int16s old = load<Int16s>(side.prices + lane);
-        const auto origin = reinterpret_cast<Uint16s>(old ^ Nearest::kLeast);
-        Nearest nearest;
-        for (int k = 0; k < side.others; ++k) {
-            const Int16s value = load<Int16s>(side.line(k) + lane) - splat<Int16s>(other.prices[k]);
-            nearest.add(reinterpret_cast<Int16s>(reinterpret_cast<Uint16s>(value) - origin));
-        }
+        const Nearest nearest = find_nearest(old, side.others, [&](int k) {
+            return load<Int16s>(side.line(k) + lane) - splat<Int16s>(other.prices[k]);
+        });
         const Int16s ranks = nearest.count - static_cast<std::int16_t>(descent.n);
-        const Int16s step = clamp(nearest.step(ranks), kBound);
-        const Int16s price = clamp(old + step, kBound) + overshoot(step, eighths);
-        const std::uint64_t real = side.size - lane >= kLanes<Int16s>
-                                       ? ~std::uint64_t{0}
-                                       : (std::uint64_t{1} << (side.size - lane)) - 1;
-        far += __builtin_popcountll((bits_of(ranks > kNearRanks) | bits_of(-ranks > kNearRanks)) &
-                                    real);
-        store(side.prices + lane, bounded(price, descent.exact));
+        const Neighbours near = nearest.neighbours(ranks);
+        const Int16s step = clamp(midpoint_rounded_up(near.upper, near.lower), kBound);
+        const Int16s price =
+            bounded(clamp(old + step, kBound) + overshoot(step, eighths), descent.exact);
+        store(side.prices + lane, price);
+        Int16s too_few = ranks < -kNearRanks;
+        // At a price of zero there may be as few as there are.
+        if (!descent.exact) too_few &= price != 0;
+        const std::uint64_t is_far = bits_of(ranks > kNearRanks) | bits_of(too_few);
+        far += __builtin_popcountll(is_far & first_lanes(side.size - lane));
     }
-    return far <= side.size / 16;
+    return far <= side.size / 2;
 }
 
 // The n-th largest itself, so that what ties with it costs exactly its prices.
@@ -228,30 +275,70 @@ inline void sweep_to_nth(Side& side, const Side& other, const Descent& descent, 
     }
 }
 
+// How many entries exceed their prices if those of `shifted` rise by `shift`, at most n of a line
+// of the other side.
+inline int count_kept(const Side& side, const Side& shifted, int n, int shift) {
+    alignas(64) std::int16_t counts[kMaxM];
+    for (int lane = 0; lane < side.size; lane += kLanes<Int16s>) {
+        Int16s counted{};
+        for (int k = 0; k < side.others; ++k)
+            counted -= load<Int16s>(side.line(k) + lane) >
+                       splat<Int16s>(static_cast<std::int16_t>(shifted.prices[k] + shift));
+        store(counts + lane, minimum(counted, splat<Int16s>(static_cast<std::int16_t>(n))));
+    }
+    int total = 0;
+    for (int k = 0; k < side.size; ++k) total += counts[k];
+    return total;
+}
+
+// On tiles of "at most n": lines of the longer side need not be full, so the prices of the shorter
+// one are what decides how many entries are kept in all. Sweeps alone would move that level slowly.
+inline void find_level(Side& shorter, const Side& longer, int n) {
+    int low = kBound, high = kBound;
+    for (int k = 0; k < shorter.size; ++k) low = shorter.prices[k] < low ? shorter.prices[k] : low;
+    low = -low - 1;
+    while (high - low > 1) {
+        const int shift = (high + low) >> 1;
+        if (count_kept(longer, shorter, n, shift) > n * shorter.size)
+            low = shift;
+        else
+            high = shift;
+    }
+    for (int k = 0; k < shorter.size; ++k) {
+        const int price = shorter.prices[k] + high;
+        shorter.prices[k] = static_cast<std::int16_t>(price < kBound ? price : kBound);
+    }
+}
+
 // More sweeps leave less to the augmenting paths, whose cost grows faster with the size of the
-// tile.
+// tile. Measured, as all that follows.
 inline int count_sweeps(int size) {
     return size <= 4 ? 3 : size <= 8 ? 5 : size <= 16 ? 6 : size <= 32 ? 8 : 10;
 }
 
 inline void descend(Descent& descent, int lattice) {
-    constexpr int kEighths[] = {0, 2, 3, 3, 4};
+    constexpr int kEighths[] = {0, 2, 3, 3, 4}, kSortingSweeps = 2, kMostWithoutLevel = 8;
     Side &rows = descent.rows, &columns = descent.columns;
     // Where a line is not longer than n there is nothing to choose, and the price stays zero.
     const bool rows_choose = descent.n < rows.others, columns_choose = descent.n < columns.others;
-    const int sweeps = rows_choose && columns_choose
-                           ? count_sweeps(rows.size > columns.size ? rows.size : columns.size)
-                           : 1;
+    const bool both_choose = rows_choose && columns_choose;
+    const int longer = rows.size > columns.size ? rows.size : columns.size;
+    const bool needs_level = !descent.exact && both_choose && longer > kMostWithoutLevel;
+    if (descent.exact || needs_level) start_from_column_means(columns);
     bool near_enough = true;
     const auto sweep_side = [&](Side& side, const Side& other, int sweep, int eighths) {
-        if (sweep >= 3 && near_enough && side.others > kMostSorted)
+        if (sweep >= kSortingSweeps && near_enough && side.others > kMostSorted)
             near_enough = sweep_nearby(side, other, descent, eighths);
         else
             sweep_by_rank(side, other, descent, eighths);
     };
+    const int sweeps = both_choose ? count_sweeps(longer) : 1;
     for (int sweep = 0; sweep < sweeps; ++sweep) {
         const int eighths = sweep + 1 == sweeps ? 0 : kEighths[sweep < 4 ? sweep : 4];
+        const bool finds_level = needs_level && sweep == 0;
+        if (finds_level && longer > columns.size) find_level(columns, rows, descent.n);
         if (rows_choose) sweep_side(rows, columns, sweep, eighths);
+        if (finds_level && longer == columns.size) find_level(rows, columns, descent.n);
         if (columns_choose) sweep_side(columns, rows, sweep, eighths);
     }
     if (lattice <= 0) return;
@@ -268,7 +355,6 @@ inline void propose_prices(TileWork& work) {
                     {work.by_row, work.columns, work.rows, {}}};
     const int lattice = quantize(work);
     transpose_scores(work);
-    if (work.exact) start_from_column_means(descent.columns, descent.columns.prices);
     descend(descent, lattice);
     for (int i = 0; i < work.rows; ++i) work.row_prices[i] = descent.rows.prices[i] / kGrid;
     for (int j = 0; j < work.columns; ++j)
