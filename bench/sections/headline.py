@@ -24,7 +24,7 @@ def _calls(weights: NDArray[Any], n: int, m: int) -> Calls:
     public = partial(tnm.transposable_mask, weights, n, m)
     core = partial(
         tnm._core.transposable_mask,
-        *(weights, str(weights.dtype), given, n, m, "optimal", "abs", True, 1),
+        *(weights, str(weights.dtype), given, False, n, m, "optimal", "abs", True, 1),
     )
     return {
         "1 thread": (1, partial(public, threads=1)),

@@ -28,7 +28,9 @@ def _overhead(side: int, repeats: int) -> Record:
     mask = np.empty(weights.shape, dtype=np.bool_)
 
     def core() -> object:
-        return _core.transposable_mask(weights, "float32", mask, 2, 4, "optimal", "abs", True, 1)
+        return _core.transposable_mask(
+            weights, "float32", mask, False, 2, 4, "optimal", "abs", True, 1
+        )
 
     def public() -> object:
         return tnm.transposable_mask(weights, 2, 4)

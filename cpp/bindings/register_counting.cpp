@@ -3,7 +3,7 @@
 
 #include "register.hpp"
 #include "tables.hpp"
-#include "tnm/regular_count.hpp"
+#include "tnm/counting/regular_count.hpp"
 
 namespace tnm::python {
 namespace {

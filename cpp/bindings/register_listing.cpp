@@ -3,9 +3,9 @@
 
 #include "register.hpp"
 #include "tables.hpp"
-#include "tnm/curveball.hpp"
-#include "tnm/enumerate.hpp"
-#include "tnm/mask_table.hpp"
+#include "tnm/counting/curveball.hpp"
+#include "tnm/counting/enumerate.hpp"
+#include "tnm/counting/mask_table.hpp"
 
 namespace tnm::python {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "convert.hpp"
-#include "tnm/margin_count.hpp"
+#include "tnm/counting/margin_count.hpp"
 
 namespace tnm::python {
 

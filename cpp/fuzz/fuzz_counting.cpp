@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "reader.hpp"
-#include "tnm/margin_count.hpp"
-#include "tnm/regular_count.hpp"
+#include "tnm/counting/margin_count.hpp"
+#include "tnm/counting/regular_count.hpp"
 
 namespace tnm::test {
 namespace {

@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "reader.hpp"
-#include "tnm/curveball.hpp"
-#include "tnm/enumerate.hpp"
-#include "tnm/mask_table.hpp"
+#include "tnm/counting/curveball.hpp"
+#include "tnm/counting/enumerate.hpp"
+#include "tnm/counting/mask_table.hpp"
 
 namespace tnm::test {
 namespace {

@@ -86,7 +86,8 @@ def transposable_mask(
         Bring the mask of an approximate method to exactly n, keeping its bound. ``False`` leaves
         it as published, with rows and columns that keep fewer.
     out : ndarray of bool, shape (..., rows, columns), optional
-        Where to write the mask; must not overlap `array`. Left alone if an error is raised.
+        Where to write the mask; must not overlap `array`. If an error is raised, or the call is
+        interrupted, it holds what it held before.
     threads : int, optional
         How many threads to use; by default all cores that the process may use, fewer on small
         arrays; more than 1024 count as 1024. The mask does not depend on it.
@@ -155,14 +156,13 @@ def transposable_mask(
             "an approximate mask has no proof of optimality"
         )
     mask = arguments.as_output(out, source.data)
-    if out is not None:
-        arguments.check_finite(source, count)
     if return_certificate:
         certificate = empty_certificate(source.data.shape, n, m, score)
         finite = _core.certified_transposable_mask(
             source.data,
             source.dtype,
             mask,
+            out is not None,
             n,
             m,
             score,
@@ -177,7 +177,16 @@ def transposable_mask(
         )
     else:
         finite = _core.transposable_mask(
-            source.data, source.dtype, mask, n, m, method, score, complete, count
+            source.data,
+            source.dtype,
+            mask,
+            out is not None,
+            n,
+            m,
+            method,
+            score,
+            complete,
+            count,
         )
     if not finite:
         arguments.refuse_non_finite(source, count)
@@ -209,7 +218,8 @@ def nm_mask(
     score : {"abs", "square", "identity"}
         What a kept entry is worth; squares may be larger or smaller than float64 can be.
     out : ndarray of bool, shape of `array`, optional
-        Where to write the mask; must not overlap `array`. Left alone if an error is raised.
+        Where to write the mask; must not overlap `array`. If an error is raised, or the call is
+        interrupted, it holds what it held before.
     threads : int, optional
         As in `transposable_mask`.
 
@@ -236,12 +246,11 @@ def nm_mask(
     axis = arguments.as_axis(axis, source.data.ndim)
     count = arguments.as_threads(threads, source.data.size)
     mask = arguments.as_output(out, source.data)
-    if out is not None:
-        arguments.check_finite(source, count)
     finite = _core.nm_mask(
         np.atleast_2d(np.moveaxis(source.data, axis, -1)),
         source.dtype,
         np.atleast_2d(np.moveaxis(mask, axis, -1)),
+        out is not None,
         n,
         m,
         score,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import textwrap
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 import tnm_core as tnm
 from tests.support.arrays import make_array
+from tests.support.interrupts import interrupt
 
 SHAPE = (2, 260, 523)
 Bools = NDArray[np.bool_]
@@ -94,3 +97,53 @@ def test_certificate() -> None:
     with pytest.raises(ValueError, match="259, 522"):
         tnm.transposable_mask(array, 2, 4, out=out, return_certificate=True)
     assert out.all()
+
+
+@pytest.mark.parametrize("shape", [(3000, 4), (5, 700, 3, 4), (4, 3000), (1, 1), (2, 3, 4)])
+def test_shapes(shape: tuple[int, ...]) -> None:
+    array = make_array(shape, "float32")
+    array[(-1,) * len(shape)] = np.nan
+    before = make_array(shape, "bool", seed=3)
+    wide = np.zeros((*shape[:-1], shape[-1] + 3), bool)
+    for out in (before.copy(), before.copy(order="F"), wide[..., : shape[-1]]):
+        out[...] = before
+        with pytest.raises(ValueError, match="nan"):
+            tnm.transposable_mask(array, 2, 4, out=out)
+        np.testing.assert_array_equal(out, before)
+    assert not wide[..., shape[-1] :].any()
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_flags_that_are_neither_0_nor_1(step: int) -> None:
+    memory = np.random.default_rng(0).integers(0, 256, (256, 512 * step), dtype=np.uint8)
+    before = memory.copy()
+    array = make_array((256, 512), "float32")
+    array[255, 511] = np.inf
+    with pytest.raises(ValueError, match="255, 511"):
+        tnm.transposable_mask(array, 2, 4, out=memory.view(bool)[:, ::step])
+    np.testing.assert_array_equal(memory, before)
+
+
+# One call of a minute: the same row of scores again and again.
+INTERRUPTED_CALL = """
+    import sys
+    import numpy as np
+    import tnm_core as tnm
+
+    row = np.random.default_rng(0).standard_normal(2**14)
+    out = np.zeros((2**15, 2**14), bool)
+    out[::2] = True
+    print("started", flush=True)
+    try:
+        tnm.transposable_mask(np.broadcast_to(row, out.shape), 64, 128, out=out, threads=1)
+    except KeyboardInterrupt:
+        print(out[::2].all(), out[1::2].any(), flush=True)
+        sys.exit(3)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT is sent differently on Windows")
+def test_ctrl_c() -> None:
+    output, errors, returncode = interrupt(textwrap.dedent(INTERRUPTED_CALL), timeout=60)
+    assert output == "True False\n", errors
+    assert returncode == 3

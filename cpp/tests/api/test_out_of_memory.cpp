@@ -9,9 +9,9 @@
 #include "support/values.hpp"
 #include "support/verify.hpp"
 #include "tnm/count.hpp"
-#include "tnm/curveball.hpp"
-#include "tnm/margin_count.hpp"
-#include "tnm/mask_table.hpp"
+#include "tnm/counting/curveball.hpp"
+#include "tnm/counting/margin_count.hpp"
+#include "tnm/counting/mask_table.hpp"
 #include "tnm/products.hpp"
 #include "tnm/rowwise.hpp"
 

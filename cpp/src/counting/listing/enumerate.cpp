@@ -3,7 +3,7 @@
 
 #include "counting/listing/subsets.hpp"
 #include "parallel/guarded.hpp"
-#include "tnm/enumerate.hpp"
+#include "tnm/counting/enumerate.hpp"
 
 namespace tnm {
 namespace {

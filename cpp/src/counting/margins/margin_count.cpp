@@ -1,4 +1,4 @@
-#include "tnm/margin_count.hpp"
+#include "tnm/counting/margin_count.hpp"
 
 #include <algorithm>
 #include <functional>

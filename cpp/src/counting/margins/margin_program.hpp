@@ -8,8 +8,8 @@
 #include "counting/margins/margin_space.hpp"
 #include "counting/margins/margin_takings.hpp"
 #include "counting/margins/wide_integer.hpp"
+#include "tnm/counting/margin_count.hpp"
 #include "tnm/execution.hpp"
-#include "tnm/margin_count.hpp"
 #include "tnm/status.hpp"
 
 namespace tnm {

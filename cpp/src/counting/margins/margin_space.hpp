@@ -12,7 +12,7 @@
 #include <limits>
 #include <vector>
 
-#include "tnm/margin_count.hpp"
+#include "tnm/counting/margin_count.hpp"
 
 namespace tnm {
 

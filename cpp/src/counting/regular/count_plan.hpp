@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "tnm/regular_count.hpp"
+#include "tnm/counting/regular_count.hpp"
 
 namespace tnm {
 

@@ -9,7 +9,7 @@
 #include "counting/regular/count_plan.hpp"
 #include "counting/regular/count_slices.hpp"
 #include "counting/regular/pass_tables.hpp"
-#include "tnm/regular_count.hpp"
+#include "tnm/counting/regular_count.hpp"
 
 namespace tnm {
 

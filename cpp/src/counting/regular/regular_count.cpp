@@ -1,4 +1,4 @@
-#include "tnm/regular_count.hpp"
+#include "tnm/counting/regular_count.hpp"
 
 #include <utility>
 

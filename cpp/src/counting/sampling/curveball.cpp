@@ -1,4 +1,4 @@
-#include "tnm/curveball.hpp"
+#include "tnm/counting/curveball.hpp"
 
 #include <algorithm>
 #include <array>

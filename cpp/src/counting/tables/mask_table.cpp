@@ -1,4 +1,4 @@
-#include "tnm/mask_table.hpp"
+#include "tnm/counting/mask_table.hpp"
 
 #include <algorithm>
 #include <utility>

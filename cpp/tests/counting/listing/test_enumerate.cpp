@@ -1,5 +1,5 @@
 // All masks of small tiles, in order, against going through all matrices.
-#include "tnm/enumerate.hpp"
+#include "tnm/counting/enumerate.hpp"
 
 #include <algorithm>
 #include <bit>

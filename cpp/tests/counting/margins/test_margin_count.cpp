@@ -1,5 +1,5 @@
 // The dynamic program over margins against going through all matrices, and against known values.
-#include "tnm/margin_count.hpp"
+#include "tnm/counting/margin_count.hpp"
 
 #include <algorithm>
 #include <array>

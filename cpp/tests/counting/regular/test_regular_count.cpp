@@ -1,5 +1,5 @@
 // Counting matrices of regular margins, against filling them row by row.
-#include "tnm/regular_count.hpp"
+#include "tnm/counting/regular_count.hpp"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,5 +1,5 @@
 // Numbering masks against the enumeration, there and back at larger sizes; sampling; the chain.
-#include "tnm/mask_table.hpp"
+#include "tnm/counting/mask_table.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -9,8 +9,8 @@
 
 #include "support/check.hpp"
 #include "support/random.hpp"
-#include "tnm/curveball.hpp"
-#include "tnm/enumerate.hpp"
+#include "tnm/counting/curveball.hpp"
+#include "tnm/counting/enumerate.hpp"
 
 namespace tnm::test {
 namespace {

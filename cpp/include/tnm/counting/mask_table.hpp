@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "tnm/counting/margin_count.hpp"
 #include "tnm/execution.hpp"
-#include "tnm/margin_count.hpp"
 #include "tnm/pattern.hpp"
 #include "tnm/status.hpp"
 
