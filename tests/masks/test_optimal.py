@@ -79,6 +79,15 @@ def test_large_edge_tiles(n: int, m: int) -> None:
     assert_solved(array, n, m, score="identity", oracle=oracles.integer_flow)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 0.75), (0.25, 1), (0.98, 1), (0.75, 0.9)])
+@pytest.mark.parametrize(("n", "m"), [(8, 16), (16, 32), (32, 64), (9, 64), (48, 96), (120, 128)])
+def test_single_tiles_of_every_shape(n: int, m: int, shape: tuple[float, float]) -> None:
+    rows, columns = (1 if side == 1 else int(side * m) for side in shape)
+    for distribution in ("normal", "ties", "sparse"):
+        for lines in ((rows, columns), (rows, m), (m, columns)):
+            assert_solved(make_array(lines, distribution=distribution, seed=m), n, m, oracle=None)
+
+
 @pytest.mark.parametrize("distribution", ["decades", "denormal", "huge"])
 @pytest.mark.parametrize(("n", "m"), [(1, 32), (16, 32), (24, 32), (32, 64), (64, 128)])
 def test_large_tiles_of_extreme_range(n: int, m: int, distribution: str) -> None:

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstdint>
 #include <limits>
-#include <numeric>
+#include <utility>
 
 namespace tnm {
 namespace {
@@ -43,17 +45,48 @@ void exchange_at(const ScoreTile& scores, int i, int j, TileMask& mask) {
     mask.set(best_row, j);
 }
 
+struct Ranked {
+    std::uint64_t key;
+    int position;
+};
+
+// Unsigned numbers that ascend where scores descend.
+std::uint64_t descending_key(double score) {
+    constexpr std::uint64_t kSign = std::uint64_t{1} << 63;
+    const auto bits = std::bit_cast<std::uint64_t>(score + 0.0);  // zero has one sign
+    return (bits & kSign) != 0 ? bits : ~(bits | kSign);
+}
+
+// A stable radix sort, of whose digits most need no look: scores that were floats share many.
+void sort_by_key(std::vector<Ranked>& entries, std::vector<Ranked>& space) {
+    constexpr int kDigitBits = 8;
+    constexpr std::uint64_t kDigit = (1U << kDigitBits) - 1;
+    std::uint64_t differing = 0;
+    for (const Ranked& entry : entries) differing |= entry.key ^ entries.front().key;
+    space.resize(entries.size());
+    for (int shift = 0; shift < 64; shift += kDigitBits) {
+        if ((differing >> shift & kDigit) == 0) continue;
+        std::array<int, kDigit + 1> next{};
+        for (const Ranked& entry : entries) ++next[entry.key >> shift & kDigit];
+        int before = 0;
+        for (int& count : next) before += std::exchange(count, before);
+        for (const Ranked& entry : entries)
+            space[static_cast<std::size_t>(next[entry.key >> shift & kDigit]++)] = entry;
+        entries.swap(space);
+    }
+}
+
 }  // namespace
 
 void order_by_score(const ScoreTile& scores, std::vector<int>& order) {
-    const int columns = scores.columns;
-    order.resize(static_cast<std::size_t>(scores.rows) * columns);
-    std::iota(order.begin(), order.end(), 0);
-    std::sort(order.begin(), order.end(), [&](int a, int b) {
-        const double score_a = scores.order(a / columns, a % columns);
-        const double score_b = scores.order(b / columns, b % columns);
-        return score_a != score_b ? score_a > score_b : a < b;
-    });
+    std::vector<Ranked> entries, space;
+    entries.reserve(static_cast<std::size_t>(scores.rows) * scores.columns);
+    for (int i = 0; i < scores.rows; ++i)
+        for (int j = 0; j < scores.columns; ++j)
+            entries.push_back({descending_key(scores.order(i, j)), i * scores.columns + j});
+    sort_by_key(entries, space);
+    order.resize(entries.size());
+    for (std::size_t k = 0; k < entries.size(); ++k) order[k] = entries[k].position;
 }
 
 double total_score(const ScoreTile& scores, const TileMask& mask, bool kept) {

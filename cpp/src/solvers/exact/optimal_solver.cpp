@@ -28,8 +28,32 @@ void OptimalSolver::keep_everything(TileMask& mask, TilePrices* prices) const {
         prices->row[i] = *std::min_element(tile_.row(i), tile_.row(i) + tile_.columns());
 }
 
-void OptimalSolver::start() {
-    warm_start_.propose(tile_, proposed_);
+void OptimalSolver::start_work() {
+    work_->scores = tile_.row(0);
+    work_->rows = tile_.rows();
+    work_->columns = tile_.columns();
+    work_->n = tile_.n();
+    work_->exact = tile_.exact();
+}
+
+void OptimalSolver::read_prices(TilePrices& prices) const {
+    std::copy_n(work_->row_prices, tile_.rows(), prices.row.begin());
+    std::copy_n(work_->column_prices, tile_.columns(), prices.column.begin());
+}
+
+// Where few units are missing; then nothing has to be built.
+bool OptimalSolver::solve_quickly(TileMask& mask) {
+    const TileKernels& kernels = tile_kernels();
+    start_work();
+    kernels.propose_prices(*work_);
+    if (!kernels.solve(*work_, std::max(tile_.rows(), tile_.columns()) / 2)) return false;
+    for (int i = 0; i < tile_.rows(); ++i)
+        for (int w = 0; w < TileMask::kWords; ++w) mask.set_word(i, w, work_->kept[i][w]);
+    return true;
+}
+
+void OptimalSolver::start_network() {
+    read_prices(proposed_);
     network_.build(tile_, proposed_);
     paths_.fill_tight_arcs(network_);
     if (missing_units(network_) <= std::max(tile_.rows(), tile_.columns()) / 2) return;
@@ -57,18 +81,29 @@ void OptimalSolver::solve(const ScoreTile& scores, TileMask& mask, TilePrices* p
 void OptimalSolver::solve_values(const ScoreTile& scores, TileMask& mask, TilePrices* prices) {
     tile_.assign(scores);
     if (tile_.exact() && tile_.n() == tile_.rows()) return keep_everything(mask, prices);
-    start();
-    paths_.balance(network_);
-    network_.read_mask(mask);
+    bool solved = solve_quickly(mask);
+    if (!solved) {
+        start_network();
+        paths_.balance(network_);
+        network_.read_mask(mask);
+    }
     // The largest magnitude of a scaled tile is at least 1/2, unless all are zero. Of scores that
     // are not negative, more than that is always kept.
     if (needs_cycle_canceling(kept_magnitude(mask, 0.5), tile_.largest())) {
+        if (solved) {
+            start_network();
+            paths_.balance(network_);
+        }
         cycle_canceling_.run(network_);
         network_.read_mask(mask);
+        solved = false;
     }
     if (prices == nullptr) return;
     prices->exponent = tile_.exponent();
-    network_.read_prices(*prices);
+    if (solved)
+        read_prices(*prices);
+    else
+        network_.read_prices(*prices);
 }
 
 }  // namespace tnm

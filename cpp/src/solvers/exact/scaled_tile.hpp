@@ -25,6 +25,8 @@ class ScaledTile {
     double largest() const { return largest_; }
     // original score = scaled score * 2^exponent
     int exponent() const { return exponent_; }
+    // After the last row there are zeros.
+    static constexpr int kPadding = 8;
     const double* row(int i) const {
         return values_.data() + static_cast<std::ptrdiff_t>(i) * columns_;
     }

@@ -1,10 +1,11 @@
 // The prices that the optimal solver starts from.
-#include "solvers/exact/warm_start.hpp"
-
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "reference/tile.hpp"
+#include "solvers/exact/scaled_tile.hpp"
+#include "solvers/exact/tile_kernels.hpp"
 #include "support/check.hpp"
 #include "support/values.hpp"
 
@@ -21,14 +22,26 @@ ScaledTile scaled(const Tile& tile) {
     return result;
 }
 
-Proposal propose(WarmStart& warm_start, const Tile& tile) {
-    TilePrices prices;
-    prices.row.fill(std::nan(""));
-    prices.column.fill(std::nan(""));
-    warm_start.propose(scaled(tile), prices);
-    return {{prices.row.begin(), prices.row.begin() + tile.rows},
-            {prices.column.begin(), prices.column.begin() + tile.columns}};
-}
+// What is handed from tile to tile in the solver, too.
+class WarmStart {
+  public:
+    Proposal propose(const Tile& tile) {
+        const ScaledTile scores = scaled(tile);
+        work_->scores = scores.row(0);
+        work_->rows = tile.rows;
+        work_->columns = tile.columns;
+        work_->n = tile.pattern.n;
+        work_->exact = tile.full();
+        std::fill_n(work_->row_prices, kMaxM, std::nan(""));
+        std::fill_n(work_->column_prices, kMaxM, std::nan(""));
+        tile_kernels().propose_prices(*work_);
+        return {{work_->row_prices, work_->row_prices + tile.rows},
+                {work_->column_prices, work_->column_prices + tile.columns}};
+    }
+
+  private:
+    const std::unique_ptr<TileWork> work_ = std::make_unique<TileWork>();
+};
 
 template <class Check>
 void for_each_case(Check&& check) {
@@ -46,7 +59,7 @@ void for_each_case(Check&& check) {
             const Tile tile = tiles_of(array, {n, m}, Score::identity).front();
             const Given given(
                 [&] { return join(name_of(distribution), " values, ", tile.description()); });
-            check(tile, propose(warm_start, tile), distribution);
+            check(tile, warm_start.propose(tile), distribution);
         }
 }
 
@@ -84,10 +97,10 @@ void test_state_does_not_leak() {
     Array large(Dtype::float64, {64, 64}), small(Dtype::float64, {7, 7});
     fill(large, Distribution::normal, random);
     fill(small, Distribution::heavy_tails, random);
-    propose(used, tiles_of(large, {32, 64}, Score::abs).front());
+    used.propose(tiles_of(large, {32, 64}, Score::abs).front());
     const Tile tile = tiles_of(small, {3, 7}, Score::abs).front();
     WarmStart fresh;
-    const Proposal a = propose(used, tile), b = propose(fresh, tile);
+    const Proposal a = used.propose(tile), b = fresh.propose(tile);
     TNM_CHECK(a.row == b.row && a.column == b.column);
 }
 

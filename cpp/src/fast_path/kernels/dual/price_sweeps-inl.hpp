@@ -1,9 +1,10 @@
 // Coordinate descent on the dual prices of a strip, in 16-bit integers.
 //
-// The same method as solvers/exact/warm_start.hpp, all tiles of a strip at once: given column
-// prices v, the best u_i is anything between the n-th and the (n+1)-th largest of s_ij - v_j. The
-// first sweeps sort for these two; later ones, when few prices are further from their place than
-// one rank, count how many of the scores are above and keep the two nearest on each side.
+// The same method as solvers/exact/kernels/warm_start-inl.hpp, all tiles of a strip at once: given
+// column prices v, the best u_i is anything between the n-th and the (n+1)-th largest of
+// s_ij - v_j. The first sweeps sort for these two; later ones, when few prices are further from
+// their place than one rank, count how many of the scores are above and keep the two nearest on
+// each side.
 #pragma once
 
 #include "fast_path/kernels/dual/near_sweep-inl.hpp"
