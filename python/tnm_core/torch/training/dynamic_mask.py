@@ -125,6 +125,7 @@ class DynamicMask(MaskOwner):
                 "'dense' steps into the schedule"
             )
         self._settled_at = 0
+        self._last_mode: Mode = "masked"
         self._records = RefreshRecords() if statistics else None
 
     @classmethod
@@ -203,6 +204,8 @@ class DynamicMask(MaskOwner):
         # No step can matter before as many were counted, whatever the device left out of them.
         if self._matters(self._count.at_most) and self.steps > self._settled_at:
             self._settle(self.steps)
+        elif any(weight.mode != self._last_mode for weight in self._weights):
+            self._set_modes(self.steps)  # a state was loaded into the model
         for weight in self._weights:
             weight.after_step()
 
@@ -223,6 +226,7 @@ class DynamicMask(MaskOwner):
 
     def _set_modes(self, steps: int) -> None:
         mode, leak = self._mode(steps)
+        self._last_mode = mode
         for weight in self._weights:
             weight.set_mode(mode, leak)
 
