@@ -41,7 +41,7 @@ class MaskedParametrization(nn.Module):
     mask_pattern : Pattern
         The same, as the mask's pattern.
     leak : torch.Tensor, 0-D
-        By how much pruned entries count: 0 if they are masked, 1 in mode ``"dense"``, between in mode
+        By how much pruned entries count: 0 if they are masked, 1 in mode ``"dense"``, less in mode
         ``"fading"``; part of the ``state_dict``.
     mode : {"masked", "straight_through", "fading", "dense"}
         What the layer sees and which gradients pass; set by what trains the masks.
