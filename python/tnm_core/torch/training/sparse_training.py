@@ -70,6 +70,7 @@ class SparseTraining:
         self.recipe, self.total_steps, self.report = recipe, total_steps, report
         self.masks, self.decay = masks, decay
         self.pattern = str(pattern)
+        self._layers = masks.layers
 
     @property
     def steps(self) -> int:
@@ -78,8 +79,10 @@ class SparseTraining:
 
     @property
     def layers(self) -> list[str]:
-        """Names of the sparse layers."""
-        return self.masks.layers
+        """Names of the sparse layers; once detached, of those that there were."""
+        if self.masks.is_attached:
+            self._layers = self.masks.layers
+        return list(self._layers)
 
     @property
     def phase(self) -> Phase:
@@ -121,6 +124,7 @@ class SparseTraining:
 
     def detach(self) -> None:
         """Leave the optimizer; the model keeps its masks, and is masked from now on."""
+        self._layers = self.layers
         if self.decay is not None:
             self.decay.detach()
         self.masks.detach()
