@@ -42,6 +42,7 @@ FLOORS = [
         "torch.layers",
         "torch.linear",
         "torch.training",
+        "torch.trainers",
         "torch.calibrate.data",
         "torch.calibrate.solvers",
         "torch.calibrate.model",

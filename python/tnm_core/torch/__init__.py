@@ -48,7 +48,15 @@ from tnm_core.torch.linear import (
     to_sparse_linear_,
 )
 from tnm_core.torch.tensors import kept_of_m, least_disturbing_mask, nm_mask, transposable_mask
-from tnm_core.torch.training import SRSTE, DynamicMask, MaskStatistics, StaticMask, cubic_schedule
+from tnm_core.torch.training import (
+    SRSTE,
+    DynamicMask,
+    MaskStatistics,
+    SparseTraining,
+    StaticMask,
+    cubic_schedule,
+    train_sparse_,
+)
 
 __all__ = [
     "SRSTE",
@@ -63,6 +71,7 @@ __all__ = [
     "PackedPointwise",
     "PackedWeight",
     "PartTiming",
+    "SparseTraining",
     "SparsifyReport",
     "Speed",
     "SpeedTable",
@@ -88,5 +97,6 @@ __all__ = [
     "repack_after_step",
     "sparsify_",
     "to_sparse_linear_",
+    "train_sparse_",
     "transposable_mask",
 ]

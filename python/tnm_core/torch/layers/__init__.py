@@ -10,7 +10,13 @@ from tnm_core.torch.layers.masked_weights import (
     masked_weights,
     sparse_layers,
 )
-from tnm_core.torch.layers.model_masks import apply_masks_, load_masks_, masks, remove_sparsity_
+from tnm_core.torch.layers.model_masks import (
+    apply_masks_,
+    drop_masks_,
+    load_masks_,
+    masks,
+    remove_sparsity_,
+)
 from tnm_core.torch.layers.model_parts import (
     check_can_change,
     check_not_distributed,
@@ -45,6 +51,7 @@ __all__ = [
     "check_not_distributed",
     "checked_mask",
     "dense_state_dict",
+    "drop_masks_",
     "full_name",
     "full_tiles_hold",
     "has_hooks",

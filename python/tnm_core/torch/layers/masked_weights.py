@@ -91,8 +91,7 @@ class MaskedWeight:
 
     def set_mode(self, mode: Mode, leak: float = 0.0) -> None:
         """Choose the mode, and by how much pruned entries still count in mode "fading"."""
-        self._masked.mode = mode
-        self._masked.leak.fill_(leak)
+        self._masked.set_mode(mode, leak)
 
     def set_mask(self, mask: torch.Tensor, pattern: Pattern | None = None) -> None:
         """Replace the mask, in place, by one that is right, and the pattern that it obeys."""

@@ -182,6 +182,13 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
     return [*names, *packed]
 
 
+def drop_masks_(model: nn.Module) -> None:
+    """Take the masks of `sparsify_` off a model again, and leave the dense weights as they are."""
+    for weight in list(masked_weights(model)):
+        if weight.is_flexible:
+            remove_mask(weight.module, weight.parameter_name)
+
+
 def _check_removable(weight: MaskedWeight) -> None:
     _ = weight.mask  # refuses a broken one
     if is_sharded(weight.parameter):

@@ -41,7 +41,8 @@ class MaskedParametrization(nn.Module):
     mask_pattern : Pattern
         The same, as the mask's pattern.
     leak : torch.Tensor, 0-D
-        By how much pruned entries still count in mode ``"fading"``.
+        By how much pruned entries count: 0 if they are masked, 1 in mode ``"dense"``, less in mode
+        ``"fading"``; part of the ``state_dict``.
     mode : {"masked", "straight_through", "fading", "dense"}
         What the layer sees and which gradients pass; set by what trains the masks.
     layer_name, parameter_name : str
@@ -63,7 +64,7 @@ class MaskedParametrization(nn.Module):
         self.backward_decay = 0.0
         self.register_buffer("mask", mask)
         self.register_buffer("pattern", _numbers(pattern))
-        self.register_buffer("leak", torch.zeros((), device=mask.device), persistent=False)
+        self.register_buffer("leak", torch.zeros((), device=mask.device))
         self._cached = CachedWeight()
         self._watch = WriteWatch()
         note_right(self, mask)
@@ -78,6 +79,11 @@ class MaskedParametrization(nn.Module):
         if not was_right or pattern not in (None, self.mask_pattern):
             self._set_pattern(pattern or self.mask_pattern)
         note_right(self, self.mask)
+
+    def set_mode(self, mode: Mode, leak: float = 0.0) -> None:
+        """Choose the mode, and by how much pruned entries still count in mode ``"fading"``."""
+        self.mode = mode
+        self.leak.fill_(1.0 if mode == "dense" else leak)
 
     def held_mask(self) -> torch.Tensor:
         """Return the mask, or raise a ValueError if somebody made it break the pattern."""
@@ -161,6 +167,18 @@ class MaskedParametrization(nn.Module):
     def _obeys(self, mask: torch.Tensor, pattern: Pattern) -> bool:
         return mask.dtype == torch.bool and self.axes.violation(mask, pattern) is None
 
+    def _follow_leak(self) -> None:
+        """Take the mode from a leak that was loaded."""
+        if self.leak.is_meta:
+            return
+        leak = float(self.leak)
+        if leak >= 1.0:
+            self.mode = "dense"
+        elif leak > 0.0:
+            self.mode = "fading"
+        elif self.mode in ("dense", "fading"):
+            self.mode = "masked"
+
     def _set_pattern(self, pattern: Pattern) -> None:
         """Note that the mask obeys this pattern from now on."""
         self.mask_pattern = pattern
@@ -178,7 +196,12 @@ class MaskedParametrization(nn.Module):
         except (TypeError, ValueError) as error:
             others[-1].append(str(error))  # load_state_dict raises them together
             return
+        if f"{prefix}leak" not in state_dict:
+            # Older files have none; what comes with no mask either leaves the mode alone.
+            known = f"{prefix}mask" not in state_dict
+            state_dict[f"{prefix}leak"] = self.leak if known else torch.zeros_like(self.leak)
         super()._load_from_state_dict(state_dict, prefix, *others)
+        self._follow_leak()
         if pattern is not None:
             note_right(self, self.mask)
         elif not self.pattern.is_meta:

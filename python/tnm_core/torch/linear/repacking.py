@@ -11,7 +11,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
 from tnm_core.torch.linear.packed_layer import PackedLayer
-from tnm_core.torch.tensors import check_followable
+from tnm_core.torch.tensors import check_followable, unwrap_optimizer
 
 
 def repack_(model: nn.Module) -> int:
@@ -63,6 +63,7 @@ def repack_after_step(optimizer: torch.optim.Optimizer, model: nn.Module) -> Rem
     >>> layer(torch.ones(1, 16)).sum().backward()
     >>> optimizer.step()
     """
+    optimizer = unwrap_optimizer(optimizer)
     check_followable(optimizer)
     # The global hooks run last. This one must not keep the optimizer, which keeps the model.
     followed = ref(optimizer)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tnm_core.torch.tensors.changes import CountedSteps, Snapshot, counted_steps
 from tnm_core.torch.tensors.cuda_graphs import is_capturing
-from tnm_core.torch.tensors.optimizers import check_followable
+from tnm_core.torch.tensors.optimizers import check_followable, unwrap_optimizer
 from tnm_core.torch.tensors.shards import (
     check_cuts_between_tiles,
     is_sharded,
@@ -39,4 +39,5 @@ __all__ = [
     "nm_mask",
     "sum_over_shards",
     "transposable_mask",
+    "unwrap_optimizer",
 ]

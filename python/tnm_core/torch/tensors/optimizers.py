@@ -6,6 +6,19 @@ from typing import Any
 
 import torch
 
+# Wrappers that do nothing to weights themselves: the steps of what they wrap are all there is.
+_TRANSPARENT = ("accelerate.", "lightning.", "lightning_fabric.", "pytorch_lightning.")
+
+
+def unwrap_optimizer(optimizer: Any) -> Any:
+    """Return the optimizer inside the wrappers of accelerate and Lightning, which run no hooks."""
+    while type(optimizer).__module__.startswith(_TRANSPARENT):
+        inner = getattr(optimizer, "optimizer", None)
+        if not isinstance(inner, torch.optim.Optimizer) or inner is optimizer:
+            break
+        optimizer = inner
+    return optimizer
+
 
 def check_followable(optimizer: Any) -> None:
     """Raise unless the step hooks of an optimizer are run by its steps.

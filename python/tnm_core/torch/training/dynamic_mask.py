@@ -110,11 +110,11 @@ class DynamicMask(MaskOwner):
         threads: int | None = None,
     ) -> None:
         super().__init__()
-        self.every = _at_least("every", every, 1)
+        self.every = at_least("every", every, 1)
         self.score = score if callable(score) else arguments.as_score(score)
         self.method = arguments.as_method(method)
         self.threads = threads
-        self.dense_until = _at_least("dense_until", dense_until, 0)
+        self.dense_until = at_least("dense_until", dense_until, 0)
         self.fade_until = _after("fade_until", fade_until, self.dense_until)
         self.freeze_from = _after("freeze_from", freeze_from, self.fade_until or self.dense_until)
         self.dense_from = _after("dense_from", dense_from, self.freeze_from or self.dense_until)
@@ -125,11 +125,12 @@ class DynamicMask(MaskOwner):
                 "'dense' steps into the schedule"
             )
         self._settled_at = 0
+        self._last_mode: Mode = "masked"
         self._records = RefreshRecords() if statistics else None
 
     @classmethod
     def fading(
-        cls, total_steps: int, *, warm: float = 0.4, until: float = 0.8, every: int = 1, **rest: Any
+        cls, total_steps: int, *, warm: float = 0.2, until: float = 0.8, every: int = 1, **rest: Any
     ) -> DynamicMask:
         """Train dense at first, then let pruned weights fade out and masks follow, then fix them.
 
@@ -144,7 +145,7 @@ class DynamicMask(MaskOwner):
         **rest
             Other arguments of `DynamicMask`.
         """
-        total = _at_least("total_steps", total_steps, 2)
+        total = at_least("total_steps", total_steps, 2)
         if not 0 <= warm < until <= 1:
             raise ValueError(f"warm, until are {warm}, {until}, expected 0 <= warm < until <= 1")
         begin, end = round(warm * total), round(until * total)
@@ -203,12 +204,14 @@ class DynamicMask(MaskOwner):
         # No step can matter before as many were counted, whatever the device left out of them.
         if self._matters(self._count.at_most) and self.steps > self._settled_at:
             self._settle(self.steps)
+        elif any(weight.mode != self._last_mode for weight in self._weights):
+            self._set_modes(self.steps)  # a state was loaded into the model
         for weight in self._weights:
             weight.after_step()
 
     def _matters(self, steps: int) -> bool:
         """Tell whether masks or modes change when so many steps are done."""
-        return self._refresh_is_due(steps) or self._mode(steps) != self._mode(steps - 1)
+        return self._refresh_is_due(steps) or self.mode_at(steps) != self.mode_at(steps - 1)
 
     def _settle(self, steps: int) -> None:
         """Bring masks and modes to what is due after so many steps."""
@@ -222,12 +225,13 @@ class DynamicMask(MaskOwner):
         self._set_modes(steps)
 
     def _set_modes(self, steps: int) -> None:
-        mode, leak = self._mode(steps)
+        mode, leak = self.mode_at(steps)
+        self._last_mode = mode
         for weight in self._weights:
             weight.set_mode(mode, leak)
 
-    def _mode(self, steps: int) -> tuple[Mode, float]:
-        """Tell what layers see in the step after so many."""
+    def mode_at(self, steps: int) -> tuple[Mode, float]:
+        """Tell what layers see in the step after so many, and by how much pruned weights count."""
         if self._is_dense(steps):
             return "dense", 1.0
         if self.fade_until is not None and steps < self.fade_until:
@@ -297,7 +301,8 @@ def _check_shards(weight: MaskedWeight, pattern: Pattern) -> None:
         ) from error
 
 
-def _at_least(name: str, value: int, least: int) -> int:
+def at_least(name: str, value: int, least: int) -> int:
+    """Return a number of steps, or raise."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -308,4 +313,4 @@ def _at_least(name: str, value: int, least: int) -> int:
 
 
 def _after(name: str, value: int | None, before: int) -> int | None:
-    return None if value is None else _at_least(name, value, before)
+    return None if value is None else at_least(name, value, before)

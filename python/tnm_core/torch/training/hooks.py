@@ -10,8 +10,8 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from tnm_core.torch.layers import HookRole, MaskedWeight, masked_weights, sparse_layers
-from tnm_core.torch.tensors import check_followable, is_capturing
+from tnm_core.torch.layers import HookRole, MaskedWeight, Mode, masked_weights, sparse_layers
+from tnm_core.torch.tensors import check_followable, is_capturing, unwrap_optimizer
 from tnm_core.torch.training.step_count import StepCount, is_left_out
 
 Self = TypeVar("Self", bound="OptimizerHook")
@@ -69,8 +69,9 @@ class OptimizerHook:
             With sparse layers; it may be compiled, or wrapped by DistributedDataParallel.
         optimizer : torch.optim.Optimizer
             Updates the dense weights of the sparse layers; layers whose weights it does not have
-            are left alone, and are not in `layers`. Build it after ``fully_shard``. Of a wrapper
-            whose steps run no hooks, such as that of accelerate, pass the optimizer inside.
+            are left alone, and are not in `layers`. Build it after ``fully_shard``. The wrappers of
+            accelerate and Lightning are looked into; of another whose steps run no hooks, pass the
+            optimizer inside.
 
         Returns
         -------
@@ -89,6 +90,7 @@ class OptimizerHook:
                 f"this {type(self).__name__} is attached already, expected a new one; detach it "
                 "first"
             )
+        optimizer = unwrap_optimizer(optimizer)
         check_followable(optimizer)
         weights = _updated_by(optimizer, sparse_layers(model))
         if not weights:
@@ -229,6 +231,10 @@ class MaskOwner(OptimizerHook):
     """A hook that decides over masks; a weight can have only one, as long as that lives."""
 
     _role = "masks"
+
+    def mode_at(self, steps: int) -> tuple[Mode, float]:
+        """Tell what layers see in the step after so many, and by how much pruned weights count."""
+        return "masked", 0.0
 
     def _leave(self, weights: list[MaskedWeight]) -> None:
         for weight in weights:

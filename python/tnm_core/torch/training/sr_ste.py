@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, Literal, get_args
+from warnings import warn
 
 import torch
+from torch import nn
 
 from tnm_core.torch.layers import MaskedWeight
 from tnm_core.torch.tensors import local_mask, local_values
+from tnm_core.torch.training.adaptive import is_adaptive
+from tnm_core.torch.training.decay_debt import Debt
 from tnm_core.torch.training.hooks import OptimizerHook
 from tnm_core.torch.training.step_count import is_left_out
 
@@ -27,12 +32,12 @@ class SRSTE(OptimizerHook):
         By how much, at least 0; 0 is plain straight-through estimation.
     form : {"gradient", "decoupled", "backward"}
         Where the term goes. ``"gradient"`` adds it once per step, just before the optimizer's, to
-        gradients that are accumulated, reduced and unscaled: loss scaling does not change it.
-        ``"decoupled"`` leaves gradients alone and multiplies pruned weights by
-        1 - (learning rate) * decay, as AdamW decays weights; Adam and its kin divide gradients by
-        their own size and so cancel the term of the other forms. ``"backward"`` adds it in every
-        backward pass, as the paper's code does; loss scaling divides it, and every pass of an
-        accumulated gradient adds it again.
+        gradients that are accumulated, reduced, unscaled and clipped: loss scaling does not change
+        it, and clipping neither sees nor shortens it. ``"decoupled"`` leaves gradients alone and
+        multiplies pruned weights by 1 - (learning rate) * decay, as AdamW decays weights. Where the
+        dtype is too coarse for that, the shares of several steps are taken off together.
+        ``"backward"`` adds the term in every backward pass, as the paper's code does: clipping sees
+        it, loss scaling divides it, and every pass of an accumulated gradient adds it again.
 
     Attributes
     ----------
@@ -51,6 +56,9 @@ class SRSTE(OptimizerHook):
     is ``DynamicMask(every=1)``, and their decay is 2e-4.
 
     Where the model is dense at the time (see `DynamicMask`), nothing is pruned or decayed.
+
+    Adam and its kin divide gradients by their own size and so cancel the term of all forms but
+    ``"decoupled"``: attached to such an optimizer they warn.
 
     Examples
     --------
@@ -75,6 +83,41 @@ class SRSTE(OptimizerHook):
             raise ValueError(f"form is {form!r}, expected one of {', '.join(get_args(DecayForm))}")
         self.decay = float(decay)
         self.form: DecayForm = form
+        self._debts: dict[str, Debt] = {}
+
+    def attach(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> SRSTE:
+        """Follow an optimizer from now on, as `DynamicMask.attach`; warn if it cancels the decay.
+
+        Parameters
+        ----------
+        model : torch.nn.Module
+            With sparse layers; it may be compiled, or wrapped by DistributedDataParallel.
+        optimizer : torch.optim.Optimizer
+            Updates the dense weights of the sparse layers.
+
+        Returns
+        -------
+        self
+        """
+        super().attach(model, optimizer)
+        if self.decay and self.form != "decoupled" and is_adaptive(optimizer):
+            warn(
+                f"SRSTE with form={self.form!r} does next to nothing under "
+                f"{type(optimizer).__name__}, which divides gradients by their own size; expected "
+                "form='decoupled', or train_sparse_, which needs no decay",
+                stacklevel=2,
+            )
+        return self
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold beside the state of the model and the optimizer."""
+        debts = {name: float(debt.share) for name, debt in self._debts.items()}
+        return {**super().state_dict(), **({"debts": debts} if debts else {})}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where `state_dict` was taken; before or after `attach`."""
+        super().load_state_dict(state)
+        self._debts = {name: Debt(share) for name, share in state.get("debts", {}).items()}
 
     def _prepare(self, weights: list[MaskedWeight]) -> None:
         for weight in weights:
@@ -121,13 +164,13 @@ class SRSTE(OptimizerHook):
         }
         left_out = is_left_out(optimizer)
         for weight in self._weights:
-            if weight.parameter.grad is not None and weight.mode != "dense":
-                step = rates[id(weight.parameter)] * self.decay
-                shrinkage = self._pruned(weight) * step
-                if isinstance(left_out, torch.Tensor):
-                    # Only the device knows, and nobody waits for it.
-                    shrinkage = torch.where(left_out, 0.0, shrinkage)
-                local_values(weight.parameter).sub_(shrinkage)
+            if weight.parameter.grad is None or weight.mode == "dense":
+                continue
+            debt = self._debts.setdefault(weight.name, Debt())
+            debt.add(rates[id(weight.parameter)] * self.decay, left_out)
+            share = debt.take(weight.parameter.dtype)
+            if share is not None:
+                local_values(weight.parameter).sub_(self._pruned(weight) * share)
 
     @staticmethod
     def _pruned(weight: MaskedWeight) -> torch.Tensor:
