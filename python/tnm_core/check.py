@@ -221,7 +221,8 @@ def _new_counts(batch: list[int], rows: int, columns: int, order: str) -> NDArra
     """Make room for counts, in each matrix of the batch in C or Fortran order."""
     if order == "C":
         return np.empty((*batch, rows, columns), dtype=np.uint8)
-    return np.empty((*batch, columns, rows), dtype=np.uint8).swapaxes(-1, -2)
+    turned: NDArray[np.uint8] = np.empty((*batch, columns, rows), dtype=np.uint8)
+    return np.swapaxes(turned, -1, -2)
 
 
 def _violation_in(
@@ -239,12 +240,12 @@ def _violation_in(
     height, width = min(m, rows - top), min(m, columns - left)
     is_whole = width == m and (height == m or not pattern.transposable)
     least, expected = (n, f"exactly {n}") if exact and is_whole else (0, f"at most {n}")
-    in_rows = row_counts[(*plane, slice(top, top + height), tile_column)]
+    in_rows = row_counts[tuple(plane)][top : top + height, tile_column]
     bad_rows = np.flatnonzero((in_rows < least) | (in_rows > n))
     if bad_rows.size:
         first = int(bad_rows[0])
         return Violation("row", (*plane, top + first, left), width, int(in_rows[first]), expected)
-    in_columns = column_counts[(*plane, tile_row, slice(left, left + width))]
+    in_columns = column_counts[tuple(plane)][tile_row, left : left + width]
     first = int(np.flatnonzero((in_columns < least) | (in_columns > n))[0])
     index = (*plane, top, left + first)
     return Violation("column", index, height, int(in_columns[first]), expected)
