@@ -51,10 +51,10 @@ struct SolvedTile {
             mask.set(i, j);
     }
 
-    void change(Random& random) {
+    void change(int what, Random& random) {
         const int m = scores.pattern.m, i = random.between(0, m - 1), j = random.between(0, m - 1);
         double& price = random.between(0, 1) == 0 ? prices.row[i] : prices.column[j];
-        switch (random.between(0, 9)) {
+        switch (what) {
             case 0:
                 if (price != 0.0)
                     price = std::nextafter(price, std::numeric_limits<double>::infinity());
@@ -152,13 +152,14 @@ void check_all(Dtype dtype) {
           std::pair{3, 7}, std::pair{4, 8}, std::pair{5, 12}, std::pair{8, 16}, std::pair{9, 20},
           std::pair{16, 32}, std::pair{30, 50}, std::pair{32, 64}})
         for (const Distribution distribution : kDistributions)
-            for (int round = 0; round < 6; ++round) {
+            for (int round = 0; round < 30; ++round) {
                 std::vector<SolvedTile> solved;
                 const int most = kLanes / width_of(m);
                 solved.reserve(static_cast<std::size_t>(most));
                 for (int t = 0; t < (round == 0 ? most : random.between(1, most)); ++t) {
                     solved.emplace_back(Pattern{n, m}, distribution, dtype, random);
-                    if (round > 1) solved.back().change(random);
+                    if (round > 1)
+                        solved.back().change(round < 8 ? random.between(0, 8) : 9, random);
                 }
                 check_strip<T>(solved, {n, m});
             }

@@ -120,7 +120,8 @@ inline void round_prices(const double* prices, RoundedPrices& rounded) {
     for (int first = 0; first < kTileLanes; first += kLanes<Floats>) {
         const Floats rows = load_rounded(prices + first);
         store(rounded.rows + first, rows);
-        largest = maximum(largest, magnitude(rows));
+        // In this order NaN has no say.
+        largest = maximum(magnitude(rows), largest);
     }
     for (int l = 0; l < kLanes<Floats>; ++l)
         rounded.largest = largest[l] > rounded.largest ? largest[l] : rounded.largest;
