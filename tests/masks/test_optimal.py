@@ -83,7 +83,7 @@ def test_large_edge_tiles(n: int, m: int) -> None:
 @pytest.mark.parametrize(("n", "m"), [(8, 16), (16, 32), (32, 64), (9, 64), (48, 96), (120, 128)])
 def test_single_tiles_of_every_shape(n: int, m: int, shape: tuple[float, float]) -> None:
     rows, columns = (1 if side == 1 else int(side * m) for side in shape)
-    for distribution in ("normal", "ties", "sparse"):
+    for distribution in ("normal", "ties", "sparse", "decades"):
         for lines in ((rows, columns), (rows, m), (m, columns)):
             assert_solved(make_array(lines, distribution=distribution, seed=m), n, m, oracle=None)
 
