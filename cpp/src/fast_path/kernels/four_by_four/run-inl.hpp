@@ -81,7 +81,7 @@ __attribute__((noinline)) int mask_uncertain_strips(const std::byte* data, std::
             Floats entry[4][4];
             for (int i = 0; i < 4; ++i)
                 load_columns<kDtype, kScore>(data + i * row_stride + c * kItemBytes, entry[i]);
-            FourRows<Floats> rows;
+            FourRows<Floats> rows{};
             if (!decide_in_doubles<kScore>(entry, kTotalOfInfinity<kDtype>, rows, tied))
                 return strip;
             for (int i = 0; i < 4; ++i)
