@@ -96,7 +96,6 @@ inline Int32s clamped_integers(const float* scores, const float* scales) {
 }
 
 inline Int32s clamped_integers(const double* scores, const double* scales) {
-    using HalfInt32s = VectorOf<std::int32_t, kVectorBytes / 2>::type;
     const auto half = [&](int first) __attribute__((always_inline)) {
         constexpr double kLimit = kPriceBound;
         const Doubles scaled = load<Doubles>(scores + first) * load<Doubles>(scales + first);

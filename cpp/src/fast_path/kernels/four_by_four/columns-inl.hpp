@@ -85,6 +85,9 @@ inline __attribute__((always_inline)) Floats total_magnitude(const Floats (*entr
     return total;
 }
 
+// Every comparison is between sums of at most 16 scores with at most 6 roundings each.
+inline constexpr float kRelativeError = 0x1p-20F;
+
 // 2:4 from floats. A lane of `uncertain` is set where rounding might have decided, and where the
 // sum of all magnitudes reaches `limit`, up to which it tells that every score is finite. With
 // Score::abs no score is negative.
@@ -92,8 +95,6 @@ template <Score kScore>
 inline __attribute__((always_inline)) FourRows<Floats> two_of_four_floats(const Floats (*entry)[4],
                                                                           float limit,
                                                                           Int32s* uncertain) {
-    // Every comparison is between sums of at most 16 scores with at most 6 roundings each.
-    constexpr float kRelativeError = 0x1p-20F;
     Floats lead;
     const FourRows<Floats> rows = two_of_four(entry, &lead);
     const Floats total = total_magnitude<kScore>(entry);
@@ -104,13 +105,16 @@ inline __attribute__((always_inline)) FourRows<Floats> two_of_four_floats(const 
 
 // The same tiles from doubles, for when some lane is uncertain. Returns false, and leaves `rows`
 // alone, where that is not enough: some score is not finite, or with Score::identity may be too
-// large or too small for doubles. Sets `tied` if two masks of a tile are equally good.
+// large or too small for doubles. Sets `close` if floats would
+// leave a lane uncertain.
 template <Score kScore>
 __attribute__((noinline)) bool decide_in_doubles(const Floats (*entry)[4], float limit,
-                                                 FourRows<Floats>& rows, bool& tied) {
+                                                 FourRows<Floats>& rows, bool& close) {
     constexpr int kCount = kLanes<Floats>;
-    if (kScore != Score::abs || bits_of(~(total_magnitude<kScore>(entry) < limit)) != 0)
-        return false;
+    const Floats total = total_magnitude<kScore>(entry);
+    if (kScore != Score::abs || bits_of(~(total < limit)) != 0) return false;
+    alignas(kVectorBytes) float error[kCount];
+    store(error, total * kRelativeError);
     alignas(kVectorBytes) float score[4][4][kCount];
     for (int i = 0; i < 4; ++i)
         for (int j = 0; j < 4; ++j) store(score[i][j], entry[i][j]);
@@ -120,7 +124,7 @@ __attribute__((noinline)) bool decide_in_doubles(const Floats (*entry)[4], float
         for (int i = 0; i < 4; ++i)
             for (int j = 0; j < 4; ++j) wide[i][j] = load_doubles(score[i][j] + first);
         const FourRows<Doubles> decided = two_of_four(wide, &lead);
-        tied |= bits_of(lead <= 0.0) != 0;
+        close |= bits_of(lead <= load_doubles(error + first)) != 0;
         for (int i = 0; i < 4; ++i)
             store(flags[i] + first, __builtin_convertvector(decided.row[i], HalfInt32s));
     }
@@ -136,8 +140,8 @@ inline __attribute__((always_inline)) std::uint64_t decide_two_of_four(const Flo
     Int32s uncertain;
     rows = two_of_four_floats<kScore>(entry, limit, &uncertain);
     const std::uint64_t lanes = bits_of(uncertain);
-    bool tied = false;
-    if (lanes == 0 || decide_in_doubles<kScore>(entry, limit, rows, tied)) return 0;
+    bool close = false;
+    if (lanes == 0 || decide_in_doubles<kScore>(entry, limit, rows, close)) return 0;
     return lanes;
 }
 

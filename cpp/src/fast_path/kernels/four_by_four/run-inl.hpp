@@ -11,9 +11,9 @@
 
 namespace tnm::TNM_ISA {
 
-// From doubles, for strips in which rounding might decide. Where one ties, its neighbours mostly
-// do: stops after the first without a tie, and before one that needs another road; returns how many
-// are done.
+// From doubles, for strips in which rounding might decide. Where one is close, its neighbours
+// mostly are: stops after the first that is not, and before one that needs another road; returns
+// how many are done.
 template <Dtype kDtype, Score kScore>
 __attribute__((noinline)) int mask_uncertain_strips(const std::byte* data, std::int64_t row_stride,
                                                     int strips, std::uint8_t* mask,
@@ -21,20 +21,20 @@ __attribute__((noinline)) int mask_uncertain_strips(const std::byte* data, std::
     constexpr int kGroupColumns = 4 * kLanes<Floats>;
     constexpr Score kSign = kScore == Score::identity ? Score::identity : Score::abs;
     for (int strip = 0; strip < strips; ++strip) {
-        bool tied = false;
+        bool close = false;
         for (int c = strip * kStripColumns; c < (strip + 1) * kStripColumns; c += kGroupColumns) {
             Floats entry[4][4];
             for (int i = 0; i < 4; ++i)
                 load_columns<kDtype, kScore>(data + i * row_stride + c * kDtypeBytes<kDtype>,
                                              entry[i]);
-            FourRows<Floats> rows;
-            if (!decide_in_doubles<kSign>(entry, kTotalOfInfinity<kDtype, kScore>, rows, tied))
+            FourRows<Floats> rows{};
+            if (!decide_in_doubles<kSign>(entry, kTotalOfInfinity<kDtype, kScore>, rows, close))
                 return strip;
             for (int i = 0; i < 4; ++i)
                 store(reinterpret_cast<std::int32_t*>(mask + i * mask_row_stride + c),
                       in_tile_order<kTileOrder<kDtype>>(rows.row[i]));
         }
-        if (!tied) return strip + 1;
+        if (!close) return strip + 1;
     }
     return strips;
 }

@@ -11,7 +11,7 @@
 #include "simd/transpose-inl.hpp"
 #include "simd/vectors-inl.hpp"
 #include "solvers/exact/tile_kernels.hpp"
-#include "tiles/mask_words.hpp"
+#include "words/mask_words.hpp"
 
 namespace tnm::TNM_ISA::tile {
 
