@@ -22,5 +22,14 @@ of the weights' magnitude.
 Written by `python -m bench --only products products_training --docs docs`, everything in one run.
 """
 
+SURFACE = """\
+# The surface
+
+Whatever one hands over, layout, dtype, score, shape or values, should cost about what the best case
+does. This is how far that holds; [performance](performance.md) says which path a call takes.
+
+Written by `python -m bench --only surface --docs docs`, everything in one run.
+"""
+
 # By name of the file, without its ending.
-PAGES = {"benchmarks": BENCHMARKS, "products": PRODUCTS}
+PAGES = {"benchmarks": BENCHMARKS, "products": PRODUCTS, "surface": SURFACE}

@@ -18,6 +18,7 @@ def draw_all(sections: Sections, output: Path) -> dict[str, dict[str, str]]:
         return {}
     mpl.use("Agg")
     return {
-        "benchmarks": plots.draw(sections, output) | surface_plot.draw(sections, output),
+        "benchmarks": plots.draw(sections, output),
         "products": products_plots.draw(sections, output),
+        "surface": surface_plot.draw(sections, output),
     }

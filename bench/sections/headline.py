@@ -81,8 +81,8 @@ SECTION = Section(
     "Exact transposable masks, n = m / 2, normal weights",
     "Million entries per second of the public call: median (best). Every mask is checked for its "
     "pattern, and a corner of it for its proof of optimality (relative gap at most 1e-9). A new "
-    "mask costs the system a pass that clears its pages; a mask given by `out=` costs a pass that "
-    "looks for scores that are not finite before anything is written; the core alone needs "
+    "mask costs the system a pass that clears its pages; what a mask given by `out=` held is "
+    "remembered, a bit for each flag, for the case that something goes wrong; the core alone needs "
     "neither.",
     _run,
     _table,

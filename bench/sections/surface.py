@@ -124,7 +124,7 @@ def _cell(record: Record | None) -> str:
 
 SECTION = Section(
     "surface",
-    "The surface",
+    "Beside the headline",
     "How fast each form of weights is beside the headline of the same m (normal float32 weights in "
     "C order, n = m / 2, a new mask), which is timed in turns with it: ratios, and in brackets "
     "million entries per second (M/s), at best. Those that reach the smallest part of their target "
@@ -133,4 +133,5 @@ SECTION = Section(
     "are about 2048 wide.",
     _run,
     _table,
+    page="surface",
 )

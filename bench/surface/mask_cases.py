@@ -97,10 +97,10 @@ def patterns() -> list[Case]:
 
 
 def threads() -> list[Case]:
-    """Two threads, beside one."""
+    """Two threads, beside one; clearing pages of new masks would be the system's part."""
     large = forms.enlarged(4)
-    one, two = on(mask, large), on(partial(mask, threads=2), large)
-    name = "two threads on 8192 x 8192, beside one"
+    one, two = with_out(large), with_out(large, threads=2)
+    name = "two threads on 8192 x 8192, `out=` given, beside one"
     return [Case("threads", name, two, goal=two_threads, beside=one, processors=2)]
 
 

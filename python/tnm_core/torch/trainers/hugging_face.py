@@ -21,7 +21,7 @@ Self = TypeVar("Self", bound="SparseTrainingCallback")
 STATE_FILE = "sparse_training.pt"
 
 
-class SparseTrainingCallback(TrainerCallback):  # type: ignore[misc]
+class SparseTrainingCallback(TrainerCallback):
     """Let a ``transformers.Trainer`` train with masks, as `train_sparse_` sets them up.
 
     Checkpoints hold what the model computes with, zeros included, and ``from_pretrained`` loads
