@@ -10,7 +10,7 @@ template <class T, class Vector>
 inline __attribute__((always_inline)) Vector join_flags(const Vector* kept) {
     Vector together{};
     for (int v = 0; v < static_cast<int>(sizeof(T)); ++v)
-        together |= kept[v] & static_cast<T>(T{1} << 8 * v);
+        together |= kept[v] & splat<Vector>(static_cast<T>(T{1} << 8 * v));
     return together;
 }
 
