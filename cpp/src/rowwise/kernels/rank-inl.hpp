@@ -17,8 +17,11 @@ inline __attribute__((always_inline)) Vector to_key(Vector element, const ScoreO
     Vector key = element & static_cast<T>(order.value_bits);
     wrong |= reinterpret_cast<Vector>(key > static_cast<T>(order.largest_finite));
     if (order.reads_sign) {
+        // Unsigned, since the least integer has no negative.
+        using Unsigned = typename VectorOf<std::make_unsigned_t<T>>::type;
         const Vector sign = element >> (8 * static_cast<int>(sizeof(T)) - 1);
-        key = (key ^ sign) - sign;
+        key = reinterpret_cast<Vector>(reinterpret_cast<Unsigned>(key ^ sign) -
+                                       reinterpret_cast<Unsigned>(sign));
     }
     return key ^ static_cast<T>(order.zero);
 }

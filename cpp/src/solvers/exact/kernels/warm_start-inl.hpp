@@ -154,7 +154,7 @@ class Bisection {
         const Int16s ranks = nearest.count - wanted_;
         if (all_set((ranks <= 1) & (ranks >= -1))) {
             const Neighbours near = nearest.neighbours(ranks);
-            return {near.upper + (high_ + 1), near.lower + (high_ + 1)};
+            return {moved(high_ + 1, near.upper), moved(high_ + 1, near.lower)};
         }
         bisect(0);
         return around_high();
@@ -163,7 +163,7 @@ class Bisection {
   private:
     // Until `tolerance` more or less are above high, or nothing is between low and high.
     void bisect(std::int16_t tolerance) {
-        while (any_set((abs(above_ - wanted_) > tolerance) & (high_ - low_ > 1))) {
+        while (any_set((abs(above_ - wanted_) > tolerance) & are_apart())) {
             const Int16s threshold = midpoint_rounded_down(low_, high_);
             Int16s counted{};
             for (int j = 0; j < count_; ++j) counted -= values_[j] > threshold;
@@ -174,6 +174,15 @@ class Bisection {
         }
     }
     static Int16s abs(Int16s vector) { return maximum(vector, -vector); }
+    // Differences of 16-bit integers may take 16 bits themselves.
+    Int16s are_apart() const {
+        return reinterpret_cast<Int16s>(
+            reinterpret_cast<Uint16s>(high_) - reinterpret_cast<Uint16s>(low_) > 1);
+    }
+    static Int16s moved(Int16s origin, Int16s distance) {
+        return reinterpret_cast<Int16s>(reinterpret_cast<Uint16s>(origin) +
+                                        reinterpret_cast<Uint16s>(distance));
+    }
 
     // Lanes in which ties forbid k above end on the (k+1)-th largest value itself.
     Neighbours around_high() const {
