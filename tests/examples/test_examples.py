@@ -48,6 +48,17 @@ def test_train_from_scratch(run, recipe: str) -> None:
     assert "flip rate" in told
 
 
+@pytest.mark.filterwarnings("ignore")  # those of the frameworks
+@pytest.mark.parametrize("trainer", ["plain", "accelerate", "transformers", "lightning"])
+def test_trainers(run, trainer: str) -> None:
+    needs = {"transformers": "transformers", "lightning": "pytorch_lightning"}
+    pytest.importorskip("accelerate" if trainer == "accelerate" else needs.get(trainer, "torch"))
+    told = run("trainers.py", "--trainer", trainer, "--epochs", "8")
+    assert "2:4 on 2 layers (1 left dense), fading" in told
+    assert _accuracies(told)[0] > 0.85
+    assert "zeros 0.500" in told
+
+
 def test_fsdp_two_processes() -> None:
     done = subprocess.run(
         [sys.executable, str(EXAMPLES / "fsdp_two_processes.py"), "--epochs", "5"],

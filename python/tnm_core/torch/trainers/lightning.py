@@ -11,7 +11,7 @@ except ModuleNotFoundError:
     import pytorch_lightning as pl
 
 from tnm_core.pattern import PatternLike
-from tnm_core.torch.layers import masked_weights, sparsify_
+from tnm_core.torch.layers import SparsifyReport, masked_weights, sparsify_
 from tnm_core.torch.training import SparseTraining, train_sparse_
 
 _SOLVING = ("score", "method", "threads")
@@ -55,12 +55,13 @@ class SparseTrainingCallback(pl.Callback):  # type: ignore[misc]
         self.pattern, self.recipe, self.options = pattern, recipe, options
         self.training: SparseTraining | None = None
         self._saved: dict[str, Any] | None = None
+        self._report: SparsifyReport | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Put masks on the module, before a checkpoint is loaded into it."""
         if stage != "fit" or next(masked_weights(pl_module), None) is not None:
             return
-        sparsify_(pl_module, self.pattern, **self.options)
+        self._report = sparsify_(pl_module, self.pattern, **self.options)
         if self.recipe == "auto":
             self.recipe = "fading"
 
@@ -84,6 +85,7 @@ class SparseTrainingCallback(pl.Callback):  # type: ignore[misc]
             recipe=recipe,
             **solving,
         )
+        self.training.report = self._report
         if self._saved is not None:
             self.training.load_state_dict(self._saved)
             self._saved = None
