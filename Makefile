@@ -101,7 +101,7 @@ test-cpp: $(VENV)/.installed-test ## run the C++ tests with sanitizers
 # All entry points with several threads; one instruction set, since kernels start no threads.
 test-threads: $(VENV)/.installed-test ## run the C++ tests that start threads with ThreadSanitizer
 	$(BIN)/cmake -S . -B $(THREADS_BUILD) -G Ninja -DCMAKE_MAKE_PROGRAM=$(abspath $(BIN))/ninja \
-	    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O1 -DTNM_BUILD_TESTS=ON \
+	    -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG=-O0 -DTNM_BUILD_TESTS=ON \
 	    -DTNM_SANITIZE=thread -DTNM_WIDE_KERNELS=OFF
 	$(BIN)/cmake --build $(THREADS_BUILD) --target test_parallel $(addprefix replay_,$(FUZZ_SUBJECTS))
 	$(BIN)/ctest --test-dir $(THREADS_BUILD) --output-on-failure --no-tests=error --parallel 2 \
