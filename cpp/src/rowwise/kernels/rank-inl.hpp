@@ -8,6 +8,25 @@
 
 namespace tnm::TNM_ISA {
 
+template <class T>
+struct UnsignedOf;
+template <>
+struct UnsignedOf<std::int8_t> {
+    using type = std::uint8_t;
+};
+template <>
+struct UnsignedOf<std::int16_t> {
+    using type = std::uint16_t;
+};
+template <>
+struct UnsignedOf<std::int32_t> {
+    using type = std::uint32_t;
+};
+template <>
+struct UnsignedOf<std::int64_t> {
+    using type = std::uint64_t;
+};
+
 // Sets the lanes of `wrong` that are not finite.
 template <class T, class Vector>
 inline __attribute__((always_inline)) Vector to_key(Vector element, const ScoreOrder& order,
@@ -18,7 +37,7 @@ inline __attribute__((always_inline)) Vector to_key(Vector element, const ScoreO
     wrong |= reinterpret_cast<Vector>(key > static_cast<T>(order.largest_finite));
     if (order.reads_sign) {
         // Unsigned, since the least integer has no negative.
-        using Unsigned = typename VectorOf<std::make_unsigned_t<T>>::type;
+        using Unsigned = typename VectorOf<typename UnsignedOf<T>::type>::type;
         const Vector sign = element >> (8 * static_cast<int>(sizeof(T)) - 1);
         key = reinterpret_cast<Vector>(reinterpret_cast<Unsigned>(key ^ sign) -
                                        reinterpret_cast<Unsigned>(sign));
