@@ -7,13 +7,16 @@ names of the checkpoint. Needs safetensors, and tokenizers for `sentence_batches
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
+
+Batch = dict[str, torch.Tensor]
 
 
 class Residual(nn.Module):
@@ -100,10 +103,23 @@ class BertEncoder(nn.Module):
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         """Embed tokens of shape (batch, tokens), where `attention_mask` is not 0."""
+        return self.pool(self.hidden_states(input_ids, attention_mask)[-1], attention_mask)
+
+    def hidden_states(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> list[torch.Tensor]:
+        """Return the stream behind each layer, of shape (batch, tokens, hidden)."""
         stream = self.embeddings(input_ids)
         attended = attention_mask.bool()[:, None, None, :]
+        streams = []
         for layer in self.encoder.layer:
             stream = layer(stream, attended)
+            streams.append(stream)
+        return streams
+
+    @staticmethod
+    def pool(stream: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Sentence embeddings of unit length, of shape (batch, hidden)."""
         weights = attention_mask[:, :, None].to(stream.dtype)
         return functional.normalize((stream * weights).sum(1) / weights.sum(1), dim=-1)
 
@@ -118,27 +134,79 @@ def load(directory: Path) -> BertEncoder:
     return model.eval()
 
 
+def save(model: BertEncoder, source: Path, target: Path) -> None:
+    """Write a model; what the encoder does not use, such as the pooler, as `source` has it."""
+    tensors = load_file(source / "model.safetensors") | model.state_dict()
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("config.json", "tokenizer.json"):
+        shutil.copy(source / name, target)
+    save_file({k: v.contiguous() for k, v in tensors.items()}, target / "model.safetensors")
+
+
 def sentence_batches(
     directory: Path, sentences: Sequence[str], size: int = 32
-) -> tuple[list[dict[str, torch.Tensor]], list[int]]:
+) -> tuple[list[Batch], list[int]]:
     """Tokenize, sort by length (so that little is padding), and cut into batches.
 
     Also returns the positions of the sentences in the order of the batches.
     """
+    return padded_batches(tokenize(directory, sentences), size)
+
+
+def padded_batches(encoded: Sequence[list[int]], size: int = 32) -> tuple[list[Batch], list[int]]:
+    """Batches of tokenized sentences, sorted by length, and the positions of the sentences."""
+    order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
+    parts = [order[start : start + size] for start in range(0, len(order), size)]
+    return [padded([encoded[index] for index in part]) for part in parts], order
+
+
+def tokenize(
+    directory: Path, sentences: Sequence[str], longest: int | None = None
+) -> list[list[int]]:
+    """Tokens of sentences, no more than `longest` of each."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
     tokenizer.no_padding()
-    encoded = [encoding.ids for encoding in tokenizer.encode_batch(list(sentences))]
-    order = sorted(range(len(encoded)), key=lambda index: len(encoded[index]))
-    batches = []
-    for start in range(0, len(order), size):
-        ids = [torch.tensor(encoded[index]) for index in order[start : start + size]]
-        padded = nn.utils.rnn.pad_sequence(ids, batch_first=True)
-        lengths = torch.tensor([len(one) for one in ids])
-        mask = (torch.arange(padded.shape[1])[None] < lengths[:, None]).long()
-        batches.append({"input_ids": padded, "attention_mask": mask})
-    return batches, order
+    if longest is not None:
+        tokenizer.enable_truncation(longest)
+    return [encoding.ids for encoding in tokenizer.encode_batch(list(sentences))]
+
+
+def token_batches(
+    encoded: Sequence[list[int]], tokens: int, seed: int = 0, window: int = 1024
+) -> Iterator[Batch]:
+    """Endless batches of about so many tokens, of sentences of like length, in random order.
+
+    Sentences are drawn at random, a window of them at a time is sorted by length.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        order = torch.randperm(len(encoded), generator=generator).tolist()
+        for start in range(0, len(order), window):
+            chosen = sorted((encoded[at] for at in order[start : start + window]), key=len)
+            batches = _cut(chosen, tokens)
+            for at in torch.randperm(len(batches), generator=generator).tolist():
+                yield padded(batches[at])
+
+
+def _cut(encoded: Sequence[list[int]], tokens: int) -> list[list[list[int]]]:
+    """Cut sentences that are sorted by length so that each batch, padded, fits."""
+    batches: list[list[list[int]]] = [[]]
+    for one in encoded:
+        if batches[-1] and len(one) * (len(batches[-1]) + 1) > tokens:
+            batches.append([])
+        batches[-1].append(one)
+    return batches
+
+
+def padded(encoded: Sequence[list[int]]) -> Batch:
+    """One batch, filled up with token 0, which `attention_mask` leaves out."""
+    ids = [torch.tensor(one) for one in encoded]
+    lengths = torch.tensor([len(one) for one in encoded])
+    input_ids = nn.utils.rnn.pad_sequence(ids, batch_first=True)
+    mask = (torch.arange(input_ids.shape[1])[None] < lengths[:, None]).long()
+    return {"input_ids": input_ids, "attention_mask": mask}
 
 
 @torch.no_grad()

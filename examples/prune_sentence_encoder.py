@@ -10,12 +10,10 @@ safetensors and tokenizers.
 from __future__ import annotations
 
 import argparse
-import shutil
 from pathlib import Path
 
 import bert_encoder
 import torch
-from safetensors.torch import load_file, save_file
 
 from tnm_core.torch import prune_model_, remove_sparsity_
 
@@ -44,13 +42,8 @@ def main() -> None:
     after = bert_encoder.embed(model, options.model, lines[-held_out:])
     print(f"\ncosine to the dense embeddings {float((before * after).sum(1).mean()):.3f}")
 
-    # What the encoder does not use, such as the pooler, is saved as it came.
     remove_sparsity_(model)
-    tensors = load_file(options.model / "model.safetensors") | model.state_dict()
-    options.output.mkdir(parents=True, exist_ok=True)
-    for name in ("config.json", "tokenizer.json"):
-        shutil.copy(options.model / name, options.output)
-    save_file({k: v.contiguous() for k, v in tensors.items()}, options.output / "model.safetensors")
+    bert_encoder.save(model, options.model, options.output)
     zeros = torch.cat([model.get_submodule(x.name).weight.flatten() for x in report.pruned]) == 0
     print(
         f"saved in {options.output}, zeros in the pruned layers {float(zeros.float().mean()):.3f}"

@@ -30,7 +30,7 @@ class MiniLM:
 
     def calibration(self, seed: int, samples: int) -> Batches:
         """Sentences that are in no pool; more samples contain fewer."""
-        known = _split(seed)[POOLS * POOL :]
+        known = shuffled_news(seed)[POOLS * POOL :]
         assert samples <= len(known)
         return sentence_batches(_directory(), known[:samples])[0]
 
@@ -64,21 +64,27 @@ def _directory() -> Path:
 
 @cache
 def _sentences() -> list[str]:
-    """The sentences of four words or more."""
+    """The sentences of the news."""
     from gensim.test.utils import datapath
 
     documents = Path(datapath("lee_background.cor")).read_text().splitlines()
-    cut = [s for one in documents for s in re.split(r"(?<=[.!?])\s+", one.strip())]
+    return [sentence for one in documents for sentence in cut_sentences(one)]
+
+
+def cut_sentences(paragraph: str) -> list[str]:
+    """The sentences of four words or more."""
+    cut = re.split(r"(?<=[.!?])\s+", paragraph.strip())
     return [sentence for sentence in cut if len(sentence.split()) >= 4]
 
 
-def _split(seed: int) -> list[str]:
+def shuffled_news(seed: int) -> list[str]:
+    """All sentences in random order: first those of the pools, then those to calibrate with."""
     order = np.random.default_rng(seed).permutation(len(_sentences()))
     return [_sentences()[index] for index in order]
 
 
 def _pools(seed: int) -> list[list[str]]:
-    return [_split(seed)[POOL * k :][:POOL] for k in range(POOLS)]
+    return [shuffled_news(seed)[POOL * k :][:POOL] for k in range(POOLS)]
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Study of fine-tuning with fixed masks, by distillation from the dense model."""

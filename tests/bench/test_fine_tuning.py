@@ -1,0 +1,124 @@
+"""The study of fine-tuning, on a small encoder: runs, files, table, curves, texts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bench.fine_tuning import report
+from bench.fine_tuning.__main__ import chosen, main
+from bench.fine_tuning.arms import DEFAULT, Arm
+from bench.fine_tuning.run import POINTS, finished, run
+from tests.support.small_encoder import CONFIG, small_encoder
+
+STEPS = 40
+
+
+def _sentences(count: int, seed: int) -> list[list[int]]:
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(5, 12, (count,), generator=generator).tolist()
+    return [
+        (torch.rand(length, generator=generator) ** 3 * CONFIG["vocab_size"]).long().tolist()
+        for length in lengths
+    ]
+
+
+@dataclass(frozen=True)
+class SmallTask:
+    def model(self) -> Any:
+        return small_encoder()
+
+    def training(self, text: str, seed: int) -> list[list[int]]:
+        return _sentences(400 if text == "mixture" else 100, seed)
+
+    def pools(self, seed: int) -> dict[str, list[list[list[int]]]]:
+        return {"news": [_sentences(40, 90), _sentences(40, 91)], "plays": [_sentences(40, 92)]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two runs leave."""
+    found = tmp_path_factory.mktemp("fine_tuning")
+    arguments = ["--only", "2:4 mixture", "--steps", str(STEPS), "--sentences", "100"]
+    main([*arguments, "--out", str(found)], SmallTask())
+    return found
+
+
+def _results(folder: Path) -> list[Any]:
+    return [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+
+
+def test_fine_tuning_comes_closer_on_all_texts(folder: Path) -> None:
+    results = _results(folder)
+    assert {one["pattern"] for one in results} == {"2:4", "row 2:4"}
+    for one in results:
+        for kind in ("news", "plays"):
+            before, after = one["calibrated"][kind], one["fine-tuned"][kind]
+            assert 1 - after["cosine"] < 0.8 * (1 - before["cosine"])
+            assert after["same neighbour"] > before["same neighbour"]
+        assert [point["step"] for point in one["points"]] == [5 * k for k in range(1, POINTS + 1)]
+        losses = [point["loss"] for point in one["points"]]
+        assert losses[-1] < losses[0]
+        seconds = [point["seconds"] for point in one["points"]]
+        assert seconds == sorted(seconds)
+        assert one["training seconds"] >= seconds[-1] > 0
+
+
+def test_runs_that_came_to_their_end_are_not_done_again(folder: Path, capsys: Any) -> None:
+    class Broken(SmallTask):
+        def model(self) -> Any:
+            raise AssertionError("a run is done again")
+
+    before = _results(folder)
+    arguments = ["--only", "2:4 mixture", "--steps", str(STEPS), "--out", str(folder)]
+    main(arguments, Broken())
+    assert _results(folder) == before
+    assert capsys.readouterr().out.strip() == (folder / "table.md").read_text().strip()
+
+
+def test_interrupted_runs_keep_what_is_known_and_begin_anew(tmp_path: Path) -> None:
+    path, told = tmp_path / "run.json", []
+
+    def stop(line: str) -> None:
+        told.append(line)
+        if len(told) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(SmallTask(), Arm("2:4", steps=STEPS), path, stop, 100)
+    (kept,) = _results(tmp_path)
+    assert len(kept["points"]) == 2
+    assert kept["fine-tuned"] is None
+    assert finished(path) is None
+    path.write_text("[]")
+    with pytest.raises(ValueError, match="does not hold a result of this study"):
+        finished(path)
+
+
+def test_table_and_curves(folder: Path, tmp_path: Path) -> None:
+    results = _results(folder)
+    lines = report.table(results).splitlines()
+    assert lines[0] == "| pattern | trained on | steps | CPU minutes |  | news | plays |"
+    assert len(lines) == 2 + 2 * len(results)
+    cosine = results[0]["fine-tuned"]["news"]["cosine"]
+    assert f"| fine-tuned | **{cosine:.3f} / " in lines[3]
+    assert (folder / "fine-tuning.png").read_bytes().startswith(b"\x89PNG")
+    page = f"before\n{report.BEGIN}\nold\n{report.END}\nafter"
+    new = report.with_table(page, "new")
+    assert new == page.replace("old", "new")
+    with pytest.raises(ValueError, match="has to hold"):
+        report.with_table("no marks", "new")
+
+
+def test_runs_are_chosen_by_name() -> None:
+    assert chosen("", None, 0) == list(DEFAULT)
+    assert chosen("^2:4 mixture", 7, 1) == [Arm("2:4", steps=7, seed=1)]
+    assert len({arm.file_name for arm in DEFAULT}) == len(DEFAULT)
+    for wrong in ("8:16", "("):
+        with pytest.raises(ValueError, match="only is"):
+            chosen(wrong, None, 0)
