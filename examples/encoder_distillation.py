@@ -26,8 +26,8 @@ class Distillation:
     `embedding_weight` is what the sentence embeddings count beside the hidden states of all layers.
     """
 
-    steps: int = 1200
-    learning_rate: float = 5e-4
+    steps: int = 500
+    learning_rate: float = 8e-4
     warm_up: float = 0.05
     embedding_weight: float = 3.0
     clip: float = 1.0
@@ -76,7 +76,10 @@ def distillation_loss(
         targets = teacher.hidden_states(**batch)
     found = student.hidden_states(**batch)
     tokens, mask = batch["attention_mask"].bool(), batch["attention_mask"]
-    errors = [_relative_error(ours[tokens], theirs[tokens]) for ours, theirs in zip(found, targets)]
+    errors = [
+        _relative_error(ours[tokens], theirs[tokens])
+        for ours, theirs in zip(found, targets, strict=True)
+    ]
     cosines = (student.pool(found[-1], mask) * teacher.pool(targets[-1], mask)).sum(1)
     return torch.stack(errors).mean() + embedding_weight * (1 - cosines).mean()
 

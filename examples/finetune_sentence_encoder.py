@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("sentences", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--pattern", default="16:32", help="n:m, or 'row n:m'")
-    parser.add_argument("--calibration", type=int, default=768, help="sentences to calibrate with")
+    parser.add_argument("--calibration", type=int, default=512, help="sentences to calibrate with")
     parser.add_argument("--steps", type=int, default=Distillation.steps)
     parser.add_argument("--tokens", type=int, default=512, help="in a batch")
     parser.add_argument("--learning-rate", type=float, default=Distillation.learning_rate)

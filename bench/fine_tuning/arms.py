@@ -14,7 +14,7 @@ class Arm:
 
     pattern: str
     text: str = "mixture"
-    steps: int = 900
+    steps: int = 500
     seed: int = 0
 
     @property
@@ -29,7 +29,7 @@ class Arm:
 
 
 # Long ones first; short ones say what other text and other masks make of the same effort.
-LONG, SHORT = 900, 250
+LONG, SHORT = 500, 250
 DEFAULT = (
     Arm("16:32", steps=LONG),
     Arm("2:4", steps=LONG),

@@ -22,9 +22,9 @@ from tnm_core.torch import prune_model_
 Result = dict[str, Any]
 Tell = Callable[[str], None]
 
-CALIBRATION, RECIPE = 768, "best"
+CALIBRATION, RECIPE = 512, "best"
 TOKENS = 512
-POINTS, FEW = 8, 192
+POINTS, FEW = 8, 96
 
 
 class Measuring:
@@ -41,7 +41,9 @@ class Measuring:
         """Cosine and same neighbour by kind of text, means over the pools."""
         found = {}
         for kind, pools in self._pools.items():
-            pairs = [(d, embeddings(model, one)) for d, one in zip(self._dense[kind], pools)]
+            pairs = [
+                (d, embeddings(model, one)) for d, one in zip(self._dense[kind], pools, strict=True)
+            ]
             found[kind] = {
                 "cosine": float(np.mean([mean_cosine(*pair) for pair in pairs])),
                 "same neighbour": float(np.mean([same_neighbour(*pair) for pair in pairs])),

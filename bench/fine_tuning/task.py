@@ -1,4 +1,4 @@
-"""A dense encoder with text to learn from and text to measure on: MiniLM on the texts of packages."""
+"""MiniLM, text to learn from and text to measure on."""
 
 from __future__ import annotations
 
@@ -56,10 +56,11 @@ class MiniLM:
         return bert_encoder.tokenize(weights_path().parent, mixed, LONGEST)
 
     def pools(self, seed: int) -> dict[str, list[Encoded]]:
-        """Three pools of 384 sentences of each kind."""
+        """Pools of 384 sentences: three of news, as in the study of pruning, one of other kinds."""
         found = {}
         for kind, sentences in measured_texts(seed).items():
-            encoded = bert_encoder.tokenize(weights_path().parent, sentences[: POOLS * POOL])
+            count = POOLS * POOL if kind == "news" else POOL
+            encoded = bert_encoder.tokenize(weights_path().parent, sentences[:count])
             found[kind] = [encoded[start : start + POOL] for start in range(0, len(encoded), POOL)]
         return found
 
