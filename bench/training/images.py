@@ -15,6 +15,7 @@ from bench.training.task import Batch, Rates
 
 TRAINED, SIDE = 3000, 14
 BATCH = 64
+RATES = Rates(learning_rate=0.1, weight_decay=5e-4)
 
 
 class Residual(nn.Module):
@@ -59,7 +60,7 @@ class Images:
     network: Callable[[int], nn.Module]
     width: int
     steps: int
-    rates: Rates = Rates(learning_rate=0.1, weight_decay=5e-4)
+    rates: Rates = RATES
     measure_name: str = "error rate"
 
     def model(self, *, half: bool = False) -> nn.Module:

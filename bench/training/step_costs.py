@@ -1,4 +1,4 @@
-"""Seconds that a step takes: dense, masked, by sparse products; and what a refresh of masks adds."""
+"""Seconds that a step takes: dense, masked, by sparse products; and what new masks add."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ LAYERS, HEAD = 2, 32
 HELD_OUT = ("hamlet", "twelfth_night", "richard_iii")
 RAREST = 100
 PARTS = {False: 256, True: 4096}
+RATES = Rates(learning_rate=4e-3, weight_decay=0.05)
 
 
 class Block(nn.Module):
@@ -38,9 +39,7 @@ class Block(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return what the block makes of a batch, shape (sequences, characters, width)."""
         parts = self.attention(self.before_attention(x)).chunk(3, dim=-1)
-        query, key, value = (
-            part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts
-        )
+        query, key, value = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in parts)
         seen = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
         x = x + self.output(seen.transpose(1, 2).flatten(2))
         found: torch.Tensor = x + self.down(functional.gelu(self.up(self.before_mlp(x))))
@@ -71,7 +70,7 @@ class Text:
     width: int
     steps: int
     batch: int = 32
-    rates: Rates = Rates(learning_rate=4e-3, weight_decay=0.05)
+    rates: Rates = RATES
     measure_name: str = "bits per character"
 
     def model(self, *, half: bool = False) -> nn.Module:
@@ -110,9 +109,7 @@ class Text:
         text, count = _text(held_out=True), PARTS[whole]
         starts = torch.linspace(0, len(text) - LENGTH - 1, count).long()[:, None]
         cut = text[starts + torch.arange(LENGTH + 1)]
-        losses = [
-            float(self.loss(model, (part[:, :-1], part[:, 1:]))) for part in cut.split(128)
-        ]
+        losses = [float(self.loss(model, (part[:, :-1], part[:, 1:]))) for part in cut.split(128)]
         return sum(losses) / len(losses) / math.log(2)
 
 
