@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 DENSE, HALF = "dense", "half size"
 PATTERNS = ("row 2:4", "16:32", "8:16", "4:8", "2:4", "1:4")
-RECIPES = ("fading", "late_static", "sr_ste", "every 40 + sr_ste", "static")
+RECIPES = (
+    *("fading", "late_static", "sr_ste", "every 1", "every 10", "every 40"),
+    *("every 40 + sr_ste", "static"),
+)
 METHODS = ("optimal", "two_approximation", "greedy")
 
 

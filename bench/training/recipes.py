@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
@@ -11,7 +12,10 @@ from bench.training.arms import Arm
 from bench.training.task import Task
 from tnm_core.torch import SRSTE, DynamicMask, SparseTraining, sparsify_, train_sparse_
 
-EVERY, DECAY = 40, 2e-4
+DECAY = 2e-4
+# Masks found anew every so many steps from the first one on, with straight-through gradients; with
+# decay in the gradient, as the paper has it, or without.
+EVERY = re.compile(r"every (\d+)( \+ sr_ste)?")
 
 
 def begin(
@@ -19,10 +23,12 @@ def begin(
 ) -> SparseTraining | DynamicMask:
     """Mask a model by an arm, and let the masks follow its optimizer."""
     options: dict[str, Any] = {"method": arm.method, "threads": 1}
-    if arm.recipe == "every 40 + sr_ste":
+    told = EVERY.fullmatch(arm.recipe)
+    if told is not None:
         sparsify_(model, arm.pattern, include=task.maskable, **options)
-        dynamic = DynamicMask(every=EVERY, **options).attach(model, optimizer)
-        SRSTE(DECAY, form="gradient").attach(model, optimizer)
+        dynamic = DynamicMask(every=int(told[1]), **options).attach(model, optimizer)
+        if told[2]:
+            SRSTE(DECAY, form="gradient").attach(model, optimizer)
         return dynamic
     return train_sparse_(
         model, optimizer, arm.pattern, total_steps=steps, recipe=arm.recipe,  # type: ignore[arg-type]

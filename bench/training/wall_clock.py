@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bench.training.arms import Arm
+from bench.training.recipes import EVERY
 from bench.training.step_costs import StepCost
 
 
@@ -26,8 +27,9 @@ def phases_of(arm: Arm, steps: int) -> Phases:
         return Phases(0.6, 0.6, 0.0)
     if arm.recipe == "sr_ste":
         return Phases(0.0, 1.0, 1.0)
-    if arm.recipe == "every 40 + sr_ste":
-        return Phases(0.0, 1.0, 1 / 40)
+    told = EVERY.fullmatch(arm.recipe)
+    if told is not None:
+        return Phases(0.0, 1.0, 1 / int(told[1]))
     return Phases(0.0, 0.0, 0.0)
 
 
