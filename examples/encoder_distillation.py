@@ -1,4 +1,4 @@
-"""Teaching a sentence encoder to stay close to another one: loss and training loop.
+"""Teaching a masked sentence encoder to stay close to another one, such as its dense self.
 
 Any sentence will do, as the teacher says what the student should make of it.
 """
@@ -6,14 +6,14 @@ Any sentence will do, as the teacher says what the student should make of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from tnm_core.torch import SparseTraining, train_sparse_
+from tnm_core.torch import train_sparse_
 
 if TYPE_CHECKING:
     from examples.bert_encoder import Batch, BertEncoder
@@ -40,32 +40,62 @@ class Distillation:
         return 0.5 + 0.5 * math.cos(math.pi * (step - warm) / max(1, self.steps - warm))
 
 
-def distil_(
-    student: BertEncoder,
-    teacher: BertEncoder,
-    batches: Iterator[Batch],
-    pattern: str,
-    how: Distillation,
-    after_step: Callable[[int, float], None] = lambda step, loss: None,
-) -> SparseTraining:
-    """Fine-tune a student that has masks, which stay; embeddings of words are left alone."""
-    student.train()
-    student.embeddings.requires_grad_(False)
-    parameters = [one for one in student.parameters() if one.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=how.learning_rate, weight_decay=0.0, fused=True)
-    training = train_sparse_(student, optimizer, pattern, total_steps=how.steps)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, how.rate)
-    for step in range(how.steps):
-        loss = distillation_loss(student, teacher, next(batches), how.embedding_weight)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, how.clip)
-        optimizer.step()
-        schedule.step()
-        after_step(step + 1, float(loss.detach()))
-    student.eval()
-    student.embeddings.requires_grad_(True)
-    return training
+class Distiller:
+    """Trains a student that has masks, which stay; embeddings of words are left alone.
+
+    Attributes
+    ----------
+    training : tnm_core.torch.SparseTraining
+        What keeps the masks.
+    """
+
+    def __init__(
+        self, student: BertEncoder, teacher: BertEncoder, pattern: str, how: Distillation
+    ) -> None:
+        self.student, self.teacher, self.how = student, teacher, how
+        frozen = {id(one) for one in student.embeddings.parameters()}
+        self._parameters = [one for one in student.parameters() if id(one) not in frozen]
+        self._optimizer = torch.optim.AdamW(
+            self._parameters, lr=how.learning_rate, weight_decay=0.0, fused=True
+        )
+        self.training = train_sparse_(student, self._optimizer, pattern, total_steps=how.steps)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, how.rate)
+
+    @property
+    def steps(self) -> int:
+        """Steps so far."""
+        return self.training.steps
+
+    def step(self, batch: Batch) -> float:
+        """Learn from a batch, and return its loss."""
+        self.student.train()
+        loss = distillation_loss(self.student, self.teacher, batch, self.how.embedding_weight)
+        gradients = torch.autograd.grad(loss, self._parameters)
+        for parameter, gradient in zip(self._parameters, gradients, strict=True):
+            parameter.grad = gradient
+        nn.utils.clip_grad_norm_(self._parameters, self.how.clip)
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self._schedule.step()
+        self.student.eval()
+        return float(loss.detach())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that is needed to go on from here."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "student": self.student,
+            "optimizer": self._optimizer,
+            "schedule": self._schedule,
+            "training": self.training,
+        }
 
 
 def distillation_loss(
@@ -75,9 +105,9 @@ def distillation_loss(
     with torch.no_grad():
         targets = teacher.hidden_states(**batch)
     found = student.hidden_states(**batch)
-    tokens, mask = batch["attention_mask"].bool(), batch["attention_mask"]
+    mask = batch["attention_mask"]
     errors = [
-        _relative_error(ours[tokens], theirs[tokens])
+        _relative_error(ours[mask.bool()], theirs[mask.bool()])
         for ours, theirs in zip(found, targets, strict=True)
     ]
     cosines = (student.pool(found[-1], mask) * teacher.pool(targets[-1], mask)).sum(1)

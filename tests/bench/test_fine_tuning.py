@@ -67,7 +67,7 @@ def test_fine_tuning_comes_closer_on_all_texts(folder: Path) -> None:
         assert losses[-1] < losses[0]
         seconds = [point["seconds"] for point in one["points"]]
         assert seconds == sorted(seconds)
-        assert one["training seconds"] >= seconds[-1] > 0
+        assert seconds[0] > 0
 
 
 def test_runs_that_came_to_their_end_are_not_done_again(folder: Path, capsys: Any) -> None:
@@ -82,7 +82,7 @@ def test_runs_that_came_to_their_end_are_not_done_again(folder: Path, capsys: An
     assert capsys.readouterr().out.strip() == (folder / "table.md").read_text().strip()
 
 
-def test_interrupted_runs_keep_what_is_known_and_begin_anew(tmp_path: Path) -> None:
+def test_interrupted_runs_go_on(folder: Path, tmp_path: Path) -> None:
     path, told = tmp_path / "run.json", []
 
     def stop(line: str) -> None:
@@ -96,6 +96,16 @@ def test_interrupted_runs_keep_what_is_known_and_begin_anew(tmp_path: Path) -> N
     assert len(kept["points"]) == 2
     assert kept["fine-tuned"] is None
     assert finished(path) is None
+    with pytest.raises(ValueError, match="with other calibration sentences: remove it"):
+        run(SmallTask(), Arm("2:4", steps=STEPS), path, told.append, FEW + 1)
+    told.clear()
+    result = run(SmallTask(), Arm("2:4", steps=STEPS), path, told.append, FEW)
+    assert len(told) == 1 + POINTS - 2 + 1
+    assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
+    (whole,) = [one for one in _results(folder) if one["pattern"] == "2:4"]
+    for name in ("calibrated", "fine-tuned"):
+        assert result[name] == whole[name]  # to the bit
+    assert [one["loss"] for one in result["points"]] == [one["loss"] for one in whole["points"]]
     path.write_text("[]")
     with pytest.raises(ValueError, match="does not hold a result of this study"):
         finished(path)

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from examples import bert_encoder
-from examples.encoder_distillation import Distillation, distil_, distillation_loss
+from examples.encoder_distillation import Distillation, Distiller, distillation_loss
 from tests.support.small_encoder import CONFIG, sentences, small_encoder
 from tnm_core.torch import masks, sparsify_
 from tnm_core.torch.calibrate import find_free_dimensions, permute_
@@ -112,9 +112,10 @@ def test_distillation_changes_what_it_should() -> None:
     dense, model = small_encoder(), small_encoder()
     sparsify_(model, "2:4")
     masks_before, kept = masks(model), deepcopy(model.state_dict())
-    batches = iter(itertools.cycle(sentences(seed=0)))
-    training = distil_(model, dense, batches, "2:4", Distillation(steps=10))
-    assert training.steps == 10
+    distiller = Distiller(model, dense, "2:4", Distillation(steps=10))
+    for batch in itertools.islice(itertools.cycle(sentences(seed=0)), 10):
+        distiller.step(batch)
+    assert distiller.steps == 10
     assert not model.training
     after = model.state_dict()
     changed = {name for name in kept if not torch.equal(after[name], kept[name])}
