@@ -22,7 +22,7 @@ import torch
 
 from bench.fine_tuning.arms import DEFAULT, Arm
 from bench.fine_tuning.report import draw, table, with_table
-from bench.fine_tuning.run import CALIBRATION, finished, run
+from bench.fine_tuning.run import finished, run
 from bench.fine_tuning.task import MiniLM, Task
 from bench.study.runs import Result
 
@@ -35,7 +35,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", default="", help="regular expression, such as '^16:32 mixture'")
     parser.add_argument("--steps", type=int, help="of all runs, instead of their own")
     parser.add_argument("--seed", type=int, default=0, help="of texts, splits and batches")
-    parser.add_argument("--sentences", type=int, default=CALIBRATION, help="to calibrate with")
+    parser.add_argument("--sentences", type=int, help="to calibrate with, in all runs")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/fine_tuning"))
     parser.add_argument("--docs", type=Path, help="folder whose fine-tuning.md to bring up to date")
@@ -45,14 +45,14 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
         if value is not None and value < least:
             parser.error(f"--{name} is {value}, expected at least {least}")
     try:
-        given.arms = chosen(given.only, given.steps, given.seed)
+        given.arms = chosen(given.only, given.steps, given.sentences, given.seed)
         given.out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         parser.error(str(error))
     return given
 
 
-def chosen(expression: str, steps: int | None, seed: int) -> list[Arm]:
+def chosen(expression: str, steps: int | None, sentences: int | None, seed: int) -> list[Arm]:
     """The runs whose names match.
 
     Raises
@@ -67,16 +67,18 @@ def chosen(expression: str, steps: int | None, seed: int) -> list[Arm]:
     if not found:
         names = ", ".join(map(str, DEFAULT))
         raise ValueError(f"only is {expression!r}, expected to match one of {names}")
-    return list(dict.fromkeys(replace(arm, steps=steps or arm.steps, seed=seed) for arm in found))
+    alike = [
+        replace(arm, steps=steps or arm.steps, sentences=sentences or arm.sentences, seed=seed)
+        for arm in found
+    ]
+    return list(dict.fromkeys(alike))
 
 
 def main(arguments: list[str] | None = None, task: Task | None = None) -> None:
     given = options(arguments)
     torch.set_num_threads(given.threads)
     try:
-        results = [
-            complete(task or MiniLM(), arm, given.out, given.sentences) for arm in given.arms
-        ]
+        results = [complete(task or MiniLM(), arm, given.out) for arm in given.arms]
     except (ValueError, ModuleNotFoundError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
@@ -90,11 +92,11 @@ def main(arguments: list[str] | None = None, task: Task | None = None) -> None:
         draw(results, given.docs / "images" / "fine-tuning.png")
 
 
-def complete(task: Task, arm: Arm, folder: Path, sentences: int) -> Result:
+def complete(task: Task, arm: Arm, folder: Path) -> Result:
     """The result of a run, from its file if it is there."""
     path = folder / arm.file_name
     known = finished(path)
-    return known or run(task, arm, path, partial(print, flush=True), sentences)
+    return known or run(task, arm, path, partial(print, flush=True))
 
 
 if __name__ == "__main__":

@@ -21,18 +21,18 @@ from tnm_core.torch import prune_model_, sparsify_
 
 Tell = Callable[[str], None]
 
-CALIBRATION, RECIPE = 512, "best"
+RECIPE = "best"
 TOKENS = 512
 POINTS = 8
 
 
-def run(task: Task, arm: Arm, path: Path, tell: Tell, sentences: int = CALIBRATION) -> Result:
+def run(task: Task, arm: Arm, path: Path, tell: Tell) -> Result:
     """Calibrate and fine-tune a fresh model, or go on where a run was interrupted.
 
     What is known is kept in a file, and what is needed to go on in another beside it, which is
     gone when the run comes to its end.
     """
-    started = _Run(task, arm, path, sentences)
+    started = _Run(task, arm, path)
     tell(f"{arm}: calibrated, {_cosines(started.result['calibrated'])}")
     for point in started.points():
         told = {kind: {"cosine": value} for kind, value in point["cosine"].items()}
@@ -50,16 +50,15 @@ def _cosines(measures: dict[str, dict[str, float]]) -> str:
 class _Run:
     """A model that is calibrated, and its training at the point where it was left."""
 
-    def __init__(self, task: Task, arm: Arm, path: Path, sentences: int) -> None:
+    def __init__(self, task: Task, arm: Arm, path: Path) -> None:
         self._path, self._checkpoint = path, path.with_suffix(".pt")
-        how = {"calibration sentences": sentences, "tokens a step": TOKENS}
-        header = {**arm.to_dict(), **how}
+        header = {**arm.to_dict(), "recipe": RECIPE, "tokens a step": TOKENS}
         dense, self._model = task.model(), task.model()
         text = task.training(arm.text, arm.seed)
         self._measuring = Measuring(dense, task.pools(arm.seed))
         state = _checkpoint(self._checkpoint, header)
         if state is None:
-            seconds = _calibrate(self._model, text[:sentences], arm.pattern)
+            seconds = _calibrate(self._model, text[: arm.sentences], arm.pattern)
             self.result = header | {
                 "calibration seconds": seconds,
                 "calibrated": self._measuring.whole(self._model),

@@ -50,7 +50,7 @@ class MiniLM:
         texts = training_texts(seed)
         kinds = ("news",) if text == "news" else tuple(texts)
         chosen = list(
-            chain.from_iterable(_repeated(texts[kind], TIMES[kind], generator) for kind in kinds)
+            chain.from_iterable(repeated(texts[kind], TIMES[kind], generator) for kind in kinds)
         )
         mixed = [chosen[at] for at in generator.permutation(len(chosen))]
         return bert_encoder.tokenize(weights_path().parent, mixed, LONGEST)
@@ -65,7 +65,7 @@ class MiniLM:
         return found
 
 
-def _repeated(sentences: list[str], times: float, generator: np.random.Generator) -> list[str]:
+def repeated(sentences: list[str], times: float, generator: np.random.Generator) -> list[str]:
     """All sentences as often as whole `times` says, and a random part of them for the rest."""
     whole, part = int(times), times % 1
     rest = generator.permutation(len(sentences))[: round(part * len(sentences))]

