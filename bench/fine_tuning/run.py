@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -78,7 +79,7 @@ class _Run:
     def points(self) -> Iterator[Result]:
         """Train, and measure now and then."""
         total, points = self._distiller.how.steps, self.result["points"]
-        every = max(1, total // POINTS)
+        every = math.ceil(total / POINTS)
         seconds = points[-1]["seconds"] if points else 0.0
         while self._distiller.steps < total:
             start = time.process_time()
