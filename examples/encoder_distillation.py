@@ -27,8 +27,8 @@ class Distillation:
     """
 
     steps: int = 500
-    learning_rate: float = 8e-4
-    warm_up: float = 0.05
+    learning_rate: float = 2e-4
+    warm_up: float = 0.1
     embedding_weight: float = 3.0
     clip: float = 1.0
 

@@ -17,11 +17,12 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from bench.fine_tuning.arms import DEFAULT, Arm
-from bench.fine_tuning.report import draw, table, with_table
+from bench.fine_tuning.report import draw, table
 from bench.fine_tuning.run import finished, run
 from bench.fine_tuning.task import MiniLM, Task
 from bench.study.runs import Result
@@ -36,24 +37,28 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="of all runs, instead of their own")
     parser.add_argument("--seed", type=int, default=0, help="of texts, splits and batches")
     parser.add_argument("--sentences", type=int, help="to calibrate with, in all runs")
+    parser.add_argument("--learning-rate", type=float, help="the highest, of all runs")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/fine_tuning"))
-    parser.add_argument("--docs", type=Path, help="folder whose fine-tuning.md to bring up to date")
     given = parser.parse_args(arguments)
     for name, least in {"steps": 2, "sentences": 1, "threads": 1}.items():
         value = getattr(given, name)
         if value is not None and value < least:
             parser.error(f"--{name} is {value}, expected at least {least}")
+    if given.learning_rate is not None and not 0 < given.learning_rate < 1:
+        parser.error(f"--learning-rate is {given.learning_rate}, expected a number in (0, 1)")
+    fields = ("steps", "sentences", "learning_rate", "seed")
+    changes = {name: getattr(given, name) for name in fields if getattr(given, name) is not None}
     try:
-        given.arms = chosen(given.only, given.steps, given.sentences, given.seed)
+        given.arms = chosen(given.only, **changes)
         given.out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         parser.error(str(error))
     return given
 
 
-def chosen(expression: str, steps: int | None, sentences: int | None, seed: int) -> list[Arm]:
-    """The runs whose names match.
+def chosen(expression: str, **changes: Any) -> list[Arm]:
+    """The runs whose names match, with some of their fields changed.
 
     Raises
     ------
@@ -67,11 +72,7 @@ def chosen(expression: str, steps: int | None, sentences: int | None, seed: int)
     if not found:
         names = ", ".join(map(str, DEFAULT))
         raise ValueError(f"only is {expression!r}, expected to match one of {names}")
-    alike = [
-        replace(arm, steps=steps or arm.steps, sentences=sentences or arm.sentences, seed=seed)
-        for arm in found
-    ]
-    return list(dict.fromkeys(alike))
+    return list(dict.fromkeys(replace(arm, **changes) for arm in found))
 
 
 def main(arguments: list[str] | None = None, task: Task | None = None) -> None:
@@ -86,10 +87,6 @@ def main(arguments: list[str] | None = None, task: Task | None = None) -> None:
     (given.out / "table.md").write_text(table(results) + "\n")
     draw(results, given.out / "fine-tuning.png")
     print(table(results))
-    if given.docs is not None:
-        page = given.docs / "fine-tuning.md"
-        page.write_text(with_table(page.read_text(), table(results)))
-        draw(results, given.docs / "images" / "fine-tuning.png")
 
 
 def complete(task: Task, arm: Arm, folder: Path) -> Result:

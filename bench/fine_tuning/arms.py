@@ -10,19 +10,21 @@ TEXTS = ("mixture", "news")
 
 @dataclass(frozen=True)
 class Arm:
-    """One training: its pattern, its text, its optimizer steps, sentences to calibrate with."""
+    """One training: pattern, text, optimizer steps, sentences to calibrate with, learning rate."""
 
     pattern: str
     text: str = "mixture"
     steps: int = 250
     sentences: int = 512
+    learning_rate: float = 2e-4
     seed: int = 0
 
     @property
     def file_name(self) -> str:
         """The name of the file of its result."""
         pattern = self.pattern.replace(":", "of").replace(" ", "-")
-        return f"{pattern}_{self.text}_{self.steps}_{self.sentences}_{self.seed}.json"
+        numbers = f"{self.steps}_{self.sentences}_{self.learning_rate:g}_{self.seed}"
+        return f"{pattern}_{self.text}_{numbers}.json"
 
     def __str__(self) -> str:
         return f"{self.pattern} {self.text} {self.steps}"

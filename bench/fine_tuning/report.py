@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-BEGIN, END = "<!-- fine-tuning: begin -->", "<!-- fine-tuning: end -->"
 # Blue, orange and green of a palette that colour-blind people tell apart, and a grey.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#777777", "#cc79a7")
 
@@ -36,21 +35,6 @@ def table(results: Sequence[Result]) -> str:
 
 def _cell(measures: dict[str, float]) -> str:
     return f"{measures['cosine']:.3f} / {measures['same neighbour']:.3f}"
-
-
-def with_table(page: str, found: str) -> str:
-    """A page with what is between its two marks replaced.
-
-    Raises
-    ------
-    ValueError
-        If it does not have both marks once, in this order.
-    """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end) or BEGIN in rest or END in before + after:
-        raise ValueError(f"the page has to hold {BEGIN} and {END} once, in this order")
-    return f"{before}{BEGIN}\n{found}\n{END}{after}"
 
 
 def draw(results: Sequence[Result], path: Path) -> None:

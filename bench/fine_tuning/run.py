@@ -70,7 +70,8 @@ class _Run:
         else:
             sparsify_(self._model, arm.pattern)
             self.result = state["result"]
-        self._distiller = Distiller(self._model, dense, arm.pattern, Distillation(arm.steps))
+        how = Distillation(arm.steps, arm.learning_rate)
+        self._distiller = Distiller(self._model, dense, arm.pattern, how)
         if state is not None:
             self._distiller.load_state_dict(state["distiller"])
         self._batches = islice(token_batches(text, TOKENS, arm.seed), self._distiller.steps, None)

@@ -93,7 +93,18 @@ def test_pruning(source: Path, monkeypatch: Any, capsys: Any) -> None:
 
 
 def test_fine_tuning(source: Path, monkeypatch: Any, capsys: Any) -> None:
-    options = ("--pattern", "2:4", "--calibration", "24", "--steps", "120", "--tokens", "256")
+    options = (
+        "--pattern",
+        "2:4",
+        "--calibration",
+        "24",
+        "--steps",
+        "120",
+        "--tokens",
+        "256",
+        "--learning-rate",
+        "8e-4",
+    )
     target = _run("finetune_sentence_encoder.py", source, monkeypatch, *options)
     told = capsys.readouterr().out
     assert "2:4 on 12 layers, static: masks fixed until step 120" in told
