@@ -16,7 +16,7 @@ class Arm:
     text: str = "mixture"
     steps: int = 250
     sentences: int = 512
-    learning_rate: float = 2e-4
+    learning_rate: float = 1e-4
     seed: int = 0
 
     @property
