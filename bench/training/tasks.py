@@ -10,9 +10,9 @@ from bench.training.task import Task
 from bench.training.text import Text
 
 TASKS: Mapping[str, Task] = {
-    "text, width 64": Text(64, 1000),
-    "text, width 128": Text(128, 1000),
-    "text, width 192": Text(192, 1000),
+    "text, width 64": Text(64, 2000),
+    "text, width 128": Text(128, 2000),
+    "text, width 192": Text(192, 2000),
     "images, residual": Images(residual_network, 16, 1000),
     "images, perceptron": Images(perceptron, 256, 1500),
 }
