@@ -12,6 +12,7 @@ RECIPES = (
     *("fading", "late_static", "sr_ste", "every 1", "every 10", "every 40"),
     *("every 40 + sr_ste", "static"),
 )
+TAUGHT = "fading + teacher"
 METHODS = ("optimal", "two_approximation", "greedy")
 
 
@@ -49,6 +50,12 @@ def by_recipe(task: str, pattern: str = "2:4") -> Iterator[Arm]:
     """The other recipes."""
     for recipe in RECIPES[1:]:
         yield Arm(task, pattern, recipe)
+
+
+def taught(task: str, patterns: Iterable[str] = ("16:32", "2:4")) -> Iterator[Arm]:
+    """Fading, with a dense model to learn from, which has to be trained before."""
+    for pattern in patterns:
+        yield Arm(task, pattern, TAUGHT)
 
 
 def by_method(task: str, pattern: str = "2:4") -> Iterator[Arm]:

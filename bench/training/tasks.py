@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bench.training.arms import PATTERNS, Arm, by_method, by_pattern, by_recipe, without_masks
+from bench.training.arms import (
+    PATTERNS,
+    Arm,
+    by_method,
+    by_pattern,
+    by_recipe,
+    taught,
+    without_masks,
+)
 from bench.training.images import Images, perceptron, residual_network
 from bench.training.task import Task
 from bench.training.text import Text
@@ -30,4 +38,6 @@ def default_arms() -> list[Arm]:
         arms += [*without_masks(task), *by_pattern(task, FEW.get(task, PATTERNS))]
         if task in THOROUGH:
             arms += [*by_recipe(task), *by_method(task)]
+        if task.startswith("text"):
+            arms += taught(task)
     return arms
