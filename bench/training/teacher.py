@@ -1,4 +1,4 @@
-"""Distillation: a trained dense model says what it expects, and the sparse one learns that as well."""
+"""Distillation: a sparse model learns what a trained dense one expects, too."""
 
 from __future__ import annotations
 
