@@ -46,9 +46,11 @@ def by_pattern(task: str, patterns: Iterable[str] = PATTERNS) -> Iterator[Arm]:
         yield Arm(task, pattern)
 
 
-def by_recipe(task: str, pattern: str = "2:4") -> Iterator[Arm]:
+def by_recipe(
+    task: str, recipes: Iterable[str] = RECIPES[1:], pattern: str = "2:4"
+) -> Iterator[Arm]:
     """The other recipes."""
-    for recipe in RECIPES[1:]:
+    for recipe in recipes:
         yield Arm(task, pattern, recipe)
 
 

@@ -41,6 +41,7 @@ def run(tasks: Mapping[str, Task], arm: Arm, seed: int) -> Result:
     return {
         **asdict(arm),
         "seed": seed,
+        "settings": str(tasks[arm.task]),
         "measure": final,
         "curve": curve,
         "flips": [] if owner is None else flips(statistics_of(owner)),
