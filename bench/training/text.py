@@ -22,7 +22,7 @@ LAYERS, HEADS = 2, 4
 HELD_OUT = ("hamlet", "twelfth_night", "richard_iii")
 RAREST = 100
 PARTS = {False: 256, True: 4096}
-RATES = Rates(learning_rate=8e-3, weight_decay=0.05)
+RATES = Rates(learning_rate=1e-2, weight_decay=0.05)
 
 
 class Block(nn.Module):

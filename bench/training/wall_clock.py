@@ -22,7 +22,7 @@ class Phases:
 def phases_of(arm: Arm, steps: int) -> Phases:
     """What the recipe does: the phases of `train_sparse_`."""
     if arm.recipe in ("fading", TAUGHT):
-        return Phases(0.2, 0.8, min(1.0, 500 / (0.6 * steps)))
+        return Phases(0.1, 0.6, min(1.0, 500 / (0.5 * steps)))
     if arm.recipe == "late_static":
         return Phases(0.6, 0.6, 0.0)
     if arm.recipe == "sr_ste":
