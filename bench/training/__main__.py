@@ -66,8 +66,8 @@ def check_settings(results: Results[Arm]) -> None:
         now = str(TASKS.get(one["task"]))
         if one.get("settings") != now:
             raise ValueError(
-                f"{results.path} holds runs of {one['task']!r} with {one.get('settings')}, expected "
-                f"{now}; move it away, or choose another folder"
+                f"{results.path} holds runs of {one['task']!r} with {one.get('settings')}, "
+                f"expected {now}; move it away, or choose another folder"
             )
 
 
