@@ -37,7 +37,9 @@ def masked_product(
     mask: torch.Tensor,
     bias: torch.Tensor | None,
     packed: PackedPair,
-    pattern: Pattern,
+    n: int,
+    m: int,
+    transposable: bool,
     backend: str,
     *,
     layout: Layout = "out_in",
@@ -55,8 +57,7 @@ def masked_product(
     if unwatched or backend != "dense" or not keeps_masked:
         # What an operator costs in Python is as much as a small product.
         call: Any = _multiplied if unwatched else _product
-        numbers = (pattern.n, pattern.m, pattern.transposable)
-        options = (*numbers, backend, transposed, masked_gradient, layout)
+        options = (n, m, transposable, backend, transposed, masked_gradient, layout)
         operands = (rows, weight, mask, bias, *packed[0], *packed[1])
         return cast(torch.Tensor, call(*operands, *options))
     # Autograd keeps the masked weight, so that the backward pass does not mask again.
