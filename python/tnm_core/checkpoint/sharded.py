@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
@@ -54,6 +54,16 @@ class ShardedCheckpoint(Checkpoint):
 
     def _read_block(self, name: str, box: Box) -> NDArray[Any]:
         return self._home[name].read_block(name, box)
+
+    def copy_bytes(self, name: str, out: BinaryIO) -> None:
+        """Write the bytes of a tensor as they lie in its shard, piece by piece."""
+        self._check_names([name])
+        self._home[name].copy_bytes(name, out)
+
+    @property
+    def parts(self) -> dict[str, Checkpoint]:
+        """The shards, by name."""
+        return {**self._shards}
 
     def targets(self, out: Path) -> list[Path]:
         """List shards and index, in the folder ``out`` or beside an index named ``out``."""
