@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import BinaryIO
@@ -30,7 +31,7 @@ from tnm_core.checkpoint.safetensors_file import (
     write_header,
 )
 from tnm_core.checkpoint.writing import FileTransaction
-from tnm_core.pattern import PatternLike, as_pattern
+from tnm_core.pattern import Pattern, PatternLike, as_pattern
 
 FORMAT_KEY = "tnm.mask_format"
 SHAPES_KEY = "tnm.mask_shapes"
@@ -82,31 +83,37 @@ def is_mask_file(file: Checkpoint) -> bool:
     return isinstance(file, SafetensorsFile) and FORMAT_KEY in file.metadata
 
 
-def write_coded_masks(
-    out: BinaryIO,
-    shapes: Mapping[str, tuple[int, ...]],
-    codes: Mapping[str, MaskCode],
-    masks: Iterable[NDArray[np.bool_]],
-    metadata: Mapping[str, str],
+@dataclass(frozen=True)
+class EncodedMask:
+    """A mask as it is stored: by a code, or as plain bits if that is None."""
+
+    shape: tuple[int, ...]
+    code: MaskCode | None
+    data: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_], pattern: Pattern | None) -> EncodedMask:
+        """Encode a mask by the pattern that it obeys, if there is one and its units have ranks."""
+        code = None if pattern is None else find_code(mask, pattern)
+        if code is None:
+            return cls(mask.shape, None, np.packbits(mask.reshape(-1), bitorder="little"))
+        return cls(mask.shape, code, code.encode(mask))
+
+
+def write_encoded_masks(
+    out: BinaryIO, masks: Mapping[str, EncodedMask], metadata: Mapping[str, str]
 ) -> None:
-    """Write masks in the order of ``shapes``, some of them coded, into an open file."""
-    sizes = {
-        name: codes[name].nbytes(shape) if name in codes else _plain_bytes(shape)
-        for name, shape in shapes.items()
-    }
-    told = {SHAPES_KEY: json.dumps(shapes), FORMAT_KEY: CODED_FORMAT if codes else FORMAT}
+    """Write masks that were encoded into an open file."""
+    shapes = {name: mask.shape for name, mask in masks.items()}
+    codes = {name: mask.code.to_json() for name, mask in masks.items() if mask.code is not None}
+    told = {FORMAT_KEY: CODED_FORMAT if codes else FORMAT, SHAPES_KEY: json.dumps(shapes)}
     if codes:
-        told[CODES_KEY] = json.dumps({name: code.to_json() for name, code in codes.items()})
+        told[CODES_KEY] = json.dumps(codes)
+    sizes = {name: mask.data.size for name, mask in masks.items()}
     entries = [HeaderEntry(name, "U8", (size,), size) for name, size in sizes.items()]
     write_header(out, entries, {**told, **metadata})
-    for name, mask in zip(shapes, masks, strict=True):
-        code = codes.get(name)
-        data = (
-            np.packbits(mask.reshape(-1), bitorder="little")
-            if code is None
-            else (code.encode(mask))
-        )
-        out.write(data.data)
+    for mask in masks.values():
+        out.write(mask.data.data)
 
 
 def write_masks(
@@ -220,12 +227,10 @@ def save_masks(
     metadata: dict[str, str] = {}
     if kept is not None:
         metadata = record_metadata(PruneRecord.of(kept, method, score, arrays), [])
-    found = {name: find_code(one, kept) for name, one in arrays.items() if compact and kept}
-    codes = {name: code for name, code in found.items() if code is not None}
-    shapes = {name: array.shape for name, array in arrays.items()}
+    by = kept if compact else None
+    encoded = {name: EncodedMask.of(array, by) for name, array in arrays.items()}
     with FileTransaction() as transaction:
-        out = transaction.open(Path(path))
-        write_coded_masks(out, shapes, codes, arrays.values(), metadata)
+        write_encoded_masks(transaction.open(Path(path)), encoded, metadata)
 
 
 def read_masks(path: str | PathLike[str]) -> dict[str, NDArray[np.bool_]]:

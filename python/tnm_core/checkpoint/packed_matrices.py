@@ -71,6 +71,21 @@ class PackedFile:
                 "write the file again with save_packed"
             ) from None
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The packed matrices."""
+        return tuple(self._shapes)
+
+    def mask(self, name: str) -> NDArray[np.bool_]:
+        """Read which entries of a packed matrix are kept."""
+        matrix = self.load(name)
+        if not isinstance(matrix, PackedMatrix):
+            raise CheckpointError(f"{self._file.path}: {name!r} is dense, expected a packed matrix")
+        bits = matrix.to_arrays().bits
+        rows, columns = matrix.shape
+        flags = np.unpackbits(bits, count=rows * columns, bitorder="little")
+        return flags.view(np.bool_).reshape(rows, columns)
+
     def _packed_info(self, name: str) -> TensorInfo:
         values, bits = self._file.tensors[name + VALUES], self._file.tensors[name + BITS]
         size = values.nbytes + bits.nbytes
@@ -81,6 +96,11 @@ class PackedFile:
 def is_packed_file(file: Checkpoint) -> bool:
     """Tell whether an open checkpoint holds packed matrices."""
     return isinstance(file, (SafetensorsFile, ShardedCheckpoint)) and FORMAT_KEY in file.metadata
+
+
+def packed_metadata(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+    """Say in the metadata of a file which packed matrices of which shapes it holds."""
+    return {FORMAT_KEY: FORMAT, SHAPES_KEY: json.dumps(shapes)}
 
 
 def save_packed(
@@ -143,7 +163,7 @@ def save_packed(
     stored = [part for name, tensor in tensors.items() for part in _parts(name, tensor)]
     _check_names([part.entry.name for part in stored])
     shapes = {name: item.shape for name, item in tensors.items() if isinstance(item, PackedMatrix)}
-    metadata = {FORMAT_KEY: FORMAT, SHAPES_KEY: json.dumps(shapes)}
+    metadata = packed_metadata(shapes)
     if pattern is not None:
         record = PruneRecord.of(as_pattern(pattern), method, score, shapes)
         metadata.update(record_metadata(record, []))
