@@ -19,6 +19,7 @@ from tnm_core.checkpoint.formats import (
     fill_two_of_four,
     is_bitmask_file,
     semi_structured_of,
+    torch_tensor_of,
     write_tensors,
 )
 from tnm_core.checkpoint.masks import (
@@ -104,6 +105,7 @@ __all__ = [
     "save_masks",
     "save_packed",
     "semi_structured_of",
+    "torch_tensor_of",
     "without_format",
     "write_encoded_masks",
     "write_header",

@@ -18,6 +18,7 @@ from tnm_core.checkpoint.formats.semi_structured import (
     dense_of,
     is_semi_structured,
     semi_structured_of,
+    torch_tensor_of,
     trusted_globals,
 )
 from tnm_core.checkpoint.formats.stored_tensor import StoredTensor, write_tensors
@@ -39,6 +40,7 @@ __all__ = [
     "is_bitmask_file",
     "is_semi_structured",
     "semi_structured_of",
+    "torch_tensor_of",
     "trusted_globals",
     "write_tensors",
 ]

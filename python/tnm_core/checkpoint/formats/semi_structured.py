@@ -63,8 +63,7 @@ def semi_structured_of(name: str, weight: NDArray[Any]) -> torch.Tensor:
     """Make the tensor of a matrix whose rows are 2:4, of a dtype and shape that fit."""
     import torch
 
-    dense = torch.from_numpy(np.ascontiguousarray(weight).view(np.int16))
-    dense = dense.view(getattr(torch, weight.dtype.name))
+    dense = torch_tensor_of(weight, name)
     packed, meta = _conversions().sparse_semi_structured_from_dense_cutlass(dense)
     kind = getattr(torch.sparse, _CUTLASS)
     tensor: torch.Tensor = kind(
@@ -78,6 +77,18 @@ def semi_structured_of(name: str, weight: NDArray[Any]) -> torch.Tensor:
     if not torch.equal(dense_of(tensor, name), dense):
         raise CheckpointError(f"{name} does not come back from torch's semi-structured form")
     return tensor
+
+
+def torch_tensor_of(array: NDArray[Any], name: str) -> torch.Tensor:
+    """Return an array as a tensor of its own memory; `CheckpointError` if torch lacks its dtype."""
+    import torch
+
+    dtype = getattr(torch, array.dtype.name, None)
+    if not isinstance(dtype, torch.dtype):
+        raise CheckpointError(f"{name} has dtype {array.dtype}, which torch lacks")
+    native = array.astype(array.dtype.newbyteorder("="), order="C", copy=True)
+    octets = torch.from_numpy(native.reshape(-1).view(np.uint8))
+    return octets.view(dtype).reshape(array.shape)
 
 
 def _why_unread(tensor: Any) -> str | None:
