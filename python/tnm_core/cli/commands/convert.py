@@ -39,7 +39,8 @@ def convert(
     to: Annotated[
         str,
         typer.Option(
-            metavar=options.metavar([form.value for form in Form]), help="The format to write."
+            metavar="FORMAT",
+            help="dense, packed, bitmask, semi-structured, masks or mask-bits.",
         ),
     ],
     output: Annotated[

@@ -12,6 +12,7 @@ from typing import Any
 
 from tnm_core.checkpoint import (
     BITMASK,
+    INDEX_SUFFIX,
     VALUES,
     WEIGHT,
     Checkpoint,
@@ -41,7 +42,7 @@ from tnm_core.cli.pruning import Contents
 from tnm_core.cli.skips import skip_json
 from tnm_core.pattern import Pattern
 
-PACKED_STEM = "packed"  # so that no reader of plain weights takes them for such
+_PACKED, _PLAIN = "packed", "model"  # names of files in a model directory
 
 
 @dataclass
@@ -278,16 +279,23 @@ class ConvertJob:
 
 
 def weight_files(source: Checkpoint, folder: Path | None, output: Path, form: Form) -> list[Path]:
-    """List the files of weights that are written; of shards the index is the last."""
+    """List the files of weights that are written; of shards the index is the last.
+
+    In a model directory those that hold packed matrices have a name by which readers of plain
+    weights do not find them.
+    """
     if len(source.paths) > 1:
         *shards, index = source.targets(output)
-        renamed = folder is not None and form is Form.PACKED
-        return [*shards, index.with_name(f"{PACKED_STEM}.safetensors.index.json")
-                if renamed else index]  # fmt: skip
+        return [*shards, index if folder is None else _renamed(index, form, INDEX_SUFFIX)]
     if folder is None:
         return [output]
-    name = written_name(source.path.name)
-    return [output / (f"{PACKED_STEM}.safetensors" if form is Form.PACKED else name)]
+    return [_renamed(output / written_name(source.path.name), form, ".safetensors")]
+
+
+def _renamed(path: Path, form: Form, suffix: str) -> Path:
+    if form is Form.PACKED:
+        return path.with_name(_PACKED + suffix)
+    return path.with_name(_PLAIN + suffix) if path.name == _PACKED + suffix else path
 
 
 def _record_of(pattern: Pattern, layers: Iterable[str]) -> PruneRecord:

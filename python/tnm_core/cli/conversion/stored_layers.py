@@ -105,7 +105,8 @@ def _bitmask(layer: Layer, read: Callable[[Layer], Parts]) -> list[StoredTensor]
 def _dtype(layer: Layer) -> np.dtype[Any]:
     dtype = layer.info.array_dtype
     assert dtype is not None  # else it was not selected
-    return dtype.newbyteorder("=")
+    native: np.dtype[Any] = dtype.newbyteorder("=")
+    return native
 
 
 _STORED = {Form.DENSE: _dense, Form.PACKED: _packed, Form.BITMASK: _bitmask}
