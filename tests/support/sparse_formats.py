@@ -12,7 +12,14 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 
-_DTYPES = {"F32": "<f4", "F16": "<f2", "BF16": ml_dtypes.bfloat16, "U8": "u1", "I8": "i1", "I64": "<i8"}
+_DTYPES = {
+    "F32": "<f4",
+    "F16": "<f2",
+    "BF16": ml_dtypes.bfloat16,
+    "U8": "u1",
+    "I8": "i1",
+    "I64": "<i8",
+}
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:

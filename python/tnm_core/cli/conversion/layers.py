@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tnm_core as tnm
-from tnm_core.checkpoint import TensorInfo
+from tnm_core.checkpoint import BitmaskFile, TensorInfo
 from tnm_core.cli.conversion.forms import Form
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.pruning import Contents, MatrixAxes, TensorRules, ThreeD
@@ -121,7 +121,7 @@ class LayerReader:
     def kept(self, layer: Layer, weights: NDArray[Any]) -> NDArray[np.bool_]:
         """Tell which entries are kept: by the mask in the file, or those that are not zero."""
         name = layer.info.name
-        stored = self.contents.stored_mask(name)
+        stored = self._stored(layer)
         with np.errstate(invalid="ignore"):  # NaN is not zero, a signalling one neither
             support: NDArray[np.bool_] = weights != weights.dtype.type(0)
         mask = support if stored is None else stored
@@ -133,7 +133,7 @@ class LayerReader:
 
     def mask(self, layer: Layer) -> NDArray[np.bool_]:
         """Read the mask of a layer, or find one that keeps all that is not zero."""
-        stored = self.contents.stored_mask(layer.info.name)
+        stored = self._stored(layer)
         if stored is not None:
             self._check(layer, stored)
             return stored
@@ -154,12 +154,24 @@ class LayerReader:
         self.zeros_kept[layer.info.name] = int(np.count_nonzero(found & ~support))
         return found
 
+    def _stored(self, layer: Layer) -> NDArray[np.bool_] | None:
+        """Read the mask in a file; None if it is filled up to rows of 2:4 for a sparser pattern."""
+        stored = self.contents.stored_mask(layer.info.name)
+        if stored is None or not isinstance(self.contents.source, BitmaskFile):
+            return stored
+        return stored if _obeys(layer, stored) else None
+
     def _check(self, layer: Layer, mask: NDArray[np.bool_]) -> None:
-        if layer.pattern is None or layer.axes is None:
-            return
-        report = tnm.check_mask(layer.axes.matrices(mask), layer.pattern, exact=False)
-        if not report:
+        report = _obeys(layer, mask)
+        if isinstance(report, tnm.MaskReport) and not report:
             raise CommandError(
                 f"{layer.info.name} does not obey {layer.pattern}: {report.violation}; expected "
                 f"--pattern as it is, or --exclude {layer.info.name}"
             )
+
+
+def _obeys(layer: Layer, mask: NDArray[np.bool_]) -> tnm.MaskReport | bool:
+    """Tell whether a mask keeps at most what the pattern allows; true if there is none."""
+    if layer.pattern is None or layer.axes is None:
+        return True
+    return tnm.check_mask(layer.axes.matrices(mask), layer.pattern, exact=False)
