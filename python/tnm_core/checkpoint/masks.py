@@ -234,7 +234,7 @@ def save_masks(
 
 
 def read_masks(path: str | PathLike[str]) -> dict[str, NDArray[np.bool_]]:
-    """Read masks that `save_masks` or ``tnm prune --masks-only`` wrote.
+    """Read masks that `save_masks`, ``tnm prune --masks-only`` or ``tnm convert`` wrote.
 
     Parameters
     ----------
@@ -254,8 +254,8 @@ def read_masks(path: str | PathLike[str]) -> dict[str, NDArray[np.bool_]]:
     with SafetensorsFile(Path(path)) as file:
         if not is_mask_file(file):
             raise CheckpointError(
-                f"{path} holds tensors, not masks; expected a file written by save_masks or "
-                "tnm prune --masks-only"
+                f"{path} holds tensors, not masks; expected a file written by save_masks, "
+                "tnm prune --masks-only, or tnm convert --to masks"
             )
         masks = MaskFile(file)
         return {name: masks.read(name) for name in masks.tensors}

@@ -194,7 +194,8 @@ MAKERS: dict[str, Callable[[Path], str]] = {
     maker.__name__.removeprefix("_"): maker
     for maker in (
         _safetensors, _pruned, _masks, _masks_ranked, _packed, _bitmask, _semi_structured, _index,
-        _hugging_face, _npy, _fortran, _npz, _npz_pruned, _torch, _torch_wrapped, _torch_legacy, _torch_index, _report,
+        _hugging_face, _npy, _fortran, _npz, _npz_pruned, _torch, _torch_wrapped, _torch_legacy,
+        _torch_index, _report,
     )
 }  # fmt: skip
 
