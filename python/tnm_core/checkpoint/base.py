@@ -106,6 +106,10 @@ class Checkpoint(ABC):
     def copy_bytes(self, name: str, out: BinaryIO) -> None:
         """Write the bytes of a tensor as they lie in its file, piece by piece."""
 
+    def stored_bytes(self, name: str) -> int:
+        """Tell how many bytes of the file a tensor takes, which may be fewer than when read."""
+        return self.tensors[name].nbytes
+
     @property
     def parts(self) -> dict[str, Checkpoint]:
         """The files with tensors that it is made of, by name."""

@@ -90,6 +90,11 @@ class ShardedCheckpoint(Checkpoint):
         self._check_names([name])
         self._home[name].copy_bytes(name, out)
 
+    def stored_bytes(self, name: str) -> int:
+        """Tell how many bytes of its shard a tensor takes."""
+        self._check_names([name])
+        return self._home[name].stored_bytes(name)
+
     @property
     def parts(self) -> dict[str, Checkpoint]:
         """The shards, by name."""

@@ -27,6 +27,7 @@ from tnm_core.checkpoint.formats import (
     TWO_OF_FOUR,
     dense_of,
     is_semi_structured,
+    semi_structured_bytes,
     trusted_globals,
 )
 from tnm_core.checkpoint.limits import MAX_HEADER_BYTES
@@ -70,6 +71,11 @@ class TorchFile(SingleFile):
         if not self.semi_structured:
             return []
         return [PruneRecord.of(TWO_OF_FOUR, "unknown", "unknown", self.semi_structured)]
+
+    def stored_bytes(self, name: str) -> int:
+        """Tell how many bytes of the file a tensor takes, semi-structured ones less than dense."""
+        nbytes = self.tensors[name].nbytes
+        return semi_structured_bytes(nbytes) if name in self.semi_structured else nbytes
 
     def _bytes_of(self, name: str) -> NDArray[np.uint8]:
         tensor = self._state[name]

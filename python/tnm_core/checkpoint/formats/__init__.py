@@ -17,6 +17,7 @@ from tnm_core.checkpoint.formats.mask_code import MaskCode, decode_mask, find_co
 from tnm_core.checkpoint.formats.semi_structured import (
     dense_of,
     is_semi_structured,
+    semi_structured_bytes,
     semi_structured_of,
     torch_tensor_of,
     trusted_globals,
@@ -39,6 +40,7 @@ __all__ = [
     "find_code",
     "is_bitmask_file",
     "is_semi_structured",
+    "semi_structured_bytes",
     "semi_structured_of",
     "torch_tensor_of",
     "trusted_globals",

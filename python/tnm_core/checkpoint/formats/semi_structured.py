@@ -79,6 +79,11 @@ def semi_structured_of(name: str, weight: NDArray[Any]) -> torch.Tensor:
     return tensor
 
 
+def semi_structured_bytes(dense: int) -> int:
+    """Tell how many bytes values and places of a matrix of so many bytes take."""
+    return dense // 2 + dense // _PER_META
+
+
 def torch_tensor_of(array: NDArray[Any], name: str) -> torch.Tensor:
     """Return an array as a tensor of its own memory; `CheckpointError` if torch lacks its dtype."""
     import torch

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tnm_core.checkpoint import (
     BITMASK,
@@ -118,6 +118,7 @@ class ConvertJob:
             masks[name] = EncodedMask.of(reader.mask(layer), by)
             plain = self.form is Form.MASKS and masks[name].code is None
             self._add(layer, masks[name].data.size, _why_plain(layer) if plain else None)
+            self._advance(name, layer.info.entries)
         metadata = without_format(self.source.metadata)
         records = self._records_of(masks)
         if records:
@@ -139,6 +140,7 @@ class ConvertJob:
                 state[name] = semi_structured_of(name, writer.weights(layer))
                 parts = (state[name].packed, state[name].meta)
                 self._add(layer, sum(part.numel() * part.element_size() for part in parts))
+                self._advance(name, layer.info.entries)
             torch.save(state, transaction.open(self.output))
         self.written = [self.output]
 
@@ -172,8 +174,8 @@ class ConvertJob:
                 stored += self._dense(name)
                 continue
             found = self._dense(name) if self._is_copied(name) else writer.stored(layer)
-            stored += found
             self._add(layer, sum(one.entry.nbytes for one in found))
+            stored += [self._told(found[0], layer), *found[1:]]
         return stored, self._metadata(part, layers)
 
     def _is_copied(self, name: str) -> bool:
@@ -249,17 +251,27 @@ class ConvertJob:
         self.companions = copy_companions(transaction, folder, self.output, skipped)
 
     def _sparsity(self) -> float:
-        """Share of zeros among all entries, by the patterns of the layers."""
+        """Share of entries that are not stored, as zeros."""
         entries = sum(info.entries for info in self.contents.tensors.values())
         kept = [layer.info.entries // 2 for layer in self.chosen.layers.values()]
         return round(sum(kept) / entries, 4) if entries else 0.0
 
     def _add(self, layer: Layer, size: int, remark: str | None = None) -> None:
-        info = layer.info
+        name, before = layer.info.name, layer.info.nbytes
+        if name in self.source.tensors:  # else it is several tensors of the file
+            before = self.source.stored_bytes(name)
         pattern = None if layer.pattern is None else str(layer.pattern)
-        tensor = ConvertedTensor(info.name, info.shape, pattern, info.nbytes, size, 0, remark)
+        tensor = ConvertedTensor(name, layer.info.shape, pattern, before, size, 0, remark)
         self.converted.append(tensor)
-        self._advance(info.name, info.entries)
+
+    def _told(self, stored: StoredTensor, layer: Layer) -> StoredTensor:
+        """Have progress move on when a layer is written."""
+
+        def write(out: BinaryIO) -> None:
+            stored.write(out)
+            self._advance(layer.info.name, layer.info.entries)
+
+        return replace(stored, write=write)
 
     def as_json(self) -> dict[str, Any]:
         """Write the report for machines."""
