@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import tnm_core as tnm
-from tests.support.sparse_formats import read_bitmask_weight, read_safetensors
+from tests.support.formats import read_bitmask_weight, read_safetensors
 from tnm_core.checkpoint import (
     BitmaskFile,
     CheckpointError,

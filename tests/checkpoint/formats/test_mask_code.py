@@ -12,7 +12,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import tnm_core as tnm
-from tests.support.sparse_formats import count_tiles, read_masks_of
+from tests.support.formats import count_tiles, read_masks_of
 from tnm_core.checkpoint import CheckpointError, read_masks, save_masks
 from tnm_core.checkpoint.formats import MaskCode, find_code
 from tnm_core.checkpoint.formats.bit_strings import pack_numbers, unpack_numbers

@@ -14,7 +14,7 @@ from safetensors.numpy import load_file, save_file
 
 import tnm_core
 from tests.cli.conftest import Tnm, snapshot
-from tests.support.sparse_formats import (
+from tests.support.formats import (
     read_bitmask_weight,
     read_masks_of,
     read_packed_weight,

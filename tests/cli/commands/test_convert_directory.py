@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.cli.conftest import Tnm, snapshot
-from tests.support.sparse_formats import read_bitmask_weight, read_masks_of
+from tests.support.formats import read_bitmask_weight, read_masks_of
 from tnm_core.checkpoint import load_packed, open_checkpoint
 from tnm_core.products import PackedMatrix
 
