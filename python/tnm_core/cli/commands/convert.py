@@ -40,7 +40,7 @@ def convert(
         str,
         typer.Option(
             metavar="FORMAT",
-            help="dense, packed, bitmask, semi-structured, masks or mask-bits.",
+            help="dense, packed, bitmask, mask-bits, masks; semi-structured for torch.",
         ),
     ],
     output: Annotated[
@@ -64,10 +64,10 @@ def convert(
     """Write the pruned layers of a checkpoint in another format; the rest stays as it is.
 
     dense has exact zeros and loads anywhere. packed is that of load_packed, for any pattern.
-    bitmask is sparse-24-bitmask of compressed-tensors, and semi-structured a state dict of torch
-    tensors for GPUs: both hold rows of 2:4. masks takes hardly more bits than there are masks to
-    tell apart, mask-bits one for each weight. Which layers were pruned the metadata says, or the
-    format, or --pattern. See docs/formats.md.
+    bitmask is a layout of compressed-tensors for rows of 2:4; semi-structured is a state dict of
+    torch for such rows and GPUs. masks takes hardly more bits than there are masks to tell apart,
+    mask-bits one for each weight. Which layers were pruned the metadata says, or the format, or
+    --pattern. See docs/formats.md.
     """
     form = Form(options.parse_choice(to, [form.value for form in Form], "--to"))
     wanted = None if pattern is None else options.parse_pattern(pattern)
