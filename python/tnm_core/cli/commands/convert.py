@@ -40,7 +40,7 @@ def convert(
         str,
         typer.Option(
             metavar="FORMAT",
-            help="dense, packed, bitmask, mask-bits, masks; semi-structured for torch.",
+            help="dense, packed, bitmask, mask-bits, masks, or for torch semi-structured.",
         ),
     ],
     output: Annotated[
