@@ -49,8 +49,8 @@ def convert(
             "--output",
             "-o",
             metavar="OUT",
-            help="The file to write: .safetensors, or .pt for semi-structured; a folder for a "
-            "sharded checkpoint or a model directory.",
+            help="A file to write, .safetensors (.pt if semi-structured); a folder for a sharded "
+            "checkpoint or a model directory.",
         ),
     ],
     pattern: options.FilePattern = None,
