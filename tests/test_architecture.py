@@ -65,6 +65,7 @@ FLOORS = [
         "cli.targets",
         "cli.model_directory",
         "cli.pruning",
+        "cli.conversion",
         "cli.calibration",
         "cli.model_speed",
         "cli.commands",

@@ -142,6 +142,10 @@ class SkipCode(Enum):
     FEW_CHANNELS_PER_GROUP = "{size} {side} channels in each of {groups} groups < m = {m}"
     NO_WHOLE_TILE = "{side} is {size}, expected at least m = {m} for one {m} x {m} tile"
     SMALLER_THAN_A_TILE = "smaller than one {m} x {m} tile"
+    FORM_OF_MATRICES = "{rank}-D, and the format holds matrices alone"
+    FORM_DTYPE = "dtype {dtype}, and the format holds {expected}"
+    FORM_SIDES = "{rows} x {columns}, and the format holds multiples of {unit} alone"
+    FORM_NAME = "not called weight, and the format has no other names"
     THREE_AXES = "3-D (say with --three-d how to read it)"
     OTHER_RANK = "{rank}-D"
 

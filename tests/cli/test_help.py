@@ -17,6 +17,7 @@ COMMANDS = [
     "calibrate",
     "check",
     "inspect",
+    "convert",
     "diversity",
     "plot mask",
     "plot retained",

@@ -103,6 +103,19 @@ class Checkpoint(ABC):
         """Read a part of a tensor that is there."""
 
     @abstractmethod
+    def copy_bytes(self, name: str, out: BinaryIO) -> None:
+        """Write the bytes of a tensor as they lie in its file, piece by piece."""
+
+    def stored_bytes(self, name: str) -> int:
+        """Tell how many bytes of the file a tensor takes, which may be fewer than when read."""
+        return self.tensors[name].nbytes
+
+    @property
+    def parts(self) -> dict[str, Checkpoint]:
+        """The files with tensors that it is made of, by name."""
+        return {self.path.name: self}
+
+    @abstractmethod
     def targets(self, out: Path) -> list[Path]:
         """List the files that `rewrite` would make for ``out``."""
 
@@ -185,6 +198,15 @@ class SingleFile(Checkpoint):
         data = parts[0] if len(parts) == 1 else np.concatenate([*parts, np.empty(0, np.uint8)])
         array = as_array(data, info.array_dtype, box_shape(there), label)
         return array.T if info.fortran else array
+
+    def copy_bytes(self, name: str, out: BinaryIO) -> None:
+        """Write the bytes of a tensor as they lie in the file, piece by piece."""
+        self._check_names([name])
+        nbytes = self.tensors[name].nbytes
+        for start in range(0, nbytes, CHUNK_BYTES):
+            with disk_errors(self.path, "read"):
+                data = self._read_bytes(name, start, min(CHUNK_BYTES, nbytes - start))
+            out.write(data.data)
 
     @abstractmethod
     def _read_bytes(self, name: str, start: int, nbytes: int) -> NDArray[np.uint8]:

@@ -15,8 +15,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -25,17 +24,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tnm_core.arguments import as_array
-from tnm_core.checkpoint.base import Checkpoint, TensorInfo, as_bytes
-from tnm_core.checkpoint.dtypes import dtype_code
+from tnm_core.checkpoint.base import Checkpoint, TensorInfo
 from tnm_core.checkpoint.errors import CheckpointError
+from tnm_core.checkpoint.formats import StoredTensor, write_tensors
 from tnm_core.checkpoint.parsing import read_shapes
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
-from tnm_core.checkpoint.safetensors_file import (
-    HeaderEntry,
-    SafetensorsFile,
-    check_names,
-    write_header,
-)
+from tnm_core.checkpoint.safetensors_file import SafetensorsFile, check_names
+from tnm_core.checkpoint.shard_index import INDEX_SUFFIX
+from tnm_core.checkpoint.sharded import ShardedCheckpoint
 from tnm_core.checkpoint.writing import FileTransaction
 from tnm_core.pattern import PatternLike, as_pattern
 from tnm_core.products import PackedMatrix, TransposedPackedMatrix
@@ -75,6 +71,21 @@ class PackedFile:
                 "write the file again with save_packed"
             ) from None
 
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The packed matrices."""
+        return tuple(self._shapes)
+
+    def mask(self, name: str) -> NDArray[np.bool_]:
+        """Read which entries of a packed matrix are kept."""
+        matrix = self.load(name)
+        if not isinstance(matrix, PackedMatrix):
+            raise CheckpointError(f"{self._file.path}: {name!r} is dense, expected a packed matrix")
+        bits = matrix.to_arrays().bits
+        rows, columns = matrix.shape
+        flags = np.unpackbits(bits, count=rows * columns, bitorder="little")
+        return flags.view(np.bool_).reshape(rows, columns)
+
     def _packed_info(self, name: str) -> TensorInfo:
         values, bits = self._file.tensors[name + VALUES], self._file.tensors[name + BITS]
         size = values.nbytes + bits.nbytes
@@ -84,7 +95,12 @@ class PackedFile:
 
 def is_packed_file(file: Checkpoint) -> bool:
     """Tell whether an open checkpoint holds packed matrices."""
-    return isinstance(file, SafetensorsFile) and FORMAT_KEY in file.metadata
+    return isinstance(file, (SafetensorsFile, ShardedCheckpoint)) and FORMAT_KEY in file.metadata
+
+
+def packed_metadata(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
+    """Say in the metadata of a file which packed matrices of which shapes it holds."""
+    return {FORMAT_KEY: FORMAT, SHAPES_KEY: json.dumps(shapes)}
 
 
 def save_packed(
@@ -146,18 +162,13 @@ def save_packed(
     check_names(tensors)
     stored = [part for name, tensor in tensors.items() for part in _parts(name, tensor)]
     _check_names([part.entry.name for part in stored])
-    # Wide elements first: then all are aligned, which readers that map the file rely on.
-    stored.sort(key=lambda part: -part.dtype.itemsize)
     shapes = {name: item.shape for name, item in tensors.items() if isinstance(item, PackedMatrix)}
-    metadata = {FORMAT_KEY: FORMAT, SHAPES_KEY: json.dumps(shapes)}
+    metadata = packed_metadata(shapes)
     if pattern is not None:
         record = PruneRecord.of(as_pattern(pattern), method, score, shapes)
         metadata.update(record_metadata(record, []))
     with FileTransaction() as transaction:
-        out = transaction.open(Path(path))
-        write_header(out, [part.entry for part in stored], metadata)
-        for part in stored:
-            out.write(as_bytes(part.read().astype(part.dtype, copy=False)))
+        write_tensors(transaction.open(Path(path)), stored, metadata)
 
 
 def load_packed(path: str | PathLike[str]) -> dict[str, PackedMatrix | NDArray[Any]]:
@@ -166,7 +177,8 @@ def load_packed(path: str | PathLike[str]) -> dict[str, PackedMatrix | NDArray[A
     Parameters
     ----------
     path : path-like
-        The file.
+        The file, or the index ``*.safetensors.index.json`` of several, as ``tnm convert`` writes
+        them.
 
     Returns
     -------
@@ -182,7 +194,9 @@ def load_packed(path: str | PathLike[str]) -> dict[str, PackedMatrix | NDArray[A
     --------
     save_packed : Write them; with an example.
     """
-    with SafetensorsFile(Path(path)) as file:
+    found = Path(path)
+    is_index = found.name.endswith(INDEX_SUFFIX)
+    with ShardedCheckpoint(found) if is_index else SafetensorsFile(found) as file:
         if not is_packed_file(file):
             raise CheckpointError(
                 f"{path} holds no packed matrices; expected a file written by save_packed"
@@ -191,40 +205,14 @@ def load_packed(path: str | PathLike[str]) -> dict[str, PackedMatrix | NDArray[A
         return {name: packed.load(name) for name in packed.tensors}
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """A tensor of the file; its data is made when its turn comes."""
-
-    entry: HeaderEntry
-    dtype: np.dtype[Any]  # little-endian
-    read: Callable[[], NDArray[Any]]
-
-    @classmethod
-    def of(
-        cls,
-        name: str,
-        dtype: np.dtype[Any],
-        shape: tuple[int, ...],
-        read: Callable[[], NDArray[Any]],
-    ) -> _Stored:
-        code = dtype_code(dtype)
-        if code is None:
-            raise TypeError(
-                f"{name!r} has dtype {dtype}, which safetensors lacks; "
-                "expected a PackedMatrix or an array of numbers or bool"
-            )
-        size = math.prod(shape) * dtype.itemsize
-        return cls(HeaderEntry(name, code, shape, size), dtype.newbyteorder("<"), read)
-
-
-def _parts(name: str, tensor: PackedMatrix | ArrayLike) -> list[_Stored]:
+def _parts(name: str, tensor: PackedMatrix | ArrayLike) -> list[StoredTensor]:
     if isinstance(tensor, TransposedPackedMatrix):
         raise TypeError(
             f"{name!r} is the transpose of a packed matrix, expected the matrix: its .T"
         )
     if not isinstance(tensor, PackedMatrix):
         array = as_array(tensor, repr(name))
-        return [_Stored.of(name, array.dtype, array.shape, lambda: array)]
+        return [StoredTensor.of(name, array.dtype, array.shape, lambda: array)]
     size = -(-math.prod(tensor.shape) // 8)
     held: list[NDArray[np.uint8]] = []  # bits, from when the values are written on
 
@@ -237,8 +225,8 @@ def _parts(name: str, tensor: PackedMatrix | ArrayLike) -> list[_Stored]:
         return held.pop() if held else tensor.to_arrays().bits
 
     return [
-        _Stored.of(name + VALUES, tensor.dtype, (tensor.nnz,), values),
-        _Stored.of(name + BITS, np.dtype(np.uint8), (size,), bits),
+        StoredTensor.of(name + VALUES, tensor.dtype, (tensor.nnz,), values),
+        StoredTensor.of(name + BITS, np.dtype(np.uint8), (size,), bits),
     ]
 
 

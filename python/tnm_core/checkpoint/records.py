@@ -84,6 +84,14 @@ def renewed_metadata(
     return {**foreign, **record_metadata(record, earlier)}
 
 
+def without_format(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Leave of the metadata of a file what does not tell how its tensors are stored."""
+    kept = (*(_PREFIX + field for field in _FIELDS), _PREFIX + "layers", _PREFIX + "previous")
+    return {
+        key: value for key, value in metadata.items() if key in kept or not key.startswith(_PREFIX)
+    }
+
+
 def parse_records(metadata: Mapping[str, object], label: str) -> list[PruneRecord]:
     """Read the entries that `record_metadata` wrote, latest run first.
 

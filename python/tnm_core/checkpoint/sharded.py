@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from numpy.typing import NDArray
 
 from tnm_core.checkpoint.base import Checkpoint, SingleFile, Transform
 from tnm_core.checkpoint.blocks import Box
 from tnm_core.checkpoint.errors import CheckpointError
+from tnm_core.checkpoint.formats import StoredTensor, write_tensors
 from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
 from tnm_core.checkpoint.safetensors_file import SafetensorsFile
 from tnm_core.checkpoint.shard_index import INDEX_SUFFIX, TORCH_INDEX_SUFFIX, read_index
@@ -23,6 +24,35 @@ from tnm_core.checkpoint.writing import FileTransaction
 
 RUN_KEY = "tnm.run"  # metadata of every shard and of the index: the same in files of one run
 _FILE_SUFFIXES = (".safetensors", ".json", ".npy", ".npz")
+
+
+@dataclass(frozen=True)
+class NewShard:
+    """A shard to write: its tensors, and its metadata."""
+
+    path: Path
+    tensors: Sequence[StoredTensor]
+    metadata: Mapping[str, str]
+
+
+def write_shards(
+    transaction: FileTransaction,
+    index_path: Path,
+    shards: Sequence[NewShard],
+    metadata: Mapping[str, Any],
+) -> None:
+    """Write shards, and an index of them with its metadata, all of which tell of one run."""
+    run = {RUN_KEY: secrets.token_hex(16)}
+    transaction.make_folder(index_path.parent)
+    for shard in shards:
+        with transaction.open(shard.path) as file:
+            write_tensors(file, shard.tensors, {**shard.metadata, **run})
+    entries = [(one.entry, shard.path.name) for shard in shards for one in shard.tensors]
+    total = sum(entry.nbytes for entry, _ in entries)
+    weight_map = {entry.name: name for entry, name in entries}
+    index = {"metadata": {**metadata, "total_size": total, **run}, "weight_map": weight_map}
+    with transaction.open(index_path, last=True) as file:
+        file.write((json.dumps(index, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 class ShardedCheckpoint(Checkpoint):
@@ -54,6 +84,21 @@ class ShardedCheckpoint(Checkpoint):
 
     def _read_block(self, name: str, box: Box) -> NDArray[Any]:
         return self._home[name].read_block(name, box)
+
+    def copy_bytes(self, name: str, out: BinaryIO) -> None:
+        """Write the bytes of a tensor as they lie in its shard, piece by piece."""
+        self._check_names([name])
+        self._home[name].copy_bytes(name, out)
+
+    def stored_bytes(self, name: str) -> int:
+        """Tell how many bytes of its shard a tensor takes."""
+        self._check_names([name])
+        return self._home[name].stored_bytes(name)
+
+    @property
+    def parts(self) -> dict[str, Checkpoint]:
+        """The shards, by name."""
+        return {**self._shards}
 
     def targets(self, out: Path) -> list[Path]:
         """List shards and index, in the folder ``out`` or beside an index named ``out``."""

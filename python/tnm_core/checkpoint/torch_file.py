@@ -23,6 +23,13 @@ from tnm_core.checkpoint.archive import Archive, check_unpacked_size
 from tnm_core.checkpoint.base import SingleFile, Transform, check_regular
 from tnm_core.checkpoint.dtypes import code_of_name
 from tnm_core.checkpoint.errors import CheckpointError
+from tnm_core.checkpoint.formats import (
+    TWO_OF_FOUR,
+    dense_of,
+    is_semi_structured,
+    semi_structured_bytes,
+    trusted_globals,
+)
 from tnm_core.checkpoint.limits import MAX_HEADER_BYTES
 from tnm_core.checkpoint.parsing import as_shape, check_name_lengths, check_unicode
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
@@ -49,15 +56,36 @@ class TorchFile(SingleFile):
         state, within = _unwrapped(_load(path), path)
         self._state = {name: one for name, one in state.items() if _is_tensor(one)}
         self.notes = tuple(_notes(path, state, within, self._state))
+        self.semi_structured = tuple(
+            name for name, one in self._state.items() if is_semi_structured(one)
+        )
         self._entries = {name: _entry(path, name, one) for name, one in self._state.items()}
         check_name_lengths(self._entries, str(path))
         sizes = sum(entry.nbytes for entry in self._entries.values())
         check_unpacked_size(path, sizes, path.stat().st_size)
         self.tensors = {name: info_of(entry) for name, entry in self._entries.items()}
 
+    @property
+    def records(self) -> list[PruneRecord]:
+        """What the form of its tensors says; the file has no place for more."""
+        if not self.semi_structured:
+            return []
+        return [PruneRecord.of(TWO_OF_FOUR, "unknown", "unknown", self.semi_structured)]
+
+    def stored_bytes(self, name: str) -> int:
+        """Tell how many bytes of the file a tensor takes, semi-structured ones less than dense."""
+        nbytes = self.tensors[name].nbytes
+        return semi_structured_bytes(nbytes) if name in self.semi_structured else nbytes
+
+    def _bytes_of(self, name: str) -> NDArray[np.uint8]:
+        tensor = self._state[name]
+        if name in self.semi_structured:
+            tensor = dense_of(tensor, f"{self.path}: {name!r}")
+        return _bytes_of(tensor)
+
     def _read_bytes(self, name: str, start: int, nbytes: int) -> NDArray[np.uint8]:
         if self._read_last is None or self._read_last[0] != name:
-            self._read_last = (name, _bytes_of(self._state[name]))
+            self._read_last = (name, self._bytes_of(name))
         return cast("NDArray[np.uint8]", self._read_last[1][start : start + nbytes].copy())
 
     def targets(self, out: Path) -> list[Path]:
@@ -81,13 +109,14 @@ class TorchFile(SingleFile):
         entries = sorted(
             self._entries.values(), key=lambda one: -self._state[one.name].element_size()
         )
-        write_header(out, entries, {"format": "pt", **record_metadata(record, []), **further})
+        told = {"format": "pt", **record_metadata(record, self.records), **further}
+        write_header(out, entries, told)
         layers = set(record.layers)
         for entry in entries:
             if entry.name in layers:
                 self._write_transformed(out, entry.name, transform)
             else:
-                out.write(_bytes_of(self._state[entry.name]).data)
+                out.write(self._bytes_of(entry.name).data)
 
     def close(self) -> None:
         """Let go of the tensors, which the file may back."""
@@ -107,7 +136,8 @@ def _load(path: Path) -> Any:
         is_archive = file.read(4) == b"PK\3\4"
     if is_archive:
         _check_archive(path)
-    with warnings.catch_warnings():
+    trusted = torch.serialization.safe_globals(trusted_globals())
+    with warnings.catch_warnings(), trusted:
         warnings.simplefilter("ignore")
         try:
             return torch.load(str(path), map_location="cpu", weights_only=True, mmap=is_archive)
@@ -197,10 +227,18 @@ def _notes(
     others = [str(key) for key in state if key not in tensors]
     if others:
         yield f"{path.name}: {len(others)} entries are no tensors and left out: {_listed(others)}"
+    packed = [name for name, one in tensors.items() if is_semi_structured(one)]
+    if packed:
+        yield (
+            f"{path.name}: {len(packed)} tensors are semi-structured, with rows of 2:4, and read "
+            f"as dense: {_listed(packed)}"
+        )
     names: dict[int, str] = {}
     shared = []
     for name, tensor in tensors.items():
         if tensor.layout is not _torch_strided() or not tensor.numel() or tensor.is_meta:
+            continue
+        if name in packed:
             continue
         first = names.setdefault(tensor.untyped_storage().data_ptr(), name)
         if first != name:

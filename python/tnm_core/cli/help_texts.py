@@ -20,6 +20,7 @@ _SHORT = {
     "calibrate": "Prune a model with samples of its data.",
     "check": "Check that weights or masks obey a pattern.",
     "inspect": "Show tensors and the patterns that hold.",
+    "convert": "Write pruned weights in another format.",
     "diversity": "Count the masks of a pattern.",
     "plot": "Draw masks, retained scores, diversity.",
     "plot mask": "Draw weights, mask and tiles of a layer.",
@@ -47,6 +48,14 @@ _EXAMPLES = {
     "inspect": """
         tnm inspect model.safetensors
         tnm inspect model.safetensors | grep query
+        """,
+    "convert": """
+        tnm convert pruned.safetensors --to packed \\
+            -o packed.safetensors
+        tnm convert models/pruned --to bitmask \\
+            -o models/bitmask
+        tnm convert pruned.safetensors --to masks \\
+            -o masks.safetensors
         """,
     "diversity": """
         tnm diversity 8:16

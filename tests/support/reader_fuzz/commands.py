@@ -49,6 +49,8 @@ def findings(folder: Path, named: str, rng: random.Random) -> Iterator[str]:
         ["prune", path, "-o", masks, "-p", "2:4", "--masks-only"],
         ["prune", path, "-o", out, "-p", "2:4"],
         ["prune", path, "-o", out, "-p", "row 1:4", "--json"],
+        ["convert", path, "--to", "masks", "-o", masks],
+        ["convert", path, "--to", rng.choice(("dense", "packed", "bitmask")), "-o", out],
     ]
     if path.name == "report.json":
         commands = [["plot", "retained", path, "-o", picture], commands[0]]

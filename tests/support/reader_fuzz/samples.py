@@ -65,6 +65,38 @@ def _masks(folder: Path) -> str:
     return "masks.safetensors"
 
 
+def _masks_ranked(folder: Path) -> str:
+    masks = {"w": tnm.transposable_mask(RNG.standard_normal((9, 13)), "2:4"), "v": np.eye(5) > 0}
+    save_masks(folder / "masks.safetensors", masks, pattern="2:4", compact=True)
+    return "masks.safetensors"
+
+
+def _bitmask(folder: Path) -> str:
+    _pruned_to_two_of_four(folder)
+    run_quietly("convert", folder / "p.safetensors", "-o", folder / "m.safetensors",
+                "--to", "bitmask")  # fmt: skip
+    (folder / "p.safetensors").unlink()
+    return "m.safetensors"
+
+
+def _semi_structured(folder: Path) -> str:
+    weight = RNG.standard_normal((32, 64)).astype(np.float16)
+    save_file({"up.weight": weight, "bias": np.zeros(8)}, folder / "a.safetensors")
+    _pruned_to_two_of_four(folder)
+    run_quietly("convert", folder / "p.safetensors", "-o", folder / "m.pt",
+                "--to", "semi-structured")  # fmt: skip
+    (folder / "p.safetensors").unlink()
+    return "m.pt"
+
+
+def _pruned_to_two_of_four(folder: Path) -> None:
+    source = folder / "a.safetensors"
+    if not source.exists():
+        save_file(_weights(), source)
+    run_quietly("prune", source, "-o", folder / "p.safetensors", "-p", "2:4", "--include", "up*")
+    source.unlink()
+
+
 def _packed(folder: Path) -> str:
     weights = RNG.standard_normal((8, 12)).astype(np.float32)
     packed = tnm.pack(weights, tnm.transposable_mask(weights, "2:4"))
@@ -161,8 +193,9 @@ def _report(folder: Path) -> str:
 MAKERS: dict[str, Callable[[Path], str]] = {
     maker.__name__.removeprefix("_"): maker
     for maker in (
-        _safetensors, _pruned, _masks, _packed, _index, _hugging_face, _npy, _fortran, _npz,
-        _npz_pruned, _torch, _torch_wrapped, _torch_legacy, _torch_index, _report,
+        _safetensors, _pruned, _masks, _masks_ranked, _packed, _bitmask, _semi_structured, _index,
+        _hugging_face, _npy, _fortran, _npz, _npz_pruned, _torch, _torch_wrapped, _torch_legacy,
+        _torch_index, _report,
     )
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ from tnm_core.checkpoint import (
     Checkpoint,
     FileTransaction,
     finish_stopped_run,
+    is_bitmask_file,
     is_mask_file,
     is_packed_file,
 )
@@ -129,7 +130,12 @@ def prune(
         if is_packed_file(checkpoint):
             raise CommandError(
                 f"{source} holds packed matrices, which are pruned already; expected a checkpoint "
-                "of dense weights"
+                "of dense weights: tnm convert --to dense"
+            )
+        if is_bitmask_file(checkpoint):
+            raise CommandError(
+                f"{source} holds weights in the layout sparse-24-bitmask, which are pruned "
+                "already; expected a checkpoint of dense weights: tnm convert --to dense"
             )
         folder = None
         if target is not None:

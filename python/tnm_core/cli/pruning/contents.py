@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnm_core.checkpoint import (
+    BitmaskFile,
     Checkpoint,
     MaskFile,
     PackedFile,
     PruneRecord,
     TensorInfo,
+    is_bitmask_file,
     is_mask_file,
     is_packed_file,
 )
@@ -30,7 +32,7 @@ from tnm_core.weights import WeightRules
 
 @dataclass(frozen=True)
 class Contents:
-    """The tensors of a checkpoint, packed or not, or the masks of a mask file."""
+    """The tensors of a checkpoint, in whatever format, or the masks of a mask file."""
 
     holds_masks: bool
     anonymous: bool  # one array under the name of its file, as .npy has it
@@ -38,21 +40,25 @@ class Contents:
     records: list[PruneRecord]
     read: Callable[[str], NDArray[Any]]
     _record_of: dict[str, PruneRecord]
+    source: Checkpoint | MaskFile | PackedFile | BitmaskFile
 
     @classmethod
     def of(cls, checkpoint: Checkpoint) -> Contents:
         """Look into an open checkpoint."""
         masks = is_mask_file(checkpoint)
-        source: Checkpoint | MaskFile | PackedFile = checkpoint
+        source: Checkpoint | MaskFile | PackedFile | BitmaskFile = checkpoint
+        records = checkpoint.records
         if masks:
             source = MaskFile(checkpoint)
         elif is_packed_file(checkpoint):
             source = PackedFile(checkpoint)
+        elif is_bitmask_file(checkpoint):
+            source = BitmaskFile(checkpoint)
+            records = source.records
         anonymous = checkpoint.suffix == ".npy"
-        records = checkpoint.records
         latest_last = reversed(records)
         record_of = {name: record for record in latest_last for name in record.layers}
-        return cls(masks, anonymous, source.tensors, records, source.read, record_of)
+        return cls(masks, anonymous, source.tensors, records, source.read, record_of, source)
 
     def support(self, name: str) -> NDArray[np.bool_]:
         """Tell where a tensor is not zero."""
@@ -62,6 +68,21 @@ class Contents:
         with np.errstate(invalid="ignore"):  # NaN is not zero, a signalling one neither
             support: NDArray[np.bool_] = array != array.dtype.type(0)
         return support
+
+    @property
+    def encoded(self) -> tuple[str, ...]:
+        """The tensors that do not lie in the file as such, but in a sparse format."""
+        if isinstance(self.source, (PackedFile, BitmaskFile)):
+            return self.source.layers
+        return ()
+
+    def stored_mask(self, name: str) -> NDArray[np.bool_] | None:
+        """Read the mask that a file holds of a tensor; None if it holds its values alone."""
+        if isinstance(self.source, MaskFile):
+            return self.source.read(name)
+        if isinstance(self.source, (PackedFile, BitmaskFile)) and name in self.source.layers:
+            return self.source.mask(name)
+        return None
 
     @cached_property
     def rules(self) -> WeightRules:
