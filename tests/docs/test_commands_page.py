@@ -36,7 +36,9 @@ def test_every_command_and_option_is_there(reference: str) -> None:
     while waiting:
         name, command = waiting.pop()
         section, seen = sections.pop(name), seen + 1
-        waiting += [(f"{name} {word}", one) for word, one in getattr(command, "commands", {}).items()]
+        waiting += [
+            (f"{name} {word}", one) for word, one in getattr(command, "commands", {}).items()
+        ]
         for parameter in command.params:
             for option in parameter.opts if parameter.opts[0].startswith("-") else ():
                 assert option in section, f"{name} {option}"

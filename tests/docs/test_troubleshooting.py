@@ -22,7 +22,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
     entries = np.arange(64 * 64, dtype=np.float32).reshape(64, 64)
-    tensors = {"encoder.0.weight": entries, "encoder.1.weight": entries, "encoder.1.bias": entries[0]}
+    tensors = {
+        "encoder.0.weight": entries,
+        "encoder.1.weight": entries,
+        "encoder.1.bias": entries[0],
+    }
     save_file(tensors, "model.safetensors")
     save_file(tensors, "pruned.safetensors")
     rows = entries[:8, :8] + 1
@@ -32,10 +36,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("block", blocks("console", documents=[PAGE]), ids=str)
 def test_answer(block: Block, folder: None, capsys: pytest.CaptureFixture[str]) -> None:
-    command, answer = block.text.rstrip().split("\n")
+    command, _, answer = block.text.partition("\n")
     assert run(shlex.split(command.removeprefix("$ "))[1:]) in {1, 2}
     captured = capsys.readouterr()
-    assert answer in (captured.out + captured.err).splitlines()
+    lines = (captured.out + captured.err).splitlines()
+    assert " ".join(answer.split()) in lines  # long lines are broken on the page
 
 
 def test_there_are_such_blocks() -> None:

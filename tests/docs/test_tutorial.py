@@ -23,7 +23,15 @@ from tests.docs.documents import ROOT, SHELL, blocks, shell_lines, words_of
 from tnm_core.cli.run import run
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
-INSTALLING = ("python3 -m venv", ". ", "export ", "pip install", "mkdir ", "cp -r ", "tnm --version")
+INSTALLING = (
+    "python3 -m venv",
+    ". ",
+    "export ",
+    "pip install",
+    "mkdir ",
+    "cp -r ",
+    "tnm --version",
+)
 SIZES = {
     "vocab_size": 64,
     "hidden_size": 64,
