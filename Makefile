@@ -14,7 +14,7 @@ FUZZ_BUILD := build/fuzz-core
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc') \
            CMakeLists.txt pyproject.toml README.md LICENSE
 CPP_FILES := $(shell find cpp -name '*.cpp' -o -name '*.hpp')
-PY_FOLDERS := python tests bench examples
+PY_FOLDERS := python tests bench examples docs/hooks
 
 FUZZ_SUBJECTS := transposable layouts rowwise groups listing counting products
 
@@ -27,7 +27,7 @@ DEMO_LAYER := encoder.layer.0.intermediate.dense.weight
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo bench test test-cpp test-threads test-clang test-aarch64 test-python fuzz fuzz-core lint clean
+.PHONY: help demo bench docs test test-cpp test-threads test-clang test-aarch64 test-python fuzz fuzz-core lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -49,6 +49,10 @@ $(VENV)/.installed-test: $(SOURCES) | $(VENV)/.created
 
 $(VENV)/.installed-bench: $(SOURCES) | $(VENV)/.created
 	$(PIP) install '.[bench]'
+	@touch $@
+
+$(VENV)/.installed-docs: $(SOURCES) | $(VENV)/.created
+	$(PIP) install '.[docs]'
 	@touch $@
 
 $(VENV)/.minilm: | $(VENV)/.created
@@ -87,6 +91,10 @@ demo: $(VENV)/.installed-demo $(VENV)/.minilm ## prune MiniLM, check it, draw it
 # ---- benchmarks --------------------------------------------------------------
 bench: $(VENV)/.installed-bench ## measure against peers, about 12 minutes; results in build/bench
 	$(BIN)/python -m bench
+
+# ---- site --------------------------------------------------------------------
+docs: $(VENV)/.installed-docs ## build the site into build/site, every warning an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # ---- tests -------------------------------------------------------------------
 test: test-cpp test-threads test-clang test-python lint ## run the C++ tests with sanitizers, pytest, lint and types

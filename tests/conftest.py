@@ -13,9 +13,17 @@ _MODEL_SPEED = ["cli/model_speed", "cli/commands/test_bench_model.py"]
 _TORCH_FILES = ["checkpoint/test_torch_files.py", "checkpoint/test_reader_fuzz.py"]
 # What the extra "test" brings; without it the other tests run, and pytest says what is left out.
 _NEEDS = {
-    "torch": ["torch", "bench", "examples", "cli/calibration", *_MODEL_SPEED, *_TORCH_FILES],
+    "torch": [
+        "torch",
+        "bench",
+        "docs",
+        "examples",
+        "cli/calibration",
+        *_MODEL_SPEED,
+        *_TORCH_FILES,
+    ],
     "scipy": ["torch/calibrate", "bench", "cli/calibration"],
-    "transformers": ["cli/calibration/test_hugging_face.py", *_MODEL_SPEED],
+    "transformers": ["cli/calibration/test_hugging_face.py", "docs", *_MODEL_SPEED],
 }
 _MISSING = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
 collect_ignore = sorted({path for name in _MISSING for path in _NEEDS[name]})

@@ -10,51 +10,21 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 import tnm_core
+from tests.docs.documents import DOCUMENTS, ROOT, Block, blocks, commands
 
-ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
-FENCE = re.compile(r"^( *)```(\w*)[^\n]*\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
-
-
-class Block(NamedTuple):
-    document: str
-    line: int
-    language: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.document}:{self.line}"
+IN_ORDER = "docs/tutorial.md"  # whose blocks build on each other: tests/docs/test_tutorial.py
+SESSION = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 
 
-def _blocks(*languages: str) -> list[Block]:
-    found = []
-    for document in DOCUMENTS:
-        content = document.read_text()
-        for match in FENCE.finditer(content):
-            line = content.count("\n", 0, match.start()) + 1
-            name = str(document.relative_to(ROOT))
-            found.append(Block(name, line, match[2], match[3]))
-    return [block for block in found if block.language in languages]
+def _python_blocks() -> list[Block]:
+    return [block for block in blocks("python") if block.document != IN_ORDER]
 
 
-def _commands() -> list[tuple[Block, list[str]]]:
-    """Every `tnm ...` of the shell blocks, split into words."""
-    found = []
-    for block in _blocks("bash", "console", "sh", "shell"):
-        joined = block.text.replace("\\\n", " ")
-        for line in joined.splitlines():
-            words = line.strip().removeprefix("$ ").split("#")[0].split()
-            if words[:1] == ["tnm"]:
-                found.append((block, words))
-    return found
-
-
-@pytest.mark.parametrize("block", _blocks("python"), ids=str)
+@pytest.mark.parametrize("block", _python_blocks(), ids=str)
 def test_python_block_runs(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     if ">>>" in block.text:
@@ -69,12 +39,12 @@ def _run_session(block: Block) -> None:
     examples = doctest.DocTestParser().get_doctest(
         block.text, {}, block.document, block.document, block.line
     )
-    results = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(examples)
+    results = doctest.DocTestRunner(optionflags=SESSION).run(examples)
     assert results.attempted > 0
     assert results.failed == 0
 
 
-@pytest.mark.parametrize("block", _blocks("cpp"), ids=str)
+@pytest.mark.parametrize("block", blocks("cpp"), ids=str)
 def test_cpp_block_compiles(block: Block, tmp_path: Path) -> None:
     compiler = shutil.which(os.environ.get("CXX", "c++"))
     if compiler is None:
@@ -88,10 +58,10 @@ def test_cpp_block_compiles(block: Block, tmp_path: Path) -> None:
 
 
 def test_readme_has_a_python_example() -> None:
-    assert any(block.document == "README.md" for block in _blocks("python"))
+    assert any(block.document == "README.md" for block in blocks("python"))
 
 
-@pytest.mark.parametrize(("block", "words"), _commands(), ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(("block", "words"), commands("tnm"), ids=lambda value: str(value)[:60])
 def test_command_and_its_options_exist(block: Block, words: list[str]) -> None:
     import typer
 

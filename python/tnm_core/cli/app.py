@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-import tnm_core as tnm
 from tnm_core.cli.commands import (
     bench_app,
     calibrate,
@@ -18,6 +17,7 @@ from tnm_core.cli.commands import (
     prune,
 )
 from tnm_core.cli.help_texts import CONTEXT, help_texts, short_help
+from tnm_core.cli.packages import version_report
 
 app = typer.Typer(
     name="tnm",
@@ -35,7 +35,7 @@ app.add_typer(bench_app, name="bench", short_help=short_help("bench"))
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"tnm {tnm.__version__}")
+        print(version_report())
         raise typer.Exit
 
 
@@ -44,7 +44,12 @@ def _root(
     context: typer.Context,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version."),
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Show versions, as a report of an error needs them.",
+        ),
     ] = False,
 ) -> None:
     if context.invoked_subcommand is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,11 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def test_version_and_help(tnm: Tnm) -> None:
-    assert tnm("--version").out == f"tnm {tnm_core.__version__}\n"
+    lines = tnm("--version").out.splitlines()
+    assert lines[0] == f"tnm {tnm_core.__version__}"
+    assert f", {tnm_core.build_info()['instruction_set']} of baseline" in lines[1]
+    assert f" {platform.python_version()}, " in lines[2]
+    assert lines[3].startswith(f"packages: numpy {np.__version__}, ")
     for arguments in ([], ["--help"], ["prune", "--help"], ["check", "--help"], ["plot", "--help"]):
         result = tnm(*arguments)
         assert result.status == 0

@@ -1,0 +1,73 @@
+"""What strangers look for says the same everywhere: addresses, versions, jobs, wheels."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+import tnm_core
+from tests.docs.documents import ROOT
+
+PYPROJECT = (ROOT / "pyproject.toml").read_text()
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+REPOSITORY = re.search(r'^Repository = "(.+)"$', PYPROJECT, re.MULTILINE)
+
+
+def _yaml(name: str) -> Any:
+    return yaml.safe_load((ROOT / name).read_text())
+
+
+def test_addresses_come_from_one_place() -> None:
+    assert REPOSITORY is not None
+    owner, project = REPOSITORY[1].split("/")[-2:]
+    site = f"https://{owner}.github.io/{project}/"
+    urls = PYPROJECT.partition("[project.urls]")[2].partition("\n[")[0]
+    for name, url in re.findall(r'^(\w+) = "(.+)"$', urls, re.MULTILINE):
+        assert url.startswith(REPOSITORY[1]) or url == site, f"{name} is {url}"
+    assert _yaml("CITATION.cff")["repository-code"] == REPOSITORY[1]
+    assert "repo_url" not in _yaml("mkdocs.yml")  # docs/hooks/project.py sets it
+
+
+def test_version_stands_in_one_place() -> None:
+    versions = re.findall(r'^version = "(.+)"$', PYPROJECT, re.MULTILINE)
+    assert versions == [tnm_core.__version__]
+    for name in ("CITATION.cff", "mkdocs.yml"):
+        assert "version" not in _yaml(name), name
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflow_runs_targets_that_exist(path: Any) -> None:
+    workflow = yaml.safe_load(path.read_text())
+    targets = set(re.findall(r"^([a-z][a-z0-9-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert workflow["permissions"] == {"contents": "read"}
+    for name, job in workflow["jobs"].items():
+        assert job["timeout-minutes"] > 0, name
+        for step in job["steps"]:
+            for target in re.findall(r"\bmake ([a-z][a-z0-9-]*)", step.get("run", "")):
+                assert target in targets, f"{name}: make {target}"
+
+
+def test_workflows_run_what_ci_runs() -> None:
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+    parts = re.search(r"^test: ([a-z0-9 -]+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert parts is not None
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    assert [part for part in parts[1].split() if f"run: make {part}" not in text] == []
+
+
+def test_wheels_are_built_for_the_pythons_that_are_named() -> None:
+    named = re.findall(r"Programming Language :: Python :: 3\.(\d+)", PYPROJECT)
+    built = re.search(r'^build = "cp3\{([\d,]+)\}-\*"$', PYPROJECT, re.MULTILINE)
+    assert built is not None
+    assert built[1].split(",") == named
+    tested = _yaml(".github/workflows/ci.yml")["jobs"]["python"]["strategy"]["matrix"]["python"]
+    assert tested == [f"3.{minor}" for minor in named]
+
+
+def test_free_threaded_builds_wait_for_the_module() -> None:
+    module = (ROOT / "cpp" / "bindings" / "module.cpp").read_text()
+    limits = (ROOT / "docs" / "limits.md").read_text()
+    assert ("mod_gil_not_used" in module) == ("free-threaded CPython | no wheels" not in limits)
