@@ -49,6 +49,7 @@ FLOORS = [
         "torch.calibrate.permute",
         "torch.calibrate.allocate",
         "torch.calibrate",
+        "torch.evaluate",
         "torch",
         "cli.errors",
         "cli.shortening",
