@@ -68,6 +68,7 @@ FLOORS = [
         "cli.pruning",
         "cli.calibration",
         "cli.model_speed",
+        "cli.evaluation",
         "cli.commands",
         "cli.app",
         "cli.run",

@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 import tnm_core as tnm
-from tnm_core.cli.commands import bench_app, calibrate, check, diversity, inspect, plot_app, prune
+from tnm_core.cli.commands import (
+    bench_app,
+    calibrate,
+    check,
+    diversity,
+    eval_app,
+    inspect,
+    plot_app,
+    prune,
+)
 from tnm_core.cli.help_texts import CONTEXT, help_texts, short_help
 
 app = typer.Typer(
@@ -21,6 +30,7 @@ app = typer.Typer(
 for command in (prune, calibrate, check, inspect, diversity):
     app.command(**help_texts(command.__name__))(command)
 app.add_typer(plot_app, name="plot", short_help=short_help("plot"))
+app.add_typer(eval_app, name="eval", short_help=short_help("eval"))
 app.add_typer(bench_app, name="bench", short_help=short_help("bench"))
 
 

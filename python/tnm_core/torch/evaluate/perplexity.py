@@ -233,7 +233,7 @@ def _loss(
         )
     logits = logits[-1 - len(targets) : -1]
     total = 0.0
-    for rows, wanted in zip(logits.split(_ROWS), targets.split(_ROWS), strict=True):
+    for rows, wanted in zip(torch.split(logits, _ROWS), torch.split(targets, _ROWS), strict=True):
         wide = torch.promote_types(rows.dtype, torch.float32)
         total += float(
             functional.cross_entropy(rows.to(wide), wanted, reduction="none").double().sum()
