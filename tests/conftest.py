@@ -13,10 +13,18 @@ _MODEL_SPEED = ["cli/model_speed", "cli/commands/test_bench_model.py"]
 _TORCH_FILES = ["checkpoint/test_torch_files.py", "checkpoint/test_reader_fuzz.py"]
 # What the extra "test" brings; without it the other tests run, and pytest says what is left out.
 _NEEDS = {
-    "torch": ["torch", "bench", "examples", "cli/calibration", *_MODEL_SPEED, *_TORCH_FILES],
+    "torch": [
+        "torch", "bench", "examples", "cli/calibration", "cli/commands/test_eval_perplexity.py",
+        *_MODEL_SPEED, *_TORCH_FILES,
+    ],
     "scipy": ["torch/calibrate", "bench", "cli/calibration"],
-    "transformers": ["cli/calibration/test_hugging_face.py", *_MODEL_SPEED],
-}
+    "gguf": ["cli/calibration/test_gguf.py"],
+    "transformers": [
+        "cli/calibration/test_hugging_face.py", "cli/calibration/test_language_models.py",
+        "cli/calibration/test_gguf.py",
+        "cli/commands/test_eval_perplexity.py", *_MODEL_SPEED,
+    ],
+}  # fmt: skip
 _MISSING = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
 collect_ignore = sorted({path for name in _MISSING for path in _NEEDS[name]})
 

@@ -14,8 +14,10 @@ from safetensors.torch import load_file
 
 from tests.cli.conftest import Tnm, keeps_exactly, snapshot
 from tests.cli.language_models import gpt2, llama, save, tokens_of, write_text
+from tnm_core.cli.calibration import KeptRun
 from tnm_core.cli.hugging_face import load, packed_batches, packed_pieces
 from tnm_core.torch import prune_model_, remove_sparsity_
+from tnm_core.torch.calibrate import PruneStep
 
 
 @pytest.fixture(autouse=True)
@@ -136,3 +138,43 @@ def test_a_text_that_is_too_short(tnm: Tnm, tmp_path: Path) -> None:
     tnm(*arguments, "--length", 21).assert_refused("holds 20 tokens", "--length 21")
     text.write_text("")
     tnm(*arguments, "--length", 21).assert_refused("holds no token")
+
+
+def test_values_of_shared_heads_are_reordered(tnm: Tnm, text: Path, tmp_path: Path) -> None:
+    """Rotary positions tie queries and keys to their places; values move with what reads them."""
+    folder, out = save(llama(), tmp_path / "dense"), tmp_path / "sparse"
+    options = ("-p", "2:4", "--recipe", "wanda", "--length", 16, "--permute")
+    report = _calibrate(tnm, folder, text, "-o", out, *options)
+    found = [(one["outputs"], one["block"]) for one in report["permutation"]["dimensions"]]
+    assert found == [
+        ([f"model.layers.{index}.{name}" for name in names], block)
+        for index in (0, 1)
+        for names, block in ((["self_attn.v_proj"], 8), (["mlp.gate_proj", "mlp.up_proj"], None))
+    ]
+    assert tnm("check", out).status == 0
+
+
+def test_an_interrupted_run_goes_on_block_by_block(
+    tnm: Tnm, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = save(llama(), tmp_path / "dense")
+    options = ("-p", "2:4", "--length", 16, "--recipe", "sequential")
+    assert tnm("calibrate", folder, text, "-o", tmp_path / "whole", *options).status == 0
+    keep, kept = KeptRun.keep, []
+
+    def stop(self: KeptRun, number: int, step: PruneStep) -> None:
+        kept.append(step)
+        keep(self, number, step)
+        if len(kept) == 5:  # of the second block one step is done
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KeptRun, "keep", stop)
+        result = tnm("calibrate", folder, text, "-o", tmp_path / "out", *options)
+    assert result.status == 130
+    assert "--resume continues it" in result.said
+    assert kept[-1].layers[0].name == "model.layers.1.self_attn.q_proj"
+    again = tnm("calibrate", folder, text, "-o", tmp_path / "out", *options, "--resume")
+    assert again.status == 0, again.err
+    assert snapshot(tmp_path / "out") == snapshot(tmp_path / "whole")
+    assert not list(tmp_path.glob(".*"))

@@ -92,24 +92,26 @@ def generation_speed(
 
 
 def _once(model: Any, texts: torch.Tensor, prompt_tokens: int) -> PhaseSeconds:
+    taken = arguments_of(model)
     # As in generation, the head looks at the last token alone where a model lets one say so.
     options: dict[str, Any] = {"use_cache": True}
-    if "logits_to_keep" in arguments_of(model):
+    if "logits_to_keep" in taken:
         options["logits_to_keep"] = 1
+    name = "cache" if "cache" in taken else "past_key_values"  # in transformers before 5.24
     began = time.perf_counter()
-    cache = _cache_of(model, model(input_ids=texts[:, :prompt_tokens], **options))
+    cache = _cache_of(model, model(input_ids=texts[:, :prompt_tokens], **options), name)
     filled = time.perf_counter()
     for place in range(prompt_tokens, texts.shape[1]):
         token = texts[:, place : place + 1]
-        cache = _cache_of(model, model(input_ids=token, past_key_values=cache, **options))
+        cache = _cache_of(model, model(input_ids=token, **{name: cache}, **options), name)
     return PhaseSeconds(filled - began, time.perf_counter() - filled)
 
 
-def _cache_of(model: Any, output: Any) -> Any:
-    cache = getattr(output, "past_key_values", None)
+def _cache_of(model: Any, output: Any, name: str) -> Any:
+    cache = getattr(output, name, None)
     if cache is None:
         raise CommandError(
-            f"a {type(model).__name__} returns no past_key_values; expected a model that keeps "
-            "keys and values of the tokens before, to time decoding"
+            f"a {type(model).__name__} returns no {name}; expected a model that keeps keys and "
+            "values of the tokens before, to time decoding"
         )
     return cache
