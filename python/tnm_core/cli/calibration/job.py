@@ -58,8 +58,12 @@ def prune_(
         pattern = plan.pattern
         permutation = _permute_(loaded, pattern, progress) if plan.permute else None
 
+    spent = 0.0  # those of an interrupted run count as they were
+
     def advance(done_now: PrunedLayer | TunedBlock, done: int, total: int) -> None:
-        progress.layer(done_now.name, done, total)
+        nonlocal spent
+        spent += done_now.seconds or 0.0
+        progress.layer(done_now.name, done, total, left=spent / done * (total - done))
 
     progress.phase("reading the model")
     report = prune_model_(
