@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import gguf
@@ -125,6 +126,6 @@ def test_a_directory_with_several_files(tnm: Tnm, model: Path, text: Path, tmp_p
 def test_a_missing_package_is_named(
     tnm: Tnm, model: Path, text: Path, tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, package, None)
+    monkeypatch.setitem(sys.modules, package, None)
     result = tnm("calibrate", model, text, "-o", tmp_path / "out", "-p", "2:4")
     result.assert_refused(f"needs the package {package}", 'pip install "tnm_core[gguf]"')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import transformers
 from tests.cli.conftest import Tnm, snapshot
 from tests.cli.language_models import llama, save, tokens_of, write_text
 from tests.cli.local_models import save_with_tokenizer
-from tnm_core.torch import sparsify_
+from tnm_core.torch import remove_sparsity_, sparsify_
 from tnm_core.torch.evaluate import perplexity
 
 
@@ -40,8 +41,6 @@ def test_dense_and_pruned_side_by_side(tnm: Tnm, dense: Path, text: Path, tmp_pa
     expected = [perplexity(model, tokens_of(text)[:80], length=16, stride=5)]
     sparsify_(model, "1:4")
     expected.insert(0, perplexity(model, tokens_of(text)[:80], length=16, stride=5))
-    from tnm_core.torch import remove_sparsity_
-
     remove_sparsity_(model)
     sparse = save(model, tmp_path / "sparse")
     before, threads = snapshot(tmp_path), torch.get_num_threads()
@@ -78,7 +77,7 @@ def test_a_model_of_zeros_is_uniform(tnm: Tnm, text: Path, tmp_path: Path) -> No
     ("words", "told"),
     [
         (("nowhere", "TEXT"), ("nowhere is no directory", "Hugging Face")),
-        (("MODEL", "nowhere.txt"), ("nowhere.txt", "No such file")),
+        (("MODEL", "nowhere.txt", "--length", "8"), ("nowhere.txt", "No such file")),
         (("MODEL", "TEXT", "--length", "16", "--stride", "16"), ("--stride is 16", "less than")),
         (("MODEL", "TEXT", "--length", "65"), ("--length is 65", "at most 64")),
         (("BERT", "TEXT", "--length", "8"), ("BertModel", "causal language model")),
@@ -104,6 +103,6 @@ def test_refused(
 def test_a_missing_package_is_named(
     tnm: Tnm, dense: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "transformers", None)
+    monkeypatch.setitem(sys.modules, "transformers", None)
     result = tnm("eval", "perplexity", dense, text)
     result.assert_refused("needs the package transformers", 'pip install "tnm_core[transformers]"')

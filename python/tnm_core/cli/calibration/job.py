@@ -94,7 +94,8 @@ def identity(loaded: LoadedModel, plan: CalibrationPlan) -> dict[str, str]:
 def _permute_(loaded: LoadedModel, pattern: Pattern, progress: LayerProgress) -> Permutation:
     model, batches = loaded.model, loaded.batches
     progress.phase("looking for free dimensions")
-    found = find_free_dimensions(model, batches, head_size=loaded.head_size)
+    tried = batches if loaded.trial is None else loaded.trial
+    found = find_free_dimensions(model, tried, head_size=loaded.head_size)
     free = [one for one in found if one.block is None or one.block % pattern.m == 0]
     if not free:
         raise CommandError(

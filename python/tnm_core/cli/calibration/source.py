@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from tnm_core.cli.model_directory import Companions, check_target
 from tnm_core.cli.references import EXPECTED, is_reference
 from tnm_core.cli.targets import check_unused
 
-# Tokens of a piece of text for a causal language model.
-DEFAULT_LENGTH = 512
+# Tokens of a piece of text for a causal language model, and of what orders of units are tried on:
+# such a model runs hundreds of times for that, and a short text shows as much as a long one.
+DEFAULT_LENGTH, _TRIED_TOKENS = 512, 32
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class LoadedModel:
     head_size: int | None  # units in a head of attention
     layers_without_weights: frozenset[str] = frozenset()  # in the checkpoint
     notes: tuple[str, ...] = ()
+    trial: Sequence[Any] | None = None  # a batch to try orders of units on, where all are large
 
 
 def open_source(arguments: CalibrateArguments, transaction: FileTransaction) -> LoadedModel:
@@ -89,6 +91,10 @@ def _from_folder(
     check_target(folder, arguments.output, {model_directory.WEIGHTS}, arguments.force)
     loaded = hugging_face.load(path)
     batches = _text_batches(loaded, arguments) if is_text else batches_of(arguments.data)
+    trial = None
+    if is_text and loaded.is_causal:
+        first: dict[str, Any] = next(iter(batches))
+        trial = [{name: value[:1, :_TRIED_TOKENS] for name, value in first.items()}]
     transaction.make_folder(arguments.output)
 
     def write(result: CalibrationResult) -> Companions:
@@ -96,7 +102,7 @@ def _from_folder(
 
     head_size = arguments.head_size or loaded.head_size
     missing = loaded.layers_without_weights
-    return LoadedModel(loaded.model, batches, write, head_size, missing, loaded.notes)
+    return LoadedModel(loaded.model, batches, write, head_size, missing, loaded.notes, trial)
 
 
 def _text_batches(loaded: hugging_face.Loaded, arguments: CalibrateArguments) -> Iterable[Any]:
