@@ -49,7 +49,7 @@ def options() -> argparse.Namespace:
             full_grid() if given.full else DEFAULT, given.variants, given.sentences
         )
         given.out.mkdir(parents=True, exist_ok=True)
-        given.results = Results(given.out / "results.json")
+        given.results = Results(given.out / "results.json", Variant)
     except (ValueError, OSError) as error:
         parser.error(str(error))
     return given
@@ -57,7 +57,7 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     given = options()
-    results: Results = given.results
+    results: Results[Variant] = given.results
     wanted: list[tuple[Variant, int]] = [
         (variant, seed) for seed in range(given.seeds) for variant in given.variants
     ]

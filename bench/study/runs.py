@@ -13,22 +13,28 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import closing
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from bench.study.variants import Variant
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Variant = TypeVar("Variant", bound="DataclassInstance")
 
 Result = dict[str, Any]
-Run = Callable[[Variant, int], Result]
-Wanted = Sequence[tuple[Variant, int]]
 Announce = Callable[[Result, int, int], None]
 
-KEY = ("pattern", "recipe", "method", "samples", "seed")
 
-
-class Results:
+class Results(Generic[Variant]):
     """The results of a file.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A JSON file; it need not exist.
+    kind : type
+        The dataclass of what is run; a result holds its fields and "seed".
 
     Raises
     ------
@@ -36,11 +42,12 @@ class Results:
         If the file holds something else.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, kind: type[Variant]) -> None:
         self.path = path
+        self._key = (*(field.name for field in fields(kind)), "seed")
         try:
             self.found: list[Result] = json.loads(path.read_text()) if path.exists() else []
-            self._known = {tuple(one[name] for name in KEY) for one in self.found}
+            self._known = {self._key_of(one) for one in self.found}
         except (ValueError, TypeError, KeyError) as error:
             raise ValueError(
                 f"{path} does not hold results of this study ({type(error).__name__}: {error}); "
@@ -51,17 +58,24 @@ class Results:
         variant, seed = run
         return (*astuple(variant), seed) in self._known
 
+    def _key_of(self, result: Result) -> tuple[Any, ...]:
+        return tuple(result[name] for name in self._key)
+
     def add(self, result: Result) -> None:
         """Keep a result; the file is whole at any time."""
         self.found.append(result)
-        self._known.add(tuple(result[name] for name in KEY))
+        self._known.add(self._key_of(result))
         beside = self.path.with_suffix(".part")
         beside.write_text(json.dumps(self.found, indent=1))
         beside.replace(self.path)
 
 
 def complete(
-    results: Results, wanted: Wanted, run: Run, workers: int, announce: Announce | None = None
+    results: Results[Variant],
+    wanted: Sequence[tuple[Variant, int]],
+    run: Callable[[Variant, int], Result],
+    workers: int,
+    announce: Announce | None = None,
 ) -> None:
     """Run what is wanted and not in the results yet; with 0 workers in this process."""
     missing = [one for one in wanted if one not in results]
@@ -73,7 +87,9 @@ def complete(
                 announce(result, done, len(missing))
 
 
-def _in_processes(missing: Wanted, run: Run, workers: int) -> Generator[Result]:
+def _in_processes(
+    missing: Sequence[tuple[Variant, int]], run: Callable[[Variant, int], Result], workers: int
+) -> Generator[Result]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent)
     try:

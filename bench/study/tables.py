@@ -58,7 +58,7 @@ def quality(results: Sequence[Result]) -> str:
         told = [_cell(values(found, measure)) for measure in measures]
         seconds = np.mean([one["seconds"] for one in found])
         rows.append([*_names(variant), *told, f"{seconds:.0f}", str(len(found))])
-    return _markdown([*_NAMES, *measures, "CPU seconds", "seeds"], rows)
+    return markdown([*_NAMES, *measures, "CPU seconds", "seeds"], rows)
 
 
 def seconds_by_layer(results: Sequence[Result]) -> str:
@@ -70,18 +70,18 @@ def seconds_by_layer(results: Sequence[Result]) -> str:
         cells = [f"{one[kind][1]:.2f}" if kind in one else "" for kind in shapes]
         rows.append([*_names(variant), *cells])
     kinds = [f"{kind}, {layers}" for kind, layers in shapes.items()]
-    return _markdown([*_NAMES, *kinds], rows)
+    return markdown([*_NAMES, *kinds], rows)
 
 
-def with_table(text: str, table: str) -> str:
-    """A text with its table of the same first columns replaced.
+def with_table(text: str, table: str, same: int = len(_NAMES)) -> str:
+    """A text with its table of the same first columns, so many of them, replaced.
 
     Raises
     ------
     ValueError
         If there is not exactly one.
     """
-    start = " | ".join(table.splitlines()[0].split(" | ")[: len(_NAMES) + 1])
+    start = " | ".join(table.splitlines()[0].split(" | ")[: same + 1])
     pattern = rf"^{re.escape(start)}[^\n]*(\n\|[^\n]*)*"
     replaced, count = re.subn(pattern, lambda _: table, text, flags=re.MULTILINE)
     if count != 1:
@@ -118,6 +118,6 @@ def _cell(found: np.ndarray) -> str:
     return f"{found.mean():.3f}{spread}"
 
 
-def _markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -55,9 +55,9 @@ class SmallEncoder:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Results:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Results[Variant]:
     """The default variants on two seeds."""
-    results = Results(tmp_path_factory.mktemp("study") / "results.json")
+    results = Results(tmp_path_factory.mktemp("study") / "results.json", Variant)
     variants = chosen_variants(DEFAULT, samples=SAMPLES)
     wanted = [(variant, seed) for seed in range(SEEDS) for variant in variants]
     complete(results, wanted, partial(run, SmallEncoder()), workers=0)
@@ -65,7 +65,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return results
 
 
-def _values(results: Results, variant: Variant, measure: str) -> list[float]:
+def _values(results: Results[Variant], variant: Variant, measure: str) -> list[float]:
     found = [
         one["measures"][measure]
         for one in results.found
@@ -76,7 +76,7 @@ def _values(results: Results, variant: Variant, measure: str) -> list[float]:
     return found
 
 
-def test_better_recipes_and_larger_tiles_lose_less(kept: Results) -> None:
+def test_better_recipes_and_larger_tiles_lose_less(kept: Results[Variant]) -> None:
     def error(pattern: str, recipe: str) -> float:
         return float(np.mean(_values(kept, Variant(pattern, recipe), "error")))
 
@@ -100,7 +100,7 @@ def test_optimal_masks_keep_the_most() -> None:
         assert layers["optimal"].sum() > layers[method].sum() + 1e-3
 
 
-def test_results_of_a_run(kept: Results) -> None:
+def test_results_of_a_run(kept: Results[Variant]) -> None:
     for one in kept.found:
         assert one["seconds"] >= sum(layer["seconds"] for layer in one["layers"]) - 1e-9
         assert all(layer["seconds"] > 0 for layer in one["layers"])
@@ -116,7 +116,7 @@ def test_results_of_a_run(kept: Results) -> None:
             assert one["permuted"]["before"] < one["permuted"]["after"]
 
 
-def test_tables_and_picture(kept: Results, tmp_path: Path, monkeypatch: Any) -> None:
+def test_tables_and_picture(kept: Results[Variant], tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(post_training, "dense_lee", lambda: 0.654)
     text = post_training.report(kept.found, tmp_path)
     assert (tmp_path / "tables.md").read_text() == text
@@ -137,7 +137,7 @@ def test_tables_and_picture(kept: Results, tmp_path: Path, monkeypatch: Any) -> 
     ]
 
 
-def test_documentation_is_brought_up_to_date(kept: Results, tmp_path: Path) -> None:
+def test_documentation_is_brought_up_to_date(kept: Results[Variant], tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     page = tmp_path / "post-training.md"
     tables = [quality(kept.found[:3]), seconds_by_layer(kept.found[:3])]
@@ -201,7 +201,7 @@ def test_variants_differ_and_the_grid_holds_the_default() -> None:
     ]  # fmt: skip
 
 
-def test_the_picture_says_what_it_shows(kept: Results) -> None:
+def test_the_picture_says_what_it_shows(kept: Results[Variant]) -> None:
     figure = picture(kept.found)
     cosine, neighbours = figure.axes
     assert any("sentence encoder" in text.get_text() for text in figure.texts)

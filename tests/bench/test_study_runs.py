@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.study.runs import KEY, Results, complete
+from bench.study.runs import Results, complete
 from bench.study.variants import Variant
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +39,7 @@ def announce(result, done, total):
 
 if __name__ == "__main__":
     wanted = [(Variant("2:4", "best"), seed) for seed in range(4)]
-    complete(Results(Path(sys.argv[1])), wanted, run, 2, announce)
+    complete(Results(Path(sys.argv[1]), Variant), wanted, run, 2, announce)
 """
 
 
@@ -53,7 +54,7 @@ class Runner:
         if len(self.asked) == self.fails_at:
             raise KeyboardInterrupt
         self.asked.append((variant, seed))
-        return {**{name: getattr(variant, name, seed) for name in KEY}, "value": len(self.asked)}
+        return {**asdict(variant), "seed": seed, "value": len(self.asked)}
 
 
 @pytest.mark.parametrize("stop", [0, 1, 5])
@@ -61,13 +62,13 @@ def test_what_is_missing_is_run_and_nothing_twice(tmp_path: Path, stop: int) -> 
     path = tmp_path / "results.json"
     first, second, third = Runner(stop), Runner(), Runner()
     with pytest.raises(KeyboardInterrupt):
-        complete(Results(path), WANTED, first, workers=0)
-    assert len(Results(path).found) == stop
+        complete(Results(path, Variant), WANTED, first, workers=0)
+    assert len(Results(path, Variant).found) == stop
     told: list[tuple[int, int]] = []
-    complete(Results(path), WANTED, second, 0, lambda result, *place: told.append(place))
+    complete(Results(path, Variant), WANTED, second, 0, lambda result, *place: told.append(place))
     assert first.asked + second.asked == WANTED
     assert told == [(done, len(WANTED) - stop) for done in range(1, len(WANTED) - stop + 1)]
-    complete(Results(path), WANTED, third, workers=0)
+    complete(Results(path, Variant), WANTED, third, workers=0)
     assert third.asked == []
     assert len(json.loads(path.read_text())) == len(WANTED)
     assert not path.with_suffix(".part").exists()
@@ -78,7 +79,7 @@ def test_other_files_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "results.json"
     path.write_text(text)
     with pytest.raises(ValueError, match="does not hold results of this study"):
-        Results(path)
+        Results(path, Variant)
     assert path.read_text() == text
 
 

@@ -1,0 +1,80 @@
+"""The arms of the study: tasks, patterns, recipes, mask methods."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+DENSE, HALF = "dense", "half size"
+PATTERNS = ("row 2:4", "16:32", "8:16", "4:8", "2:4", "1:4")
+RECIPES = (
+    *("fading", "late_static", "sr_ste", "every 1", "every 10", "every 40"),
+    *("every 40 + sr_ste", "static"),
+)
+METHODS = ("optimal", "two_approximation", "greedy")
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to train; `pattern` and `recipe` are both "dense" or "half size" without masks."""
+
+    task: str
+    pattern: str
+    recipe: str = "fading"
+    method: str = "optimal"
+
+    def __str__(self) -> str:
+        return f"{self.task} {self.pattern} {self.recipe} {self.method}"
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether nothing is pruned."""
+        return self.pattern in (DENSE, HALF)
+
+
+def without_masks(task: str) -> Iterator[Arm]:
+    """What the others are compared with."""
+    for kind in (DENSE, HALF):
+        yield Arm(task, kind, kind)
+
+
+def by_pattern(task: str, patterns: Iterable[str] = PATTERNS) -> Iterator[Arm]:
+    """All patterns by the recipe that `train_sparse_` chooses."""
+    for pattern in patterns:
+        yield Arm(task, pattern)
+
+
+def by_recipe(task: str, pattern: str = "2:4") -> Iterator[Arm]:
+    """The other recipes."""
+    for recipe in RECIPES[1:]:
+        yield Arm(task, pattern, recipe)
+
+
+def by_method(task: str, pattern: str = "2:4") -> Iterator[Arm]:
+    """Masks that are not optimal."""
+    for method in METHODS[1:]:
+        yield Arm(task, pattern, method=method)
+
+
+def chosen(arms: Iterable[Arm], expression: str) -> list[Arm]:
+    """The arms whose names match a regular expression.
+
+    Raises
+    ------
+    ValueError
+        If none does, or it is no regular expression.
+    """
+    every = list(arms)
+    try:
+        found = [arm for arm in every if re.search(expression, str(arm))]
+    except re.error as error:
+        raise ValueError(
+            f"arms is {expression!r}, expected a regular expression: {error}"
+        ) from None
+    if not found:
+        raise ValueError(
+            f"arms is {expression!r}, expected a regular expression that matches some, such as "
+            f"{str(every[0])!r}"
+        )
+    return found

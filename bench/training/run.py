@@ -1,0 +1,97 @@
+"""Training one arm of the study, and what is kept of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench.study.runs import Result
+from bench.training.arms import HALF, Arm
+from bench.training.recipes import begin, statistics_of
+from bench.training.task import Rates, Task
+
+CURVE_POINTS = 20
+FLIP_POINTS = 60
+
+
+def run(tasks: Mapping[str, Task], arm: Arm, seed: int) -> Result:
+    """Train an arm from scratch and measure it on the way and at the end."""
+    task = tasks[arm.task]
+    steps = task.steps
+    with _one_thread():
+        torch.manual_seed(seed)
+        model = task.model(half=arm.pattern == HALF)
+        optimizer = task.optimizer(model)
+        owner = None if arm.is_dense else begin(task, arm, model, optimizer, steps)
+        start = time.process_time()
+        curve = list(_train(task, model, optimizer, seed, steps))
+        seconds = time.process_time() - start
+        model.eval()
+        final = task.measure(model, whole=True)
+    return {
+        **asdict(arm),
+        "seed": seed,
+        "measure": final,
+        "curve": curve,
+        "flips": [] if owner is None else flips(statistics_of(owner)),
+        "seconds": seconds,
+    }
+
+
+def _train(
+    task: Task, model: nn.Module, optimizer: torch.optim.Optimizer, seed: int, steps: int
+) -> Iterator[tuple[int, float]]:
+    """Train, and give the measure now and then."""
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: share(step, steps, task))
+    apart = max(1, steps // CURVE_POINTS)
+    for step, batch in enumerate(task.batches(seed, steps), 1):
+        optimizer.zero_grad()
+        task.loss(model, batch).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), task.rates.clip)
+        optimizer.step()
+        schedule.step()
+        if step % apart == 0:
+            model.eval()
+            yield step, task.measure(model, whole=False)
+            model.train()
+
+
+def share(step: int, steps: int, task: Task) -> float:
+    """The learning rate at a step, as a share of the highest: a warm-up, then a cosine to zero."""
+    rates: Rates = task.rates
+    warm = rates.warm_up * steps
+    if step < warm:
+        return (step + 1) / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+
+
+def flips(records: list[Any]) -> list[tuple[int, float, int]]:
+    """Step, flip rate and SAD of all layers together, for a part of the refreshes."""
+    entries: dict[int, float] = {}
+    changed: dict[int, int] = {}
+    for record in records:
+        changed[record.step] = changed.get(record.step, 0) + record.sad
+        size = record.sad / record.flip_rate if record.flip_rate else math.nan
+        entries[record.step] = max(entries.get(record.step, 0.0), 0.0) + (
+            0.0 if math.isnan(size) else size
+        )
+    steps = sorted(changed)
+    kept = steps[:: max(1, len(steps) // FLIP_POINTS)]
+    return [(at, changed[at] / entries[at] if entries[at] else 0.0, changed[at]) for at in kept]
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
