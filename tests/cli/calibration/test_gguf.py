@@ -104,7 +104,9 @@ def test_a_file_becomes_a_directory(tnm: Tnm, model: Path, text: Path, tmp_path:
             assert torch.equal(weight, torch.where(weight != 0, dense.state_dict()[name], 0))
     files = set(snapshot(out))
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= files
-    assert "quantization_config" not in json.loads((out / "config.json").read_text())
+    config = json.loads((out / "config.json").read_text())
+    assert config["use_cache"]
+    assert "quantization_config" not in config
     own = transformers.AutoTokenizer.from_pretrained(out)
     theirs = transformers.AutoTokenizer.from_pretrained(model.parent, gguf_file=model.name)
     sentence = "the cab and the yzx"

@@ -24,6 +24,8 @@ def write(
     state = None
     if loaded.missing:
         state = {k: v for k, v in model.state_dict().items() if k not in loaded.missing}
+    if loaded.uses_cache:
+        model.config.use_cache = True  # for a directory, config.json is copied as it is
     transaction.make_folder(target)
     staging = transaction.scratch_folder(target / WEIGHTS)
     with foreign_errors(f"cannot write the model to {target}"):

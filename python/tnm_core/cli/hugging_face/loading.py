@@ -30,7 +30,8 @@ _LOCAL = {"local_files_only": True, "trust_remote_code": False}
 class Loaded:
     """A model of a directory, in float32 at least; and how it was stored.
 
-    `gguf` is the file in the directory that it was read from, if it was one of this format.
+    `gguf` is the file in the directory that it was read from, if it was one of this format, and
+    `uses_cache` is what its configuration says of a cache, which is off here.
     """
 
     folder: Path
@@ -40,6 +41,7 @@ class Loaded:
     missing: frozenset[str]
     unused: tuple[str, ...]
     gguf: Path | None = None
+    uses_cache: bool = False
 
     @property
     def head_size(self) -> int | None:
@@ -202,14 +204,15 @@ def _load_gguf(path: Path) -> Loaded:
 def _loaded(
     folder: Path, model: Any, config: Any, told: dict[str, Any], gguf: Path | None = None
 ) -> Loaded:
-    if getattr(model.config, "use_cache", False):
+    uses_cache = bool(getattr(model.config, "use_cache", False))
+    if uses_cache:
         model.config.use_cache = False
     dtypes = {name: tensor.dtype for name, tensor in tensors_of(model)}
     for _, tensor in tensors_of(model):
         if tensor.dtype in (torch.float16, torch.bfloat16):
             tensor.data = tensor.data.float()
     unused, missing = tuple(sorted(told["unexpected_keys"])), frozenset(told["missing_keys"])
-    return Loaded(folder, model.eval(), config, dtypes, missing, unused, gguf)
+    return Loaded(folder, model.eval(), config, dtypes, missing, unused, gguf, uses_cache)
 
 
 def _quiet() -> redirect_stderr[io.StringIO]:
