@@ -72,7 +72,9 @@ def test_embeddings_and_ties_stay(tnm: Tnm, text: Path, tmp_path: Path, kind: st
         "llama in bfloat16": lambda: llama(tie_word_embeddings=True).bfloat16(),
     }
     folder, out = save(made[kind](), tmp_path / "dense"), tmp_path / "sparse"
-    report = _calibrate(tnm, folder, text, "-o", out, "-p", "2:4", "--length", 16)
+    report = _calibrate(
+        tnm, folder, text, "-o", out, "-p", "2:4", "--length", 16, "--recipe", "wanda"
+    )
     assert len(report["layers"]) == (8 if kind == "gpt2" else 14)
     assert all(one["remark"] is None for one in report["layers"])
     before, after = (load_file(path / "model.safetensors") for path in (folder, out))
