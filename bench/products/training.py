@@ -14,14 +14,16 @@ from bench.context import Context, Record
 from bench.products.rounds import time_in_turns
 from bench.products.training_models import MODELS, TrainedModel
 from tnm_core.torch import (
+    RowWiseLinear,
     TransposableLinear,
+    nm_mask,
     repack_,
     repack_after_step,
     to_sparse_linear_,
     transposable_mask,
 )
 
-PATTERNS = ("2:4", "16:32", "1:4")
+PATTERNS = ("2:4", "16:32", "1:4", "row 2:4")
 TOKENS = (512, 2048)
 BACKEND = "cpu"
 CHECKED_TOKENS = 128
@@ -46,7 +48,8 @@ class Learner:
     def refresh(self) -> None:
         """Search masks anew, and pack for them."""
         for layer in _sparse_layers(self.model):
-            layer.set_mask(transposable_mask(layer.weight, layer.n, layer.m), validate=False)
+            find = transposable_mask if layer.pattern.transposable else nm_mask
+            layer.set_mask(find(layer.weight, layer.n, layer.m), validate=False)
 
 
 def measure_training(context: Context) -> list[Record]:
@@ -135,5 +138,6 @@ def _in_float64(model: nn.Module, kind: TrainedModel) -> nn.Module:
     return reference.double()
 
 
-def _sparse_layers(model: nn.Module) -> list[TransposableLinear]:
-    return [module for module in model.modules() if isinstance(module, TransposableLinear)]
+def _sparse_layers(model: nn.Module) -> list[TransposableLinear | RowWiseLinear]:
+    kinds = (TransposableLinear, RowWiseLinear)
+    return [module for module in model.modules() if isinstance(module, kinds)]

@@ -48,9 +48,27 @@ def options() -> argparse.Namespace:
         given.chosen = chosen(default_arms(), given.arms)
         given.out.mkdir(parents=True, exist_ok=True)
         given.results = Results(given.out / "results.json", Arm)
+        check_settings(given.results)
     except (ValueError, OSError) as error:
         parser.error(str(error))
     return given
+
+
+def check_settings(results: Results[Arm]) -> None:
+    """Refuse results of tasks that were set up otherwise.
+
+    Raises
+    ------
+    ValueError
+        If there are such.
+    """
+    for one in results.found:
+        now = str(TASKS.get(one["task"]))
+        if one.get("settings") != now:
+            raise ValueError(
+                f"{results.path} holds runs of {one['task']!r} with {one.get('settings')}, "
+                f"expected {now}; move it away, or choose another folder"
+            )
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ RECIPES = (
     *("fading", "late_static", "sr_ste", "every 1", "every 10", "every 40"),
     *("every 40 + sr_ste", "static"),
 )
+TAUGHT = "fading + teacher"
 METHODS = ("optimal", "two_approximation", "greedy")
 
 
@@ -45,10 +46,18 @@ def by_pattern(task: str, patterns: Iterable[str] = PATTERNS) -> Iterator[Arm]:
         yield Arm(task, pattern)
 
 
-def by_recipe(task: str, pattern: str = "2:4") -> Iterator[Arm]:
+def by_recipe(
+    task: str, recipes: Iterable[str] = RECIPES[1:], pattern: str = "2:4"
+) -> Iterator[Arm]:
     """The other recipes."""
-    for recipe in RECIPES[1:]:
+    for recipe in recipes:
         yield Arm(task, pattern, recipe)
+
+
+def taught(task: str, patterns: Iterable[str] = ("16:32", "2:4")) -> Iterator[Arm]:
+    """Fading, with a dense model to learn from, which has to be trained before."""
+    for pattern in patterns:
+        yield Arm(task, pattern, TAUGHT)
 
 
 def by_method(task: str, pattern: str = "2:4") -> Iterator[Arm]:

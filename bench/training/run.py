@@ -14,8 +14,9 @@ from torch import nn
 
 from bench.study.runs import Result
 from bench.training.arms import HALF, Arm
-from bench.training.recipes import begin, statistics_of
+from bench.training.recipes import TEACHER, begin, statistics_of
 from bench.training.task import Rates, Task
+from bench.training.teacher import Taught
 
 CURVE_POINTS = 20
 FLIP_POINTS = 60
@@ -26,6 +27,8 @@ def run(tasks: Mapping[str, Task], arm: Arm, seed: int) -> Result:
     task = tasks[arm.task]
     steps = task.steps
     with _one_thread():
+        if arm.recipe.endswith(TEACHER):
+            task = Taught(task, _dense_model(task, seed))
         torch.manual_seed(seed)
         model = task.model(half=arm.pattern == HALF)
         optimizer = task.optimizer(model)
@@ -38,11 +41,21 @@ def run(tasks: Mapping[str, Task], arm: Arm, seed: int) -> Result:
     return {
         **asdict(arm),
         "seed": seed,
+        "settings": str(tasks[arm.task]),
         "measure": final,
         "curve": curve,
         "flips": [] if owner is None else flips(statistics_of(owner)),
         "seconds": seconds,
     }
+
+
+def _dense_model(task: Task, seed: int) -> nn.Module:
+    """The model of the dense arm, trained."""
+    torch.manual_seed(seed)
+    model = task.model()
+    for _ in _train(task, model, task.optimizer(model), seed, task.steps):
+        pass
+    return model.eval().requires_grad_(False)
 
 
 def _train(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.training.arms import Arm
+from bench.training.arms import TAUGHT, Arm
 from bench.training.recipes import EVERY
 from bench.training.step_costs import StepCost
 
@@ -21,8 +21,8 @@ class Phases:
 
 def phases_of(arm: Arm, steps: int) -> Phases:
     """What the recipe does: the phases of `train_sparse_`."""
-    if arm.recipe == "fading":
-        return Phases(0.2, 0.8, min(1.0, 500 / (0.6 * steps)))
+    if arm.recipe in ("fading", TAUGHT):
+        return Phases(0.1, 0.6, min(1.0, 500 / (0.5 * steps)))
     if arm.recipe == "late_static":
         return Phases(0.6, 0.6, 0.0)
     if arm.recipe == "sr_ste":
@@ -44,14 +44,18 @@ def seconds_at(arm: Arm, cost: StepCost, steps: int, step: int) -> float:
     sought = min(step, phases.sought_until * steps) - dense
     fixed = step - dense - sought
     product = cost.masked if cost.products is None else min(cost.masked, cost.products)
-    seeking = cost.masked if arm.recipe == "fading" else product
+    seeking = cost.masked if arm.recipe in ("fading", TAUGHT) else product
     refresh = cost.refresh[arm.method] * phases.refreshes_per_step
     return dense * cost.dense + sought * (seeking + refresh) + fixed * product
 
 
 def time_of_dense(arm: Arm, costs: Mapping[tuple[str, str], StepCost], steps: int) -> float | None:
-    """How long a training takes, times the dense one; None where nothing was timed."""
+    """How long a training takes, times the dense one; None where nothing was timed.
+
+    With a teacher that includes its training, and its answers, a third of a dense step.
+    """
     cost = costs.get((arm.task, arm.pattern))
     if cost is None:
         return None
-    return seconds_at(arm, cost, steps, steps) / (steps * cost.dense)
+    teaching = 4 / 3 if arm.recipe == TAUGHT else 0.0
+    return teaching + seconds_at(arm, cost, steps, steps) / (steps * cost.dense)

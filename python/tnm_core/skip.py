@@ -102,8 +102,8 @@ class SkipCode(Enum):
         "kernels of one position, one group and no padding"
     )
     WHOLE_MODEL = (
-        "the model is itself this layer, which nothing can stand in for: use "
-        "TransposableLinear.from_linear, or put it into a torch.nn.Sequential"
+        "the model is itself this layer, which nothing can stand in for: use from_linear of "
+        "TransposableLinear or RowWiseLinear, or put it into a torch.nn.Sequential"
     )
     COMPILED = "torch.compile holds on to the layer as it is: compile it afterwards"
     HAS_HOOKS = "has hooks, which would be lost: remove them first"

@@ -200,7 +200,7 @@ def test_arms_are_chosen_by_name() -> None:
     arms = default_arms()
     assert len(set(arms)) == len(arms)
     assert {arm.task for arm in arms} == set(TASKS)
-    assert chosen(arms, "width 128 2:4 fading optimal") == [Arm("text, width 128", "2:4")]
+    assert chosen(arms, "width 64 2:4 fading optimal") == [Arm("text, width 64", "2:4")]
     for wrong in ("nothing", "("):
         with pytest.raises(ValueError, match=f"arms is '{'[(]' if wrong == '(' else wrong}'"):
             chosen(arms, wrong)
@@ -208,7 +208,7 @@ def test_arms_are_chosen_by_name() -> None:
 
 def test_half_size_has_about_half_of_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "_alphabet", lambda: {"": 0, "a": 1})
-    kinds = (text.Text(128, 1), Images(residual_network, 16, 1), Images(perceptron, 256, 1))
+    kinds = (text.Text(64, 1), Images(residual_network, 16, 1), Images(perceptron, 256, 1))
     for task in kinds:
         counts = [
             sum(

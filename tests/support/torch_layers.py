@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tnm_core.torch import TransposableLinear
+from tnm_core.torch import RowWiseLinear, TransposableLinear
 
 # On products as small as these, threads only wait for each other.
 torch.set_num_threads(1)
@@ -30,7 +30,7 @@ def make_layer(
     return TransposableLinear(in_features, out_features, True, n, m, **options)
 
 
-def reference(layer: TransposableLinear, rows: torch.Tensor) -> torch.Tensor:
+def reference(layer: TransposableLinear | RowWiseLinear, rows: torch.Tensor) -> torch.Tensor:
     """The masked product in float64, differentiable by rows alone."""
     weight = torch.where(layer.mask, layer.weight.detach().double(), 0.0)
     bias = 0.0 if layer.bias is None else layer.bias.detach().double()

@@ -14,10 +14,11 @@ KINDS = {"MLP": mlp(16), "encoder": encoder(16, 2, 2, 8)}
 @pytest.mark.parametrize("name", KINDS)
 def test_records_of_small_models(name: str) -> None:
     kind = KINDS[name]
-    learners = [training.learner(kind, pattern, training.BACKEND) for pattern in (None, "2:4")]
+    patterns = (None, "2:4", "row 2:4")
+    learners = [training.learner(kind, pattern, training.BACKEND) for pattern in patterns]
     records = training.compare(name, kind, learners, 32, 0.0)
-    assert [r["disagreement"] for r in records] == [None, None]
-    assert [r["pattern"] for r in records] == [None, "2:4"]
+    assert [r["disagreement"] for r in records] == [None] * 3
+    assert tuple(r["pattern"] for r in records) == patterns
     assert all(r["seconds"] > 0 for r in records)
     table = training_tables.render(records)
     assert f"| {name} | {kind.optimizer_name} | 32 | dense |" in table
@@ -32,8 +33,9 @@ def test_every_linear_layer_becomes_sparse(name: str) -> None:
     assert {type(one).__name__ for one in linear} == {"TransposableLinear"}
 
 
-def test_a_refresh_follows_the_weights() -> None:
-    one = training.learner(KINDS["MLP"], "2:4", training.BACKEND)
+@pytest.mark.parametrize("pattern", ["2:4", "row 2:4"])
+def test_a_refresh_follows_the_weights(pattern: str) -> None:
+    one = training.learner(KINDS["MLP"], pattern, training.BACKEND)
     layer = one.model[0]
     with torch.no_grad():
         layer.weight.copy_(torch.arange(layer.weight.numel()).view_as(layer.weight))

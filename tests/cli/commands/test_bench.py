@@ -28,17 +28,19 @@ def test_json_and_table_on_disk(tnm: Tnm, tmp_path: Path) -> None:
     from tnm_core.torch import SpeedTable
 
     table = tmp_path / "speeds.json"
-    for shape in ("64x32", "16x16"):
-        words = ("bench", "linear", "--shape", shape, "-p", "4:8", "--table", table, "--json")
+    for shape, pattern in (("64x32", "4:8"), ("16x16", "row 4:8")):
+        words = ("bench", "linear", "--shape", shape, "-p", pattern, "--table", table, "--json")
         result = tnm(*words, *QUICK)
         assert result.status == 0, result.err
         report = json.loads(result.out)
         assert report["command"] == "bench linear"
         assert [part["graph_seconds"] for part in report["layers"][0]["parts"]] == [None] * 6
         assert report["layers"][0]["backend"] == "cpu"
+        kind = "masked" if pattern.startswith("row") else "sparse"
+        assert report["layers"][0]["parts"][4]["part"] == f"{kind} input gradient"
     assert [(speed.out_features, speed.pattern) for speed in SpeedTable.load(table)] == [
         (64, "4:8"),
-        (16, "4:8"),
+        (16, "row 4:8"),
     ]
 
 

@@ -39,10 +39,10 @@ def dense(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sparse(tmp_path: Path) -> Path:
-    """The same, pruned to 16:32 but for its pooler."""
+def sparse(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """The same, pruned but for its pooler, to 16:32 if a test says nothing else."""
     model = _bert()
-    sparsify_(model, "16:32", include="encoder*")
+    sparsify_(model, getattr(request, "param", "16:32"), include="encoder*")
     remove_sparsity_(model)
     save_with_tokenizer(model, tmp_path / "sparse")
     return tmp_path / "sparse"
@@ -124,11 +124,13 @@ def _cosines(sparse: Path, dense: Path, text: Path) -> torch.Tensor:
     return torch.cat(found)
 
 
+@pytest.mark.parametrize("sparse", ["row 2:4"], indirect=True)
 def test_bfloat16_is_compared_with_the_masked_model_in_float32(
     tnm: Tnm, sparse: Path, text: Path
 ) -> None:
     report = _report(tnm, sparse, text, "--dtype", "bfloat16", "--batch-size", 8)
     assert {one["dtype"] for one in report["packed"].values()} == {"bfloat16"}
+    assert {one["density"] for one in report["packed"].values()} == {0.5}
     assert [one["variant"] for one in report["changes"]] == ["dense", "packed"]
     for change in report["changes"]:
         assert 1e-4 < change["largest"] / change["scale"] < 0.1

@@ -321,7 +321,8 @@ def test_the_operator_keeps_the_rules_of_operators(backend: str, transposed: boo
     packed += [layer.packed_t_values, layer.packed_t_indices]
     x = torch.randn(4, 16 if transposed else 32, requires_grad=True)
     bias = None if transposed else layer.bias
+    weight, mask = layer.weight, layer.mask
+    options = (2, 4, True, backend, transposed, False, "out_in")
     torch.library.opcheck(
-        torch.ops.tnm_core.masked_product.default,
-        (x, layer.weight, layer.mask, bias, *packed, 2, 4, backend, transposed, False, "out_in"),
+        torch.ops.tnm_core.masked_product.default, (x, weight, mask, bias, *packed, *options)
     )

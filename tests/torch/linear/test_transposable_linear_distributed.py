@@ -13,7 +13,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
-from tnm_core.torch import repack_after_step, to_sparse_linear_, transposable_mask
+from tnm_core.torch import nm_mask, repack_after_step, to_sparse_linear_, transposable_mask
 
 WORLD, STEPS = 2, 4
 
@@ -21,7 +21,8 @@ WORLD, STEPS = 2, 4
 def _model(backend: str) -> Any:
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(32, 64), torch.nn.ReLU(), torch.nn.Linear(64, 16))
-    to_sparse_linear_(model, "2:4", backend=backend)
+    to_sparse_linear_(model, "2:4", include="0", backend=backend)
+    to_sparse_linear_(model, "row 2:4", include="2", backend=backend)
     return model
 
 
@@ -46,7 +47,8 @@ def _train(call: Any, model: Any, part: slice, *, maintained: bool = True) -> No
             for layer in (model[0], model[2]):
                 weight = layer.weight.detach()
                 whole = weight.full_tensor() if hasattr(weight, "full_tensor") else weight
-                layer.set_mask(transposable_mask(whole.clone(), 2, 4))
+                find = transposable_mask if layer.pattern.transposable else nm_mask
+                layer.set_mask(find(whole.clone(), 2, 4))
 
 
 def _work(rank: int, folder: str, backend: str) -> None:

@@ -49,11 +49,12 @@ RECIPES = {
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("pattern", ["2:4", "row 2:4"])
 @pytest.mark.parametrize("backend", ["dense", "emulate"])
-def test_like_masked_layers(recipe: str, backend: str) -> None:
+def test_like_masked_layers(recipe: str, backend: str, pattern: str) -> None:
     plain, packed = _model(), _model()
-    sparsify_(plain, "2:4")
-    to_sparse_linear_(packed, "2:4", backend=backend)
+    sparsify_(plain, pattern)
+    to_sparse_linear_(packed, pattern, backend=backend)
     expected = _train(plain, RECIPES[recipe]())
     assert _train(packed, RECIPES[recipe]()) == pytest.approx(expected, rel=1e-4)
     assert expected[-1] < expected[0]

@@ -60,7 +60,8 @@ class NaiveTraining:
         hidden = torch.relu(inputs @ leaves[0].T + leaves[2])
         gradients = torch.autograd.grad(loss_of(hidden @ leaves[1].T + leaves[3]), leaves)
         for i, mask in enumerate(self.masks):
-            gradient = gradients[i] if straight_through else gradients[i] * mask
+            passed = 1.0 if straight_through else torch.where(mask, 1.0, leak).to(inputs.dtype)
+            gradient = gradients[i] * passed
             pruned = ~mask * self.weights[i]
             gradient = gradient + decay * pruned
             self.weights[i] = self.weights[i] - self.lr * (gradient + decoupled * pruned)

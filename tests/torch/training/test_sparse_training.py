@@ -46,8 +46,8 @@ def _step(model: nn.Module, optimizer: Any, seed: int = 0) -> None:
 @pytest.mark.parametrize(
     ("recipe", "phases"),
     [
-        ("auto", ["dense"] * 4 + ["fading"] * 12 + ["masked"] * 5),
-        ("fading", ["dense"] * 4 + ["fading"] * 12 + ["masked"] * 5),
+        ("auto", ["dense"] * 2 + ["fading"] * 10 + ["masked"] * 9),
+        ("fading", ["dense"] * 2 + ["fading"] * 10 + ["masked"] * 9),
         ("late_static", ["dense"] * 12 + ["masked"] * 9),
         ("static", ["masked"] * 21),
         ("sr_ste", ["straight_through"] * 21),
@@ -76,8 +76,8 @@ def test_what_is_chosen_is_told() -> None:
     model = _model()
     training = train_sparse_(model, _adam(model), "2:4", total_steps=10_000)
     assert str(training) == (
-        "2:4 on 2 layers (1 left dense), fading: dense until step 2000, pruned weights fade out "
-        "until step 8000 with masks found anew every 12 steps, then masks fixed until step 10000"
+        "2:4 on 2 layers (1 left dense), fading: dense until step 1000, pruned weights fade out "
+        "until step 6000 with masks found anew every 10 steps, then masks fixed until step 10000"
     )
     assert repr(training) == f"SparseTraining({str(training)!r})"
 

@@ -11,6 +11,7 @@ from torch import nn
 
 from tests.torch.networks import dense_weight, perceptron
 from tests.torch.refusals import assert_refused
+from tnm_core import Pattern
 from tnm_core.torch import (
     SRSTE,
     DynamicMask,
@@ -19,6 +20,7 @@ from tnm_core.torch import (
     masks,
     sparsify_,
 )
+from tnm_core.torch.layers import WeightAxes
 
 
 def _sparse() -> tuple[Any, Any]:
@@ -164,7 +166,8 @@ class _Packed(nn.Linear):
 
     def __init__(self) -> None:
         super().__init__(8, 8)
-        self.n, self.m, self.masked_gradient = 2, 4, False
+        self.pattern, self.weight_axes = Pattern(2, 4), WeightAxes()
+        self.masked_gradient = False
         self.calls: list[str] = []
         self.register_buffer("mask", (torch.eye(4) + torch.eye(4).roll(1, 0)).bool().repeat(2, 2))
 

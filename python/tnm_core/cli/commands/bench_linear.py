@@ -28,7 +28,10 @@ def bench_linear(
     ],
     tokens: Annotated[int, typer.Option(metavar="N", min=1, help="Rows of the input.")] = 4096,
     pattern: Annotated[
-        str, typer.Option("--pattern", "-p", metavar="N:M", help="N of M are kept.")
+        str,
+        typer.Option(
+            "--pattern", "-p", metavar="N:M", help="N of M are kept; 'row N:M' along rows alone."
+        ),
     ] = "2:4",
     backend: Annotated[
         str | None,
@@ -58,10 +61,12 @@ def bench_linear(
     """Time dense and sparse steps of linear layers; say whether to use them.
 
     A step is the forward product, the input gradient, the weight gradient (a dense product either
-    way) and one packing of the sparse layer. With CUDA each part is measured with CUDA graphs, too.
+    way) and one packing of the sparse layer. With a row-wise pattern ('row 2:4') the input gradient
+    is a dense product by the masked weight. With CUDA each part is measured with CUDA graphs, too.
     """
     torch, adapters = _torch()
-    wanted = str(options.parse_pattern(pattern))
+    wanted = options.parse_pattern(pattern)
+    layer = adapters.TransposableLinear if wanted.transposable else adapters.RowWiseLinear
     shapes = [_parse_shape(text) for text in shape]
     place = _place(device, torch.cuda.is_available())
     backend = backend or ("auto" if place.startswith("cuda") else "cpu")
@@ -70,9 +75,7 @@ def bench_linear(
         speeds = adapters.SpeedTable.load(table) if table and table.exists() else None
         results = [
             adapters.benchmark_layer(
-                adapters.TransposableLinear(columns, rows, True, wanted, **kind),
-                tokens,
-                seconds=seconds,
+                layer(columns, rows, True, wanted, **kind), tokens, seconds=seconds
             )
             for rows, columns in shapes
         ]

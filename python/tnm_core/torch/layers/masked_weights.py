@@ -2,8 +2,9 @@
 
 Two kinds of layers have one: those that `sparsify_` gave a parametrisation, and modules whose class
 says ``tnm_masked_weight = True`` and that offer ``weight`` (the dense Parameter), ``mask`` (a
-persistent bool buffer of its shape), ``n``, ``m``, ``masked_gradient`` (whether gradients of pruned
-entries are zero), ``set_mask(mask, validate=False)``, which need not check masks that are right,
+persistent bool buffer of its shape), ``pattern`` (what that obeys), ``weight_axes`` (how the weight
+is read as a matrix), ``masked_gradient`` (whether gradients of pruned entries are zero),
+``set_mask(mask, validate=False)``, which need not check masks that are right,
 ``repack_if_changed()``, to be called when weight or mask may have changed, and ``to_dense()``, an
 ordinary layer with the same Parameters.
 """
@@ -171,11 +172,11 @@ class _PackedWeight(MaskedWeight):
 
     @property
     def pattern(self) -> Pattern:
-        return Pattern(self._layer.n, self._layer.m)
+        return cast(Pattern, self._layer.pattern)
 
     @property
     def axes(self) -> WeightAxes:
-        return WeightAxes()
+        return cast(WeightAxes, self._layer.weight_axes)
 
     @property
     def mode(self) -> Mode:

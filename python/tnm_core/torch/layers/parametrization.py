@@ -18,7 +18,8 @@ from tnm_core.torch.layers.write_watch import WriteWatch
 from tnm_core.torch.tensors import is_sharded, local_mask, mask_like
 
 # masked: gradients of pruned weights are zero. straight_through: they pass as if nothing were
-# pruned. fading: the same, and pruned weights still count by `leak`. dense: nothing is pruned.
+# pruned. fading: pruned weights still count by `leak`, and so do their gradients. dense: nothing is
+# pruned.
 Mode = Literal["masked", "straight_through", "fading", "dense"]
 
 
@@ -113,11 +114,10 @@ class MaskedParametrization(nn.Module):
             weight = _DecayPruned.apply(weight, mask, self.backward_decay)  # type: ignore[no-untyped-call]
         if self.mode == "masked":
             return torch.where(mask, weight, 0.0)
-        # What is subtracted is exactly 0 or the weight itself, so nothing is rounded.
-        pruned = torch.where(mask, 0.0, weight.detach())
         if self.mode == "fading":
-            pruned = pruned * (1.0 - self.leak)
-        return weight - pruned
+            return torch.where(mask, weight, weight * self.leak.to(weight.dtype))
+        # What is subtracted is exactly 0 or the weight itself, so nothing is rounded.
+        return weight - torch.where(mask, 0.0, weight.detach())
 
     def train(self, mode: bool = True) -> MaskedParametrization:
         """Choose between training and evaluation, and forget the masked weight."""

@@ -1,4 +1,4 @@
-"""`TransposableLinear`: products with packed weights, and whether they pay."""
+"""`TransposableLinear` and `RowWiseLinear`: products with packed weights, and whether they pay."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ from tnm_core.torch.linear.inference import (
     pack_for_inference_,
 )
 from tnm_core.torch.linear.kinds import (
+    RowWiseConv1D,
+    RowWiseLinear,
+    RowWisePointwise1d,
+    RowWisePointwise2d,
     TransposableConv1D,
     TransposablePointwise1d,
     TransposablePointwise2d,
@@ -34,6 +38,10 @@ __all__ = [
     "PackedPointwise",
     "PackedWeight",
     "PartTiming",
+    "RowWiseConv1D",
+    "RowWiseLinear",
+    "RowWisePointwise1d",
+    "RowWisePointwise2d",
     "Speed",
     "SpeedTable",
     "TransposableConv1D",

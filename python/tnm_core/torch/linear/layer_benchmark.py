@@ -12,15 +12,17 @@ from tnm_core.short_repr import short_repr
 from tnm_core.torch.linear.backends import known_algorithms
 from tnm_core.torch.linear.device_timing import seconds_in_cuda_graph, seconds_of_call
 from tnm_core.torch.linear.linear_spec import LinearSpec
+from tnm_core.torch.linear.masked_linear import MaskedLinear
 from tnm_core.torch.linear.packing import masked
 from tnm_core.torch.linear.speed_table import Speed
-from tnm_core.torch.linear.transposable_linear import TransposableLinear
 
 _WEIGHT_GRADIENT = "weight gradient"
+_MASKED_GRADIENT = "masked input gradient"
 _PARTS_OF_DENSE = ("dense forward", "dense input gradient", _WEIGHT_GRADIENT)
 _PARTS_OF_SPARSE = (
     "sparse forward",
     "sparse input gradient",
+    _MASKED_GRADIENT,
     _WEIGHT_GRADIENT,
     "gradient mask",
     "packing",
@@ -35,7 +37,8 @@ class PartTiming:
     ----------
     part : str
         ``"dense forward"``, ``"dense input gradient"``, ``"weight gradient"``,
-        ``"sparse forward"``, ``"sparse input gradient"``, ``"gradient mask"`` or ``"packing"``.
+        ``"sparse forward"``, ``"sparse input gradient"``, ``"gradient mask"`` or ``"packing"``; of
+        row-wise masks ``"masked input gradient"``, which masks the weight and multiplies densely.
     seconds : float
         Median of repeated calls.
     graph_seconds : float or None
@@ -70,7 +73,7 @@ class LayerBenchmark:
         The parts of a step. The weight gradient is a dense product either way and measured once;
         a gradient is masked only if the layer has ``masked_gradient``.
     algorithms : tuple of tuples of int or None
-        What cuSPARSELt multiplied by, forward and for the input gradient.
+        What cuSPARSELt multiplied by, forward and, where that is sparse, for the input gradient.
     """
 
     device: str
@@ -165,9 +168,7 @@ class LayerBenchmark:
         return "\n".join([*lines, self.verdict()])
 
 
-def benchmark_layer(
-    layer: TransposableLinear, tokens: int, *, seconds: float = 0.2
-) -> LayerBenchmark:
+def benchmark_layer(layer: MaskedLinear, tokens: int, *, seconds: float = 0.2) -> LayerBenchmark:
     """Time a layer's step against a dense one on the device where it lies.
 
     A step is the forward product, the input gradient, the weight gradient and, of the sparse layer,
@@ -175,7 +176,7 @@ def benchmark_layer(
 
     Parameters
     ----------
-    layer : TransposableLinear
+    layer : TransposableLinear or RowWiseLinear
         The layer; it is not changed, apart from being packed if it was not.
     tokens : int
         Rows of the input, batch times sequence.
@@ -201,8 +202,10 @@ def benchmark_layer(
     >>> [part.part for part in result.parts][3:]
     ['sparse forward', 'sparse input gradient', 'packing']
     """
-    if not isinstance(layer, TransposableLinear):
-        raise TypeError(f"got a {type(layer).__name__}, expected a TransposableLinear")
+    if not isinstance(layer, MaskedLinear):
+        raise TypeError(
+            f"got a {type(layer).__name__}, expected a TransposableLinear or RowWiseLinear"
+        )
     if isinstance(tokens, bool) or not isinstance(tokens, int) or tokens < 1:
         raise ValueError(f"tokens is {tokens!r}, expected an integer of at least 1")
     if not seconds > 0:
@@ -233,9 +236,7 @@ def benchmark_layer(
     )
 
 
-def _parts(
-    layer: TransposableLinear, tokens: int, dtype: torch.dtype
-) -> dict[str, Callable[[], object]]:
+def _parts(layer: MaskedLinear, tokens: int, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
     """Return the calls to time, on operands of their own."""
     dense = layer.weight.detach().to(dtype)
     bias = None if layer.bias is None else layer.bias.detach().to(dtype)
@@ -246,12 +247,13 @@ def _parts(
         return torch.randn(shape, generator=generator, device=dense.device).to(dtype)
 
     rows, gradient = random(layer.in_features), random(layer.out_features)
+    by_input = "sparse input gradient" if layer.transposable else _MASKED_GRADIENT
     calls: dict[str, Callable[[], object]] = {
         "dense forward": lambda: torch.nn.functional.linear(rows, dense, bias),
         "dense input gradient": lambda: gradient @ dense,
         _WEIGHT_GRADIENT: lambda: (gradient.t() @ rows).to(layer.weight.dtype),
         "sparse forward": lambda: layer._multiply(rows, bias),
-        "sparse input gradient": lambda: layer._multiply(gradient, None, transposed=True),
+        by_input: lambda: layer._multiply(gradient, None, transposed=True),
     }
     if layer.masked_gradient:
         calls["gradient mask"] = lambda: masked(layer.weight.detach(), layer.mask)

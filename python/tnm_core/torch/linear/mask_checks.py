@@ -1,4 +1,4 @@
-"""Masks that come from outside, checked before a layer takes them."""
+"""The masks of one matrix: found, and those that come from outside checked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import torch
 from tnm_core.pattern import Pattern
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.layers import WeightAxes
+from tnm_core.torch.tensors import nm_mask, transposable_mask
 
 
 def skip_without_tile(shape: tuple[int, int], m: int) -> Skip | None:
@@ -15,6 +16,13 @@ def skip_without_tile(shape: tuple[int, int], m: int) -> Skip | None:
         if size < m:
             return SkipCode.NO_WHOLE_TILE(side=side, size=size, m=m)
     return None
+
+
+def optimal_mask(matrix: torch.Tensor, pattern: Pattern) -> torch.Tensor:
+    """Return the mask of a matrix (out, in) that keeps the largest magnitudes."""
+    if pattern.transposable:
+        return transposable_mask(matrix, pattern)
+    return nm_mask(matrix, pattern, axis=1)
 
 
 def check_tiles_fit(shape: tuple[int, int], m: int, owner: str) -> None:
@@ -27,15 +35,17 @@ def check_tiles_fit(shape: tuple[int, int], m: int, owner: str) -> None:
 def check_layer_mask(
     mask: torch.Tensor, shape: tuple[int, ...], pattern: Pattern, owner: str
 ) -> None:
-    """Refuse what is not a tensor of bool, or not a transposable mask of the weight's shape."""
+    """Refuse what is not a tensor of bool, or no mask of the pattern for a matrix (out, in)."""
     check_mask_shape(mask, shape, owner)
     if mask.is_meta:
         return
     violation = WeightAxes().violation(mask, pattern)
     if violation is not None:
+        kind, find = (
+            ("transposable ", "transposable_mask()") if pattern.transposable else ("", "nm_mask()")
+        )
         raise ValueError(
-            f"{owner}: mask is not transposable {pattern}: {violation}; "
-            "expected one of transposable_mask()"
+            f"{owner}: mask is not {kind}{pattern}: {violation}; expected one of {find}"
         )
 
 

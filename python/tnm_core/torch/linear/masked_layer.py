@@ -7,15 +7,19 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from tnm_core.pattern import Pattern, PatternLike, as_transposable
+from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.torch.layers import mask_of_zeros, note_right, wants_plain_state
 from tnm_core.torch.linear.backends import BackendName
-from tnm_core.torch.linear.mask_checks import check_layer_mask, check_mask_shape, check_tiles_fit
+from tnm_core.torch.linear.mask_checks import (
+    check_layer_mask,
+    check_mask_shape,
+    check_tiles_fit,
+    optimal_mask,
+)
 from tnm_core.torch.linear.packed_layer import PackedLayer
 from tnm_core.torch.linear.products import masked_product
 from tnm_core.torch.linear.speed_table import SpeedTable
 from tnm_core.torch.linear.weight_layout import as_matrix, like_weight
-from tnm_core.torch.tensors import transposable_mask
 
 
 class MaskedLayer(PackedLayer):
@@ -44,6 +48,7 @@ class MaskedLayer(PackedLayer):
     ) -> None:
         """Take mask, the optimal one by default, and options, once there is a weight; and pack."""
         self.layer_name = name
+        pattern = as_pattern(pattern, transposable=self.transposable)
         check_tiles_fit((self.out_features, self.in_features), pattern.m, self._owner)
         self._prepare_packing(
             pattern,
@@ -97,10 +102,10 @@ class MaskedLayer(PackedLayer):
         Parameters
         ----------
         mask : Tensor of bool, shape of the weight
-            A transposable mask of the layer's pattern, on any device.
+            A mask of the layer's pattern, on any device.
         validate : bool
-            Check the pattern. False is for masks straight from `transposable_mask`: on a GPU it
-            saves waiting for the check.
+            Check the pattern. False is for masks straight from `transposable_mask` or `nm_mask`: on
+            a GPU it saves waiting for the check.
 
         Raises
         ------
@@ -146,6 +151,7 @@ class MaskedLayer(PackedLayer):
             self._packed_pair,
             self.n,
             self.m,
+            self.transposable,
             self._choice.backend or self.backend,
             layout=self.layout,
             transposed=transposed,
@@ -202,14 +208,14 @@ class MaskedLayer(PackedLayer):
             state[f"{prefix}mask"] = mask
 
     def _optimal_mask_of(self, weight: torch.Tensor) -> torch.Tensor:
-        mask = transposable_mask(as_matrix(weight, self.layout), self.n, self.m)
+        mask = optimal_mask(as_matrix(weight, self.layout), self.pattern)
         return like_weight(mask, weight, self.layout)
 
 
-def as_layer_pattern(n: PatternLike | int, m: int | None) -> Pattern:
-    """Read n and m, of which m is 4 if it is not given, or a pattern."""
+def as_layer_pattern(n: PatternLike | int, m: int | None, *, transposable: bool) -> Pattern:
+    """Read n and m, of which m is 4 if it is not given, or a pattern, for a kind of layer."""
     is_whole = isinstance(n, (Pattern, str, tuple, list))
-    return as_transposable(n, 4 if m is None and not is_whole else m)
+    return as_pattern(n, 4 if m is None and not is_whole else m, transposable=transposable)
 
 
 def _floating(dtype: torch.dtype | None, owner: str) -> torch.dtype | None:

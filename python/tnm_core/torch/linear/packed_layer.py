@@ -32,15 +32,18 @@ class PackedLayer(nn.Module):
 
     Packed forms are buffers that are not saved. They follow what moves, copies and loads modules.
     The form of the transpose, which input gradients alone need, is made in training, or when such
-    a gradient is wanted.
+    a gradient is wanted; of a row-wise mask, whose transpose has no pattern, it is never made.
 
     Attributes
     ----------
     layout : Layout
         How the weight is read as a matrix of `out_features` x `in_features`.
+    transposable : bool
+        Whether masks of the class obey their pattern along rows and columns, or along rows alone.
     """
 
     layout: Layout = "out_in"
+    transposable = True
     in_features: int
     out_features: int
     mask: torch.Tensor
@@ -83,7 +86,12 @@ class PackedLayer(nn.Module):
     @property
     def pattern(self) -> Pattern:
         """What the mask obeys."""
-        return Pattern(self.n, self.m)
+        return Pattern(self.n, self.m, self.transposable)
+
+    @property
+    def weight_axes(self) -> WeightAxes:
+        """How weight and mask, as they are stored, are read as a matrix."""
+        return WeightAxes(input_axis=0 if self.layout == "in_out" else 1)
 
     @property
     def active_backend(self) -> str | None:
@@ -118,7 +126,7 @@ class PackedLayer(nn.Module):
     def train(self, mode: bool = True) -> PackedLayer:
         """Choose between training and evaluation; training has the transpose packed."""
         super().train(mode)
-        if mode and self.packed_values.numel() and not self._has_transpose:
+        if mode and self._lacks_transpose:
             self.repack()
         return self
 
@@ -145,6 +153,11 @@ class PackedLayer(nn.Module):
     def _has_transpose(self) -> bool:
         return self.packed_t_values.numel() > 0
 
+    @property
+    def _lacks_transpose(self) -> bool:
+        """Whether the weight is packed alone, and its transpose might be."""
+        return self.transposable and self.packed_values.numel() > 0 and not self._has_transpose
+
     def _product_dtype(self) -> torch.dtype | None:
         """Return the dtype to which inputs are cast; None if they have to come in the weight's."""
         if self.compute_dtype is not None:
@@ -164,7 +177,7 @@ class PackedLayer(nn.Module):
             self._packed_for != dtype
             or self._packs_at_every_forward
             or self._is_outdated()
-            or (both and self.packed_values.numel() and not self._has_transpose)
+            or (both and self._lacks_transpose)
         ):
             self._pack(dtype, both or self.training)
         if self._choice.backend is None:
@@ -176,7 +189,7 @@ class PackedLayer(nn.Module):
     def _check_held_mask(self) -> None:
         """Refuse to multiply by a mask that somebody has changed and that breaks the pattern."""
         if is_changed(self, self.mask):
-            checked_mask(self, self.mask, self.pattern, WeightAxes(), self._owner)
+            checked_mask(self, self.mask, self.pattern, self.weight_axes, self._owner)
 
     def _is_outdated(self) -> bool:
         """Tell whether what is packed is not, or may not be, the present weight and mask."""
@@ -200,7 +213,7 @@ class PackedLayer(nn.Module):
         if self._choice.backend is None:
             self._unpack(self._choice.reason)
             return
-        both = both or self._has_transpose
+        both = self.transposable and (both or self._has_transpose)
         is_alike = (self._packed_for, self._has_transpose) == (dtype, both)
         with torch.inference_mode(False):
             weight = as_matrix(self._dense.detach(), self.layout).to(dtype)

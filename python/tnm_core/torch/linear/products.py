@@ -2,7 +2,8 @@
 
 ``tnm_core::masked_product`` computes X Wᵀ + b, or with ``transposed`` X W, with W masked. The
 gradient of either by X is the other, so that training multiplies by ``packed`` in the forward pass
-and by ``packed_t`` for the input gradient. The gradient by W is a dense product. A weight that is
+and by ``packed_t`` for the input gradient; where the mask is row-wise there is no ``packed_t``, and
+that is a dense product by the masked weight. The gradient by W is a dense product. A weight that is
 not packed needs no operator: it is masked once, kept for the backward pass and multiplied densely.
 """
 
@@ -22,12 +23,12 @@ from tnm_core.torch.linear.weight_layout import Layout, as_matrix, like_weight
 
 _SCHEMA = (
     "(Tensor rows, Tensor weight, Tensor mask, Tensor? bias, Tensor values, Tensor indices, "
-    "Tensor values_t, Tensor indices_t, int n, int m, str backend, bool transposed, "
-    "bool masked_gradient, str layout) -> Tensor"
+    "Tensor values_t, Tensor indices_t, int n, int m, bool transposable, str backend, "
+    "bool transposed, bool masked_gradient, str layout) -> Tensor"
 )
 
 # What errors call a layer if nothing is known of what is packed.
-_SOME_OWNER = "a TransposableLinear"
+_SOME_OWNER = "a sparse layer"
 
 
 def masked_product(
@@ -38,6 +39,7 @@ def masked_product(
     packed: PackedPair,
     n: int,
     m: int,
+    transposable: bool,
     backend: str,
     *,
     layout: Layout = "out_in",
@@ -55,7 +57,7 @@ def masked_product(
     if unwatched or backend != "dense" or not keeps_masked:
         # What an operator costs in Python is as much as a small product.
         call: Any = _multiplied if unwatched else _product
-        options = (n, m, backend, transposed, masked_gradient, layout)
+        options = (n, m, transposable, backend, transposed, masked_gradient, layout)
         operands = (rows, weight, mask, bias, *packed[0], *packed[1])
         return cast(torch.Tensor, call(*operands, *options))
     # Autograd keeps the masked weight, so that the backward pass does not mask again.
@@ -99,6 +101,7 @@ def _multiplied(
     indices_t: torch.Tensor,
     n: int,
     m: int,
+    transposable: bool,
     backend: str,
     transposed: bool,
     masked_gradient: bool,
@@ -108,7 +111,8 @@ def _multiplied(
     if rows.numel() == 0:
         return rows.new_empty(shape)
     pair = Packed(values, indices), Packed(values_t, indices_t)
-    if backend == "dense":
+    if backend == "dense" or (transposed and not transposable):
+        backend = "dense"
         dense = as_matrix(masked(weight, mask), layout).to(rows.dtype)
         pair = Packed(dense, indices), Packed(dense.t(), indices_t)
     elif not transposed:
@@ -116,7 +120,7 @@ def _multiplied(
         source = packed_from(values)
         _check_usable(rows, weight, mask, pair[0], backend, source)
         if source is None:
-            _recognise(weight, mask, pair, Pattern(n, m), backend, layout)
+            _recognise(weight, mask, pair, Pattern(n, m, transposable), backend, layout)
     else:
         _check_has_transpose(weight, values_t)
     with torch.autocast(rows.device.type, enabled=False):
@@ -145,7 +149,7 @@ def _check_usable(
 ) -> None:
     if packed.values.numel() == 0 and weight.numel() > 0:
         raise RuntimeError(
-            "a TransposableLinear was compiled before it was packed; expected a packed one: run "
+            "a sparse layer was compiled before it was packed; expected a packed one: run "
             "one forward pass before torch.compile, which packs or says what is in the way"
         )
     owner = _SOME_OWNER if source is None else source.owner
@@ -227,11 +231,11 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> N
 
 def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
     rows, weight, mask, *packed = ctx.saved_tensors
-    n, m, backend, transposed, masked_gradient, layout = ctx.options
+    *pattern, backend, transposed, masked_gradient, layout = ctx.options
     by_rows, by_weight, _, by_bias = ctx.needs_input_grad[:4]
     rows_gradient = weight_gradient = bias_gradient = None
     if by_rows:
-        options = (n, m, backend, not transposed, masked_gradient, layout)
+        options = (*pattern, backend, not transposed, masked_gradient, layout)
         rows_gradient = _product(gradient, weight, mask, None, *packed, *options)
     if by_weight:
         left, right = (rows, gradient) if transposed else (gradient, rows)
@@ -241,7 +245,7 @@ def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ..
             weight_gradient = masked(weight_gradient, mask)
     if by_bias:
         bias_gradient = _by_rows(gradient).sum(0)
-    return (rows_gradient, weight_gradient, None, bias_gradient, *(None,) * 10)
+    return (rows_gradient, weight_gradient, None, bias_gradient, *(None,) * 11)
 
 
 def _by_rows(tensor: torch.Tensor) -> torch.Tensor:

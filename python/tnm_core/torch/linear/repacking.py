@@ -15,7 +15,7 @@ from tnm_core.torch.tensors import check_followable, unwrap_optimizer
 
 
 def repack_(model: nn.Module) -> int:
-    """Repack every `TransposableLinear` of a model, and its kin; return how many there are.
+    """Repack every `TransposableLinear`, `RowWiseLinear` and kin of a model; return their number.
 
     Examples
     --------

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from tnm_core.pattern import as_pattern
 from tnm_core.torch.linear.linear_spec import LinearSpec
 
 
@@ -29,8 +30,8 @@ class Speed:
         Time of a dense step (forward product and both gradients) over that of a sparse one, with
         packing.
     algorithms : tuple of tuples of int, optional
-        What cuSPARSELt multiplied by, forward and for the input gradient; layers that get the table
-        use it and do not search.
+        What cuSPARSELt multiplied by, forward and, where that is sparse, for the input gradient;
+        layers that get the table use it and do not search.
     """
 
     device: str
@@ -127,6 +128,7 @@ def _speed(item: Any) -> Speed:
         item[name] + 0.0
     algorithms = item.get("algorithms")
     if algorithms is not None:
-        forward, gradient = ((int(a), int(b), int(c)) for a, b, c in algorithms)
-        algorithms = (forward, gradient)
+        algorithms = tuple((int(a), int(b), int(c)) for a, b, c in algorithms)
+        if len(algorithms) != (2 if as_pattern(item["pattern"]).transposable else 1):
+            raise ValueError(f"{len(algorithms)} algorithms of a layer at {item['pattern']}")
     return Speed(**{**item, "algorithms": algorithms})

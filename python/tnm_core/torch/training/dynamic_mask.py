@@ -130,7 +130,7 @@ class DynamicMask(MaskOwner):
 
     @classmethod
     def fading(
-        cls, total_steps: int, *, warm: float = 0.2, until: float = 0.8, every: int = 1, **rest: Any
+        cls, total_steps: int, *, warm: float = 0.1, until: float = 0.6, every: int = 1, **rest: Any
     ) -> DynamicMask:
         """Train dense at first, then let pruned weights fade out and masks follow, then fix them.
 

@@ -30,7 +30,7 @@ Recipe = Literal["auto", "fading", "late_static", "static", "sr_ste"]
 Phase = Literal["dense", "fading", "straight_through", "masked"]
 
 # Shares of the steps at which something begins.
-_FADING_FROM, _FADING_UNTIL = 0.2, 0.8
+_FADING_FROM, _FADING_UNTIL = 0.1, 0.6
 _STATIC_FROM = 0.6
 # Masks that are found so often while weights fade lose nothing against masks at every step.
 _REFRESHES = 500
@@ -183,7 +183,7 @@ def train_sparse_(
     total_steps : int
         Optimizer steps of the whole training; the phases are shares of it.
     recipe : {"auto", "fading", "late_static", "static", "sr_ste"}
-        ``"fading"``: dense for a fifth of the steps; until four fifths are done pruned weights
+        ``"fading"``: dense for a tenth of the steps; until six tenths are done pruned weights
         count less and less, while masks follow the weights; then masks are fixed.
         ``"late_static"``: dense for three fifths, then fixed masks. ``"static"``: fixed masks from
         the first step. ``"sr_ste"``: masks found anew at every step, gradients that pass straight
@@ -215,7 +215,7 @@ def train_sparse_(
     >>> optimizer = torch.optim.AdamW(model.parameters())
     >>> training = train_sparse_(model, optimizer, "2:4", total_steps=10)
     >>> print(training)  # doctest: +NORMALIZE_WHITESPACE
-    2:4 on 1 layer (1 left dense), fading: dense until step 2, pruned weights fade out until step 8
+    2:4 on 1 layer (1 left dense), fading: dense until step 1, pruned weights fade out until step 6
     with masks found anew every step, then masks fixed until step 10
     >>> for _ in range(10):
     ...     optimizer.zero_grad()

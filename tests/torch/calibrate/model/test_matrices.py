@@ -124,7 +124,8 @@ def test_products_that_are_not_seen_are_said() -> None:
         assert remark is not None
         assert remark.code is SkipCode.PRODUCTS_UNSEEN
         assert "magnitudes" in str(report)
-        weight = dict(model.named_parameters())[name]
+        weight = model.experts.get_submodule("parametrizations")[name[8:]]().detach()
+        assert torch.equal(weight != 0, masks(model)[name])
         assert ((weight != 0).view(*weight.shape[:-1], -1, 4).sum(-1) <= 2).all()
 
 

@@ -229,9 +229,11 @@ def test_patterns_by_layer_and_row_wise() -> None:
         "blocks.0.up": "4:8",
         "blocks.1.down": "1:4",
     }
-    assert set(masks(model)) == {"blocks.0.up", "blocks.1.down"}
-    kept = (model.stem.weight != 0).numpy()
-    assert (kept.reshape(WIDTH, 2, 4).sum(-1) == 2).all()
+    assert set(masks(model)) == {"stem", "blocks.0.up", "blocks.1.down"}
+    kept = masks(model)["stem"]
+    assert torch.equal(kept, model.stem.weight != 0)
+    assert (kept.view(WIDTH, 2, 4).sum(-1) == 2).all()
+    assert not tnm.is_transposable(kept.numpy(), 2, 4)
     assert {layer.reason for layer in report.skipped} == {"not named in pattern"}
     with pytest.raises(ValueError, match="pattern names 'nothing'"):
         prune_model_(model, make_batches(), {"nothing": "2:4"})

@@ -45,8 +45,8 @@ def prune_model_(
 ) -> PruneReport:
     """Prune a trained model with calibration data, in place: masks, and the best weights on them.
 
-    Transposable layers are masked as by `sparsify_` (so `masks`, `StaticMask` and
-    `remove_sparsity_` work on the result); row-wise ones just have zeros in their weights.
+    Layers are masked as by `sparsify_`, with transposable patterns and row-wise ones, so that
+    `masks`, `StaticMask`, `train_sparse_` and `remove_sparsity_` work on the result.
 
     Parameters
     ----------
@@ -169,8 +169,7 @@ def prune_model_(
     for name, stack in stacks.items():
         layers[name], masks[name] = stack.result(done, chosen.needs_data)
     for name, (one, decision) in planned.items():
-        pruned = name in layers and layers[name].skip is None
-        if pruned and decision.pattern.transposable:
+        if name in layers and layers[name].skip is None:
             register_mask(
                 one.module,
                 masks[name],

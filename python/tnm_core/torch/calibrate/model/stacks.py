@@ -52,8 +52,6 @@ class MatrixStack:
                 kept += self.magnitudes[index].cpu() * (done.layers[part].retained or 0.0)
             else:
                 kept += (self._matrix(index).abs() * mask).sum(dtype=torch.float64).cpu()
-                if not pattern.transposable:
-                    self._matrix(index).mul_(mask)
         reached = [done.layers[part] for part in self.parts if part in done.layers]
         errors = [layer.error for layer in reached if layer.error is not None]
         mask = masks[0] if one.weight.ndim == 2 else torch.stack(masks)

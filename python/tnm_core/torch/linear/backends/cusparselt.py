@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from tnm_core.pattern import Pattern
 from tnm_core.torch.linear.backends.algorithms import ALGORITHMS, Algorithm, ProductKey
 from tnm_core.torch.linear.backends.base import Backend
 from tnm_core.torch.linear.linear_spec import LinearSpec
-from tnm_core.torch.linear.packing import Packed, PackedPair, masked
+from tnm_core.torch.linear.packing import Packed, PackedPair, masked, nothing_packed
 from tnm_core.torch.linear.speed_table import SpeedTable
 
 _PATTERN = Pattern(2, 4)
@@ -20,7 +22,7 @@ _LEAST_CAPABILITY = (8, 0)
 
 
 class CusparseltBackend(Backend):
-    """Compress W and its transpose separately, and multiply by either.
+    """Compress W and, of transposable masks, its transpose separately, and multiply by either.
 
     Operands are contiguous and the tokens are padded with zeros to a multiple of 8. The first
     product of a shape searches the fastest algorithm, unless a `SpeedTable` tells it.
@@ -30,8 +32,9 @@ class CusparseltBackend(Backend):
 
     def unsupported_reason(self, spec: LinearSpec) -> str | None:
         """Support 2:4 alone, and sides that are multiples of 16."""
-        if spec.pattern != _PATTERN:
-            return f"pattern {spec.pattern}, expected {_PATTERN}, the only one in hardware"
+        if spec.pattern.pair != _PATTERN.pair:
+            expected = replace(_PATTERN, transposable=spec.pattern.transposable)
+            return f"pattern {spec.pattern}, expected {expected}, the only one in hardware"
         sides = {"out_features": spec.out_features, "in_features": spec.in_features}
         for side, size in sides.items():
             if size % _WEIGHT_MULTIPLE:
@@ -52,7 +55,7 @@ class CusparseltBackend(Backend):
     def pack(
         self, weight: torch.Tensor, mask: torch.Tensor, spec: LinearSpec, *, both: bool = True
     ) -> PackedPair:
-        """Compress both orientations; positions are part of the values.
+        """Compress both orientations where a mask has both; positions are part of the values.
 
         Masked once, transposed once: the compressing operator reads memory row after row.
         ``torch._sparse_semi_structured_tile`` would do all in one kernel, but it chooses entries by
@@ -64,6 +67,8 @@ class CusparseltBackend(Backend):
         kept = masked(weight, mask).contiguous()
         no_indices = torch.empty((0, 0), dtype=torch.uint8, device=weight.device)
         packed = Packed(torch._cslt_compress(kept), no_indices)
+        if not spec.pattern.transposable:
+            return packed, nothing_packed(weight, spec.dtype)[1]
         return packed, Packed(torch._cslt_compress(kept.t().contiguous()), no_indices.clone())
 
     def product(
@@ -84,10 +89,10 @@ class CusparseltBackend(Backend):
         return result.narrow(0, 0, tokens).contiguous() if padding else result
 
 
-def known_algorithms(spec: LinearSpec, tokens: int) -> tuple[Algorithm, Algorithm] | None:
-    """Return the algorithms of forward product and input gradient, if they were searched."""
+def known_algorithms(spec: LinearSpec, tokens: int) -> tuple[Algorithm, ...] | None:
+    """Return the algorithms of a layer's sparse products, forward first, if all were searched."""
     found = [ALGORITHMS.get(key) for key in _keys(spec, tokens)]
-    return None if None in found else (found[0], found[1])  # type: ignore[return-value]
+    return None if None in found else tuple(found)  # type: ignore[arg-type]
 
 
 def tell_algorithms(spec: LinearSpec, speeds: SpeedTable) -> None:
@@ -97,13 +102,13 @@ def tell_algorithms(spec: LinearSpec, speeds: SpeedTable) -> None:
             ALGORITHMS.tell(key, Algorithm(*algorithm))
 
 
-def _keys(spec: LinearSpec, tokens: int) -> tuple[ProductKey, ProductKey]:
-    """Return the keys of forward product and input gradient."""
+def _keys(spec: LinearSpec, tokens: int) -> tuple[ProductKey, ...]:
+    """Return the keys of forward product and, where that is sparse, too, input gradient."""
     rows, columns = spec.out_features, spec.in_features
-    return (
-        _key(spec.device, spec.dtype, rows, columns, tokens),
-        _key(spec.device, spec.dtype, columns, rows, tokens),
-    )
+    forward = _key(spec.device, spec.dtype, rows, columns, tokens)
+    if not spec.pattern.transposable:
+        return (forward,)
+    return forward, _key(spec.device, spec.dtype, columns, rows, tokens)
 
 
 def _key(

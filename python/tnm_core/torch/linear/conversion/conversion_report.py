@@ -43,7 +43,7 @@ class ConversionReport:
     Attributes
     ----------
     pattern : str
-        n:m.
+        n:m, or row n:m.
     converted : dict of str to ConvertedLayer
         By module name.
     skips : dict of str to Skip

@@ -1,4 +1,4 @@
-"""Replacing the layers of a model by ones with transposable masks."""
+"""Replacing the layers of a model by ones with masks and packed weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from tnm_core.pattern import Pattern, PatternLike, as_transposable
+from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.selection import Names, Selection
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.layers import (
@@ -24,6 +24,10 @@ from tnm_core.torch.layers import (
 from tnm_core.torch.linear.backends import BACKENDS, BackendName, as_backend_name
 from tnm_core.torch.linear.conversion.conversion_report import ConversionReport, ConvertedLayer
 from tnm_core.torch.linear.kinds import (
+    RowWiseConv1D,
+    RowWiseLinear,
+    RowWisePointwise1d,
+    RowWisePointwise2d,
     TransposableConv1D,
     TransposablePointwise1d,
     TransposablePointwise2d,
@@ -35,6 +39,7 @@ from tnm_core.torch.linear.layer_benchmark import benchmark_layer
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.mask_checks import skip_without_tile
 from tnm_core.torch.linear.masked_layer import MaskedLayer
+from tnm_core.torch.linear.masked_linear import MaskedLinear
 from tnm_core.torch.linear.speed_table import SpeedTable
 from tnm_core.torch.linear.transposable_linear import TransposableLinear
 from tnm_core.torch.linear.weight_layout import as_matrix
@@ -55,7 +60,7 @@ def to_sparse_linear_(
     tokens: int | None = None,
     speeds: SpeedTable | None = None,
 ) -> ConversionReport:
-    """Replace linear layers by `TransposableLinear`, in place.
+    """Replace linear layers by `TransposableLinear`, or `RowWiseLinear`, in place.
 
     Weights and biases stay the same Parameters, so optimizers that hold them go on. Convolutions
     with kernels of one position, and the ``Conv1D`` of transformers, become sparse layers of their
@@ -66,7 +71,9 @@ def to_sparse_linear_(
     model : torch.nn.Module
         The model; it is left as it was if an error is raised.
     pattern : str, pair of int, or Pattern
-        n of m are kept: ``"2:4"``, ``(2, 4)``.
+        n of m are kept: ``"2:4"``, ``(2, 4)`` along rows and columns; ``"row 2:4"`` along the
+        inputs of each output, where input gradients are dense products. Both leave layers alone
+        that are smaller than one m x m tile.
     backend, compute_dtype, masked_gradient
         As for `TransposableLinear`.
     include, exclude : str, sequence of str, or function, optional
@@ -104,7 +111,7 @@ def to_sparse_linear_(
       0: 32 x 64, density 0.5000, dense (asked for)
       1: left alone: out_features is 3, expected at least m = 4 for one 4 x 4 tile
     """
-    wanted = as_transposable(pattern)
+    wanted = as_pattern(pattern)
     as_backend_name(backend)
     check_not_distributed(model, "to_sparse_linear_")
     model = unwrap(model)
@@ -119,7 +126,7 @@ def to_sparse_linear_(
     built: dict[nn.Module, MaskedLayer] = {}
     for name, dense in chosen.items():
         if dense not in built:
-            built[dense] = _sparse_form(dense)(
+            built[dense] = _sparse_form(dense, wanted)(
                 dense,
                 wanted,
                 mask=None if masks is None else masks.get(name),
@@ -137,15 +144,20 @@ def to_sparse_linear_(
     return ConversionReport(str(wanted), converted, skips)
 
 
-def _sparse_form(dense: nn.Module) -> Callable[..., MaskedLayer]:
+def _sparse_form(dense: nn.Module, pattern: Pattern) -> Callable[..., MaskedLayer]:
     """Return what builds a sparse layer around the Parameters of a dense one."""
+    both = pattern.transposable
     if isinstance(dense, nn.Linear):
-        return TransposableLinear.from_linear
+        return _linear_kind(pattern).from_linear
     if isinstance(dense, nn.Conv1d):
-        return TransposablePointwise1d.from_dense
+        return (TransposablePointwise1d if both else RowWisePointwise1d).from_dense
     if isinstance(dense, nn.Conv2d):
-        return TransposablePointwise2d.from_dense
-    return TransposableConv1D.from_dense
+        return (TransposablePointwise2d if both else RowWisePointwise2d).from_dense
+    return TransposableConv1D.from_dense if both else RowWiseConv1D.from_dense
+
+
+def _linear_kind(pattern: Pattern) -> type[MaskedLinear]:
+    return TransposableLinear if pattern.transposable else RowWiseLinear
 
 
 def _choose(
@@ -224,16 +236,16 @@ def _measure(layers: Iterable[MaskedLayer], table: SpeedTable, tokens: int) -> N
             layer.repack()
 
 
-def _as_linear(layer: MaskedLayer) -> TransposableLinear:
+def _as_linear(layer: MaskedLayer) -> MaskedLinear:
     """Return a linear layer with the same products."""
-    if isinstance(layer, TransposableLinear):
+    if isinstance(layer, MaskedLinear):
         return layer
     linear = nn.Linear(layer.in_features, layer.out_features, device="meta")
     weight = as_matrix(cast(torch.Tensor, layer.weight).detach(), layer.layout)
     linear.weight = nn.Parameter(weight.contiguous())
     linear.bias = cast(nn.Parameter, layer.bias)
     mask = as_matrix(layer.mask, layer.layout)
-    return TransposableLinear.from_linear(
+    return _linear_kind(layer.pattern).from_linear(
         linear,
         layer.pattern,
         mask=mask,

@@ -13,11 +13,11 @@ from tnm_core.pattern import Pattern
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.layers import masked_parametrization
 from tnm_core.torch.linear.kinds import Kind, kind_of, sides_of
-from tnm_core.torch.linear.mask_checks import check_mask_shape, skip_without_tile
+from tnm_core.torch.linear.mask_checks import check_mask_shape, optimal_mask, skip_without_tile
 from tnm_core.torch.linear.masked_layer import MaskedLayer
 from tnm_core.torch.linear.packed_buffers import DTYPES
 from tnm_core.torch.linear.weight_layout import Layout, as_matrix
-from tnm_core.torch.tensors import is_sharded, nm_mask, transposable_mask
+from tnm_core.torch.tensors import is_sharded
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,7 @@ class DenseWeight:
             return as_matrix(self.given, self.layout)
         if self.pattern is None:
             return self.matrix != 0
-        if self.pattern.transposable:
-            return transposable_mask(self.matrix, self.pattern)
-        return nm_mask(self.matrix, self.pattern, axis=1)
+        return optimal_mask(self.matrix, self.pattern)
 
 
 def dense_weight_of(

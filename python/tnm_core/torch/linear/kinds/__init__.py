@@ -16,9 +16,19 @@ from tnm_core.torch.linear.kinds.pointwise import (
     channels_first,
     channels_last,
 )
+from tnm_core.torch.linear.kinds.row_wise import (
+    RowWiseConv1D,
+    RowWiseLinear,
+    RowWisePointwise1d,
+    RowWisePointwise2d,
+)
 
 __all__ = [
     "Kind",
+    "RowWiseConv1D",
+    "RowWiseLinear",
+    "RowWisePointwise1d",
+    "RowWisePointwise2d",
     "TransposableConv1D",
     "TransposablePointwise1d",
     "TransposablePointwise2d",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
@@ -10,20 +10,23 @@ from torch import nn
 from tnm_core.pattern import Pattern
 from tnm_core.torch.linear.masked_layer import MaskedLayer
 
+_Layer = TypeVar("_Layer", bound="MaskedConv1D")
 
-class TransposableConv1D(MaskedLayer):
-    """``Y = X (W * mask) + b`` with a transposable mask, as GPT-2 has it.
 
-    `to_sparse_linear_` makes it of the ``Conv1D`` of transformers. Weight and mask are (in, out).
-    """
+class MaskedConv1D(MaskedLayer):
+    """``Y = X (W * mask) + b``, as GPT-2 has it; which masks, its classes say."""
 
     layout = "in_out"
     _dense_class: type[nn.Module]
 
     @classmethod
     def from_dense(
-        cls, dense: Any, pattern: Pattern, mask: torch.Tensor | None = None, **options: Any
-    ) -> TransposableConv1D:
+        cls: type[_Layer],
+        dense: Any,
+        pattern: Pattern,
+        mask: torch.Tensor | None = None,
+        **options: Any,
+    ) -> _Layer:
         """Build a layer around the Parameters of a dense one; optimizers go on with them.
 
         Parameters
@@ -31,9 +34,9 @@ class TransposableConv1D(MaskedLayer):
         dense : transformers.pytorch_utils.Conv1D
             The dense layer; it is left as it is.
         pattern : Pattern
-            n of m are kept, along rows and columns.
+            n of m are kept, as the class has it.
         mask : Tensor of bool, shape of the weight, optional
-            A transposable mask; by default the optimal one of the weight's magnitudes.
+            A mask of the pattern; by default the optimal one of the weight's magnitudes.
         **options
             `backend`, `compute_dtype`, `masked_gradient`, `name` and `speeds`, as for
             `TransposableLinear`.
@@ -57,3 +60,10 @@ class TransposableConv1D(MaskedLayer):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Multiply: (..., in) to (..., out)."""
         return self._product(input)
+
+
+class TransposableConv1D(MaskedConv1D):
+    """``Y = X (W * mask) + b`` with a transposable mask.
+
+    `to_sparse_linear_` makes it of the ``Conv1D`` of transformers. Weight and mask are (in, out).
+    """

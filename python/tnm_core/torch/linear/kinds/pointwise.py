@@ -30,7 +30,7 @@ def channels_first(rows: torch.Tensor, axes: int) -> torch.Tensor:
     return rows.movedim(-1, -axes - 1)
 
 
-class _Pointwise(MaskedLayer):
+class MaskedPointwise(MaskedLayer):
     """The product of a convolution, to be mixed into its class."""
 
     stride: tuple[int, ...]
@@ -48,7 +48,7 @@ class _Pointwise(MaskedLayer):
         pattern : Pattern
             n of m channels are kept.
         mask : Tensor of bool, shape of the weight, optional
-            A transposable mask; by default the optimal one of the weight's magnitudes.
+            A mask of the pattern; by default the optimal one of the weight's magnitudes.
         **options
             `backend`, `compute_dtype`, `masked_gradient`, `name` and `speeds`, as for
             `TransposableLinear`.
@@ -70,9 +70,9 @@ class _Pointwise(MaskedLayer):
         return channels_first(self._product(channels_last(input, self.stride)), len(self.stride))
 
 
-class TransposablePointwise1d(_Pointwise, nn.Conv1d):
+class TransposablePointwise1d(MaskedPointwise, nn.Conv1d):
     """`torch.nn.Conv1d` of kernel 1 with a transposable mask; `to_sparse_linear_` makes it."""
 
 
-class TransposablePointwise2d(_Pointwise, nn.Conv2d):
+class TransposablePointwise2d(MaskedPointwise, nn.Conv2d):
     """`torch.nn.Conv2d` of kernel 1 x 1 with a transposable mask; `to_sparse_linear_` makes it."""
