@@ -14,17 +14,17 @@ _TORCH_FILES = ["checkpoint/test_torch_files.py", "checkpoint/test_reader_fuzz.p
 # What the extra "test" brings; without it the other tests run, and pytest says what is left out.
 _NEEDS = {
     "torch": [
-        "torch",
-        "bench",
-        "docs",
-        "examples",
-        "cli/calibration",
-        *_MODEL_SPEED,
-        *_TORCH_FILES,
+        "torch", "bench", "docs", "examples", "cli/calibration",
+        "cli/commands/test_eval_perplexity.py", *_MODEL_SPEED, *_TORCH_FILES,
     ],
     "scipy": ["torch/calibrate", "bench", "cli/calibration"],
-    "transformers": ["cli/calibration/test_hugging_face.py", "docs", *_MODEL_SPEED],
-}
+    "gguf": ["cli/calibration/test_gguf.py"],
+    "transformers": [
+        "cli/calibration/test_hugging_face.py", "cli/calibration/test_language_models.py",
+        "cli/calibration/test_gguf.py", "cli/commands/test_eval_perplexity.py", "docs",
+        *_MODEL_SPEED,
+    ],
+}  # fmt: skip
 _MISSING = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
 collect_ignore = sorted({path for name in _MISSING for path in _NEEDS[name]})
 

@@ -22,10 +22,11 @@ COMMANDS = [
     "plot mask",
     "plot retained",
     "plot diversity",
+    "eval perplexity",
     "bench linear",
     "bench model",
 ]
-GROUPS = ["", "plot", "bench"]
+GROUPS = ["", "plot", "eval", "bench"]
 START = [sys.executable, "-m", "tnm_core"]
 
 

@@ -71,6 +71,19 @@ def test_phases_are_said_but_for_the_first(capsys: Captured) -> None:
     ]
 
 
+def test_the_time_left_is_said_while_there_is_some(capsys: Captured) -> None:
+    clock = Clock()
+    with layer_bar(clock) as progress:
+        for done, left in ((1, 185.9), (2, None), (3, 0.0)):
+            clock.now += 60.0
+            progress.layer("query", done, 3, left=left)
+    assert capsys.readouterr().err.splitlines() == [
+        "tnm: 1:00 1 of 3 layers, query, about 3:05 left",
+        "tnm: 2:00 2 of 3 layers, query",
+        "tnm: 3:00 3 of 3 layers, query",
+    ]
+
+
 def test_nothing_to_do_is_no_division_by_zero(capsys: Captured) -> None:
     clock = Clock()
     with progress_bar(0, clock) as advance:

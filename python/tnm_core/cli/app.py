@@ -12,6 +12,7 @@ from tnm_core.cli.commands import (
     check,
     convert,
     diversity,
+    eval_app,
     inspect,
     plot_app,
     prune,
@@ -30,6 +31,7 @@ app = typer.Typer(
 for command in (prune, calibrate, check, inspect, convert, diversity):
     app.command(**help_texts(command.__name__))(command)
 app.add_typer(plot_app, name="plot", short_help=short_help("plot"))
+app.add_typer(eval_app, name="eval", short_help=short_help("eval"))
 app.add_typer(bench_app, name="bench", short_help=short_help("bench"))
 
 

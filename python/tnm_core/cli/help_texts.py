@@ -26,6 +26,8 @@ _SHORT = {
     "plot mask": "Draw weights, mask and tiles of a layer.",
     "plot retained": "Draw what each layer retains.",
     "plot diversity": "Draw how many masks there are.",
+    "eval": "Measure what a pruned model is worth.",
+    "eval perplexity": "Perplexity on a text, dense and pruned.",
     "bench": "Measure what sparse layers gain here.",
     "bench linear": "Time dense and sparse linear layers.",
     "bench model": "Time a pruned model, dense and packed.",
@@ -40,6 +42,8 @@ _EXAMPLES = {
     "calibrate": """
         tnm calibrate models/minilm sentences.txt \\
             -o models/minilm-16-32 --pattern 16:32
+        tnm calibrate models/smollm news.txt --tokens 12288 \\
+            -o models/smollm-16-32 --pattern 16:32
         """,
     "check": """
         tnm check pruned.safetensors
@@ -74,6 +78,10 @@ _EXAMPLES = {
     "plot diversity": """
         tnm plot diversity -o diversity.png
         """,
+    "eval perplexity": """
+        tnm eval perplexity models/smollm-16-32 others.txt \\
+            --dense models/smollm --length 512
+        """,
     "bench linear": """
         tnm bench linear --shape 1536x384 --pattern 16:32 \\
             --tokens 512
@@ -81,6 +89,8 @@ _EXAMPLES = {
     "bench model": """
         tnm bench model models/minilm-16-32 others.txt \\
             --dense models/minilm --threads 1
+        tnm bench model models/smollm-16-32 others.txt \\
+            --length 512 --threads 1
         """,
 }
 

@@ -71,8 +71,8 @@ class ProgressLines:
 
     def _say(self, told: str) -> None:
         self._said = self._clock()
-        minutes, seconds = divmod(int(self._said - self._began), 60)
-        print(f"tnm: {minutes}:{seconds:02} {one_line(told)}", file=sys.stderr, flush=True)
+        passed = _minutes(self._said - self._began)
+        print(f"tnm: {passed} {one_line(told)}", file=sys.stderr, flush=True)
 
 
 class LayerProgress:
@@ -82,8 +82,13 @@ class LayerProgress:
         """Begin a phase of unknown length."""
         raise NotImplementedError
 
-    def layer(self, name: str, done: int, total: int, doing: str = "") -> None:
-        """Tell that a layer is done, the first so many of all; with a word before its name."""
+    def layer(
+        self, name: str, done: int, total: int, doing: str = "", left: float | None = None
+    ) -> None:
+        """Tell that a layer is done, the first so many of all; with a word before its name.
+
+        `left` is about how many seconds the others will take, where that is known.
+        """
         raise NotImplementedError
 
 
@@ -99,8 +104,10 @@ class LayerBar(LayerProgress):
         self._bar.remove_task(self._task)  # a total that was known cannot be forgotten
         self._task = self._bar.add_task("", total=None, layer=title)
 
-    def layer(self, name: str, done: int, total: int, doing: str = "") -> None:
-        """Tell that a layer is done."""
+    def layer(
+        self, name: str, done: int, total: int, doing: str = "", left: float | None = None
+    ) -> None:
+        """Tell that a layer is done; the bar has its own view of the time left."""
         told = f"{doing} {_shown(name)}".lstrip()
         self._bar.update(self._task, total=total, completed=done, layer=told)
 
@@ -115,9 +122,13 @@ class LayerLines(LayerProgress):
         """Begin a phase."""
         self._lines.phase(title)
 
-    def layer(self, name: str, done: int, total: int, doing: str = "") -> None:
+    def layer(
+        self, name: str, done: int, total: int, doing: str = "", left: float | None = None
+    ) -> None:
         """Tell that a layer is done."""
         told = f"{doing} {printable(name)}".lstrip()
+        if left is not None and done < total:
+            told = f"{told}, about {_minutes(left)} left"
         self._lines.share(done / max(total, 1), f"{done} of {total} layers, {told}")
 
 
@@ -192,6 +203,11 @@ def _advance_lines(total: int, lines: ProgressLines) -> Callable[[str, int], Non
         lines.share(share, f"{share:.0%} of {total:,} entries, {printable(layer)}")
 
     return advance
+
+
+def _minutes(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}"
 
 
 def _shown(name: str) -> str:

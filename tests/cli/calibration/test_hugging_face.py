@@ -203,8 +203,8 @@ def test_permuting_heads(tnm: Tnm, folder: Path, text: Path, tmp_path: Path) -> 
 def test_a_decoder_without_a_token_to_pad_with(tnm: Tnm, text: Path, tmp_path: Path) -> None:
     folder, out = tmp_path / "dense", tmp_path / "sparse"
     torch.manual_seed(0)
-    config = transformers.LlamaConfig(**SIZES, num_key_value_heads=1, tie_word_embeddings=False)
-    save_with_tokenizer(transformers.LlamaForCausalLM(config), folder)
+    config = transformers.LlamaConfig(**SIZES, num_key_value_heads=1)
+    save_with_tokenizer(transformers.LlamaModel(config), folder)
     told = json.loads((folder / "tokenizer_config.json").read_text())
     told.pop("pad_token")
     (folder / "tokenizer_config.json").write_text(json.dumps(told))
@@ -212,11 +212,10 @@ def test_a_decoder_without_a_token_to_pad_with(tnm: Tnm, text: Path, tmp_path: P
     tnm(*arguments).assert_refused("no token to pad with", "--batch-size 1")
     result = tnm(*arguments, "--batch-size", 1)
     assert result.status == 0, result.err
-    assert "lm_head" in result.out.split("left alone: a head")[1]
     config = json.loads((out / "config.json").read_text())
     assert config["use_cache"]
-    reloaded = transformers.AutoModelForCausalLM.from_pretrained(out)
-    weight = reloaded.model.layers[1].mlp.up_proj.weight.detach().numpy()
+    reloaded = transformers.AutoModel.from_pretrained(out)
+    weight = reloaded.layers[1].mlp.up_proj.weight.detach().numpy()
     assert keeps_exactly(weight != 0, 2, 4)
 
 

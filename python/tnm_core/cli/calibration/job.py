@@ -58,8 +58,12 @@ def prune_(
         pattern = plan.pattern
         permutation = _permute_(loaded, pattern, progress) if plan.permute else None
 
+    spent = 0.0  # those of an interrupted run count as they were
+
     def advance(done_now: PrunedLayer | TunedBlock, done: int, total: int) -> None:
-        progress.layer(done_now.name, done, total)
+        nonlocal spent
+        spent += done_now.seconds or 0.0
+        progress.layer(done_now.name, done, total, left=spent / done * (total - done))
 
     progress.phase("reading the model")
     report = prune_model_(
@@ -90,7 +94,8 @@ def identity(loaded: LoadedModel, plan: CalibrationPlan) -> dict[str, str]:
 def _permute_(loaded: LoadedModel, pattern: Pattern, progress: LayerProgress) -> Permutation:
     model, batches = loaded.model, loaded.batches
     progress.phase("looking for free dimensions")
-    found = find_free_dimensions(model, batches, head_size=loaded.head_size)
+    tried = batches if loaded.trial is None else loaded.trial
+    found = find_free_dimensions(model, tried, head_size=loaded.head_size)
     free = [one for one in found if one.block is None or one.block % pattern.m == 0]
     if not free:
         raise CommandError(

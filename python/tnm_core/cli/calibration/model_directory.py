@@ -7,7 +7,7 @@ from pathlib import Path
 from tnm_core.checkpoint import FileTransaction, SafetensorsFile
 from tnm_core.cli.calibration.result import CalibrationResult
 from tnm_core.cli.console import note
-from tnm_core.cli.hugging_face import Loaded, tensors_of
+from tnm_core.cli.hugging_face import Loaded, tensors_of, tokenizer_of
 from tnm_core.cli.model_directory import Companions, copy_companions
 from tnm_core.cli.references import foreign_errors
 
@@ -24,6 +24,8 @@ def write(
     state = None
     if loaded.missing:
         state = {k: v for k, v in model.state_dict().items() if k not in loaded.missing}
+    if loaded.uses_cache:
+        model.config.use_cache = True  # for a directory, config.json is copied as it is
     transaction.make_folder(target)
     staging = transaction.scratch_folder(target / WEIGHTS)
     with foreign_errors(f"cannot write the model to {target}"):
@@ -37,4 +39,18 @@ def write(
                 "transformers splits experts; tnm check finds those only with --pattern"
             )
         saved.copy_to(transaction.open(target / WEIGHTS, last=True), metadata)
+    if loaded.gguf is not None:
+        return _write_companions(loaded, transaction, staging, target)
     return copy_companions(transaction, loaded.folder, target, {WEIGHTS})
+
+
+def _write_companions(
+    loaded: Loaded, transaction: FileTransaction, staging: Path, target: Path
+) -> Companions:
+    """Write what a GGUF file holds beside the weights: configuration and tokenizer."""
+    with foreign_errors(f"cannot write the tokenizer to {target}"):
+        tokenizer_of(loaded).save_pretrained(staging)
+    for path in sorted(staging.iterdir()):
+        if path.name != WEIGHTS:
+            transaction.open(target / path.name).write(path.read_bytes())
+    return Companions()

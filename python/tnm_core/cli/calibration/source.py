@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,10 @@ from tnm_core.cli.model_directory import Companions, check_target
 from tnm_core.cli.references import EXPECTED, is_reference
 from tnm_core.cli.targets import check_unused
 
+# Tokens of a piece of text for a causal language model, and of what orders of units are tried on:
+# such a model runs hundreds of times for that, and a short text shows as much as a long one.
+DEFAULT_LENGTH, _TRIED_TOKENS = 512, 32
+
 
 @dataclass(frozen=True)
 class CalibrateArguments:
@@ -31,6 +35,8 @@ class CalibrateArguments:
     head_size: int | None
     batch_size: int | None
     max_tokens: int | None
+    length: int | None = None
+    tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class LoadedModel:
     head_size: int | None  # units in a head of attention
     layers_without_weights: frozenset[str] = frozenset()  # in the checkpoint
     notes: tuple[str, ...] = ()
+    trial: Sequence[Any] | None = None  # a batch to try orders of units on, where all are large
 
 
 def open_source(arguments: CalibrateArguments, transaction: FileTransaction) -> LoadedModel:
@@ -50,14 +57,24 @@ def open_source(arguments: CalibrateArguments, transaction: FileTransaction) -> 
     is_text = Path(arguments.data).is_file() and not arguments.data.endswith(".py")
     if not is_text:
         _check_reference("DATA", arguments.data, "a text file")
-        if arguments.batch_size is not None or arguments.max_tokens is not None:
+        given = [
+            option
+            for option, value in (
+                ("--batch-size", arguments.batch_size),
+                ("--max-tokens", arguments.max_tokens),
+                ("--length", arguments.length),
+                ("--tokens", arguments.tokens),
+            )
+            if value is not None
+        ]
+        if given:
             raise CommandError(
-                "--batch-size and --max-tokens are for a text file of sentences; "
+                f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} for a text file; "
                 f"{arguments.data} makes its batches itself"
             )
-    if Path(arguments.model).is_dir():
+    if hugging_face.is_model(Path(arguments.model)):
         return _from_folder(arguments, is_text, transaction)
-    _check_reference("MODEL", arguments.model, "a directory")
+    _check_reference("MODEL", arguments.model, "a directory or a .gguf file")
     if is_text:
         raise CommandError(
             f"{arguments.data} is a file, but {arguments.model} brings no tokenizer; expected "
@@ -69,15 +86,15 @@ def open_source(arguments: CalibrateArguments, transaction: FileTransaction) -> 
 def _from_folder(
     arguments: CalibrateArguments, is_text: bool, transaction: FileTransaction
 ) -> LoadedModel:
-    folder = Path(arguments.model)
+    path = Path(arguments.model)
+    folder = path if path.is_dir() else path.parent
     check_target(folder, arguments.output, {model_directory.WEIGHTS}, arguments.force)
-    loaded = hugging_face.load(folder)
-    batches: Iterable[Any]
-    if is_text:
-        size, most = arguments.batch_size or 32, arguments.max_tokens or 512
-        batches = hugging_face.sentence_batches(loaded, Path(arguments.data), size, most)
-    else:
-        batches = batches_of(arguments.data)
+    loaded = hugging_face.load(path)
+    batches = _text_batches(loaded, arguments) if is_text else batches_of(arguments.data)
+    trial = None
+    if is_text and loaded.is_causal:
+        first: dict[str, Any] = next(iter(batches))
+        trial = [{name: value[:1, :_TRIED_TOKENS] for name, value in first.items()}]
     transaction.make_folder(arguments.output)
 
     def write(result: CalibrationResult) -> Companions:
@@ -85,7 +102,27 @@ def _from_folder(
 
     head_size = arguments.head_size or loaded.head_size
     missing = loaded.layers_without_weights
-    return LoadedModel(loaded.model, batches, write, head_size, missing, loaded.notes)
+    return LoadedModel(loaded.model, batches, write, head_size, missing, loaded.notes, trial)
+
+
+def _text_batches(loaded: hugging_face.Loaded, arguments: CalibrateArguments) -> Iterable[Any]:
+    """Pack a text for a causal language model; take its lines as sentences for another one."""
+    path, size = Path(arguments.data), arguments.batch_size
+    kind = type(loaded.model).__name__
+    if loaded.is_causal:
+        if arguments.max_tokens is not None:
+            raise CommandError(
+                f"--max-tokens is for sentences, but the text is packed for a {kind}; expected "
+                "--length"
+            )
+        length = arguments.length or DEFAULT_LENGTH
+        return hugging_face.packed_batches(loaded, path, length, arguments.tokens, size)
+    if arguments.length is not None or arguments.tokens is not None:
+        raise CommandError(
+            f"--length and --tokens are for causal language models, and a {kind} takes sentences; "
+            "expected --max-tokens"
+        )
+    return hugging_face.sentence_batches(loaded, path, size or 32, arguments.max_tokens or 512)
 
 
 def _from_reference(arguments: CalibrateArguments, transaction: FileTransaction) -> LoadedModel:

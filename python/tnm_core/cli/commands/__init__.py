@@ -7,6 +7,7 @@ from tnm_core.cli.commands.calibrate import calibrate
 from tnm_core.cli.commands.check import check
 from tnm_core.cli.commands.convert import convert
 from tnm_core.cli.commands.diversity import diversity
+from tnm_core.cli.commands.evaluate import eval_app
 from tnm_core.cli.commands.inspect import inspect
 from tnm_core.cli.commands.plot import plot_app
 from tnm_core.cli.commands.prune import prune
@@ -17,6 +18,7 @@ __all__ = [
     "check",
     "convert",
     "diversity",
+    "eval_app",
     "inspect",
     "plot_app",
     "prune",

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from tnm_core.cli.model_speed import SpeedReport
 
 _DTYPES = ("float32", "bfloat16")
-_BATCH_SIZES = (1, 8, 32)
 _MB = 1e6
 
 
@@ -38,7 +37,7 @@ def bench_model(
         Path,
         typer.Argument(
             metavar="SENTENCES",
-            help="A text file with one sentence per line.",
+            help="A text file with one sentence per line; any text for a causal language model.",
             show_default=False,
         ),
     ],
@@ -56,7 +55,8 @@ def bench_model(
             "--batch-size",
             metavar="N",
             min=1,
-            help="Sentences in a batch; may be repeated (1, 8 and 32).",
+            help="Sentences in a batch; may be repeated (1, 8 and 32). Texts side by side for a "
+            "causal language model (1).",
             show_default=False,
         ),
     ] = None,
@@ -65,8 +65,34 @@ def bench_model(
     ] = "float32",
     threads: options.Threads = None,
     max_tokens: Annotated[
-        int, typer.Option("--max-tokens", metavar="N", min=1, help="Cut longer sentences.")
-    ] = 512,
+        int | None,
+        typer.Option(
+            "--max-tokens",
+            metavar="N",
+            min=1,
+            help="Cut longer sentences (512).",
+            show_default=False,
+        ),
+    ] = None,
+    length: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="For a causal language model: tokens of a prompt (512).",
+            show_default=False,
+        ),
+    ] = None,
+    new_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--new-tokens",
+            metavar="N",
+            min=1,
+            help="For a causal language model: tokens that follow, one by one (32).",
+            show_default=False,
+        ),
+    ] = None,
     seconds: Annotated[
         float,
         typer.Option(
@@ -89,6 +115,8 @@ def bench_model(
 
     The masks are the zeros of the weights; nothing is searched for. Beside the speeds stand how far
     outputs move, which packing does not change but for rounding, and the memory of the weights.
+    A causal language model is timed in prefill (a prompt at once) and in decoding (token by token,
+    with a cache of keys and values).
     Nothing is fetched from the network.
     """
     _check_packages(onnxruntime)
@@ -97,10 +125,11 @@ def bench_model(
         raise CommandError(
             f"--onnxruntime is measured in float32, --dtype is {dtype}; leave one out"
         )
+    from tnm_core.cli.hugging_face import is_model
     from tnm_core.cli.model_speed import SpeedArguments, measure_speed
 
     for folder in (model, dense):
-        if folder is not None and not folder.is_dir():
+        if folder is not None and not is_model(folder):
             raise CommandError(
                 f"{folder} is no directory; expected one in the layout of Hugging Face"
             )
@@ -108,13 +137,15 @@ def bench_model(
         model,
         sentences,
         dense,
-        tuple(dict.fromkeys(batch_size or _BATCH_SIZES)),
+        tuple(dict.fromkeys(batch_size)) if batch_size else None,
         dtype,
         threads,
         max_tokens,
         seconds,
         compiled,
         onnxruntime,
+        length,
+        new_tokens,
     )
     with share_bar("measuring") as update:
         report = measure_speed(arguments, update)
@@ -148,13 +179,41 @@ def _print(console: Console, report: SpeedReport) -> None:
     )
     print_skipped(console, names_by_reason(packing.skips))
     console.print()
-    _print_speeds(console, report)
+    if report.generation:
+        _print_generation(console, report)
+    else:
+        _print_speeds(console, report)
+
+
+def _print_generation(console: Console, report: SpeedReport) -> None:
+    first = report.generation[0]
+    headers = ("texts", "model", "prefill, tokens/s", "speed-up", "decode, tokens/s", "speed-up")
+    title = (
+        f"Speed, {report.dtype}, {_threads(report)}: prompts of {first.prompt_tokens} tokens, then "
+        f"{first.new_tokens} one by one"
+    )
+    table = Table(title, headers, left=2)
+    for speed in report.generation:
+        for position, name in enumerate(speed.seconds):
+            (prefill, decode), (faster, decodes_faster) = speed.rates(name), speed.speedups(name)
+            table.add_row(
+                str(speed.batch_size) if position == 0 else "",
+                name,
+                f"{prefill:,.0f}",
+                f"{faster:.2f}",
+                f"{decode:,.1f}",
+                f"{decodes_faster:.2f}",
+            )
+    table.print(console)
+
+
+def _threads(report: SpeedReport) -> str:
+    return "1 thread" if report.threads == 1 else f"{report.threads} threads"
 
 
 def _print_speeds(console: Console, report: SpeedReport) -> None:
-    threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
     headers = ("batch", "model", "speed-up", "sentences/s", "tokens/s", "ms a batch")
-    table = Table(f"Speed, {report.dtype}, {threads}", headers, left=2)
+    table = Table(f"Speed, {report.dtype}, {_threads(report)}", headers, left=2)
     for speed in report.speeds:
         batches = -(-speed.sentences // speed.batch_size)
         for position, (name, seconds) in enumerate(speed.seconds.items()):

@@ -56,9 +56,9 @@ def calibrate(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A directory in the layout of Hugging Face, or package.module:function or "
-            "path/to/file.py:function, which returns a torch model: the code in that file or "
-            "package is run.",
+            help="A directory in the layout of Hugging Face, a .gguf file, or "
+            "package.module:function or path/to/file.py:function, which returns a torch model: "
+            "the code in that file or package is run.",
             show_default=False,
         ),
     ],
@@ -66,8 +66,9 @@ def calibrate(
         str,
         typer.Argument(
             metavar="DATA",
-            help="A text file with one sentence per line (for a directory that has a tokenizer), "
-            "or such a function, which returns batches; its code is run, too.",
+            help="A text file, with one sentence per line if the model is no causal language model "
+            "(for a directory that has a tokenizer), or such a function, which returns batches; "
+            "its code is run, too.",
             show_default=False,
         ),
     ],
@@ -77,7 +78,8 @@ def calibrate(
             "--output",
             "-o",
             metavar="OUT",
-            help="A directory if MODEL is one; else a .safetensors file for the state dict.",
+            help="A directory if MODEL is a directory or a .gguf file; else a .safetensors file "
+            "for the state dict.",
         ),
     ],
     pattern: Annotated[
@@ -153,7 +155,27 @@ def calibrate(
             "--batch-size",
             metavar="N",
             min=1,
-            help="Sentences in a batch (32).",
+            help="Sentences in a batch (32), or pieces (about 1024 tokens).",
+            show_default=False,
+        ),
+    ] = None,
+    length: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=2,
+            help="For a causal language model: tokens in each piece that the text is cut into "
+            "(512).",
+            show_default=False,
+        ),
+    ] = None,
+    tokens: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="For a causal language model: take so many tokens, in pieces spread over the "
+            "text; all of it if not given.",
             show_default=False,
         ),
     ] = None,
@@ -192,6 +214,9 @@ def calibrate(
     do: name only files that you trust. Functions are called without arguments. A directory runs
     no code of its own, and nothing is fetched from the network.
 
+    For a causal language model the text is cut into pieces of --length tokens, without padding.
+    Weights of a .gguf file are widened to float32, and OUT is a directory.
+
     What is done is kept beside OUT, layer by layer, until all is written: after an interruption
     the same command with --resume goes on.
     """
@@ -212,7 +237,9 @@ def calibrate(
         tuple(include or ()),
         tuple(exclude or ()),
     )
-    arguments = CalibrateArguments(model, data, output, force, head_size, batch_size, max_tokens)
+    arguments = CalibrateArguments(
+        model, data, output, force, head_size, batch_size, max_tokens, length, tokens
+    )
     if report_path is not None:
         check_report(report_path, force)
     kept = KeptRun(output, _warn)

@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.hugging_face import Loaded, load, sentence_batches
+from tnm_core.cli.hugging_face import Loaded, load, packed_pieces, sentence_batches
+from tnm_core.cli.model_speed.generation import GenerationSpeed, generation_speed
 from tnm_core.cli.model_speed.onnx_runtime import OnnxRuntimeModel
 from tnm_core.cli.model_speed.output_change import OutputChange, output_change
 from tnm_core.cli.model_speed.rounds import Batch, best_seconds, some_of
@@ -20,31 +21,48 @@ from tnm_core.cli.references import foreign_errors
 
 # Sentences whose outputs are compared.
 _COMPARED, _COMPARED_BATCH = 256, 16
+# The same of pieces of a text for a causal language model, whose outputs are large.
+_COMPARED_PIECES = 4
+DEFAULT_SIZES, DEFAULT_MOST_TOKENS = (1, 8, 32), 512
+DEFAULT_TEXTS, DEFAULT_LENGTH, DEFAULT_NEW_TOKENS = (1,), 512, 32
 MASKED = "the masked model"
 ONNX_RUNTIME = "dense, ONNX Runtime"
 
 
 @dataclass(frozen=True)
 class SpeedArguments:
-    """Arguments of the command, as they were written."""
+    """Arguments of the command, as they were written; None where they were not.
+
+    `length` and `new_tokens` are for causal language models, `most_tokens` is for sentences.
+    """
 
     model: Path
     sentences: Path
     original: Path | None
-    batch_sizes: tuple[int, ...]
+    batch_sizes: tuple[int, ...] | None
     dtype: str
     threads: int | None
-    most_tokens: int
+    most_tokens: int | None
     seconds: float
     compiled: bool
     onnxruntime: bool
+    length: int | None = None
+    new_tokens: int | None = None
 
 
 def measure_speed(arguments: SpeedArguments, advance: Callable[[float], None]) -> SpeedReport:
     """Measure a model; `advance` is told the share that is done."""
     loaded = load(arguments.model)
-    texts = {size: _batches(loaded, arguments, size) for size in arguments.batch_sizes}
-    compared = _spread(_batches(loaded, arguments, _compared_size(arguments)), _COMPARED)
+    if loaded.is_causal:
+        return _measure_generation(loaded, arguments, advance)
+    if arguments.length is not None or arguments.new_tokens is not None:
+        raise CommandError(
+            f"--length and --new-tokens are for causal language models, and a "
+            f"{type(loaded.model).__name__} takes sentences; expected --max-tokens"
+        )
+    sizes = arguments.batch_sizes or DEFAULT_SIZES
+    texts = {size: _batches(loaded, arguments, size) for size in sizes}
+    compared = _spread(_batches(loaded, arguments, _compared_size(sizes)), _COMPARED)
     variants = variants_of(loaded.model, getattr(torch, arguments.dtype), arguments.compiled)
     with _threads(arguments.threads), torch.inference_mode():
         if arguments.compiled:
@@ -55,22 +73,68 @@ def measure_speed(arguments: SpeedArguments, advance: Callable[[float], None]) -
             changes = _changes(variants, arguments.original, compared)
             speeds = []
             for position, (size, batches) in enumerate(texts.items()):
-
-                def step(share: float, position: int = position) -> None:
-                    advance((position + share) / len(texts))
-
+                step = _share(advance, position, len(texts))
                 speeds.append(_speed(variants, size, batches, arguments.seconds, step))
         threads = torch.get_num_threads()
     return SpeedReport(arguments.dtype, threads, speeds, changes, variants.packing)
 
 
+def _measure_generation(
+    loaded: Loaded, arguments: SpeedArguments, advance: Callable[[float], None]
+) -> SpeedReport:
+    """Time prefill and decoding of a causal language model."""
+    _check_for_generation(loaded, arguments)
+    sizes = arguments.batch_sizes or DEFAULT_TEXTS
+    length = arguments.length or DEFAULT_LENGTH
+    whole = length + (arguments.new_tokens or DEFAULT_NEW_TOKENS)
+    pieces = packed_pieces(loaded, arguments.sentences, whole)
+    variants = variants_of(loaded.model, getattr(torch, arguments.dtype), compiled=False)
+    compared = [{"input_ids": one[None, :length]} for one in pieces[:_COMPARED_PIECES]]
+    speeds: list[GenerationSpeed] = []
+    with _threads(arguments.threads), torch.inference_mode(), foreign_errors("the model failed"):
+        changes = _changes(variants, arguments.original, compared)
+        for position, size in enumerate(sizes):
+            texts = pieces[torch.arange(size) % len(pieces)]
+            step = _share(advance, position, len(sizes))
+            speeds.append(generation_speed(variants.models, texts, length, arguments.seconds, step))
+        threads = torch.get_num_threads()
+    return SpeedReport(arguments.dtype, threads, [], changes, variants.packing, speeds)
+
+
+def _check_for_generation(loaded: Loaded, arguments: SpeedArguments) -> None:
+    kind = type(loaded.model).__name__
+    for option, given in (
+        ("--max-tokens", arguments.most_tokens is not None),
+        ("--compile", arguments.compiled),
+        ("--onnxruntime", arguments.onnxruntime),
+    ):
+        if given:
+            raise CommandError(
+                f"{option} is for models of sentences, and a {kind} is timed in prefill and "
+                "decoding; leave it out"
+            )
+    whole = (arguments.length or DEFAULT_LENGTH) + (arguments.new_tokens or DEFAULT_NEW_TOKENS)
+    most = loaded.most_positions
+    if most is not None and whole > most:
+        raise CommandError(
+            f"--length and --new-tokens make {whole} tokens; expected at most {most} together, as "
+            f"the configuration in {loaded.folder} says"
+        )
+
+
+def _share(advance: Callable[[float], None], position: int, count: int) -> Callable[[float], None]:
+    """Tell the share of the whole from that of one of several parts."""
+    return lambda share: advance((position + share) / count)
+
+
 def _batches(loaded: Loaded, arguments: SpeedArguments, size: int) -> list[Batch]:
-    return sentence_batches(loaded, arguments.sentences, size, arguments.most_tokens)
+    most = arguments.most_tokens or DEFAULT_MOST_TOKENS
+    return sentence_batches(loaded, arguments.sentences, size, most)
 
 
-def _compared_size(arguments: SpeedArguments) -> int:
+def _compared_size(sizes: tuple[int, ...]) -> int:
     """Take sentences one by one where the user does, whose tokenizer may not pad."""
-    return min(_COMPARED_BATCH, max(arguments.batch_sizes))
+    return min(_COMPARED_BATCH, max(sizes))
 
 
 def _spread(batches: list[Batch], sentences: int) -> list[Batch]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from tnm_core.cli.model_speed.generation import GenerationSpeed
 from tnm_core.cli.model_speed.output_change import OutputChange
 from tnm_core.cli.model_speed.variants import DENSE
 from tnm_core.cli.skips import skip_json
@@ -45,6 +46,10 @@ class SpeedReport:
 
     Attributes
     ----------
+    speeds : list of BatchSpeed
+        Of sentences; empty for a causal language model.
+    generation : list of GenerationSpeed
+        Of a causal language model; else empty.
     changes : dict of (str, str) to OutputChange
         By variant, and by what it was compared with.
     """
@@ -54,6 +59,7 @@ class SpeedReport:
     speeds: list[BatchSpeed]
     changes: dict[tuple[str, str], OutputChange]
     packing: InferenceReport
+    generation: list[GenerationSpeed] = field(default_factory=list)
 
     @property
     def packed_bytes(self) -> tuple[int, int]:
@@ -68,6 +74,7 @@ class SpeedReport:
             "dtype": self.dtype,
             "threads": self.threads,
             "speeds": [one.as_json() for one in self.speeds],
+            "generation": [one.as_json() for one in self.generation],
             "changes": [
                 {"variant": variant, "against": against, **asdict(change)}
                 for (variant, against), change in self.changes.items()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from tnm_core.torch.calibrate.data.batches import Calibration
-from tnm_core.torch.calibrate.data.recording import Call, record
+from tnm_core.torch.calibrate.data.recording import first_tensor
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,43 @@ def find_chain(
     blocks = _most_likely_blocks(model, names)
     if not blocks:
         return None
-    modules = {name: model.get_submodule(name) for name in blocks}
-    recorded = record(lambda: calibration.forward(model, batch), modules)
-    if list(recorded) != blocks or any(len(calls) != 1 for calls in recorded.values()):
-        return None
-    calls = [call for (call,) in recorded.values()]
-    return BlockChain(tuple(blocks)) if _is_chain(calls) else None
+    trace = _Trace()
+    with ExitStack() as hooks, torch.no_grad():
+        for name in blocks:
+            block = model.get_submodule(name)
+            hook = partial(trace.begin, name)
+            hooks.enter_context(block.register_forward_pre_hook(hook, with_kwargs=True))
+            hooks.enter_context(block.register_forward_hook(trace.end))
+        calibration.forward(model, batch)
+    return BlockChain(tuple(blocks)) if trace.is_chain and trace.called == blocks else None
+
+
+class _Trace:
+    """Whether calls of blocks make up a chain so far; what lies between two blocks is kept alone.
+
+    Each call gets what the one before returned, and else what the first call got.
+    """
+
+    def __init__(self) -> None:
+        self.called: list[str] = []
+        self.is_chain = True
+        self._others: Any = None
+        self._latest: torch.Tensor | None = None
+
+    def begin(self, name: str, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        others = (args[1:], kwargs)
+        if not self.called:
+            self._others = others
+        given = args[0] if args else None
+        linked = isinstance(given, torch.Tensor) and (not self.called or self._is_latest(given))
+        self.is_chain = self.is_chain and linked and _same(others, self._others)
+        self.called.append(name)
+
+    def _is_latest(self, given: torch.Tensor) -> bool:
+        return self._latest is not None and torch.equal(given, self._latest)
+
+    def end(self, _: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        self._latest = first_tensor(output) if self.is_chain else None
 
 
 def _most_likely_blocks(model: nn.Module, names: Sequence[str]) -> list[str]:
@@ -55,21 +88,6 @@ def _most_likely_blocks(model: nn.Module, names: Sequence[str]) -> list[str]:
 
 def _lies_in(name: str, block: str) -> bool:
     return name == block or name.startswith(f"{block}.")
-
-
-def _is_chain(calls: Sequence[Call]) -> bool:
-    """Whether each call got what the one before returned, and else what the first call got."""
-    for index, one in enumerate(calls):
-        given = one.positional[0] if one.positional else None
-        if not isinstance(given, torch.Tensor):
-            return False
-        previous = calls[index - 1].output
-        if index and (previous is None or not torch.equal(given, previous)):
-            return False
-        others = (one.positional[1:], one.named)
-        if not _same(others, (calls[0].positional[1:], calls[0].named)):
-            return False
-    return True
 
 
 def _same(left: Any, right: Any) -> bool:

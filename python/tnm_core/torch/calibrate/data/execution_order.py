@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,9 @@ import torch
 from torch import nn
 
 from tnm_core.torch.calibrate.data.batches import Calibration
-from tnm_core.torch.calibrate.data.recording import Call, record
+from tnm_core.torch.calibrate.data.recording import given_tensor
+
+_Layers = Mapping[str, nn.Module]
 
 
 @dataclass(frozen=True)
@@ -31,18 +34,20 @@ class Order:
     batch: Any
 
 
-def execution_order(
-    model: nn.Module, calibration: Calibration, layers: Mapping[str, nn.Module]
-) -> Order:
-    """Run a model until each layer has got a row, or batches have come to an end."""
-    found: dict[str, list[Call]] = {}
+def execution_order(model: nn.Module, calibration: Calibration, layers: _Layers) -> Order:
+    """Run a model until each layer has got a row, or batches have come to an end.
+
+    No tensor is kept but the latest: a language model's inputs of all layers take gigabytes.
+    """
+    found: dict[str, _Calls] = {}
     order: list[str] = []
     first: Any = None
     seen = 0
+    trace = _Trace()
     for seen, batch in enumerate(calibration.batches, 1):
         first = batch if seen == 1 else first
-        calls = record(partial(calibration.forward, model, batch), layers, outputs=False)
-        made_some = {name: made for name, made in calls.items() if any(map(_has_rows, made))}
+        calls = trace.of_run(model, calibration, batch, layers)
+        made_some = {name: made for name, made in calls.items() if made.with_rows}
         _merge(order, list(made_some))
         for name, made in made_some.items():
             found.setdefault(name, made)
@@ -61,8 +66,48 @@ def execution_order(
     return Order(_groups({name: found[name] for name in order}, layers), unreached, first)
 
 
-def _has_rows(call: Call) -> bool:
-    return call.input is None or call.input.numel() > 0
+@dataclass
+class _Calls:
+    """How often a layer is called in a run, whether with rows, and with which tensor.
+
+    `tensor` is a number that calls with one tensor in a row share; 0 for none.
+    """
+
+    tensor: int
+    count: int = 0
+    with_rows: bool = False
+
+
+@dataclass
+class _Trace:
+    """The calls of layers in a run, in order; of tensors, the latest alone is kept."""
+
+    calls: dict[str, _Calls] = field(default_factory=dict)
+    latest: torch.Tensor | None = None
+    number: int = 0
+
+    def add(self, name: str, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given = given_tensor(args, kwargs)
+        has_rows = given is None or given.numel() > 0
+        if has_rows and given is not self.latest:
+            self.latest, self.number = given, self.number + 1
+        number = self.number if has_rows and given is not None else 0
+        made = self.calls.setdefault(name, _Calls(number))
+        made.count += 1
+        made.with_rows |= has_rows
+
+    @torch.no_grad()
+    def of_run(
+        self, model: nn.Module, calibration: Calibration, batch: Any, layers: _Layers
+    ) -> dict[str, _Calls]:
+        """Return the calls of one more run, by layer in order; its tensors have new numbers."""
+        self.calls, self.latest = {}, None
+        with ExitStack() as hooks:
+            for name, layer in layers.items():
+                hook = partial(self.add, name)
+                hooks.enter_context(layer.register_forward_pre_hook(hook, with_kwargs=True))
+            calibration.forward(model, batch)
+        return self.calls
 
 
 def _merge(order: list[str], names: list[str]) -> None:
@@ -76,17 +121,17 @@ def _merge(order: list[str], names: list[str]) -> None:
             place += 1
 
 
-def _groups(calls: Mapping[str, list[Call]], layers: Mapping[str, nn.Module]) -> list[Group]:
+def _groups(calls: Mapping[str, _Calls], layers: _Layers) -> list[Group]:
     """Put layers together that are called one after the other with the same tensor."""
     groups: list[Group] = []
-    latest: torch.Tensor | None = None
+    latest = 0
     for name, made in calls.items():
-        given = made[0].input if len(made) == 1 else None
-        same = given is not None and given is latest
+        given = made.tensor if made.count == 1 else 0
+        same = given != 0 and given == latest
         if same and _have_same_statistics(layers[name], layers[groups[-1].names[-1]]):
             groups[-1] = Group((*groups[-1].names, name), 1)
         else:
-            groups.append(Group((name,), len(made)))
+            groups.append(Group((name,), made.count))
         latest = given
     return groups
 

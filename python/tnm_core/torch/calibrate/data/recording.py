@@ -23,8 +23,7 @@ class Call:
     @property
     def input(self) -> torch.Tensor | None:
         """The first tensor that the module got."""
-        given = first_tensor(self.positional)
-        return first_tensor(self.named) if given is None else given
+        return given_tensor(self.positional, self.named)
 
 
 class _Enough(Exception):  # noqa: N818 - it ends a run and is no error
@@ -40,6 +39,12 @@ def first_tensor(given: Any) -> torch.Tensor | None:
     if isinstance(given, Iterable) and not isinstance(given, str):
         return next((one for one in given if isinstance(one, torch.Tensor)), None)
     return None
+
+
+def given_tensor(positional: tuple[Any, ...], named: dict[str, Any]) -> torch.Tensor | None:
+    """Return the tensor that counts as the input of a call."""
+    given = first_tensor(positional)
+    return first_tensor(named) if given is None else given
 
 
 @torch.no_grad()

@@ -113,12 +113,13 @@ def prune_model_(
     through its code nevertheless, layers are pruned on the dense model's inputs (`remark` of the
     `PrunedLayer`), and blocks not tuned (`untuned` of the report).
 
-    Memory beside the model: the dense values of the layers that are pruned (what does not change,
-    such as embeddings, is not copied), the statistics of layers that share an input, and, where
-    the model is a chain of blocks, the activations between two blocks for all calibration data
-    (so that each block runs alone). Models that are no chain run from their start for each group
-    of layers. Tuning adds six times the parameters of a block, its outputs for all data, and what
-    backpropagation keeps for one batch.
+    Memory beside the model: the masks, the dense values of the layers that are pruned (what does
+    not change, such as embeddings, is not copied; from 64 MiB on they lie in a temporary file, and
+    those of the block that runs are in memory), the statistics of layers that share an input, and,
+    where the model is a chain of blocks, the activations between two blocks for all calibration
+    data (so that each block runs alone). Models that are no chain run from their start for each
+    group of layers. Tuning adds six times the parameters of a block, its outputs for all data, and
+    what backpropagation keeps for one batch.
 
     Examples
     --------

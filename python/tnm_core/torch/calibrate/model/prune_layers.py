@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -26,6 +25,7 @@ from tnm_core.torch.calibrate.data import (
     layer_of,
 )
 from tnm_core.torch.calibrate.model.batch_norm import reestimate_batch_norm_
+from tnm_core.torch.calibrate.model.dense_reference import DenseFile, dense_reference
 from tnm_core.torch.calibrate.model.journal import Journal, PruneStep
 from tnm_core.torch.calibrate.model.prune_group import prune_group_
 from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, TunedBlock
@@ -77,7 +77,9 @@ def prune_layers_(
     ends = _ends_of_blocks(groups, chain) if recipe.tune_epochs else {}
     if "" in ends.values():
         check_tunable(model, calibration, batch, layers, recipe.tune_norms)
-    dense = dense_reference(model, _changing(model, layers, ends.values(), recipe))
+    changing = _changing(model, layers, ends.values(), recipe)
+    file = DenseFile(model, changing)
+    dense = dense_reference(model, changing, file)
     products.watch(dense)
     one_stream = not (recipe.sequential or recipe.tune_epochs)
     runs = PairedRuns(dense, model, calibration, chain, one_stream=one_stream)
@@ -94,6 +96,7 @@ def prune_layers_(
             for count, layer in enumerate(step.layers, len(done.layers) + 1):
                 announce(layer, count, len(layers))
             done.add(step)
+            file.release()
             for block in step.blocks:
                 announce(block, len(done.layers), len(layers))
         if recipe.batch_norm:
@@ -173,25 +176,3 @@ def _tune_(
         return PruneStep({}, untuned={block: SkipCode.NOT_TUNED(step=str(cause))})
     changed = tunable_parameters(runs.pruned, block, masks, recipe.tune_norms)
     return PruneStep(changed, blocks=(tuned,))
-
-
-def dense_reference(model: nn.Module, changing: Iterable[torch.Tensor]) -> nn.Module:
-    """Copy a model, all but the parameters that stay as they are, which both models share.
-
-    Whatever has memory in common with parameters that are changing is copied, too.
-    """
-    copied = {_memory(one) for one in changing}
-    shared = {
-        id(one): one for one in model.parameters() if _is_plain(one) and _memory(one) not in copied
-    }
-    # What deepcopy finds here it takes for copied already.
-    return copy.deepcopy(model, dict(shared))
-
-
-def _is_plain(parameter: nn.Parameter) -> bool:
-    """Whether its memory can be told: not of sharded or quantised ones, and such without shape."""
-    return type(parameter) is nn.Parameter and type(parameter.data) is torch.Tensor
-
-
-def _memory(tensor: torch.Tensor) -> tuple[torch.device, int]:
-    return tensor.device, tensor.untyped_storage().data_ptr()

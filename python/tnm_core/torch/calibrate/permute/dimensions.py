@@ -28,7 +28,9 @@ class FreeDimension:
         flattened channels, each channel is a run of columns.
     block : int or None
         Units move only within consecutive blocks of so many, such as a head's; None for all.
-        Where a layer has groups, blocks that do not cross them.
+        Where a layer has groups, blocks that do not cross them. A Linear may have several times as
+        many units as another one, as the queries of grouped-query attention and the layer behind
+        it do: then so many blocks next to each other move like one block of the other layer.
     through : tuple of str
         Modules between with something of their own for each unit, which moves along: batch, group,
         layer and other normalisation, PReLU, depthwise convolutions.
@@ -71,8 +73,13 @@ def _sizes_of(layer: nn.Module) -> tuple[int, int]:
 
 
 def units_of(model: nn.Module, dimension: FreeDimension) -> int:
-    """Count the units of a dimension."""
-    return _sizes_of(model.get_submodule(dimension.outputs[0]))[0]
+    """Count the units of a dimension: those of keys and values where queries have more heads."""
+    return min(_sizes_of(model.get_submodule(name))[0] for name in dimension.outputs)
+
+
+def flattens(model: nn.Module, dimension: FreeDimension) -> bool:
+    """Tell whether each unit may be several features of a Linear, after channels."""
+    return any(isinstance(model.get_submodule(name), nn.Conv2d) for name in dimension.outputs)
 
 
 def _groups_of(model: nn.Module, dimension: FreeDimension) -> Iterator[tuple[str, int, int]]:
@@ -106,23 +113,23 @@ def why_invalid(model: nn.Module, dimension: FreeDimension) -> str | None:
             return f"{name!r} is a {type(layer).__name__}, expected a dense Linear or Conv2d"
         if is_depthwise(layer):
             return f"{name!r} is depthwise, expected it in through="
-    # Each channel may be several features when flattened.
-    flattens = any(isinstance(known[name], nn.Conv2d) for name in dimension.outputs)
     return (
-        _why_sizes_do_not_fit(model, dimension, flattens)
-        or _why_module_between_does_not_fit(model, dimension, flattens)
+        _why_sizes_do_not_fit(model, dimension)
+        or _why_module_between_does_not_fit(model, dimension, flattens(model, dimension))
         or _why_groups_are_left(model, dimension)
     )
 
 
-def _why_sizes_do_not_fit(model: nn.Module, dimension: FreeDimension, flattens: bool) -> str | None:
-    units = units_of(model, dimension)
-    sizes = {_sizes_of(model.get_submodule(name))[0] for name in dimension.outputs}
-    for name in dimension.inputs:
-        layer = model.get_submodule(name)
-        size = _sizes_of(layer)[1]
-        runs = flattens and isinstance(layer, nn.Linear) and size % units == 0
-        sizes.add(units if runs else size)
+def _why_sizes_do_not_fit(model: nn.Module, dimension: FreeDimension) -> str | None:
+    units, channels = units_of(model, dimension), flattens(model, dimension)
+    repeats = dimension.block is not None and not channels
+    sizes = set()
+    for names, side in ((dimension.outputs, 0), (dimension.inputs, 1)):
+        for name in names:
+            layer = model.get_submodule(name)
+            size = _sizes_of(layer)[side]
+            runs = channels and side == 1 and isinstance(layer, nn.Linear)
+            sizes.add(units if (runs or repeats) and size % units == 0 else size)
     if len(sizes) > 1:
         return f"sizes are {sorted(sizes)}, expected the same"
     if dimension.block is not None and (dimension.block < 1 or units % dimension.block):
@@ -131,7 +138,7 @@ def _why_sizes_do_not_fit(model: nn.Module, dimension: FreeDimension, flattens: 
 
 
 def _why_module_between_does_not_fit(
-    model: nn.Module, dimension: FreeDimension, flattens: bool
+    model: nn.Module, dimension: FreeDimension, flattened: bool
 ) -> str | None:
     units = units_of(model, dimension)
     for name in dimension.through:
@@ -143,7 +150,7 @@ def _why_module_between_does_not_fit(
                 "PReLU or a depthwise Conv2d in through="
             )
         one_for_all = isinstance(module, nn.PReLU) and channels == 1
-        if not one_for_all and (channels % units or (channels != units and not flattens)):
+        if not one_for_all and (channels % units or (channels != units and not flattened)):
             return f"{name!r} has {channels} channels, expected {units}, one for each unit"
     return None
 
@@ -164,23 +171,38 @@ def _why_groups_are_left(model: nn.Module, dimension: FreeDimension) -> str | No
 @torch.no_grad()
 def reorder_(model: nn.Module, dimension: FreeDimension, order: torch.Tensor) -> None:
     """Put unit ``order[i]`` in place i, in every module of a dimension that fits."""
+    block = None if flattens(model, dimension) else dimension.block
     for name in (*dimension.outputs, *dimension.through):
         module = model.get_submodule(name)
         for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
             if tensor.ndim and len(tensor) > 1:
-                tensor.copy_(tensor[entries(order, len(tensor)).to(tensor.device)])
+                tensor.copy_(tensor[entries(order, len(tensor), block).to(tensor.device)])
     for name in dimension.inputs:
         layer = layer_of(model, name)
         groups = layer.groups if isinstance(layer, nn.Conv2d) else 1
         weight = layer.weight
         by_group = weight.view(groups, -1, *weight.shape[1:])
-        at = entries(order, _sizes_of(layer)[1]).to(weight.device).view(groups, -1)
+        at = entries(order, _sizes_of(layer)[1], block).to(weight.device).view(groups, -1)
         at = at - at.shape[1] * torch.arange(groups, device=weight.device)[:, None]
         moved = [rows[:, columns] for rows, columns in zip(by_group, at, strict=True)]
         weight.copy_(torch.cat(moved))
 
 
-def entries(order: torch.Tensor, size: int) -> torch.Tensor:
-    """Return the order of so many entries, of which each unit has a run."""
-    run = size // len(order)
-    return (order[:, None] * run + torch.arange(run)).reshape(-1)
+def entries(order: torch.Tensor, size: int, block: int | None = None) -> torch.Tensor:
+    """Return the order of so many entries, of which each unit has several.
+
+    They are a run of each unit; or, if there is a `block`, blocks next to each other that move
+    alike.
+    """
+    several = size // len(order)
+    if block is None:
+        return (order[:, None] * several + torch.arange(several)).reshape(-1)
+    within = order.view(-1, block) % block
+    starts = torch.arange(size // block).view(-1, several, 1) * block
+    return (starts + within[:, None]).reshape(-1)
+
+
+def beside_each_other(rows: torch.Tensor, units: int, block: int) -> torch.Tensor:
+    """Put the rows that move alike, as `entries` has them with a block, in one row each."""
+    by_block = rows.view(units // block, -1, block, rows.shape[1])
+    return by_block.transpose(1, 2).reshape(units, -1)

@@ -14,7 +14,9 @@ from tnm_core.short_repr import short_repr
 from tnm_core.torch.calibrate.data import Calibration, Statistics, layer_matrices_of, layer_of
 from tnm_core.torch.calibrate.permute.dimensions import (
     FreeDimension,
+    beside_each_other,
     entries,
+    flattens,
     reorder_,
     units_of,
     why_invalid,
@@ -193,6 +195,8 @@ def _best_order(
         for name in names
         if worth.counts(name)
     ]
+    if dimension.block is not None and not flattens(model, dimension):
+        parts = [beside_each_other(part, units, dimension.block) for part in parts]
     scores = torch.cat([part for part in parts if len(part) == units] or [torch.zeros(units, 0)], 1)
     runs = [part for part in parts if len(part) != units]
 

@@ -1,0 +1,37 @@
+"""Models in local directories in the layout of Hugging Face, through transformers, offline."""
+
+from __future__ import annotations
+
+from tnm_core.cli.hugging_face.loading import (
+    GGUF,
+    Loaded,
+    arguments_of,
+    is_model,
+    load,
+    tensors_of,
+    tokenizer_of,
+)
+from tnm_core.cli.hugging_face.packed_text import (
+    TextTokens,
+    check_length,
+    packed_batches,
+    packed_pieces,
+    text_tokens,
+)
+from tnm_core.cli.hugging_face.sentences import sentence_batches
+
+__all__ = [
+    "GGUF",
+    "Loaded",
+    "TextTokens",
+    "arguments_of",
+    "check_length",
+    "is_model",
+    "load",
+    "packed_batches",
+    "packed_pieces",
+    "sentence_batches",
+    "tensors_of",
+    "text_tokens",
+    "tokenizer_of",
+]
