@@ -11,6 +11,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -52,7 +53,7 @@ class ImageFolders(Dataset):
         return pixels, label
 
     @staticmethod
-    def _middle_box(width: int, height: int) -> tuple[float, float, float, float]:
+    def _middle_box(width: int, height: int) -> Box:
         side = 0.875 * min(width, height)
         left, top = (width - side) / 2, (height - side) / 2
         return left, top, left + side, top + side
@@ -97,9 +98,7 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
 
 
-def random_box(
-    width: int, height: int, *, smallest: float = 0.08
-) -> tuple[float, float, float, float]:
+def random_box(width: int, height: int, *, smallest: float = 0.08) -> Box:
     """Draw a part of an image, of 3:4 to 4:3."""
     share = smallest + (1 - smallest) * float(torch.rand(()))
     ratio = 0.75 + 0.583 * float(torch.rand(()))
@@ -110,7 +109,9 @@ def random_box(
     return left, top, left + wide, top + high
 
 
-def _normalised(image: Image.Image, size: int, box: tuple[float, float, float, float]) -> torch.Tensor:
+def _normalised(
+    image: Image.Image, size: int, box: tuple[float, float, float, float]
+) -> torch.Tensor:
     small = image.resize((size, size), Image.Resampling.BILINEAR, box)
     pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1) / 255
     return (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(DEVIATION).view(3, 1, 1)

@@ -74,6 +74,9 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="a folder; by default those of packages")
     parser.add_argument("--pattern", default="16:32", help="n:m, or 'row n:m'")
     parser.add_argument("--recipe", choices=tuple(RECIPES), default="best")
+    parser.add_argument(
+        "--fold-first", action="store_true", help="fold normalisations before pruning"
+    )
     parser.add_argument("--crops", type=int, default=128, help="for calibration")
     parser.add_argument("--held-out", type=int, default=120, help="crops that measure")
     parser.add_argument("--size", type=int, default=224)
@@ -83,11 +86,15 @@ def main() -> None:
     options = parser.parse_args()
 
     tiny = options.network == "tiny"
-    files = image_files(options.images) if options.images else packaged_network.packaged_photographs()
+    files = (
+        image_files(options.images) if options.images else packaged_network.packaged_photographs()
+    )
     if len(files) < 3:
         parser.error(f"found {len(files)} images, expected at least 3")
     held, others = files[::3], [file for number, file in enumerate(files) if number % 3]
-    print(f"{options.crops} crops of {len(others)} images; {options.held_out} of {len(held)} measure")
+    print(
+        f"{options.crops} crops of {len(others)} images; {options.held_out} of {len(held)} measure"
+    )
     model = tiny_network() if tiny else packaged_network.efficientnet_lite0()
     model.to(memory_format=torch.channels_last)
     batches = DataLoader(ImageCrops(others, options.size, options.crops), options.batch)
@@ -95,6 +102,9 @@ def main() -> None:
     if tiny:
         reestimate_batch_norm_(model, batches)  # a random network has no statistics yet
     dense, expected = copy.deepcopy(model), answers(model, measured)
+    first = next(iter(batches))
+    if options.fold_first:
+        fold_batch_norm_(model, first[:2])
 
     # Re-estimated afterwards, to show what that does; recipes do it by themselves.
     recipe = replace(RECIPES[options.recipe], batch_norm=False)
@@ -109,7 +119,6 @@ def main() -> None:
     compare("re-estimated", answers(model, measured), expected)
 
     remove_sparsity_(model)
-    first = next(iter(batches))
     folded = fold_batch_norm_(model, first[:2])
     print(folded)
     compare("folded", answers(model, measured), expected)

@@ -76,9 +76,7 @@ class SkipCode(Enum):
 
     # by what stands before a batch normalisation
     NORM_UNREACHED = "no batch reaches it"
-    NO_RUNNING_STATISTICS = (
-        "keeps no running statistics: every batch is normalised by its own"
-    )
+    NO_RUNNING_STATISTICS = "keeps no running statistics: every batch is normalised by its own"
     NOT_AFTER_LAYER = "what it gets is not always the output of one convolution or Linear layer"
     OUTPUT_USED_ELSEWHERE = "what {layer} returns is also used elsewhere"
     OWN_NORM = "is a {kind}, whose own code may do more than normalise"

@@ -160,11 +160,12 @@ class _Fold:
 
     def __init__(self, model: nn.Module, norm: str, layer: str) -> None:
         self._model, self.layer_name = model, layer
-        self.layer, self.norm = model.get_submodule(layer), cast(_BatchNorm, model.get_submodule(norm))
+        self.layer, self.norm = (
+            model.get_submodule(layer),
+            cast(_BatchNorm, model.get_submodule(norm)),
+        )
         self.names = [
-            name
-            for name, one in model.named_modules(remove_duplicate=False)
-            if one is self.norm
+            name for name, one in model.named_modules(remove_duplicate=False) if one is self.norm
         ]
         self.alone = copy.deepcopy(self.layer)
         check_can_change(layer, self._weight)
@@ -285,9 +286,7 @@ def _difference(found: torch.Tensor, expected: torch.Tensor, offset: float) -> f
     return apart / unit if unit else float("inf")
 
 
-def _why_not(
-    norm: _BatchNorm, name: str, layer: nn.Module, memory: SharedMemory
-) -> Skip | None:
+def _why_not(norm: _BatchNorm, name: str, layer: nn.Module, memory: SharedMemory) -> Skip | None:
     """Tell why a normalisation cannot be folded into the layer before it."""
     if type(norm) not in _NORMS:
         return SkipCode.OWN_NORM(kind=type(norm).__name__)
@@ -300,7 +299,7 @@ def _why_not(
     masked = masked_parametrization(layer)
     if chains and (masked is None or set(chains) != {"weight"} or len(chains["weight"]) > 1):
         return SkipCode.FOLD_PARAMETRIZED(layer=name)
-    own = [one for one in (*layer.parameters(), *norm.parameters())]
+    own = list((*layer.parameters(), *norm.parameters()))
     if any(len(memory.users_of(one)) > 1 for one in own):
         return SkipCode.FOLD_SHARED(layer=name)
     groups = cast(int, getattr(layer, "groups", 1))
