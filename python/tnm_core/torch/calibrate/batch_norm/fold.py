@@ -200,7 +200,7 @@ class _Fold:
         weight, bias = self._kept
         self._weight.copy_(weight)
         if bias is None:
-            self.layer.bias = None
+            cast(Any, self.layer).bias = None
         else:
             cast(torch.Tensor, self._bias).copy_(bias)
         for name in self.names:
@@ -224,14 +224,13 @@ class _Fold:
     def _folded(self) -> tuple[torch.Tensor, torch.Tensor]:
         bias = None if self._bias is None else self._bias.double()
         mean, variance, scale, shift = _statistics(self.norm)
-        arguments: Any = (self._weight.double(), bias, mean, variance, self.norm.eps)
         scale = torch.ones_like(mean) if scale is None else scale
         shift = torch.zeros_like(mean) if shift is None else shift
+        norm = (mean, variance, self.norm.eps, scale, shift)
         if isinstance(self.layer, nn.Linear):
-            return fuse_linear_bn_weights(*arguments, scale, shift)
-        return fuse_conv_bn_weights(
-            *arguments, scale, shift, transpose=isinstance(self.layer, _ConvTransposeNd)
-        )
+            return fuse_linear_bn_weights(self._weight.double(), bias, *norm)
+        transposed = isinstance(self.layer, _ConvTransposeNd)
+        return fuse_conv_bn_weights(self._weight.double(), bias, *norm, transposed)
 
 
 def _fold_(
@@ -299,7 +298,7 @@ def _why_not(norm: _BatchNorm, name: str, layer: nn.Module, memory: SharedMemory
     masked = masked_parametrization(layer)
     if chains and (masked is None or set(chains) != {"weight"} or len(chains["weight"]) > 1):
         return SkipCode.FOLD_PARAMETRIZED(layer=name)
-    own = list((*layer.parameters(), *norm.parameters()))
+    own = [*layer.parameters(), *norm.parameters()]
     if any(len(memory.users_of(one)) > 1 for one in own):
         return SkipCode.FOLD_SHARED(layer=name)
     groups = cast(int, getattr(layer, "groups", 1))

@@ -32,7 +32,8 @@ class _Seen:
     `takers` counts, by layer, the normalisations that got its outputs; None stands for all else.
     """
 
-    makers: WeakIdKeyDictionary = field(default_factory=WeakIdKeyDictionary)
+    # Any: its methods are not typed.
+    makers: Any = field(default_factory=WeakIdKeyDictionary)
     calls: Counter[str] = field(default_factory=Counter)
     takers: dict[str, Counter[str | None]] = field(default_factory=dict)
     inputs: dict[str, list[str | None]] = field(default_factory=dict)
@@ -83,7 +84,7 @@ class _Uses(TorchFunctionMode):
     """Watches every function of torch that is called."""
 
     def __init__(self, seen: _Seen) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._seen = seen
 
     def __torch_function__(

@@ -139,7 +139,7 @@ class _Moments:
         """Take a batch (samples, channels, ...)."""
         self.calls += 1
         samples = max(1, _ENTRIES * len(values) // max(1, values.numel()))
-        for part in values.split(samples):
+        for part in torch.split(values, samples):
             self._merge(part.detach().movedim(1, 0).flatten(1).double())
 
     def _merge(self, channels: torch.Tensor) -> None:
