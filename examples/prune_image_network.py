@@ -75,7 +75,10 @@ def main() -> None:
     parser.add_argument("--pattern", default="16:32", help="n:m, or 'row n:m'")
     parser.add_argument("--recipe", choices=tuple(RECIPES), default="best")
     parser.add_argument(
-        "--fold-first", action="store_true", help="fold normalisations before pruning"
+        "--fold",
+        choices=("first", "last"),
+        default="first",
+        help="fold normalisations before pruning, or re-estimate and fold them afterwards",
     )
     parser.add_argument("--crops", type=int, default=128, help="for calibration")
     parser.add_argument("--held-out", type=int, default=96, help="crops that measure")
@@ -103,8 +106,8 @@ def main() -> None:
         reestimate_batch_norm_(model, batches)  # a random network has no statistics yet
     dense, expected = copy.deepcopy(model), answers(model, measured)
     first = next(iter(batches))
-    if options.fold_first:
-        fold_batch_norm_(model, first[:2])
+    if options.fold == "first":
+        print(fold_batch_norm_(model, first[:2]))
 
     # Re-estimated afterwards, to show what that does; recipes do it by themselves.
     recipe = replace(RECIPES[options.recipe], batch_norm=False)
@@ -115,13 +118,12 @@ def main() -> None:
     print(report)
     print(f"pruned in {time.process_time() - started:.0f} CPU seconds")
     compare("pruned", answers(model, measured), expected)
-    print(reestimate_batch_norm_(model, batches))
-    compare("re-estimated", answers(model, measured), expected)
-
     remove_sparsity_(model)
-    folded = fold_batch_norm_(model, first[:2])
-    print(folded)
-    compare("folded", answers(model, measured), expected)
+    if options.fold == "last":
+        print(reestimate_batch_norm_(model, batches))
+        compare("re-estimated", answers(model, measured), expected)
+        print(fold_batch_norm_(model, first[:2]))
+        compare("folded", answers(model, measured), expected)
     if options.output is not None:
         torch.save(model.state_dict(), options.output)
     folded_dense = copy.deepcopy(dense)
