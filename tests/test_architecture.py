@@ -67,6 +67,7 @@ FLOORS = [
         "cli.model_directory",
         "cli.pruning",
         "cli.conversion",
+        "cli.report_page",
         "cli.calibration",
         "cli.model_speed",
         "cli.evaluation",
