@@ -8,7 +8,6 @@ from pathlib import Path
 from tnm_core.checkpoint import INDEX_SUFFIX, disk_errors
 from tnm_core.cli.errors import CommandError
 
-
 PAGE_SUFFIX = ".html"
 
 

@@ -152,7 +152,8 @@ def prune(
         job = PruneJob(checkpoint, folder, target, masks_only, settings, selected, three_d)
         reports = ReportFiles(report_paths, force)
         write_reports = reports.open(stack.enter_context(FileTransaction()))
-        corners = CornerCollector(some_of([*selected.chosen]), settings.pattern)
+        shown = some_of([*selected.chosen], lambda name: checkpoint.tensors[name].shape)
+        corners = CornerCollector(shown, settings.pattern)
         if reports.has_page:
             job.look = corners
         files_before = _bytes_of(checkpoint.paths)

@@ -105,9 +105,7 @@ class PruneJob:
             np.copyto(block, block.dtype.type(0), where=~mask)
             yield block
 
-    def _blocks(
-        self, info: TensorInfo, advance: Advance, *, fortran: bool
-    ) -> Iterator[_Block]:
+    def _blocks(self, info: TensorInfo, advance: Advance, *, fortran: bool) -> Iterator[_Block]:
         axes, report = self.selected.chosen[info.name], PrunedTensor.of(info)
         self.pruned.append(report)
         blocks = find_masks(

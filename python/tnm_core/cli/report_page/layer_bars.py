@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element
 
-from tnm_core.cli.report_page.markup import add, add_seconds
+from tnm_core.cli.report_page.markup import add, add_name, add_seconds
 from tnm_core.cli.tables import shape_text
 
 _APPLIED = " (applied)"
@@ -60,7 +60,7 @@ def add_layer(
     item = add(parent, "li", class_="layer")
     item.tail = "\n"
     head = add(item, "div", class_="head")
-    add(head, "div", layer["name"] or "(the model)", class_="name")
+    add_name(head, "div", layer["name"], class_="name")
     _add_facts(head, layer)
     bars = add(item, "div", class_="bars")
     for one in series:

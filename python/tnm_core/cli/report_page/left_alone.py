@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from tnm_core.cli.report_page.markup import add, add_section
+from tnm_core.cli.report_page.markup import add, add_name, add_section
 from tnm_core.cli.tables import shape_text
 
 _SHOWN_OPEN = 8  # names; more of them are folded
@@ -35,6 +35,6 @@ def _add_reasons(section: Element, skipped: Iterable[Mapping[str, Any]]) -> None
         add(summary, "code", code)
         names = add(details, "ul", class_="names")
         for one in members:
-            entry = add(names, "li", one["name"] or "(the model)", class_="breakable")
+            entry = add_name(names, "li", one["name"], class_="breakable")
             if one.get("shape"):
                 add(entry, "span", f" {shape_text(one['shape'])}", class_="fine")

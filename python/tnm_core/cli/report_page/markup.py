@@ -42,6 +42,21 @@ def say(parent: Element, tag: str, *parts: str | Code, **attributes: str) -> Ele
     return element
 
 
+def add_name(parent: Element, tag: str, name: str, **attributes: str) -> Element:
+    """Add the name of a layer, which may go on in the next line after a dot."""
+    element = add(parent, tag, **attributes)
+    first, *rest = printable(name or "(the model)").split(".")
+    element.text = first
+    for part in rest:
+        last = element[-1] if len(element) else None
+        if last is None:
+            element.text += "."
+        else:
+            last.tail = f"{last.tail}."
+        SubElement(element, "wbr").tail = part
+    return element
+
+
 def add_seconds(parent: Element, seconds: float) -> Element:
     """Add a duration, in the element that all that differs from run to run stands in."""
     return add(parent, "time", f"{seconds:.2f} s", datetime=f"PT{seconds:.2f}S")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -53,24 +53,26 @@ class MaskCorner:
         weights: NDArray[Any],
     ) -> MaskCorner:
         """Copy the corner of a matrix, or of the part of it that is in memory."""
-        side = corner_side(pattern.m)
+        side = cls.side(pattern)
         part = kept[:side, :side].copy()
         values = np.abs(weights[:side, :side].astype(np.float64))
         return cls(name, pattern, shape, part, values)
 
+    @staticmethod
+    def side(pattern: Pattern) -> int:
+        """Tell how much of a mask is drawn: whole tiles, if one is not larger than a picture."""
+        if pattern.m > _SIDE:
+            return min(pattern.m, _LARGEST_SIDE)
+        return _SIDE // pattern.m * pattern.m
 
-def corner_side(m: int) -> int:
-    """Tell how much of a mask is drawn: whole tiles, if one is not larger than a picture."""
-    if m > _SIDE:
-        return min(m, _LARGEST_SIDE)
-    return _SIDE // m * m
 
-
-def some_of(everything: Sequence[_One]) -> list[_One]:
-    """Choose a few of many: the first, the last and some between."""
+def some_of(everything: Sequence[_One], shape: Callable[[_One], object]) -> list[_One]:
+    """Choose a few of many: the first of each shape, then the last and some between."""
+    first = {shape(one): place for place, one in reversed([*enumerate(everything)])}
     last = len(everything) - 1
-    places = {round(last * index / (_PICTURES - 1)) for index in range(_PICTURES)}
-    return [everything[place] for place in sorted(places)] if everything else []
+    spread = (round(last * index / (_PICTURES - 1)) for index in reversed(range(_PICTURES)))
+    places = dict.fromkeys([*sorted(first.values()), *spread] if everything else [])
+    return [everything[place] for place in sorted([*places][:_PICTURES])]
 
 
 @dataclass

@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from numpy.typing import NDArray
 
-from tnm_core.cli.report_page.markup import add
+from tnm_core.cli.report_page.markup import add, add_name
 from tnm_core.cli.report_page.mask_corner import MaskCorner
 from tnm_core.cli.tables import shape_text
 
@@ -22,7 +22,7 @@ _MARGIN = 0.2
 def add_picture(parent: Element, corner: MaskCorner) -> None:
     """Draw kept entries as cells, the stronger the larger; dropped ones as dots of their size."""
     figure = add(parent, "figure", class_="mask")
-    add(figure, "figcaption", corner.name, class_="name")
+    add_name(figure, "figcaption", corner.name, class_="name")
     rows, columns = corner.kept.shape
     view = f"{-_MARGIN} {-_MARGIN} {columns + 2 * _MARGIN:g} {rows + 2 * _MARGIN:g}"
     label = f"Mask of {corner.name}, {_what_is_shown(corner)}"

@@ -20,7 +20,7 @@ def add_sizes(main: Element, sizes: Sizes, report: Mapping[str, Any]) -> None:
     for title in ("", "before", "after"):
         add(head, "th", title, scope="col")
     body = add(table, "tbody")
-    _add_row(body, "kept entries of the pruned layers", f"{sizes.entries:,}", f"{sizes.kept:,}")
+    _add_row(body, "entries kept in pruned layers", f"{sizes.entries:,}", f"{sizes.kept:,}")
     _add_row(body, "pruned layers, dense", bytes_text(sizes.dense_bytes),
              bytes_text(sizes.dense_bytes))  # fmt: skip
     _add_row(body, "pruned layers, packed", "", bytes_text(sizes.packed_bytes))
@@ -33,10 +33,12 @@ def add_sizes(main: Element, sizes: Sizes, report: Mapping[str, Any]) -> None:
     if sizes.files_before is not None or sizes.files_after is not None:
         if report["output"] is None:
             after = "not written"
-        label = "file of weights, of masks after" if report.get("masks_only") else "files of weights"
+        label = (
+            "file of weights, of masks after" if report.get("masks_only") else "files of weights"
+        )
         _add_row(body, label, before, after)
-    say(section, "p", "A dense file stores the zeros, too, and is no smaller than before. Packed, a "
-        "layer takes its kept values and a bit per entry; that size is computed, and ",
+    say(section, "p", "A dense file stores the zeros, too, and is no smaller than before. "
+        "Packed, a layer takes its kept values and a bit per entry; that size is computed, and ",
         Code("tnm convert --to packed"), " writes such a file.")  # fmt: skip
     if sizes.unpackable:
         add(section, "p", f"{sizes.unpackable} of {len(sizes.layers)} pruned layers stay dense in "

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from tnm_core.cli.model_directory import is_directory_target
 from tnm_core.cli.report_page.layer_size import LayerSize, Sizes
 from tnm_core.cli.report_page.markup import Code, add, add_section, say
 
@@ -45,12 +46,17 @@ def _commands(matrices: list[LayerSize], report: Mapping[str, Any]) -> list[str]
         for part in ("--shape", f"{shape[0]}x{shape[1]}")
     ]
     commands = [shlex.join(["tnm", "bench", "linear", *told, "--pattern", pattern])]
-    output = report["output"]
-    if output is not None and Path(output).is_dir():
-        source = str(report.get("model", report.get("input")))
-        dense = source if Path(source).is_dir() else str(Path(source).parent)
-        commands.append(
-            f"{shlex.join(['tnm', 'bench', 'model', output])} YOUR_TEXT.txt "
-            f"{shlex.join(['--dense', dense])}"
-        )
+    dense = _dense_model(report)
+    if dense is not None:
+        timed, beside = ["tnm", "bench", "model", report["output"]], ["--dense", str(dense)]
+        commands.append(f"{shlex.join(timed)} YOUR_TEXT.txt {shlex.join(beside)}")
     return commands
+
+
+def _dense_model(report: Mapping[str, Any]) -> Path | None:
+    """Find the directory of the model before pruning, if one is written of it."""
+    source, output = Path(report.get("model", report.get("input"))), report["output"]
+    if output is None or report.get("masks_only") or not is_directory_target(Path(output)):
+        return None
+    folder = source if source.is_dir() else source.parent
+    return folder if (folder / "config.json").is_file() else None

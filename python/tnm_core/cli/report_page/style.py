@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-# Colours are those of `tnm_core.plots`, told apart by colour-blind readers, too; lighter in the dark.
+# Colours of `tnm_core.plots`, which colour-blind readers tell apart, too; lighter in the dark.
 STYLE = """
 :root { color-scheme: light dark; --paper: #fff; --ink: #22313f; --muted: #5b6975; --line: #dbe1e6;
   --panel: #f4f6f8; --blue: #0072b2; --orange: #e69f00; --purple: #cc79a7; --green: #009e73;
@@ -55,7 +55,7 @@ pre { background: var(--panel); padding: .75rem 1rem; border-radius: .4rem; whit
   border-left: 2px dotted var(--ink); }
 .figure { width: 3.4rem; text-align: right; font-size: .8125rem; line-height: 1;
   font-variant-numeric: tabular-nums; }
-.masks { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr));
+.masks { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr));
   gap: 1.5rem; }
 .mask { margin: 0; min-width: 0; max-width: 30rem; }
 .mask svg { display: block; width: 100%; height: auto; margin: .4rem 0; }
@@ -76,6 +76,7 @@ summary code { color: var(--muted); }
 @media (max-width: 40rem) {
   main { padding: 1rem 1rem 3rem; }
   .layer { grid-template-columns: minmax(0, 1fr); }
+  .name { font-size: .8125rem; }
   th, td { padding-right: .6rem; }
 }
 @media print { .layer, .mask, tr { break-inside: avoid; } }

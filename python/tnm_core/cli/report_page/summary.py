@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
 
@@ -14,8 +15,8 @@ def add_summary(main: Element, report: Mapping[str, Any], source: str) -> None:
     header = add(main, "header")
     header.tail = "\n"
     add(header, "p", f"tnm {report['command']}", class_="fine")
-    add(header, "h1", source, class_="breakable")
-    add(header, "p", _outcome(report), class_="breakable")
+    add(header, "h1", Path(source).name or source, class_="breakable")
+    add(header, "p", f"{source}: {_outcome(report)}", class_="breakable")
     tiles = add(header, "dl", class_="figures")
     for label, value in _figures(report):
         tile = add(tiles, "div")
@@ -28,14 +29,15 @@ def add_summary(main: Element, report: Mapping[str, Any], source: str) -> None:
 
 def _outcome(report: Mapping[str, Any]) -> str:
     if report["output"] is None:
-        return "A dry run: nothing was written."
-    what = "Masks" if report.get("masks_only") else "Pruned weights"
-    return f"{what} written to {report['output']}."
+        return "a dry run, nothing was written."
+    what = "masks" if report.get("masks_only") else "pruned weights"
+    return f"{what} are written to {report['output']}."
 
 
 def _figures(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    layers, skipped = report["layers"], len(report["skipped"])
-    yield "pruned, left alone", f"{len(layers)}, {skipped}"
+    layers = report["layers"]
+    yield "pruned", f"{len(layers):,}"
+    yield "left alone", f"{len(report['skipped']):,}"
     if "total" in report:
         yield "pattern", _pattern(report)
         yield "method", report["method"].replace("_", "-")
@@ -60,4 +62,7 @@ def _totals(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"{report['score']} score kept", f"{retained:.4f}"
     yield "entries kept", f"{total['density']:.4f}"
     if total["worst_gap"] is not None:
-        yield "largest gap to the optimum, proved", f"{total['worst_gap']:.1e}"
+        yield (
+            "largest gap to the optimum, proved",
+            f"{total['worst_gap']:.1e}" if total["worst_gap"] else "0",
+        )
