@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import ml_dtypes  # noqa: F401 - tells NumPy what bfloat16 is
 import numpy as np
 import torch
@@ -40,7 +42,7 @@ def _first_matrix(tensor: torch.Tensor, weight: MaskedWeight) -> torch.Tensor:
     return tensor if axes.input_axis == 1 else tensor.T
 
 
-def sizes_of(model: nn.Module, pruned: list[PrunedLayer]) -> Sizes:
+def sizes_of(model: nn.Module, pruned: Iterable[PrunedLayer]) -> Sizes:
     """Measure a model in the dtypes in which it is written; shared tensors count once."""
     every = {one.data_ptr(): one.nbytes for one in model.state_dict().values()}
     return Sizes(tuple(_size_of(model, layer) for layer in pruned), sum(every.values()))
