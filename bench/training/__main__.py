@@ -22,7 +22,7 @@ from bench.training.page import update
 from bench.training.run import run
 from bench.training.step_costs import StepCost, measure
 from bench.training.tables import Costs, quality, step_costs
-from bench.training.tasks import TASKS, TIMED, default_arms
+from bench.training.tasks import TASKS, TIMED, TIMED_ALONE, default_arms
 
 
 def options() -> argparse.Namespace:
@@ -100,7 +100,8 @@ def announce(result: Result, done: int, total: int) -> None:
 
 def time_steps(folder: Path, seconds: float) -> None:
     """Time the steps of all tasks, and keep them."""
-    found = [cost for name, task in TASKS.items() for cost in measure(name, task, TIMED, seconds)]
+    tasks = {**TASKS, **TIMED_ALONE}
+    found = [cost for name, task in tasks.items() for cost in measure(name, task, TIMED, seconds)]
     records = [cost.as_record() for cost in found]
     (folder / "step-costs.json").write_text(json.dumps(records, indent=1))
     print(step_costs({(cost.task, cost.pattern): cost for cost in found}))

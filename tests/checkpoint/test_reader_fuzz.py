@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CASES = 1500  # less than a minute
+CASES = 1000  # less than a minute
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="bounds memory and time as Linux does")

@@ -32,6 +32,7 @@ from tnm_core.checkpoint.safetensors_file import (
 )
 from tnm_core.checkpoint.writing import FileTransaction
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
+from tnm_core.short_repr import short_repr
 
 FORMAT_KEY = "tnm.mask_format"
 SHAPES_KEY = "tnm.mask_shapes"
@@ -90,6 +91,8 @@ class EncodedMask:
     shape: tuple[int, ...]
     code: MaskCode | None
     data: NDArray[np.uint8]
+
+    __repr__ = short_repr
 
     @classmethod
     def of(cls, mask: NDArray[np.bool_], pattern: Pattern | None) -> EncodedMask:

@@ -21,6 +21,7 @@ from tnm_core.checkpoint.safetensors_file import SafetensorsFile
 from tnm_core.checkpoint.shard_index import INDEX_SUFFIX, TORCH_INDEX_SUFFIX, read_index
 from tnm_core.checkpoint.torch_file import TorchFile
 from tnm_core.checkpoint.writing import FileTransaction
+from tnm_core.short_repr import short_repr
 
 RUN_KEY = "tnm.run"  # metadata of every shard and of the index: the same in files of one run
 _FILE_SUFFIXES = (".safetensors", ".json", ".npy", ".npz")
@@ -33,6 +34,8 @@ class NewShard:
     path: Path
     tensors: Sequence[StoredTensor]
     metadata: Mapping[str, str]
+
+    __repr__ = short_repr
 
 
 def write_shards(

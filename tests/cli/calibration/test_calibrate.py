@@ -200,7 +200,7 @@ def test_budget_goes_by_the_outputs_of_the_model(
     said: list[tuple[Any, ...]] = []
     monkeypatch.setattr(
         "tnm_core.cli.progress.LayerLines.layer",
-        lambda self, *given, **named: said.append((*given, *named.values())),
+        lambda self, *given, left=None, **named: said.append((*given, *named.values())),
     )
     out, report = tmp_path / "out.safetensors", tmp_path / "report.json"
     arguments = ("calibrate", f"{code}:gated", f"{code}:{data}", "-o", out, "--force")

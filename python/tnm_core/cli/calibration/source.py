@@ -115,7 +115,7 @@ def _text_batches(loaded: hugging_face.Loaded, arguments: CalibrateArguments) ->
                 f"--max-tokens is for sentences, but the text is packed for a {kind}; expected "
                 "--length"
             )
-        length = arguments.length or DEFAULT_LENGTH
+        length = arguments.length or min(DEFAULT_LENGTH, loaded.most_positions or DEFAULT_LENGTH)
         return hugging_face.packed_batches(loaded, path, length, arguments.tokens, size)
     if arguments.length is not None or arguments.tokens is not None:
         raise CommandError(

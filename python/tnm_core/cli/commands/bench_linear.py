@@ -62,8 +62,8 @@ def bench_linear(
     """Time dense and sparse steps of linear layers; say whether to use them.
 
     A step is the forward product, the input gradient, the weight gradient (a dense product either
-    way) and one packing of the sparse layer. With a row-wise pattern ('row 2:4') the input gradient
-    is a dense product by the masked weight. With CUDA each part is measured with CUDA graphs, too.
+    way) and one packing of the sparse layer. With 'row 2:4' the input gradient is a dense product
+    by the masked weight. With CUDA each part is measured with CUDA graphs, too.
     """
     torch, adapters = _torch()
     wanted = options.parse_pattern(pattern)

@@ -166,7 +166,7 @@ def calibrate(
             metavar="N",
             min=2,
             help="For a causal language model: tokens in each piece that the text is cut into "
-            "(512).",
+            "(512, or what the model takes if that is less).",
             show_default=False,
         ),
     ] = None,

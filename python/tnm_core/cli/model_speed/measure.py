@@ -85,8 +85,8 @@ def _measure_generation(
     """Time prefill and decoding of a causal language model."""
     _check_for_generation(loaded, arguments)
     sizes = arguments.batch_sizes or DEFAULT_TEXTS
-    length = arguments.length or DEFAULT_LENGTH
-    whole = length + (arguments.new_tokens or DEFAULT_NEW_TOKENS)
+    length, new_tokens = _lengths(loaded, arguments)
+    whole = length + new_tokens
     pieces = packed_pieces(loaded, arguments.sentences, whole)
     variants = variants_of(loaded.model, getattr(torch, arguments.dtype), compiled=False)
     compared = [{"input_ids": one[None, :length]} for one in pieces[:_COMPARED_PIECES]]
@@ -113,13 +113,20 @@ def _check_for_generation(loaded: Loaded, arguments: SpeedArguments) -> None:
                 f"{option} is for models of sentences, and a {kind} is timed in prefill and "
                 "decoding; leave it out"
             )
-    whole = (arguments.length or DEFAULT_LENGTH) + (arguments.new_tokens or DEFAULT_NEW_TOKENS)
+    whole = sum(_lengths(loaded, arguments))
     most = loaded.most_positions
     if most is not None and whole > most:
         raise CommandError(
             f"--length and --new-tokens make {whole} tokens; expected at most {most} together, as "
             f"the configuration in {loaded.folder} says"
         )
+
+
+def _lengths(loaded: Loaded, arguments: SpeedArguments) -> tuple[int, int]:
+    """Return how many tokens to read and to make; by default no more than the model takes."""
+    new_tokens = arguments.new_tokens or DEFAULT_NEW_TOKENS
+    usual = min(DEFAULT_LENGTH, (loaded.most_positions or DEFAULT_LENGTH * 2) - new_tokens)
+    return arguments.length or max(1, usual), new_tokens
 
 
 def _share(advance: Callable[[float], None], position: int, count: int) -> Callable[[float], None]:
