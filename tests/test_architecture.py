@@ -17,6 +17,7 @@ FLOORS = [
     f"tnm_core.{name}" if name else "tnm_core"
     for name in (
         "_core",
+        "extras",
         "arguments",
         "text_table",
         "short_repr",

@@ -24,6 +24,7 @@ from tnm_core.cli.references import foreign_errors
 from tnm_core.cli.report_page import PruneRun, ReportFiles, Sizes
 from tnm_core.cli.skips import names_by_reason
 from tnm_core.cli.tables import Table, print_paragraph, print_skipped, shape_text
+from tnm_core.extras import how_to_install
 
 if TYPE_CHECKING:
     from tnm_core.cli.calibration import (
@@ -326,7 +327,7 @@ def _check_packages(scipy: bool) -> None:
     for package in ("torch", "scipy") if scipy else ("torch",):
         if not is_installed(package):
             raise CommandError(
-                f'calibrating needs the package {package}: pip install "tnm_core[calibrate]"'
+                f"calibrating needs the package {package}: {how_to_install('calibrate')}"
             )
 
 
