@@ -45,6 +45,7 @@ FLOORS = [
         "torch.training",
         "torch.trainers",
         "torch.calibrate.data",
+        "torch.calibrate.batch_norm",
         "torch.calibrate.solvers",
         "torch.calibrate.model",
         "torch.calibrate.permute",

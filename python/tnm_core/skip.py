@@ -74,6 +74,20 @@ class SkipCode(Enum):
         "{step}), so their outputs cannot be compared"
     )
 
+    # by what stands before a batch normalisation
+    NORM_UNREACHED = "no batch reaches it"
+    NO_RUNNING_STATISTICS = "keeps no running statistics: every batch is normalised by its own"
+    NOT_AFTER_LAYER = "what it gets is not always the output of one convolution or Linear layer"
+    OUTPUT_USED_ELSEWHERE = "what {layer} returns is also used elsewhere"
+    OWN_NORM = "is a {kind}, whose own code may do more than normalise"
+    FOLD_BEFORE_PACKING = "{layer} has a packed weight already: fold before converting or packing"
+    FOLD_PARAMETRIZED = "the weight of {layer} has another parametrisation; remove that first"
+    FOLD_SHARED = "parameters of it or of {layer} are shared with another module"
+    FOLD_TRANSPOSED_GROUPS = "{layer} is a transposed convolution in {groups} groups"
+    FOLD_DIFFERS = (
+        "{layer} returns something else than both did together: its code does more than multiply"
+    )
+
     # by what a tensor is: `tnm_core.weights`, which include lifts
     EMBEDDING = "an embedding (include it to prune it)"
     POSITION_TABLE = "a table of positions (include it to prune it)"

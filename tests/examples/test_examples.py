@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -21,7 +22,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.syspath_prepend(EXAMPLES)
         monkeypatch.setattr(sys, "argv", [name, *arguments])
         monkeypatch.delitem(sys.modules, "digits", raising=False)
-        monkeypatch.delitem(sys.modules, "image_folders", raising=False)
+        for own in ("image_folders", "packaged_network"):
+            monkeypatch.delitem(sys.modules, own, raising=False)
         runpy.run_path(str(EXAMPLES / name), run_name="__main__")
         return capsys.readouterr().out
 
@@ -91,3 +93,37 @@ def test_resnet_on_folders_of_images(run, tmp_path: Path) -> None:
     )
     assert "2:4 on 19 of 21 layers" in told
     assert _accuracies(told)
+
+
+@pytest.mark.parametrize("order", [[], ["--fold-first"]])
+def test_prune_image_network(run, tmp_path: Path, order: list[str]) -> None:
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        blocks = rng.integers(0, 256, (5, 6, 3), dtype=np.uint8)
+        Image.fromarray(np.kron(blocks, np.ones((8, 8, 1), np.uint8))).save(
+            tmp_path / f"{number}.png"
+        )
+    told = run(
+        "prune_image_network.py", "--network", "tiny", "--images", str(tmp_path), "--pattern",
+        "2:4", "--size", "24", "--crops", "24", "--held-out", "16", "--batch", "8", "--seconds",
+        "0.01", "--output", str(tmp_path / "state.pt"), *order,
+    )  # fmt: skip
+    assert "24 crops of 4 images; 16 of 2 measure" in told
+    assert "4 of 8 layers" in told
+    assert "1 output channels in each of 64 groups < m = 4" in told
+    assert f"{0 if order else 7} folded, 0 left" in told
+    assert "4 layers packed" in told
+    found = {
+        name: (float(agreement), float(cosine))
+        for name, agreement, cosine in re.findall(
+            r"^([\w-]+) +top-1 agreement (\S+) +logit cosine (\S+)$", told, re.MULTILINE
+        )
+    }
+    assert list(found) == ["pruned", "re-estimated", "folded", "packed"]
+    assert found["packed"][1] > 0.9
+    assert found["packed"] == found["folded"] == found["re-estimated"]
+    assert len(re.findall(r"images a second", told)) == 3
+    state = torch.load(tmp_path / "state.pt")
+    assert int((state["17.weight"] != 0).sum()) == 16 * 64 // 2

@@ -112,6 +112,7 @@ RESNET: Tensors = {
 }
 MOBILENET: Tensors = {
     "features.1.conv.0.0.weight": ((16, 1, 3, 3), ""),
+    "conv_head.weight": ((16, 4, 1, 1), ""),  # before the pooling
     "classifier.1.weight": ((8, 16), "head"),
 }
 MAMBA: Tensors = {

@@ -28,7 +28,8 @@ _QUANTIZATION = frozenset((
     "scale", "scales", "qscale", "qscales", "zeros", "qzeros", "absmax", "amax", "scb", "quant",
     "codebook", "codebooks",
 ))  # fmt: skip
-_BEFORE_HEAD = frozenset({"multi", "per", "single", "attention", "attn"})
+# A "conv_head" is the last convolution before the pooling (EfficientNet, MobileNetV3).
+_BEFORE_HEAD = frozenset({"multi", "per", "single", "attention", "attn", "conv"})
 # At the top of a model alone; within a block they are ordinary layers.
 _TOP_HEADS = frozenset((
     "output", "output_layer", "output_projection", "proj_out", "logits", "qa_outputs",

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from tnm_core.torch.calibrate.batch_norm import (
+    BatchNormReport,
+    FoldReport,
+    fold_batch_norm_,
+    reestimate_batch_norm_,
+)
 from tnm_core.torch.calibrate.data import Moments, Statistics, collect_statistics
 from tnm_core.torch.calibrate.model import (
     Journal,
@@ -21,6 +27,8 @@ from tnm_core.torch.calibrate.solvers import RECIPES, RankDeficientWarning, Reci
 
 __all__ = [
     "RECIPES",
+    "BatchNormReport",
+    "FoldReport",
     "FreeDimension",
     "Journal",
     "Moments",
@@ -34,6 +42,8 @@ __all__ = [
     "TunedBlock",
     "collect_statistics",
     "find_free_dimensions",
+    "fold_batch_norm_",
     "permute_",
     "prune_model_",
+    "reestimate_batch_norm_",
 ]

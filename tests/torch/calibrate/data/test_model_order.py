@@ -46,3 +46,9 @@ def test_what_is_no_chain_is_not_taken_for_one() -> None:
     assert find_chain(model, Calibration(data), data[0], names) is None
     report = prune_model_(model, data, "2:4")
     assert len(report.pruned) == 6
+
+
+def test_large_inputs_have_positions_that_exist() -> None:
+    """float32 rounds 19,267,583 to the next number."""
+    batch = torch.zeros(1).expand(19_267_584)  # takes no memory
+    assert find_residuals(nn.Sequential(nn.Identity()), Calibration([batch]), batch, []) == {}

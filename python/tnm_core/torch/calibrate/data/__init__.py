@@ -20,7 +20,12 @@ from tnm_core.torch.calibrate.data.layer_statistics import Statistics, collect_s
 from tnm_core.torch.calibrate.data.matrix_layers import Products, standing_in
 from tnm_core.torch.calibrate.data.moments import Moments
 from tnm_core.torch.calibrate.data.paired_runs import PairedRuns, Run
-from tnm_core.torch.calibrate.data.recording import evaluating, first_tensor, record
+from tnm_core.torch.calibrate.data.recording import (
+    evaluating,
+    first_tensor,
+    given_tensor,
+    record,
+)
 from tnm_core.torch.calibrate.data.residuals import find_residuals
 
 __all__ = [
@@ -46,6 +51,7 @@ __all__ = [
     "find_chain",
     "find_residuals",
     "first_tensor",
+    "given_tensor",
     "layer_matrices_of",
     "layer_of",
     "parameters_of",

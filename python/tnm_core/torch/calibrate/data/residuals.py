@@ -52,7 +52,9 @@ class _Fingerprint:
         flat = tensor.detach().reshape(-1)
         if not flat.numel():
             return cls(tuple(tensor.shape), torch.zeros(_POSITIONS, dtype=torch.float64))
-        picked = torch.linspace(0, flat.numel() - 1, _POSITIONS).long().to(flat.device)
+        # In integers: float32 rounds positions beyond 2^24, the last one past the end.
+        steps = torch.arange(_POSITIONS, device=flat.device)
+        picked = steps * (flat.numel() - 1) // (_POSITIONS - 1)
         return cls(tuple(tensor.shape), flat[picked].double().cpu())
 
 

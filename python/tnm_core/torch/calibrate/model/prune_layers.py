@@ -11,6 +11,7 @@ from torch import nn
 
 from tnm_core.pattern import Pattern
 from tnm_core.skip import Skip, SkipCode
+from tnm_core.torch.calibrate.batch_norm import reestimate_batch_norm_
 from tnm_core.torch.calibrate.data import (
     BlockChain,
     Calibration,
@@ -24,7 +25,6 @@ from tnm_core.torch.calibrate.data import (
     find_residuals,
     layer_of,
 )
-from tnm_core.torch.calibrate.model.batch_norm import reestimate_batch_norm_
 from tnm_core.torch.calibrate.model.dense_reference import DenseFile, dense_reference
 from tnm_core.torch.calibrate.model.journal import Journal, PruneStep
 from tnm_core.torch.calibrate.model.prune_group import prune_group_
@@ -100,7 +100,7 @@ def prune_layers_(
             for block in step.blocks:
                 announce(block, len(done.layers), len(layers))
         if recipe.batch_norm:
-            reestimate_batch_norm_(model, calibration)
+            reestimate_batch_norm_(model, calibration.batches, forward=calibration.forward)
     except BaseException:
         model.load_state_dict(dense.state_dict())
         raise
