@@ -79,7 +79,8 @@ demo: $(VENV)/.installed-demo $(VENV)/.minilm ## prune MiniLM, check it, draw it
 	echo; \
 	$(BIN)/tnm plot retained $(DEMO)/minilm-2-4.json $(DEMO)/minilm-8-16.json \
 	    -o $(DEMO)/retained.png; \
-	model=$$(dirname "$$weights"); sparse=$(DEMO)/minilm-16-32; \
+	model=$(DEMO)/minilm; sparse=$(DEMO)/minilm-16-32; \
+	rm -rf "$$model"; cp -r "$$(dirname "$$weights")" "$$model"; \
 	head -n $(CALIBRATION) $(SENTENCES) > $(DEMO)/calibration.txt; \
 	tail -n +$$(($(CALIBRATION) + 1)) $(SENTENCES) > $(DEMO)/others.txt; \
 	echo; echo "== tnm calibrate --pattern 16:32, with $(CALIBRATION) sentences"; \

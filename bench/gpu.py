@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import tnm_core as tnm
 from bench.context import note
 from bench.native import UnavailableError
+from tnm_core.extras import how_to_install
 
 if TYPE_CHECKING:
     from bench.gpu_checks.settings import Settings
@@ -72,7 +73,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     try:
         import torch
     except ImportError:
-        raise UnavailableError('needs torch: pip install "tnm_core[torch]"') from None
+        raise UnavailableError(f"needs torch: {how_to_install('torch')}") from None
     from bench.gpu_checks.settings import for_cpu_check, for_gpu
 
     if options.cpu_check:

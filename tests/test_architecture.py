@@ -17,6 +17,7 @@ FLOORS = [
     f"tnm_core.{name}" if name else "tnm_core"
     for name in (
         "_core",
+        "extras",
         "arguments",
         "text_table",
         "short_repr",
@@ -68,6 +69,7 @@ FLOORS = [
         "cli.model_directory",
         "cli.pruning",
         "cli.conversion",
+        "cli.report_page",
         "cli.calibration",
         "cli.model_speed",
         "cli.evaluation",

@@ -11,6 +11,7 @@ import pytest
 
 import tnm_core as tnm
 from tnm_core import _core
+from tnm_core.extras import how_to_install
 
 PACKAGE = Path(tnm.__file__).parent
 
@@ -126,7 +127,7 @@ except ImportError as error:
         "set() True",
         "open_checkpoint plot_mask",
         "set() False",
-        "tnm_core.torch needs torch, which is not installed: pip install 'tnm_core[torch]'",
+        f"tnm_core.torch needs torch, which is not installed: {how_to_install('torch')}",
     ]
 
 

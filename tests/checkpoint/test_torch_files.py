@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import warnings
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from torch import nn
 
 from tests.cli.conftest import Tnm, snapshot
 from tnm_core.checkpoint import CheckpointError, open_checkpoint
+from tnm_core.extras import how_to_install
 
 
 def _state() -> dict[str, torch.Tensor]:
@@ -152,7 +154,7 @@ def test_torch_script(tnm: Tnm, tmp_path: Path) -> None:
 def test_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _save(_state(), tmp_path / "m.pt")
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(CheckpointError, match=r'pip install "tnm_core\[torch\]"'):
+    with pytest.raises(CheckpointError, match=re.escape(how_to_install("torch"))):
         open_checkpoint(tmp_path / "m.pt")
 
 

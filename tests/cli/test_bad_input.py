@@ -18,6 +18,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.cli.conftest import Tnm, snapshot
+from tnm_core.extras import how_to_install
 
 
 def _entry(dtype: str = "F32", shape: Any = (8, 8), offsets: Any = (0, 256)) -> dict[str, Any]:
@@ -405,4 +406,4 @@ def test_without_the_extra(missing: str) -> None:
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
     assert missing in result.stderr
-    assert 'pip install "tnm_core[cli]"' in result.stderr
+    assert how_to_install("cli") in result.stderr

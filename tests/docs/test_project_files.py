@@ -31,6 +31,22 @@ def test_addresses_come_from_one_place() -> None:
     assert "repo_url" not in _yaml("mkdocs.yml")  # docs/hooks/project.py sets it
 
 
+def test_pictures_of_the_readme_show_everywhere() -> None:
+    """An index shows the README, and has no files beside it."""
+    assert REPOSITORY is not None
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert pictures
+    for address in pictures:
+        assert address.startswith(f"{REPOSITORY[1]}/raw/main/"), address
+        assert (ROOT / address.removeprefix(f"{REPOSITORY[1]}/raw/main/")).is_file(), address
+
+
+def test_every_page_has_a_place_on_the_site() -> None:
+    placed = set(re.findall(r"([\w/-]+\.md)", str(_yaml("mkdocs.yml")["nav"])))
+    pages = {str(path.relative_to(ROOT / "docs")) for path in (ROOT / "docs").rglob("*.md")}
+    assert placed == pages
+
+
 def test_version_stands_in_one_place() -> None:
     versions = re.findall(r'^version = "(.+)"$', PYPROJECT, re.MULTILINE)
     assert versions == [tnm_core.__version__]

@@ -31,6 +31,18 @@ def test_extras_exist() -> None:
             assert set(listed.split(",")) <= known, f"{document.name}: [{listed}]"
 
 
+def test_extras_of_errors_exist() -> None:
+    """And no text names an index, which does not have the package."""
+    known = set(re.findall(r"^(\w+) = \[", PYPROJECT, re.MULTILINE))
+    code = [path for top in ("python", "bench") for path in (ROOT / top).rglob("*.py")]
+    named = set()
+    for path in [*code, *DOCUMENTS]:
+        text = path.read_text()
+        assert not re.search(r"pip install [\"']?tnm_core", text), path
+        named |= set(re.findall(r"how_to_install\(['\"](\w+)", text))
+    assert {"cli", "torch", "gguf"} <= named <= known
+
+
 def test_scripts_and_modules_exist() -> None:
     named = commands("python") + commands("python3")
     assert named

@@ -9,18 +9,14 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import subprocess
 from pathlib import Path
 
 import matplotlib
 import pytest
-import torch
-import transformers
 
 from bench import minilm_weights
-from tests.cli.local_models import WORDS, save_with_tokenizer
-from tests.docs.documents import ROOT, SHELL, blocks, shell_lines, words_of
-from tnm_core.cli.run import run
+from tests.docs.documents import ROOT, SHELL, blocks, shell_lines
+from tests.docs.small_clone import run_line, write_clone
 
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 INSTALLING = (
@@ -32,27 +28,12 @@ INSTALLING = (
     "cp -r ",
     "tnm --version",
 )
-SIZES = {
-    "vocab_size": 64,
-    "hidden_size": 64,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 64,
-    "max_position_embeddings": 24,
-    "initializer_range": 0.2,
-}
 
 
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make a folder that holds what the tutorial has after its download."""
-    torch.manual_seed(0)
-    save_with_tokenizer(
-        transformers.BertModel(transformers.BertConfig(**SIZES)), tmp_path / "models" / "minilm"
-    )
-    (tmp_path / "examples").mkdir()
-    lines = [" ".join(WORDS[(7 * n + k * k) % 60] for k in range(3 + n % 7)) for n in range(189)]
-    (tmp_path / "examples" / "sentences.txt").write_text("\n".join(lines) + "\n")
+    write_clone(tmp_path, tmp_path / "models" / "minilm")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("COLUMNS", raising=False)
     matplotlib.use("Agg")
@@ -64,7 +45,7 @@ def test_tutorial_runs_as_written(clone: Path) -> None:
     names: dict[str, object] = {"__name__": "__main__"}
     for block in blocks(*SHELL, "python", documents=[TUTORIAL]):
         if block.language != "python":
-            said += [_run_line(line) for line in shell_lines(block) if _is_run(line)]
+            said += [run_line(line) for line in shell_lines(block) if _is_run(line)]
             continue
         code = compile("\n" * block.line + block.text, block.document, "exec")
         with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -80,19 +61,6 @@ def test_tutorial_runs_as_written(clone: Path) -> None:
 
 def _is_run(line: str) -> bool:
     return not line.startswith(INSTALLING)
-
-
-def _run_line(line: str) -> str:
-    words = words_of(line)
-    if words[0] != "tnm":
-        assert words[0] in {"head", "tail"}, f"the test knows no {line}"
-        subprocess.run(line, shell=True, check=True)
-        return ""
-    if words[1:3] == ["bench", "model"]:
-        words += ["--seconds", "0.001"]
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        assert run(words[1:]) == 0, line
-    return out.getvalue()
 
 
 def test_every_sentence_is_there() -> None:

@@ -8,6 +8,8 @@ import pkgutil
 import subprocess
 import sys
 
+from tnm_core.extras import how_to_install
+
 
 def _run(script: str) -> str:
     done = subprocess.run(
@@ -27,7 +29,7 @@ except ImportError as error:
     print(error)
 """
     told = _run(script)
-    assert told.endswith("pip install 'tnm_core[torch]'")
+    assert told.endswith(how_to_install("torch"))
     assert "\n" not in told
 
 

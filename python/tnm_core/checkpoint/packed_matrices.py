@@ -39,7 +39,8 @@ from tnm_core.products import PackedMatrix, TransposedPackedMatrix
 FORMAT_KEY = "tnm.packed_format"
 SHAPES_KEY = "tnm.packed_shapes"
 FORMAT = "packed values 1"
-VALUES, BITS = "_values", "_bits"
+VALUES = "_values"
+BITS = "_bits"
 _MOST_EMPTY_ROWS = 1 << 24  # of a matrix without entries, which no bytes of a file stand for
 
 

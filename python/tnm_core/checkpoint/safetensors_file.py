@@ -37,6 +37,7 @@ from tnm_core.checkpoint.parsing import (
     read_json,
 )
 from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
+from tnm_core.extras import how_to_install
 
 METADATA_KEY = "__metadata__"
 _WIDEST = 16  # bytes of an entry, of any dtype
@@ -210,7 +211,7 @@ def _ask_library(path: Path) -> None:
         from safetensors import SafetensorError, safe_open
     except ImportError:
         raise CheckpointError(
-            'reading safetensors files needs the package safetensors: pip install "tnm_core[cli]"'
+            f"reading safetensors files needs the package safetensors: {how_to_install('cli')}"
         ) from None
     try:
         with safe_open(path, framework="numpy"):

@@ -34,6 +34,7 @@ from tnm_core.checkpoint.limits import MAX_HEADER_BYTES
 from tnm_core.checkpoint.parsing import as_shape, check_name_lengths, check_unicode
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
 from tnm_core.checkpoint.safetensors_file import HeaderEntry, info_of, write_header
+from tnm_core.extras import how_to_install
 
 if TYPE_CHECKING:
     import torch
@@ -129,7 +130,7 @@ def _load(path: Path) -> Any:
         torch = importlib.import_module("torch")
     except ImportError:
         raise CheckpointError(
-            f'reading {path.name} needs the package torch: pip install "tnm_core[torch]"'
+            f"reading {path.name} needs the package torch: {how_to_install('torch')}"
         ) from None
     check_regular(path)
     with path.open("rb") as file:

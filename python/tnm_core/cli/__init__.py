@@ -9,6 +9,7 @@ from functools import partial
 from typing import NoReturn
 
 from tnm_core.cli.packages import is_installed
+from tnm_core.extras import how_to_install
 
 __all__ = ["main"]
 
@@ -29,7 +30,7 @@ def prepare() -> Callable[[Sequence[str]], int]:
     _open_standard_streams()
     missing = [name for name in _NEEDED if not is_installed(name)]
     if missing:
-        _fail(f'the command line needs {", ".join(missing)}: pip install "tnm_core[cli]"')
+        _fail(f"the command line needs {', '.join(missing)}: {how_to_install('cli')}")
     from tnm_core.cli.run import run
 
     return partial(run, ends_process=True)

@@ -82,6 +82,15 @@ Exclude = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="Print a report for machines, and nothing else, on stdout.")
 ]
+Reports = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--report",
+        metavar="PATH",
+        help="Also write the report to a file: .json for machines, .html a page for people; may be "
+        "repeated.",
+    ),
+]
 Threads = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Threads; all processors if not given.")
 ]

@@ -72,7 +72,8 @@ def _invoke(arguments: Sequence[str]) -> int:
     try:
         if _COMPLETION in os.environ:  # a shell asks what could follow; main knows how to answer
             command.main([], prog_name="tnm", standalone_mode=False)
-        with command.make_context("tnm", list(arguments)) as context:
+        # Commands that report how they were called find the arguments in their context.
+        with command.make_context("tnm", list(arguments), obj=tuple(arguments)) as context:
             command.invoke(context)
     except typer.Exit as stop:
         return stop.exit_code

@@ -8,12 +8,16 @@ from pathlib import Path
 from tnm_core.checkpoint import INDEX_SUFFIX, disk_errors
 from tnm_core.cli.errors import CommandError
 
+PAGE_SUFFIX = ".html"
+
 
 def check_report(path: Path, force: bool) -> None:
-    """Check that a JSON report can go to a place of that name."""
+    """Check that a report, of JSON or HTML, can go to a place of that name."""
     # Whatever --force allows, a report can never land on weights or on an index.
-    if path.suffix != ".json" or path.name.endswith(INDEX_SUFFIX):
-        raise CommandError(f"cannot write the report to {path}: expected a name like report.json")
+    if path.suffix not in (".json", PAGE_SUFFIX) or path.name.endswith(INDEX_SUFFIX):
+        raise CommandError(
+            f"cannot write the report to {path}: expected a name like report.json or report.html"
+        )
     if not path.parent.is_dir():
         raise CommandError(
             f"cannot write the report to {path}: {path.parent} is no folder; expected one that "

@@ -5,13 +5,15 @@ Needs torch (the extra ``torch``); tnm_core itself does not import it.
 
 from __future__ import annotations
 
+from tnm_core.extras import how_to_install
+
 try:
     import torch as _torch  # noqa: F401
 except ModuleNotFoundError as error:
     if error.name != "torch":
         raise
     raise ImportError(
-        "tnm_core.torch needs torch, which is not installed: pip install 'tnm_core[torch]'"
+        f"tnm_core.torch needs torch, which is not installed: {how_to_install('torch')}"
     ) from error
 
 from tnm_core.torch.calibrate import prune_model_

@@ -16,6 +16,7 @@ import pytest
 from tests.cli.calibration.user_file import write_user_file
 from tests.cli.conftest import Tnm, snapshot
 from tests.support.interrupts import stop_half_way
+from tnm_core.extras import how_to_install
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +133,7 @@ def test_missing_package(
     options = ("-o", tmp_path.parent / "out", "-p", "2:4", "--permute")
     extra = "transformers" if missing == "transformers" else "calibrate"
     tnm("calibrate", tmp_path, f"{code}:batches", *options).assert_refused(
-        f"needs the package {missing}", f'pip install "tnm_core[{extra}]"'
+        f"needs the package {missing}", how_to_install(extra)
     )
 
 

@@ -13,6 +13,7 @@ import torch
 import transformers
 
 from tests.cli.conftest import Tnm, snapshot
+from tnm_core.extras import how_to_install
 
 WIDTH, HIDDEN, BLOCKS = 32, 64, 2
 LETTERS = [*"abcdefghijklmnopqrstuvwxyz", "Ġ", "Ċ"]
@@ -130,4 +131,4 @@ def test_a_missing_package_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     result = tnm("calibrate", model, text, "-o", tmp_path / "out", "-p", "2:4")
-    result.assert_refused(f"needs the package {package}", 'pip install "tnm_core[gguf]"')
+    result.assert_refused(f"needs the package {package}", how_to_install("gguf"))

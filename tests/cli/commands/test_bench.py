@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Tnm
+from tnm_core.extras import how_to_install
 
 QUICK = ("--seconds", "0.001", "--tokens", "16", "--device", "cpu")
 
@@ -79,4 +80,4 @@ def test_no_cuda_and_no_table(tnm: Tnm, tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_without_torch(tnm: Tnm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    tnm("bench", "linear", "--shape", "16x16").assert_refused('pip install "tnm_core[torch]"')
+    tnm("bench", "linear", "--shape", "16x16").assert_refused(how_to_install("torch"))

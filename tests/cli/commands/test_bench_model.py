@@ -13,6 +13,7 @@ import transformers
 
 from tests.cli.conftest import Tnm, snapshot
 from tests.cli.local_models import WORDS, save_with_tokenizer
+from tnm_core.extras import how_to_install
 from tnm_core.torch import remove_sparsity_, sparsify_
 
 SIZES = {
@@ -208,7 +209,7 @@ def test_packages_of_onnx_runtime_are_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     result = tnm("bench", "model", sparse, text, "--onnxruntime", *QUICK)
-    result.assert_refused(f"needs the package {package}", 'pip install "tnm_core[onnxruntime]"')
+    result.assert_refused(f"needs the package {package}", how_to_install("onnxruntime"))
 
 
 def test_a_model_that_is_not_pruned_is_refused(tnm: Tnm, dense: Path, text: Path) -> None:
@@ -221,7 +222,7 @@ def test_missing_packages_are_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     result = tnm("bench", "model", sparse, text, *QUICK)
-    result.assert_refused(f"needs the package {package}", 'pip install "tnm_core[transformers]"')
+    result.assert_refused(f"needs the package {package}", how_to_install("transformers"))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import transformers
 from tests.cli.conftest import Tnm, snapshot
 from tests.cli.language_models import llama, save, tokens_of, write_text
 from tests.cli.local_models import save_with_tokenizer
+from tnm_core.extras import how_to_install
 from tnm_core.torch import remove_sparsity_, sparsify_
 from tnm_core.torch.evaluate import perplexity
 
@@ -105,4 +106,4 @@ def test_a_missing_package_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     result = tnm("eval", "perplexity", dense, text)
-    result.assert_refused("needs the package transformers", 'pip install "tnm_core[transformers]"')
+    result.assert_refused("needs the package transformers", how_to_install("transformers"))

@@ -23,7 +23,9 @@ from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.records import PruneRecord
 from tnm_core.pattern import Pattern
 
-COMPRESSED, BITMASK, SHAPE = ".compressed", ".bitmask", ".shape"
+COMPRESSED = ".compressed"
+BITMASK = ".bitmask"
+SHAPE = ".shape"
 WEIGHT = ".weight"
 TWO_OF_FOUR = Pattern(2, 4, transposable=False)
 _UNSTRUCTURED = ".row_offsets"  # beside the same names in the layout sparse-bitmask

@@ -10,6 +10,7 @@ from torch import nn
 
 from tnm_core.build_info import __version__
 from tnm_core.cli.calibration.fingerprint import digest_of_batches, digest_of_model
+from tnm_core.cli.calibration.masks_and_sizes import some_corners
 from tnm_core.cli.calibration.plan import Budget, CalibrationPlan, patterns_of_layers
 from tnm_core.cli.calibration.result import Allocation, CalibrationResult
 from tnm_core.cli.calibration.source import LoadedModel
@@ -75,9 +76,10 @@ def prune_(
         progress=advance,
         journal=journal,
     )
+    corners = some_corners(model)
     remove_sparsity_(model)
     uneven = frozenset(layer.name for layer in report.pruned if _is_uneven(model, layer))
-    return CalibrationResult(report, permutation, allocation, uneven)
+    return CalibrationResult(report, permutation, allocation, uneven, corners)
 
 
 def identity(loaded: LoadedModel, plan: CalibrationPlan) -> dict[str, str]:

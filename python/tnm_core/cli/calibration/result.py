@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tnm_core.checkpoint import PruneRecord, record_metadata
+from tnm_core.cli.report_page import MaskCorner
 from tnm_core.cli.skips import skip_json
 from tnm_core.pattern import Pattern, as_pattern
 from tnm_core.skip import Skip, SkipCode
@@ -34,6 +35,7 @@ class CalibrationResult:
     permutation: Permutation | None
     allocation: Allocation | None
     uneven: frozenset[str]
+    corners: tuple[MaskCorner, ...] = ()
 
     @property
     def skipped(self) -> dict[str, Skip]:

@@ -13,6 +13,7 @@ from tnm_core.cli import options
 from tnm_core.cli.console import print_json, report_head, stdout_console
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.tables import Table, print_paragraph, shape_text
+from tnm_core.extras import how_to_install
 
 if TYPE_CHECKING:
     from tnm_core.torch import LayerBenchmark
@@ -97,7 +98,7 @@ def _torch() -> tuple[Any, Any]:
     try:
         import torch
     except ImportError:
-        raise CommandError('tnm bench needs torch: pip install "tnm_core[torch]"') from None
+        raise CommandError(f"tnm bench needs torch: {how_to_install('torch')}") from None
     from tnm_core import torch as adapters
 
     return torch, adapters

@@ -15,6 +15,7 @@ from tnm_core.cli.packages import is_installed
 from tnm_core.cli.progress import share_bar
 from tnm_core.cli.skips import names_by_reason
 from tnm_core.cli.tables import Table, print_paragraph, print_skipped
+from tnm_core.extras import how_to_install
 
 if TYPE_CHECKING:
     from tnm_core.cli.model_speed import SpeedReport
@@ -162,7 +163,7 @@ def _check_packages(onnxruntime: bool) -> None:
     for package, extra in needed.items():
         if not is_installed(package):
             raise CommandError(
-                f'tnm bench model needs the package {package}: pip install "tnm_core[{extra}]"'
+                f"tnm bench model needs the package {package}: {how_to_install(extra)}"
             )
 
 

@@ -9,21 +9,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 import tnm_core as tnm
 from tnm_core.checkpoint import FileTransaction
 from tnm_core.cli import options
-from tnm_core.cli.console import json_text, print_json, stdout_console
+from tnm_core.cli.console import print_json, stdout_console
 from tnm_core.cli.errors import CommandError, StoppedMidway, Terminated, one_line
 from tnm_core.cli.packages import is_installed
 from tnm_core.cli.progress import layer_bar
 from tnm_core.cli.references import foreign_errors
+from tnm_core.cli.report_page import PruneRun, ReportFiles, Sizes
 from tnm_core.cli.skips import names_by_reason
 from tnm_core.cli.tables import Table, print_paragraph, print_skipped, shape_text
-from tnm_core.cli.targets import check_report
+from tnm_core.extras import how_to_install
 
 if TYPE_CHECKING:
     from tnm_core.cli.calibration import (
@@ -52,6 +53,7 @@ _RECIPES = ", ".join(recipe.value for recipe in RecipeName)
 
 
 def calibrate(
+    context: typer.Context,
     model: Annotated[
         str,
         typer.Argument(
@@ -201,10 +203,7 @@ def calibrate(
         ),
     ] = False,
     json_output: options.Json = False,
-    report_path: Annotated[
-        Path | None,
-        typer.Option("--report", metavar="PATH", help="Also write the JSON report to a file."),
-    ] = None,
+    report_paths: options.Reports = None,
 ) -> None:
     """Prune a trained model with calibration data: masks, and the best weights on them.
 
@@ -240,13 +239,12 @@ def calibrate(
     arguments = CalibrateArguments(
         model, data, output, force, head_size, batch_size, max_tokens, length, tokens
     )
-    if report_path is not None:
-        check_report(report_path, force)
+    reports = ReportFiles(report_paths, force)
     kept = KeptRun(output, _warn)
     kept.check(resume=resume, force=force)
     with _keeping(kept):
         with FileTransaction() as transaction:
-            result, companions = _calibrate(arguments, plan, transaction, kept, resume=resume)
+            done = _calibrate(arguments, plan, transaction, kept, resume=resume)
             report = {
                 "tool": "tnm",
                 "version": tnm.__version__,
@@ -255,16 +253,29 @@ def calibrate(
                 "data": data,
                 "output": str(output),
                 "seconds": time.perf_counter() - began,
-                **result.as_json(),
-                "not_copied": companions.as_json(),
+                **done.result.as_json(),
+                "not_copied": done.companions.as_json(),
             }
-            if report_path is not None:
-                transaction.open(report_path).write(f"{json_text(report)}\n".encode())
+            corners = done.result.corners
+            run = PruneRun(report, context.obj, corners, done.sizes, done.notes)
+            reports.open(transaction)(run)
         kept.remove()
     if json_output:
         print_json(report)
     else:
-        _print(output, result, companions)
+        _print(output, done.result, done.companions)
+
+
+class _Done(NamedTuple):
+    result: CalibrationResult
+    companions: Companions
+    sizes: Sizes
+    source_notes: tuple[str, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of the source, the layers and the files."""
+        return (*self.source_notes, *self.result.notes, *self.companions.notes)
 
 
 def _calibrate(
@@ -274,9 +285,9 @@ def _calibrate(
     kept: KeptRun,
     *,
     resume: bool,
-) -> tuple[CalibrationResult, Companions]:
+) -> _Done:
     """Load, prune and write; steps are kept meanwhile."""
-    from tnm_core.cli.calibration import identity, open_source, prune_
+    from tnm_core.cli.calibration import identity, open_source, prune_, sizes_of
 
     with _user_code(), layer_bar() as progress:
         progress.phase("loading")
@@ -292,7 +303,9 @@ def _calibrate(
             kept.remove()  # the same inputs would fail again
             raise
         progress.phase("writing")
-        return result, source.write(result)
+        companions = source.write(result)
+        sizes = sizes_of(source.model, result.report.pruned)
+        return _Done(result, companions, sizes, source.notes)
 
 
 @contextmanager
@@ -314,7 +327,7 @@ def _check_packages(scipy: bool) -> None:
     for package in ("torch", "scipy") if scipy else ("torch",):
         if not is_installed(package):
             raise CommandError(
-                f'calibrating needs the package {package}: pip install "tnm_core[calibrate]"'
+                f"calibrating needs the package {package}: {how_to_install('calibrate')}"
             )
 
 

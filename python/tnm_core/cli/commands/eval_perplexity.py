@@ -15,6 +15,7 @@ from tnm_core.cli.errors import CommandError
 from tnm_core.cli.packages import is_installed
 from tnm_core.cli.progress import share_bar
 from tnm_core.cli.tables import Table, print_paragraph
+from tnm_core.extras import how_to_install
 
 if TYPE_CHECKING:
     from tnm_core.cli.evaluation import PerplexityReport
@@ -74,8 +75,7 @@ def eval_perplexity(
     for package in ("torch", "transformers"):
         if not is_installed(package):
             raise CommandError(
-                f"tnm eval perplexity needs the package {package}: "
-                'pip install "tnm_core[transformers]"'
+                f"tnm eval perplexity needs the package {package}: {how_to_install('transformers')}"
             )
     stride = length // 2 if stride is None else stride
     if stride >= length:

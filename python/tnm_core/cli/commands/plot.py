@@ -17,6 +17,7 @@ from tnm_core.cli.checkpoint_input import open_input
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.help_texts import help_texts
 from tnm_core.cli.pruning import Contents, MatrixAxes, drawable, read_report
+from tnm_core.extras import how_to_install
 from tnm_core.pattern import LARGEST_M
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def _plots_for(output: Path) -> Any:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise CommandError('pictures need matplotlib: pip install "tnm_core[plot]"') from None
+        raise CommandError(f"pictures need matplotlib: {how_to_install('plot')}") from None
     if output.suffix.lower() not in _PICTURES:
         raise CommandError(f"cannot draw {output}: expected a name ending in .png, .svg or .pdf")
     from tnm_core import plots

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +22,7 @@ from tnm_core.checkpoint import (
 )
 from tnm_core.cli import options
 from tnm_core.cli.checkpoint_input import open_input
-from tnm_core.cli.console import (
-    json_text,
-    note,
-    print_json,
-    stdout_console,
-)
+from tnm_core.cli.console import note, print_json, stdout_console
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.model_directory import check_target
 from tnm_core.cli.pruning import (
@@ -41,9 +36,17 @@ from tnm_core.cli.pruning import (
     quantization_notes,
     weight_targets,
 )
+from tnm_core.cli.report_page import (
+    CornerCollector,
+    LayerSize,
+    PruneRun,
+    ReportFiles,
+    Sizes,
+    some_of,
+)
 from tnm_core.cli.skips import names_by_reason
 from tnm_core.cli.tables import print_paragraph, print_skipped
-from tnm_core.cli.targets import check_report, check_unused
+from tnm_core.cli.targets import check_unused
 
 _METHODS: tuple[Method, ...] = get_args(Method)
 _SCORES: tuple[Score, ...] = ("abs", "square")
@@ -51,6 +54,7 @@ Advance = Callable[[str, int], None]
 
 
 def prune(
+    context: typer.Context,
     source: Annotated[
         Path,
         typer.Argument(
@@ -102,10 +106,7 @@ def prune(
         ),
     ] = "1G",
     json_output: options.Json = False,
-    report_path: Annotated[
-        Path | None,
-        typer.Option("--report", metavar="PATH", help="Also write the JSON report to a file."),
-    ] = None,
+    report_paths: options.Reports = None,
 ) -> None:
     """Prune the layers of a checkpoint, to a transposable N:M pattern by default.
 
@@ -149,14 +150,19 @@ def prune(
             note(told)
         check_memory(settings.memory, settings.pattern.m, selected.chosen, checkpoint.tensors)
         job = PruneJob(checkpoint, folder, target, masks_only, settings, selected, three_d)
-        report_file = None
-        if report_path is not None:
-            check_report(report_path, force)
-            report_file = stack.enter_context(FileTransaction()).open(report_path)
+        reports = ReportFiles(report_paths, force)
+        write_reports = reports.open(stack.enter_context(FileTransaction()))
+        shown = some_of([*selected.chosen], lambda name: checkpoint.tensors[name].shape)
+        corners = CornerCollector(shown, settings.pattern)
+        if reports.has_page:
+            job.look = corners
+        files_before = _bytes_of(checkpoint.paths)
         job.run()
         report = job.as_json(time.perf_counter() - began)
-        if report_file is not None:
-            report_file.write(f"{json_text(report)}\n".encode())
+        if report_paths:
+            sizes = _sizes(job, files_before)
+            notes = (*checkpoint.notes, *job.companions.notes)
+            write_reports(PruneRun(report, context.obj, corners.corners, sizes, notes))
     if json_output:
         print_json(report)
     else:
@@ -192,6 +198,21 @@ def _check_targets(
             f"cannot write masks to {target}: they are a .safetensors file, name it so"
         )
     check_unused(targets, force)
+
+
+def _sizes(job: PruneJob, files_before: int) -> Sizes:
+    layers, tensors, pattern = [], job.source.tensors, job.settings.pattern
+    for pruned in job.pruned:
+        info, axes = tensors[pruned.name], job.selected.chosen[pruned.name].value
+        matrix = (info.shape[axes[0]], info.shape[axes[1]]) if len(axes) == 2 else None
+        layers.append(LayerSize(info, pruned.kept, matrix, str(pattern)))
+    every = sum(info.nbytes for info in tensors.values())
+    files_after = _bytes_of(job.weight_files) if job.weight_files else None
+    return Sizes(tuple(layers), every, files_before, files_after)
+
+
+def _bytes_of(paths: Sequence[Path]) -> int:
+    return sum(path.stat().st_size for path in paths)
 
 
 def _print_tables(job: PruneJob) -> None:

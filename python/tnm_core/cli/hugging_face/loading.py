@@ -20,6 +20,7 @@ from tnm_core.checkpoint import INDEX_SUFFIX, TORCH_INDEX_SUFFIX, read_index
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.packages import is_installed
 from tnm_core.cli.references import foreign_errors
+from tnm_core.extras import how_to_install
 
 GGUF = ".gguf"
 _TOKENIZER = ("tokenizer.json", "vocab*", "*.model", "*.tiktoken", "tekken.json")
@@ -161,7 +162,7 @@ def transformers() -> Any:
     except ImportError:
         raise CommandError(
             "a directory in the layout of Hugging Face needs the package transformers: "
-            'pip install "tnm_core[transformers]"'
+            + how_to_install("transformers")
         ) from None
     found.logging.set_verbosity_error()
     found.logging.disable_progress_bar()
@@ -188,7 +189,7 @@ def _load_gguf(path: Path) -> Loaded:
     hub = transformers()
     for package in ("gguf", "accelerate"):
         if not is_installed(package):
-            raise CommandError(f'{path} needs the package {package}: pip install "tnm_core[gguf]"')
+            raise CommandError(f"{path} needs the package {package}: {how_to_install('gguf')}")
     words = {**_LOCAL, "gguf_file": path.name}
     with foreign_errors(f"cannot load a model from {path}"), _quiet():
         read, told = hub.AutoModelForCausalLM.from_pretrained(

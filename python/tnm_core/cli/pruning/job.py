@@ -28,12 +28,16 @@ from tnm_core.cli.model_directory import (
 )
 from tnm_core.cli.progress import progress_bar
 from tnm_core.cli.pruning.layer_mask import Settings, find_masks
-from tnm_core.cli.pruning.matrix_axes import ThreeD
+from tnm_core.cli.pruning.matrix_axes import MatrixAxes, ThreeD
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
 from tnm_core.cli.pruning.selection import SelectedTensors
 from tnm_core.cli.skips import skip_json
 
 Advance = Callable[[str, int], None]
+Look = Callable[[TensorInfo, MatrixAxes, NDArray[Any], NDArray[np.bool_]], None]
+"""Is shown the first block of each layer and its mask, before the block is pruned."""
+
+_Block = tuple[NDArray[Any], NDArray[np.bool_]]
 
 
 def is_folder_job(source: Path, target: Path, masks_only: bool) -> bool:
@@ -61,6 +65,7 @@ class PruneJob:
     three_d: ThreeD
     pruned: list[PrunedTensor] = field(default_factory=list)
     companions: Companions = field(default_factory=Companions)
+    look: Look | None = None
 
     def run(self) -> None:
         """Prune, and write what was asked for."""
@@ -100,12 +105,10 @@ class PruneJob:
             np.copyto(block, block.dtype.type(0), where=~mask)
             yield block
 
-    def _blocks(
-        self, info: TensorInfo, advance: Advance, *, fortran: bool
-    ) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
+    def _blocks(self, info: TensorInfo, advance: Advance, *, fortran: bool) -> Iterator[_Block]:
         axes, report = self.selected.chosen[info.name], PrunedTensor.of(info)
         self.pruned.append(report)
-        return find_masks(
+        blocks = find_masks(
             self.source,
             info,
             axes,
@@ -114,10 +117,22 @@ class PruneJob:
             lambda entries: advance(info.name, entries),
             fortran=fortran,
         )
+        return blocks if self.look is None else _shown(blocks, partial(self.look, info, axes))
 
     def _record(self) -> PruneRecord:
         settings, layers, three_d = self.settings, self.selected.chosen, self.three_d.value
         return PruneRecord.of(settings.pattern, settings.method, settings.score, layers, three_d)
+
+    @property
+    def weight_files(self) -> list[Path]:
+        """The files of weights, or of masks, that the run writes; none if it is dry."""
+        if self.output is None:
+            return []
+        if self.masks_only:
+            return [self.output]
+        if self.folder is not None:
+            return weight_targets(self.source, self.folder, self.output)
+        return self.source.targets(self.output)
 
     def as_json(self, seconds: float) -> dict[str, Any]:
         """Write the report for machines."""
@@ -142,3 +157,15 @@ class PruneJob:
             ],
             "not_copied": self.companions.as_json(),
         }
+
+
+def _shown(
+    blocks: Iterator[_Block], look: Callable[[NDArray[Any], NDArray[np.bool_]], None]
+) -> Iterator[_Block]:
+    """Show the first block, and hold on to none of them: they may be large."""
+    for block, mask in blocks:
+        look(block, mask)
+        yield block, mask
+        del block, mask
+        break
+    yield from blocks
