@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bench.output.style import save
 from bench.study.runs import Result
 from bench.study.tables import deviation
 from bench.training.arms import DENSE, HALF, METHODS, PATTERNS, Arm
@@ -187,13 +188,13 @@ def draw(
     results: Sequence[Result], tasks: Mapping[str, Task], costs: Costs, folder: Path
 ) -> dict[str, str]:
     """Write all pictures; give what each shows by its name."""
-    drawn = {"training-losses.png": "What every arm loses"}
-    losses(results, tasks).savefig(folder / "training-losses.png", dpi=110)
+    drawn: dict[str, str] = {}
+    path = folder / "training-losses.png"
+    save(losses(results, tasks), path, drawn, "What every arm loses")
     for name, task in tasks.items():
         if not any(one["task"] == name and one["pattern"] in PATTERNS for one in results):
             continue
-        path = f"training-{name.replace(', ', '-').replace(' ', '-')}.png"
+        path = folder / f"training-{name.replace(', ', '-').replace(' ', '-')}.png"
         figure = courses(results, name, task.measure_name, costs, task.steps)
-        figure.savefig(folder / path, dpi=110)
-        drawn[path] = f"{name}: by steps and by time, flip rates, diversity"
+        save(figure, path, drawn, f"{name}: by steps and by time, flip rates, diversity")
     return drawn
