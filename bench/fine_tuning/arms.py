@@ -16,7 +16,7 @@ class Arm:
     text: str = "mixture"
     steps: int = 250
     sentences: int = 512
-    learning_rate: float = 1e-4
+    learning_rate: float = 2e-4
     seed: int = 0
 
     @property
@@ -40,6 +40,6 @@ DEFAULT = (
     Arm("2:4"),
     Arm("2:4", "news"),
     Arm("row 2:4"),
-    Arm("16:32", steps=1200, sentences=1024),
-    Arm("2:4", steps=1200, sentences=1024),
+    Arm("16:32", steps=1200),
+    Arm("2:4", steps=800, learning_rate=3e-4),
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+
+from bench.study.choice import matching
 
 PATTERNS = ("row 2:4", "2:4", "4:8", "8:16", "16:32")
 RECIPES = (
@@ -69,16 +70,5 @@ def chosen_variants(
     ValueError
         If none does, or it is no regular expression.
     """
-    every = list(variants)
-    try:
-        found = [variant for variant in every if re.search(expression, str(variant))]
-    except re.error as error:
-        raise ValueError(
-            f"variants is {expression!r}, expected a regular expression: {error}"
-        ) from None
-    if not found:
-        raise ValueError(
-            f"variants is {expression!r}, expected a regular expression that matches some, such as "
-            f"{str(every[0])!r}"
-        )
+    found = matching(variants, expression, "variants")
     return [replace(variant, samples=samples) for variant in found]

@@ -16,8 +16,9 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from bench.study.choice import matching
 from bench.study.runs import Result, Results, complete
-from bench.training.arms import Arm, chosen
+from bench.training.arms import Arm
 from bench.training.page import update
 from bench.training.run import run
 from bench.training.step_costs import StepCost, measure
@@ -45,7 +46,7 @@ def options() -> argparse.Namespace:
         if getattr(given, name) < 1:
             parser.error(f"--{name} is {getattr(given, name)}, expected at least 1")
     try:
-        given.chosen = chosen(default_arms(), given.arms)
+        given.chosen = matching(default_arms(), given.arms, "arms")
         given.out.mkdir(parents=True, exist_ok=True)
         given.results = Results(given.out / "results.json", Arm)
         check_settings(given.results)

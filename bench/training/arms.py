@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -64,26 +63,3 @@ def by_method(task: str, pattern: str = "2:4") -> Iterator[Arm]:
     """Masks that are not optimal."""
     for method in METHODS[1:]:
         yield Arm(task, pattern, method=method)
-
-
-def chosen(arms: Iterable[Arm], expression: str) -> list[Arm]:
-    """The arms whose names match a regular expression.
-
-    Raises
-    ------
-    ValueError
-        If none does, or it is no regular expression.
-    """
-    every = list(arms)
-    try:
-        found = [arm for arm in every if re.search(expression, str(arm))]
-    except re.error as error:
-        raise ValueError(
-            f"arms is {expression!r}, expected a regular expression: {error}"
-        ) from None
-    if not found:
-        raise ValueError(
-            f"arms is {expression!r}, expected a regular expression that matches some, such as "
-            f"{str(every[0])!r}"
-        )
-    return found

@@ -12,9 +12,10 @@ import pytest
 import torch
 from torch import nn
 
+from bench.study.choice import matching
 from bench.study.runs import Results, complete
 from bench.training import text
-from bench.training.arms import DENSE, HALF, Arm, by_method, by_pattern, by_recipe, chosen
+from bench.training.arms import DENSE, HALF, Arm, by_method, by_pattern, by_recipe
 from bench.training.arms import without_masks as without
 from bench.training.images import Images, perceptron, residual_network
 from bench.training.page import update
@@ -200,10 +201,10 @@ def test_arms_are_chosen_by_name() -> None:
     arms = default_arms()
     assert len(set(arms)) == len(arms)
     assert {arm.task for arm in arms} == set(TASKS)
-    assert chosen(arms, "width 64 2:4 fading optimal") == [Arm("text, width 64", "2:4")]
+    assert matching(arms, "width 64 2:4 fading optimal", "arms") == [Arm("text, width 64", "2:4")]
     for wrong in ("nothing", "("):
         with pytest.raises(ValueError, match=f"arms is '{'[(]' if wrong == '(' else wrong}'"):
-            chosen(arms, wrong)
+            matching(arms, wrong, "arms")
 
 
 def test_half_size_has_about_half_of_the_weights(monkeypatch: pytest.MonkeyPatch) -> None:
