@@ -73,8 +73,9 @@ class DynamicMask(MaskOwner):
     Notes
     -----
     The defaults are the dynamic recipe of Hubara et al., "Accelerated Sparse Neural Training"
-    (NeurIPS 2021); `docs/training.md` has it in full. `fading` is a recipe that lost less in our
-    trials.
+    (NeurIPS 2021), for SGD; `docs/training.md` has it in full. With AdamW at rates that train well
+    it lost more than random masks that are fixed from the start: take `fading`, which lost least
+    (`docs/training-study.md`).
 
     Masks depend on the weights alone. So they agree on all ranks of DistributedDataParallel;
     with ``fully_shard`` each rank finds those of its own tiles and all gather them.
