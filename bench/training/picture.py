@@ -157,7 +157,7 @@ def _diversity(axis: Axes, results: Sequence[Result], task: str, measure: str) -
     for pattern, diversity, loss in diversity_points(results, task):
         axis.plot(diversity, loss, "o", color=COLOURS[pattern], label=pattern)
     found = correlation(results, task)
-    title = "Loss by mask diversity, half density"
+    title = "Loss by diversity"
     if found is not None:
         title += f": correlation {found[0]:.2f} of {found[1]} patterns"
     axis.axhline(0, color="#222222", lw=0.8)

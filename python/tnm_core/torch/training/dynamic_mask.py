@@ -74,7 +74,7 @@ class DynamicMask(MaskOwner):
     -----
     The defaults are the dynamic recipe of Hubara et al., "Accelerated Sparse Neural Training"
     (NeurIPS 2021), for SGD; `docs/training.md` has it in full. With AdamW at rates that train well
-    it lost more than random masks that are fixed from the start: take `fading`, which lost least
+    it lost more than masks of untrained weights that stay: take `fading`, which lost least
     (`docs/training-study.md`).
 
     Masks depend on the weights alone. So they agree on all ranks of DistributedDataParallel;
