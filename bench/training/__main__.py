@@ -104,7 +104,9 @@ def time_steps(folder: Path, seconds: float) -> None:
     tasks = {**TASKS, **TIMED_ALONE}
     found = [cost for name, task in tasks.items() for cost in measure(name, task, TIMED, seconds)]
     records = [cost.as_record() for cost in found]
-    (folder / "step-costs.json").write_text(json.dumps(records, indent=1))
+    beside = folder / "step-costs.part"
+    beside.write_text(json.dumps(records, indent=1))
+    beside.replace(folder / "step-costs.json")
     print(step_costs({(cost.task, cost.pattern): cost for cost in found}))
 
 

@@ -10,12 +10,19 @@ from torch import nn
 
 from bench.training.arms import Arm
 from bench.training.task import Task
-from tnm_core.torch import SRSTE, DynamicMask, SparseTraining, sparsify_, train_sparse_
+from tnm_core.torch import (
+    SRSTE,
+    DynamicMask,
+    MaskStatistics,
+    SparseTraining,
+    sparsify_,
+    train_sparse_,
+)
 
 DECAY = 2e-4
+TEACHER = " + teacher"
 # Masks found anew every so many steps from the first one on, with straight-through gradients; with
 # decay in the gradient, as the paper has it, or without.
-TEACHER = " + teacher"
 EVERY = re.compile(r"every (\d+)( \+ sr_ste)?")
 
 
@@ -37,6 +44,6 @@ def begin(
     )  # fmt: skip
 
 
-def statistics_of(owner: SparseTraining | DynamicMask) -> list[Any]:
+def statistics_of(owner: SparseTraining | DynamicMask) -> list[MaskStatistics]:
     """One record per layer and refresh."""
     return list(owner.statistics)

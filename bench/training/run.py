@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
 
 import torch
 from torch import nn
@@ -17,6 +17,7 @@ from bench.training.arms import HALF, Arm
 from bench.training.recipes import TEACHER, begin, statistics_of
 from bench.training.task import Rates, Task
 from bench.training.teacher import Taught
+from tnm_core.torch import MaskStatistics
 
 CURVE_POINTS = 20
 FLIP_POINTS = 60
@@ -85,19 +86,16 @@ def share(step: int, steps: int, task: Task) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
 
 
-def flips(records: list[Any]) -> list[tuple[int, float, int]]:
+def flips(records: list[MaskStatistics]) -> list[tuple[int, float, int]]:
     """Step, flip rate and SAD of all layers together, for a part of the refreshes."""
-    entries: dict[int, float] = {}
-    changed: dict[int, int] = {}
-    for record in records:
-        changed[record.step] = changed.get(record.step, 0) + record.sad
-        size = record.sad / record.flip_rate if record.flip_rate else math.nan
-        entries[record.step] = max(entries.get(record.step, 0.0), 0.0) + (
-            0.0 if math.isnan(size) else size
-        )
-    steps = sorted(changed)
-    kept = steps[:: max(1, len(steps) // FLIP_POINTS)]
-    return [(at, changed[at] / entries[at] if entries[at] else 0.0, changed[at]) for at in kept]
+    # A record has no number of entries; where nothing flipped, another of its layer tells it.
+    sizes = {one.layer: one.sad / one.flip_rate for one in records if one.sad}
+    changed: Counter[int] = Counter()
+    for one in records:
+        changed[one.step] += one.sad
+    entries = max(sum(sizes.values()), 1.0)
+    steps = sorted(changed)[:: max(1, len(changed) // FLIP_POINTS)]
+    return [(at, changed[at] / entries, changed[at]) for at in steps]
 
 
 @contextmanager
