@@ -128,7 +128,7 @@ def _by_time(
             step * cost.dense if arm.is_dense else seconds_at(arm, cost, steps, step) for step in at
         ]
         axis.plot(seconds, values, color=COLOURS[arm.pattern], label=_label(arm), lw=1.6)
-    _finish(axis, "seconds, one thread, with sparse products once masks are fixed", measure,
+    _finish(axis, "seconds, one thread; masks that are fixed by the faster product", measure,
             "By time")  # fmt: skip
     _cut(axis)
 
@@ -167,11 +167,11 @@ def _diversity(axis: Axes, results: Sequence[Result], task: str, measure: str) -
 
 def _cut(axis: Axes) -> None:
     """Show the later part, where arms differ."""
-    ends = [float(line.get_ydata()[-1]) for line in axis.lines]  # type: ignore[index, arg-type]
-    if ends:
-        low, high = min(ends), max(ends)
+    curves = [np.asarray(line.get_ydata(), dtype=float) for line in axis.lines]
+    if curves:
+        low, high = min(float(one.min()) for one in curves), max(float(one[-1]) for one in curves)
         margin = max(high - low, 0.02 * abs(high))
-        axis.set_ylim(low - 0.3 * margin, high + 2.5 * margin)
+        axis.set_ylim(low - 0.1 * margin, high + 2 * margin)
 
 
 def _finish(axis: Axes, x: str, y: str, title: str) -> None:
