@@ -26,6 +26,7 @@ from tnm_core.checkpoint.masks import (
     EncodedMask,
     MaskFile,
     is_mask_file,
+    plan_masks,
     read_masks,
     save_masks,
     write_encoded_masks,
@@ -54,8 +55,10 @@ from tnm_core.checkpoint.torch_file import TorchFile
 from tnm_core.checkpoint.writing import (
     FileTransaction,
     LeftoverWarning,
+    PlannedFile,
     disk_errors,
     finish_stopped_run,
+    try_lock,
 )
 
 __all__ = [
@@ -79,6 +82,7 @@ __all__ = [
     "MaskFile",
     "NewShard",
     "PackedFile",
+    "PlannedFile",
     "PruneRecord",
     "SafetensorsFile",
     "StoredTensor",
@@ -98,6 +102,7 @@ __all__ = [
     "load_packed",
     "open_checkpoint",
     "packed_metadata",
+    "plan_masks",
     "read_index",
     "read_json_file",
     "read_masks",
@@ -106,6 +111,7 @@ __all__ = [
     "save_packed",
     "semi_structured_of",
     "torch_tensor_of",
+    "try_lock",
     "without_format",
     "write_encoded_masks",
     "write_header",

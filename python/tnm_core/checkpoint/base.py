@@ -18,7 +18,7 @@ from tnm_core.checkpoint.blocks import Box, box_shape, runs_of_box
 from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.parsing import as_array
 from tnm_core.checkpoint.records import PruneRecord, parse_records
-from tnm_core.checkpoint.writing import FileTransaction, disk_errors
+from tnm_core.checkpoint.writing import FileTransaction, PlannedFile, disk_errors
 
 CHUNK_BYTES = 1 << 22
 _Self = TypeVar("_Self", bound="Checkpoint")  # typing.Self needs Python 3.11
@@ -133,6 +133,13 @@ class Checkpoint(ABC):
     ) -> None:
         """Do the same as a part of what is written at once."""
 
+    @abstractmethod
+    def plan(self, out: Path, record: PruneRecord, run: str) -> list[PlannedFile]:
+        """Plan the files that `rewrite` would make, so that many can write them.
+
+        ``run`` is told by the files of a sharded checkpoint: the same in those of one run.
+        """
+
     def close(self) -> None:
         """Close the files."""
         self._files.close()
@@ -170,6 +177,25 @@ class SingleFile(Checkpoint):
         """Copy to ``out`` with ``transform`` applied to ``record.layers``."""
         self._check_names(record.layers)
         self.write_to(transaction.open(out, last=True), record, transform)
+
+    def plan(self, out: Path, record: PruneRecord, run: str) -> list[PlannedFile]:
+        """Plan the one file."""
+        self._check_names(record.layers)
+        return [self.plan_part(out, record, last=True)]
+
+    def plan_part(
+        self,
+        target: Path,
+        record: PruneRecord,
+        further: Mapping[str, str] = MappingProxyType({}),
+        *,
+        last: bool = False,
+    ) -> PlannedFile:
+        """Plan what `write_to` would write, if every byte has its place beforehand."""
+        raise CheckpointError(
+            f"{self.path.name} is rewritten from its first byte to its last, so that one process "
+            "has to do it: expected a .safetensors or .npy file"
+        )
 
     @abstractmethod
     def write_to(

@@ -28,9 +28,10 @@ from tnm_core.checkpoint.safetensors_file import (
     HeaderEntry,
     SafetensorsFile,
     check_names,
+    planned_file,
     write_header,
 )
-from tnm_core.checkpoint.writing import FileTransaction
+from tnm_core.checkpoint.writing import FileTransaction, PlannedFile
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.short_repr import short_repr
 
@@ -129,13 +130,7 @@ def write_masks(
 
     A mask may come in blocks that follow each other in C order.
     """
-    entries = [
-        HeaderEntry(name, "U8", (size,), size)
-        for name, size in ((name, _plain_bytes(shape)) for name, shape in shapes.items())
-    ]
-    metadata = {FORMAT_KEY: FORMAT, SHAPES_KEY: json.dumps(shapes)}
-    if record is not None:
-        metadata.update(record_metadata(record, []))
+    entries, metadata = _plain_header(shapes, record)
     with FileTransaction() as transaction:
         file = transaction.open(path)
         write_header(file, entries, metadata)
@@ -148,6 +143,25 @@ def write_masks(
                 raise ValueError(
                     f"mask of {entry.name!r} takes {size} bytes, {entry.nbytes} were announced"
                 )
+
+
+def plan_masks(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], record: PruneRecord | None
+) -> PlannedFile:
+    """Plan what `write_masks` would write, so that many can write it."""
+    return planned_file(path, *_plain_header(shapes, record), last=True)
+
+
+def _plain_header(
+    shapes: Mapping[str, tuple[int, ...]], record: PruneRecord | None
+) -> tuple[list[HeaderEntry], dict[str, str]]:
+    """Describe masks as plain bits: entries of the header, and metadata."""
+    sizes = {name: _plain_bytes(shape) for name, shape in shapes.items()}
+    entries = [HeaderEntry(name, "U8", (size,), size) for name, size in sizes.items()]
+    metadata = {FORMAT_KEY: FORMAT, SHAPES_KEY: json.dumps(shapes)}
+    if record is not None:
+        metadata.update(record_metadata(record, []))
+    return entries, metadata
 
 
 def _packed(blocks: Iterable[NDArray[np.bool_]]) -> Iterator[NDArray[np.uint8]]:

@@ -28,6 +28,7 @@ from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.limits import MAX_NPY_HEADER_BYTES
 from tnm_core.checkpoint.parsing import as_shape, parsing
 from tnm_core.checkpoint.records import PruneRecord
+from tnm_core.checkpoint.writing import PlannedFile
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,20 @@ class NpyFile(SingleFile):
             self._write_transformed(out, self._name, transform)
         else:
             copy_exactly(self._file, out, self._header.nbytes, str(self.path))
+
+    def plan_part(
+        self,
+        target: Path,
+        record: PruneRecord,
+        further: Mapping[str, str] = MappingProxyType({}),
+        *,
+        last: bool = False,
+    ) -> PlannedFile:
+        """Plan the changed file."""
+        check_readable(self._header, str(self.path))
+        self._file.seek(0)
+        head = read_exactly(self._file, self._header.length, str(self.path)).tobytes()
+        return PlannedFile.of(target, head, {self._name: self._header.nbytes}, last=last)
 
 
 def read_npy_header(stream: BinaryIO, size: int, label: str) -> NpyHeader:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO
@@ -37,6 +38,7 @@ from tnm_core.checkpoint.parsing import (
     read_json,
 )
 from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
+from tnm_core.checkpoint.writing import PlannedFile
 from tnm_core.extras import how_to_install
 
 METADATA_KEY = "__metadata__"
@@ -85,6 +87,18 @@ class SafetensorsFile(SingleFile):
         """Write the changed file into an open one."""
         metadata = renewed_metadata(self.metadata, record, self.records)
         self.copy_to(out, {**metadata, **further}, dict.fromkeys(record.layers, transform))
+
+    def plan_part(
+        self,
+        target: Path,
+        record: PruneRecord,
+        further: Mapping[str, str] = MappingProxyType({}),
+        *,
+        last: bool = False,
+    ) -> PlannedFile:
+        """Plan the changed file."""
+        metadata = renewed_metadata(self.metadata, record, self.records)
+        return planned_file(target, self._entries.values(), {**metadata, **further}, last=last)
 
     def copy_to(
         self,
@@ -139,6 +153,21 @@ def write_header(
             f"of {MAX_HEADER_BYTES}: shorten the metadata"
         )
     out.write(len(text).to_bytes(8, "little") + text)
+
+
+def planned_file(
+    target: Path,
+    entries: Iterable[HeaderEntry],
+    metadata: Mapping[str, str],
+    *,
+    last: bool = False,
+) -> PlannedFile:
+    """Plan a file of tensors; raises as `write_header`."""
+    entries = tuple(entries)
+    head = BytesIO()
+    write_header(head, entries, metadata)
+    sizes = {entry.name: entry.nbytes for entry in entries}
+    return PlannedFile.of(target, head.getvalue(), sizes, last=last)
 
 
 def check_names(names: Iterable[Any]) -> None:

@@ -20,7 +20,7 @@ from tnm_core.checkpoint.records import PruneRecord, renewed_metadata
 from tnm_core.checkpoint.safetensors_file import SafetensorsFile
 from tnm_core.checkpoint.shard_index import INDEX_SUFFIX, TORCH_INDEX_SUFFIX, read_index
 from tnm_core.checkpoint.torch_file import TorchFile
-from tnm_core.checkpoint.writing import FileTransaction
+from tnm_core.checkpoint.writing import FileTransaction, PlannedFile
 from tnm_core.short_repr import short_repr
 
 RUN_KEY = "tnm.run"  # metadata of every shard and of the index: the same in files of one run
@@ -120,21 +120,39 @@ class ShardedCheckpoint(Checkpoint):
         self, transaction: FileTransaction, out: Path, record: PruneRecord, transform: Transform
     ) -> None:
         """Write every shard and the index, each of which tells of which run it is."""
-        self._check_names(record.layers)
         *paths, index_path = self.targets(out)
-        for checkpoint in (self, *self._shards.values()):
-            _ = checkpoint.records  # damaged ones are refused before work is done
+        records = self._records_of_shards(record)
         run = {RUN_KEY: secrets.token_hex(16)}
         transaction.make_folder(index_path.parent)
-        layers: dict[int, list[str]] = {}
-        for name in record.layers:
-            layers.setdefault(id(self._home[name]), []).append(name)
-        for path, shard in zip(paths, self._shards.values(), strict=True):
-            part = replace(record, layers=tuple(layers.get(id(shard), ())))
+        for path, shard, part in zip(paths, self._shards.values(), records, strict=True):
             with transaction.open(path) as file:
                 shard.write_to(file, part, transform, run)
         with transaction.open(index_path, last=True) as file:
             file.write(self._index_text(record, run))
+
+    def plan(self, out: Path, record: PruneRecord, run: str) -> list[PlannedFile]:
+        """Plan every shard and the index."""
+        *paths, index_path = self.targets(out)
+        records, told = self._records_of_shards(record), {RUN_KEY: run}
+        shards = [
+            shard.plan_part(path, part, told)
+            for path, shard, part in zip(paths, self._shards.values(), records, strict=True)
+        ]
+        index = PlannedFile.of(index_path, self._index_text(record, told), {}, last=True)
+        return [*shards, index]
+
+    def _records_of_shards(self, record: PruneRecord) -> list[PruneRecord]:
+        """Say of each shard which of its layers are pruned; damaged records are refused."""
+        self._check_names(record.layers)
+        for checkpoint in (self, *self._shards.values()):
+            _ = checkpoint.records
+        layers: dict[int, list[str]] = {}
+        for name in record.layers:
+            layers.setdefault(id(self._home[name]), []).append(name)
+        return [
+            replace(record, layers=tuple(layers.get(id(shard), ())))
+            for shard in self._shards.values()
+        ]
 
     def _written_name(self, name: str) -> str:
         """Name the safetensors file that stands for one of torch, as Hugging Face does."""

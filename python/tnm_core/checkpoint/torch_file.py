@@ -33,7 +33,13 @@ from tnm_core.checkpoint.formats import (
 from tnm_core.checkpoint.limits import MAX_HEADER_BYTES
 from tnm_core.checkpoint.parsing import as_shape, check_name_lengths, check_unicode
 from tnm_core.checkpoint.records import PruneRecord, record_metadata
-from tnm_core.checkpoint.safetensors_file import HeaderEntry, info_of, write_header
+from tnm_core.checkpoint.safetensors_file import (
+    HeaderEntry,
+    info_of,
+    planned_file,
+    write_header,
+)
+from tnm_core.checkpoint.writing import PlannedFile
 from tnm_core.extras import how_to_install
 
 if TYPE_CHECKING:
@@ -106,18 +112,35 @@ class TorchFile(SingleFile):
         further: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Write the changed state as safetensors, each tensor under its own name."""
-        # Wide elements first: then all are aligned, which readers that map the file rely on.
-        entries = sorted(
-            self._entries.values(), key=lambda one: -self._state[one.name].element_size()
-        )
-        told = {"format": "pt", **record_metadata(record, self.records), **further}
-        write_header(out, entries, told)
+        entries = self._ordered
+        write_header(out, entries, self._metadata_after(record, further))
         layers = set(record.layers)
         for entry in entries:
             if entry.name in layers:
                 self._write_transformed(out, entry.name, transform)
             else:
                 out.write(self._bytes_of(entry.name).data)
+
+    def plan_part(
+        self,
+        target: Path,
+        record: PruneRecord,
+        further: Mapping[str, str] = MappingProxyType({}),
+        *,
+        last: bool = False,
+    ) -> PlannedFile:
+        """Plan the safetensors file that is written."""
+        told = self._metadata_after(record, further)
+        return planned_file(target, self._ordered, told, last=last)
+
+    @property
+    def _ordered(self) -> list[HeaderEntry]:
+        """Wide elements first: then all are aligned, which readers that map the file rely on."""
+        width = {name: tensor.element_size() for name, tensor in self._state.items()}
+        return sorted(self._entries.values(), key=lambda one: -width[one.name])
+
+    def _metadata_after(self, record: PruneRecord, further: Mapping[str, str]) -> dict[str, str]:
+        return {"format": "pt", **record_metadata(record, self.records), **further}
 
     def close(self) -> None:
         """Let go of the tensors, which the file may back."""

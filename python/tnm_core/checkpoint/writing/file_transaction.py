@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 import stat
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from tnm_core.checkpoint.errors import CheckpointError
 from tnm_core.checkpoint.writing.commit_journal import commit, finish_in_locked, sync_folder
 from tnm_core.checkpoint.writing.disk_errors import disk_errors
 from tnm_core.checkpoint.writing.interrupts import interrupts_held
+from tnm_core.checkpoint.writing.planned_file import PlannedFile
 from tnm_core.checkpoint.writing.temporary_files import (
     clear_all_leftovers,
     clear_leftovers,
@@ -133,6 +135,37 @@ class FileTransaction:
             if existed:
                 pending.temporary.chmod(stat.S_IMODE(real.stat().st_mode))
         return cast(BinaryIO, pending.file)
+
+    def allocate(self, planned: PlannedFile) -> Path:
+        """Make a planned file with its head, for others to fill in; tell where it lies meanwhile.
+
+        It is complete when all of them have written before the block ends well.
+        """
+        with self.open(planned.target, last=planned.last) as file:
+            path = Path(file.name)
+            with disk_errors(planned.target):
+                file.write(planned.head)
+                file.truncate(planned.size)
+        return path
+
+    def take(self, path: Path, target: Path, *, last: bool = False) -> None:
+        """Take over a finished file of the same file system, under a further name if there can be.
+
+        So a file that took long to make outlives a block that ends badly.
+        """
+        self.open(target, last=last).close()
+        pending = self._files[-1]
+        with disk_errors(target):
+            shutil.copymode(pending.temporary, path)
+            spare = temporary_path(pending.real)
+            try:
+                os.link(path, spare)
+            except OSError:  # a file system without hard links, or another one
+                shutil.move(path, spare)
+            os.replace(spare, pending.temporary)  # noqa: PTH105
+            pending.unlock()
+            pending.lock = os.open(pending.temporary, os.O_RDWR)
+            try_lock(pending.lock)
 
     def make_folder(self, folder: Path) -> None:
         """Make a folder for targets, unless it exists; it appears together with its files."""

@@ -15,6 +15,7 @@ import tnm_core as tnm
 from tnm_core.arguments import Method, Score
 from tnm_core.checkpoint import Box, Checkpoint, TensorInfo
 from tnm_core.cli.errors import CommandError
+from tnm_core.cli.pruning.magnitude_counts import MagnitudeCounts
 from tnm_core.cli.pruning.matrix_axes import MatrixAxes, panels
 from tnm_core.cli.pruning.memory import most_entries
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
@@ -58,20 +59,65 @@ def find_masks(
     Blocks follow each other in C order, or in Fortran order if that is said; their memory is
     the caller's. ``advance`` is told how many entries were dealt with.
     """
-    most = settings.most_entries
-    boxes = [*axes.boxes(info.shape, settings.pattern.m, most, fortran)]
+    boxes = [*axes.boxes(info.shape, settings.pattern.m, settings.most_entries, fortran)]
+    whole = UnstructuredScore(info, settings, len(boxes) == 1)
 
     def read() -> Iterator[NDArray[Any]]:
         return (source.read_block(info.name, box) for box in boxes)
 
+    def told(figures: PrunedTensor) -> None:
+        report.add(figures)
+        advance(figures.entries)
+
     for box, block in zip(boxes, read(), strict=True):
-        mask = _find_mask(info.name, block, box, axes, settings, report, advance)
-        if len(boxes) == 1:
-            _add_unstructured(report, settings, partial(iter, [block]))
+        mask = solve_block(info.name, block, box, axes, settings, told)
+        whole.see(block)
         yield block, mask
+    complete(report, settings, whole.total(read))
+
+
+class UnstructuredScore:
+    """What unstructured pruning of a layer would keep, of which blocks are seen one by one."""
+
+    def __init__(self, info: TensorInfo, settings: Settings, in_one_block: bool) -> None:
+        self._entries, self._settings = info.entries, settings
+        self._in_one_block = in_one_block
+        self._total: float | None = None
+        self.counts: MagnitudeCounts | None = None
+        if info.array_dtype is not None and MagnitudeCounts.can_count(info.array_dtype):
+            self.counts = MagnitudeCounts(info.array_dtype)
+
+    @property
+    def kept(self) -> int:
+        """How many entries would be kept."""
+        n, m = self._settings.pattern.pair
+        return round(self._entries * n / m)
+
+    def see(self, block: NDArray[Any]) -> None:
+        """Look at a block of finite values, before it is pruned."""
+        if self.counts is not None:
+            self.counts.add(block)
+        elif self._in_one_block:
+            self._total = self._add_up(partial(iter, [block]))
+
+    def total(self, read: Blocks) -> float:
+        """Return the score; ``read`` yields the blocks again where a look was not enough."""
+        if self.counts is not None:
+            return self.counts.score(self.kept, self._settings.score)
+        return self._add_up(read) if self._total is None else self._total
+
+    def _add_up(self, read: Blocks) -> float:
+        settings = self._settings
+        with np.errstate(over="ignore"):
+            return unstructured_score(
+                read, self._entries, self.kept, settings.score, settings.most_entries
+            )
+
+
+def complete(report: PrunedTensor, settings: Settings, unstructured: float) -> None:
+    """Complete the report on a layer, to which all parts were added."""
     _check_squares(report, settings.score)
-    if len(boxes) > 1:
-        _add_unstructured(report, settings, read)
+    report.kept_scores["unstructured"] = unstructured
 
 
 def _check_squares(report: PrunedTensor, score: Score) -> None:
@@ -84,25 +130,15 @@ def _check_squares(report: PrunedTensor, score: Score) -> None:
         )
 
 
-def _add_unstructured(report: PrunedTensor, settings: Settings, read: Blocks) -> None:
-    entries, (n, m) = report.entries, settings.pattern.pair
-    kept = round(entries * n / m)
-    with np.errstate(over="ignore"):
-        report.kept_scores["unstructured"] = unstructured_score(
-            read, entries, kept, settings.score, settings.most_entries
-        )
-
-
-def _find_mask(
+def solve_block(
     name: str,
     block: NDArray[Any],
     box: Box,
     axes: MatrixAxes,
     settings: Settings,
-    report: PrunedTensor,
-    advance: Callable[[int], None],
+    told: Callable[[PrunedTensor], None],
 ) -> NDArray[np.bool_]:
-    """Find the mask of a block, panel by panel, and add its figures."""
+    """Find the mask of a block, panel by panel, and tell the figures of each panel."""
     mask = np.empty(block.shape, dtype=np.bool_)
     weights, mask_view = axes.matrices(block), axes.matrices(mask)
     origin = [box[axis].start for axis in axes.value]
@@ -116,8 +152,7 @@ def _find_mask(
         except ValueError as error:
             raise CommandError(f"{name}: {error}") from None
         mask_view[..., rows, columns] = masks[settings.kind]
-        report.add(figures)
-        advance(panel.size)
+        told(figures)
     return mask
 
 
