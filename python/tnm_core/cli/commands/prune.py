@@ -12,29 +12,20 @@ from typing import Annotated, get_args
 import typer
 
 from tnm_core.arguments import Method, Score
-from tnm_core.checkpoint import (
-    Checkpoint,
-    FileTransaction,
-    finish_stopped_run,
-    is_bitmask_file,
-    is_mask_file,
-    is_packed_file,
-)
-from tnm_core.cli import options
+from tnm_core.checkpoint import FileTransaction, finish_stopped_run
+from tnm_core.cli import executors, options
 from tnm_core.cli.checkpoint_input import open_input
 from tnm_core.cli.console import note, print_json, stdout_console
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.model_directory import check_target
 from tnm_core.cli.pruning import (
+    KeptTasks,
     PruneJob,
+    PruneRequest,
     Settings,
-    TensorRules,
     ThreeD,
-    check_memory,
-    is_folder_job,
+    keeping,
     print_pruned,
     quantization_notes,
-    weight_targets,
 )
 from tnm_core.cli.report_page import (
     CornerCollector,
@@ -46,7 +37,6 @@ from tnm_core.cli.report_page import (
 )
 from tnm_core.cli.skips import names_by_reason
 from tnm_core.cli.tables import print_paragraph, print_skipped
-from tnm_core.cli.targets import check_unused
 
 _METHODS: tuple[Method, ...] = get_args(Method)
 _SCORES: tuple[Score, ...] = ("abs", "square")
@@ -105,6 +95,17 @@ def prune(
             metavar="SIZE", help="Stay within this memory, however large a tensor: 512M, 2G."
         ),
     ] = "1G",
+    executor: executors.Executor = None,
+    address: executors.Address = None,
+    workers: executors.WorkerCount = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Keep what is done in a hidden folder beside OUT until all is written, and go on "
+            "where a run of the same command was interrupted.",
+        ),
+    ] = False,
     json_output: options.Json = False,
     report_paths: options.Reports = None,
 ) -> None:
@@ -118,45 +119,34 @@ def prune(
     and the like come along, weights in other formats do not.
     """
     began = time.perf_counter()
+    if executor is not None and threads is None:
+        threads = 1  # for each task; there are as many at a time as workers have processors
     settings = _settings(pattern, method, score, threads, options.parse_memory(memory))
     if output is None and not dry_run:
         raise CommandError("no output given; expected -o OUT, or --dry-run to write nothing")
     target = None if dry_run else output
     if target is not None:
         finish_stopped_run(target if target.is_dir() else target.parent)
+    kept = _kept_tasks(target, resume=resume, force=force)
     with ExitStack() as stack:
         checkpoint = stack.enter_context(open_input(source))
-        if is_mask_file(checkpoint):
-            raise CommandError(f"{source} holds masks, not weights; expected a checkpoint")
-        if is_packed_file(checkpoint):
-            raise CommandError(
-                f"{source} holds packed matrices, which are pruned already; expected a checkpoint "
-                "of dense weights: tnm convert --to dense"
-            )
-        if is_bitmask_file(checkpoint):
-            raise CommandError(
-                f"{source} holds weights in the layout sparse-24-bitmask, which are pruned "
-                "already; expected a checkpoint of dense weights: tnm convert --to dense"
-            )
-        folder = None
-        if target is not None:
-            folder = source if is_folder_job(source, target, masks_only) else None
-            _check_targets(checkpoint, folder, target, masks_only, force)
-        # A .npy file holds one array under the file's own name: whoever names the file wants it.
-        everything = checkpoint.suffix == ".npy"
-        rules = TensorRules(include, exclude, settings.pattern.m, three_d, everything)
-        selected = rules.select(checkpoint.tensors.values(), str(source))
-        for told in quantization_notes(selected.quantized, source):
+        request = PruneRequest(
+            source, target, settings, include, exclude, three_d, masks_only, force
+        )
+        job = request.job(checkpoint)
+        for told in quantization_notes(job.selected.quantized, source):
             note(told)
-        check_memory(settings.memory, settings.pattern.m, selected.chosen, checkpoint.tensors)
-        job = PruneJob(checkpoint, folder, target, masks_only, settings, selected, three_d)
         reports = ReportFiles(report_paths, force)
         write_reports = reports.open(stack.enter_context(FileTransaction()))
-        shown = some_of([*selected.chosen], lambda name: checkpoint.tensors[name].shape)
+        chosen = [*job.selected.chosen]
+        shown = some_of(chosen, lambda name: checkpoint.tensors[name].shape)
         corners = CornerCollector(shown, settings.pattern)
         if reports.has_page:
-            job.look = corners
+            job.look, job.shown = corners, shown
         files_before = _bytes_of(checkpoint.paths)
+        job.workers = stack.enter_context(executors.opened_workers(executor, address, workers))
+        if kept is not None:
+            job.kept = stack.enter_context(keeping(kept))
         job.run()
         report = job.as_json(time.perf_counter() - began)
         if report_paths:
@@ -167,6 +157,17 @@ def prune(
         print_json(report)
     else:
         _print_tables(job)
+
+
+def _kept_tasks(target: Path | None, *, resume: bool, force: bool) -> KeptTasks | None:
+    """Look for what an interrupted run has left; None if this one is to leave nothing."""
+    if target is None:
+        if resume:
+            raise CommandError("--resume is for runs that write; expected no --dry-run with it")
+        return None
+    kept = KeptTasks(target)
+    kept.check(resume=resume, force=force)
+    return kept if resume else None
 
 
 def _settings(pattern: str, method: str, score: str, threads: int | None, memory: int) -> Settings:
@@ -182,22 +183,6 @@ def _settings(pattern: str, method: str, score: str, threads: int | None, memory
         )
     worth = options.parse_choice(score, _SCORES, "--score")
     return Settings(wanted, chosen, worth, threads, memory)
-
-
-def _check_targets(
-    checkpoint: Checkpoint, folder: Path | None, target: Path, masks_only: bool, force: bool
-) -> None:
-    """Find what is wrong with OUT before hours are spent on it."""
-    if folder is not None:
-        names = {path.name for path in weight_targets(checkpoint, folder, target)}
-        check_target(folder, target, names, force)
-        return
-    targets = [target] if masks_only else checkpoint.targets(target)
-    if masks_only and target.suffix.lower() != ".safetensors":
-        raise CommandError(
-            f"cannot write masks to {target}: they are a .safetensors file, name it so"
-        )
-    check_unused(targets, force)
 
 
 def _sizes(job: PruneJob, files_before: int) -> Sizes:

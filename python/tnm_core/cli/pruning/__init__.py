@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from tnm_core.cli.pruning.bands import KeptTasks, keeping
 from tnm_core.cli.pruning.contents import Contents
 from tnm_core.cli.pruning.job import PruneJob, is_folder_job, weight_targets
 from tnm_core.cli.pruning.layer_mask import Settings
 from tnm_core.cli.pruning.matrix_axes import MatrixAxes, ThreeD, row_panels
 from tnm_core.cli.pruning.memory import check_memory
+from tnm_core.cli.pruning.prepared_job import PruneRequest
 from tnm_core.cli.pruning.prune_report import drawable, read_report
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
 from tnm_core.cli.pruning.quantization import quantization_notes
@@ -15,8 +17,10 @@ from tnm_core.cli.pruning.selection import SelectedTensors, TensorRules, weight_
 
 __all__ = [
     "Contents",
+    "KeptTasks",
     "MatrixAxes",
     "PruneJob",
+    "PruneRequest",
     "PrunedTensor",
     "SelectedTensors",
     "Settings",
@@ -25,6 +29,7 @@ __all__ = [
     "check_memory",
     "drawable",
     "is_folder_job",
+    "keeping",
     "print_pruned",
     "quantization_notes",
     "read_report",

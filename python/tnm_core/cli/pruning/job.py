@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from tnm_core.checkpoint import (
     Checkpoint,
     FileTransaction,
+    PlannedFile,
     PruneRecord,
     TensorInfo,
     Transform,
+    plan_masks,
     write_masks,
 )
 from tnm_core.cli.console import report_head
@@ -27,11 +29,15 @@ from tnm_core.cli.model_directory import (
     written_name,
 )
 from tnm_core.cli.progress import progress_bar
-from tnm_core.cli.pruning.layer_mask import Settings, find_masks
+from tnm_core.cli.pruning.bands import KeptTasks, TaskCutter, TaskRun
+from tnm_core.cli.pruning.layer_mask import Settings, find_masks, solve_block
 from tnm_core.cli.pruning.matrix_axes import MatrixAxes, ThreeD
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
 from tnm_core.cli.pruning.selection import SelectedTensors
 from tnm_core.cli.skips import skip_json
+from tnm_core.scale import Workers
+
+_CORNER = 64  # entries along a side: no picture shows more
 
 Advance = Callable[[str, int], None]
 Look = Callable[[TensorInfo, MatrixAxes, NDArray[Any], NDArray[np.bool_]], None]
@@ -66,13 +72,18 @@ class PruneJob:
     pruned: list[PrunedTensor] = field(default_factory=list)
     companions: Companions = field(default_factory=Companions)
     look: Look | None = None
+    shown: Collection[str] = ()  # layers that `look` is for
+    workers: Workers = field(default_factory=Workers)
+    kept: KeptTasks | None = None
 
     def run(self) -> None:
         """Prune, and write what was asked for."""
         names = self.selected.chosen
         total = sum(self.source.tensors[name].entries for name in names)
         with progress_bar(total) as advance:
-            if self.output is None:
+            if self.workers.are_elsewhere or self.kept is not None:
+                self._run_in_tasks(advance)
+            elif self.output is None:
                 for name in names:
                     for _ in self._masks(self.source.tensors[name], advance):
                         pass
@@ -93,8 +104,51 @@ class PruneJob:
             *_, out = weight_targets(self.source, self.folder, output)
         self.source.write_into(transaction, out, self._record(), prune)
         if self.folder is not None:
-            names = {path.name for path in self.source.paths}
-            self.companions = copy_companions(transaction, self.folder, output, names)
+            self._copy_companions(transaction, self.folder, output)
+
+    def _run_in_tasks(self, advance: Advance) -> None:
+        chosen, output = self.selected.chosen, self.output
+        cutter = TaskCutter(self.source, chosen, self.settings, self.masks_only)
+        run = TaskRun(cutter, self.workers, self.kept, advance)
+        if output is None:
+            self.pruned = run.dry()
+            self._look_at_corners()
+            return
+        last = self.weight_files[-1]
+        in_folder = not self.masks_only and (self.folder is not None or len(self.source.paths) > 1)
+
+        def plan(name: str) -> list[PlannedFile]:
+            if self.masks_only:
+                shapes = {name: self.source.tensors[name].shape for name in chosen}
+                return [plan_masks(output, shapes, self._record())]
+            return self.source.plan(last if self.folder else output, self._record(), name)
+
+        with FileTransaction() as transaction:
+            self.pruned = run.write(transaction, plan, last.parent if in_folder else None)
+            self._look_at_corners()
+            if self.folder is not None:
+                self._copy_companions(transaction, self.folder, output)
+
+    def _look_at_corners(self) -> None:
+        """Show `look` corners of whole tiles, whose masks are those that they have in the layer."""
+        if self.look is None:
+            return
+        pattern = self.settings.pattern
+        for name in self.shown:
+            info, axes = self.source.tensors[name], self.selected.chosen[name]
+            matrix = axes.value[-2:]
+            side = -(-_CORNER // pattern.m) * pattern.m
+            box = tuple(
+                slice(0, min(side if axis in matrix else 1, length))
+                for axis, length in enumerate(info.shape)
+            )
+            block = self.source.read_block(name, box)
+            mask = solve_block(name, block, box, axes, self.settings, lambda figures: None)
+            self.look(info, axes, block, mask)
+
+    def _copy_companions(self, transaction: FileTransaction, folder: Path, output: Path) -> None:
+        names = {path.name for path in self.source.paths}
+        self.companions = copy_companions(transaction, folder, output, names)
 
     def _masks(self, info: TensorInfo, advance: Advance) -> Iterator[NDArray[np.bool_]]:
         for _, mask in self._blocks(info, advance, fortran=False):
