@@ -14,7 +14,7 @@ from tnm_core.checkpoint import open_checkpoint
 from tnm_core.cli.errors import CommandError, StoppedMidway
 from tnm_core.cli.pruning import KeptTasks, PruneRequest, Settings, keeping
 from tnm_core.pattern import PatternLike, as_pattern
-from tnm_core.scale import ExecutorLike, Workers
+from tnm_core.scale import ExecutorLike, workers_of
 
 __all__ = ["prune_checkpoint"]
 
@@ -67,7 +67,7 @@ def prune_checkpoint(
         How many each task uses: by default one with an executor, else all cores.
     memory : int
         Bytes that each process may take, if it does one task at a time.
-    executor : Executor, function that makes one, or None
+    executor : Executor, function that makes one, Workers, or None
         Any of `concurrent.futures`, a ``Client.get_executor()`` of Dask; a function is called again
         if workers die (`tnm_core.scale.Workers`). None for this process.
     in_flight : int, optional
@@ -107,7 +107,7 @@ def prune_checkpoint(
     as_threads(threads, 0)
     with ExitStack() as stack:
         try:
-            workers = stack.enter_context(Workers(executor, in_flight=in_flight))
+            workers = stack.enter_context(workers_of(executor, in_flight))
             settings = Settings(
                 as_pattern(pattern),
                 as_method(method),

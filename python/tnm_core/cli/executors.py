@@ -54,10 +54,12 @@ def opened_workers(
     address: str | None,
     count: int | None,
     packages: Sequence[str] = (),
+    ahead: int | None = None,
 ) -> Iterator[Workers]:
     """Start or connect to the workers that the options name; `CommandError` where that fails.
 
-    ``packages`` are those that must have the same version everywhere, beside tnm_core.
+    ``packages`` are those that must have the same version everywhere, beside tnm_core; ``ahead`` is
+    how many tasks wait for a free worker, one for each if not given.
     """
     kind = None if executor is None else parse_choice(executor, _KINDS, "--executor")
     if (address is not None) != (kind == "dask"):
@@ -68,12 +70,12 @@ def opened_workers(
         if address is not None:
             with (
                 dask_executor(address, packages=packages, told=note) as cluster,
-                Workers(cluster, told=note) as workers,
+                Workers(cluster, ahead=ahead, told=note) as workers,
             ):
                 yield workers
             return
         make = partial(process_pool, count or available_cpus()) if kind else None
-        with Workers(make, told=note) as workers:
+        with Workers(make, ahead=ahead, told=note) as workers:
             yield workers
     except (ImportError, WorkersError) as error:
         raise CommandError(str(error)) from error

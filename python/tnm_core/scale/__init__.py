@@ -6,7 +6,7 @@ from tnm_core.scale.array_bands import mask_in_bands
 from tnm_core.scale.dask_cluster import dask_executor
 from tnm_core.scale.errors import WorkersError, WorkersWarning
 from tnm_core.scale.process_pool import process_pool
-from tnm_core.scale.workers import ExecutorLike, Workers
+from tnm_core.scale.workers import ExecutorLike, Workers, workers_of
 
 __all__ = [
     "ExecutorLike",
@@ -16,4 +16,5 @@ __all__ = [
     "dask_executor",
     "mask_in_bands",
     "process_pool",
+    "workers_of",
 ]

@@ -14,7 +14,7 @@ from tnm_core import arguments
 from tnm_core.arguments import Method, Score
 from tnm_core.masks import nm_mask, transposable_mask
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
-from tnm_core.scale.workers import ExecutorLike, Workers
+from tnm_core.scale.workers import ExecutorLike, workers_of
 
 _BAND_ENTRIES = 1 << 22
 
@@ -44,7 +44,7 @@ def mask_in_bands(
         themselves, under the same name: only bits go through this process.
     pattern : str, pair of int, or Pattern
         ``"2:4"`` is transposable, ``"row 2:4"`` row-wise along the last axis.
-    executor : Executor, function that makes one, or None
+    executor : Executor, function that makes one, Workers, or None
         Any of `concurrent.futures`, a ``Client.get_executor()`` of Dask; a function is called again
         if workers die (`Workers`). None for this process.
     method : {"optimal", "two_approximation", "greedy"}
@@ -87,7 +87,7 @@ def mask_in_bands(
     source = arguments.as_array(array)
     viewed = arguments.as_score_array(source)
     mask = arguments.as_output(out, viewed.data)
-    with Workers(executor, in_flight=in_flight) as workers:
+    with workers_of(executor, in_flight) as workers:
         if workers.are_elsewhere and threads is None:
             settings.threads = 1
         arguments.as_threads(settings.threads, viewed.data.size)

@@ -15,14 +15,12 @@ from concurrent.futures import (
     Future,
     wait,
 )
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from tnm_core.build_info import __version__
 from tnm_core.scale.errors import WorkersError, WorkersWarning
-
-ExecutorLike = Executor | Callable[[], Executor]
-"""An executor, or a function that makes one, which is called again when its workers died."""
 
 _MOST_DEATHS = 3  # of workers, for one task
 _PATIENCE = 30.0  # seconds without a result, after which it is asked whether there are workers
@@ -51,7 +49,9 @@ class Workers:
         runs again. A cluster of Dask replaces workers itself.
     in_flight : int, optional
         How many tasks are handed out at a time, results that wait for their turn included: by
-        default two for each worker. It bounds the memory of both sides.
+        default one for each worker and `ahead`. It bounds the memory of both sides.
+    ahead : int, optional
+        How many tasks wait for a worker to be free; by default one for each.
     told : function of str
         Is told of workers that died or are missing; by default a `WorkersWarning`.
 
@@ -71,9 +71,10 @@ class Workers:
 
     def __init__(
         self,
-        executor: ExecutorLike | None = None,
+        executor: Executor | Callable[[], Executor] | None = None,
         *,
         in_flight: int | None = None,
+        ahead: int | None = None,
         told: Callable[[str], None] = warn_of_workers,
     ) -> None:
         is_executor = isinstance(executor, Executor)
@@ -84,7 +85,7 @@ class Workers:
             )
         self._make = executor if not isinstance(executor, Executor) else None
         self._executor = executor if isinstance(executor, Executor) else None
-        self._in_flight = in_flight
+        self._in_flight, self._ahead = in_flight, ahead
         self._counted = float("-inf")
         self._count = 1
         self.told = told
@@ -97,7 +98,8 @@ class Workers:
     @property
     def most_in_flight(self) -> int:
         """How many tasks are handed out at a time."""
-        return self._in_flight or 2 * max(1, self._worker_count())
+        count = max(1, self._worker_count())
+        return self._in_flight or count + (count if self._ahead is None else self._ahead)
 
     def run(
         self, function: Callable[[_Task], _Result], tasks: Iterable[_Task], *, ordered: bool = False
@@ -124,7 +126,10 @@ class Workers:
         if self._executor is None and self._make is not None:
             self._executor = self._make()
         assert self._executor is not None
-        return self._executor.submit(_run_checked, __version__, function, task)
+        with warnings.catch_warnings():
+            # Of Dask: that a task of more than 10 MB may be a mistake.
+            warnings.filterwarnings("ignore", message="Sending large graph")
+            return self._executor.submit(_run_checked, __version__, function, task)
 
     def renew(self, error: BrokenExecutor) -> None:
         """Make another executor in place of one that takes no more tasks."""
@@ -161,6 +166,22 @@ class Workers:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+ExecutorLike: TypeAlias = Executor | Callable[[], Executor] | Workers
+"""An executor, a function that makes one, or the `Workers` that use one."""
+
+
+@contextmanager
+def workers_of(
+    executor: ExecutorLike | None, in_flight: int | None = None, ahead: int | None = None
+) -> Iterator[Workers]:
+    """Yield workers as they are given, or on an executor, until the block ends."""
+    if isinstance(executor, Workers):
+        yield executor
+        return
+    with Workers(executor, in_flight=in_flight, ahead=ahead) as workers:
+        yield workers
 
 
 def _count_workers(executor: Executor | None, otherwise: int) -> int:

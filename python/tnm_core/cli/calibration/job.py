@@ -17,6 +17,7 @@ from tnm_core.cli.calibration.source import LoadedModel
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.progress import LayerProgress
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
+from tnm_core.scale import Workers
 from tnm_core.selection import Selection
 from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import (
@@ -44,6 +45,7 @@ def prune_(
     plan: CalibrationPlan,
     progress: LayerProgress,
     journal: Journal | None = None,
+    workers: Workers | None = None,
 ) -> CalibrationResult:
     """Prune a model as planned, in place; its layers are ordinary ones afterwards."""
     model, batches = loaded.model, loaded.batches
@@ -75,6 +77,7 @@ def prune_(
         include=selection,
         progress=advance,
         journal=journal,
+        executor=workers,
     )
     corners = some_corners(model)
     remove_sparsity_(model)

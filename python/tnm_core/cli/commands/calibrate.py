@@ -15,7 +15,7 @@ import typer
 
 import tnm_core as tnm
 from tnm_core.checkpoint import FileTransaction
-from tnm_core.cli import options
+from tnm_core.cli import executors, options
 from tnm_core.cli.console import print_json, stdout_console
 from tnm_core.cli.errors import CommandError, StoppedMidway, Terminated, one_line
 from tnm_core.cli.packages import is_installed
@@ -25,6 +25,7 @@ from tnm_core.cli.report_page import PruneRun, ReportFiles, Sizes
 from tnm_core.cli.skips import names_by_reason
 from tnm_core.cli.tables import Table, print_paragraph, print_skipped, shape_text
 from tnm_core.extras import how_to_install
+from tnm_core.scale import Workers, WorkersError
 
 if TYPE_CHECKING:
     from tnm_core.cli.calibration import (
@@ -202,6 +203,9 @@ def calibrate(
             "is kept in a hidden folder beside OUT until all is written.",
         ),
     ] = False,
+    executor: executors.Executor = None,
+    address: executors.Address = None,
+    workers: executors.WorkerCount = None,
     json_output: options.Json = False,
     report_paths: options.Reports = None,
 ) -> None:
@@ -215,6 +219,10 @@ def calibrate(
 
     For a causal language model the text is cut into pieces of --length tokens, without padding.
     Weights of a .gguf file are widened to float32, and OUT is a directory.
+
+    With --executor the model runs in this process, and others solve its layers: those that share an
+    input, or with a recipe that is not sequential (least_squares, adaprune, wanda, magnitude) all
+    of them.
 
     What is done is kept beside OUT, layer by layer, until all is written: after an interruption
     the same command with --resume goes on.
@@ -242,9 +250,10 @@ def calibrate(
     reports = ReportFiles(report_paths, force)
     kept = KeptRun(output, _warn)
     kept.check(resume=resume, force=force)
+    others = executors.opened_workers(executor, address, workers, ("torch",), ahead=1)
     with _keeping(kept):
-        with FileTransaction() as transaction:
-            done = _calibrate(arguments, plan, transaction, kept, resume=resume)
+        with others as pool, FileTransaction() as transaction:
+            done = _calibrate(arguments, plan, transaction, kept, pool, resume=resume)
             report = {
                 "tool": "tnm",
                 "version": tnm.__version__,
@@ -283,6 +292,7 @@ def _calibrate(
     plan: CalibrationPlan,
     transaction: FileTransaction,
     kept: KeptRun,
+    workers: Workers,
     *,
     resume: bool,
 ) -> _Done:
@@ -298,9 +308,10 @@ def _calibrate(
             kept.begin(identity(source, plan), resume=resume)
         try:
             with foreign_errors("calibration failed"):
-                result = prune_(source, plan, progress, kept)
-        except CommandError:
-            kept.remove()  # the same inputs would fail again
+                result = prune_(source, plan, progress, kept, workers)
+        except CommandError as error:
+            if not isinstance(error.__cause__, WorkersError):
+                kept.remove()  # the same inputs would fail again
             raise
         progress.phase("writing")
         companions = source.write(result)

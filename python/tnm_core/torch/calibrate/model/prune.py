@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from tnm_core.pattern import PatternLike
+from tnm_core.scale import ExecutorLike, workers_of
 from tnm_core.selection import Names, Selection, as_selection
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.calibrate.data import Calibration, evaluating, standing_in
@@ -42,6 +43,7 @@ def prune_model_(
     residuals: Mapping[str, str] | None = None,
     progress: bool | Callable[[PrunedLayer | TunedBlock, int, int], None] = False,
     journal: Journal | None = None,
+    executor: ExecutorLike | None = None,
 ) -> PruneReport:
     """Prune a trained model with calibration data, in place: masks, and the best weights on them.
 
@@ -81,6 +83,14 @@ def prune_model_(
     journal : Journal, optional
         Keeps what each step has done (`tnm_core.torch.calibrate.Journal`: two methods), so that a
         later call with the same model, batches and arguments goes on where this one ended.
+
+    executor : Executor, function that makes one, Workers, or None
+        Where layers are solved (`tnm_core.scale.Workers`), on the CPU; the model runs here. Layers
+        that share an input are independent of each other. With a recipe that is not sequential all
+        layers are, and the next ones run here meanwhile. A layer's problem goes to a worker, twelve
+        bytes for each entry of its Hessian and 16 for each of its weights; mask and weights come
+        back. Workers use as many threads as torch does here, and the same results come out if
+        their processors are the same.
 
     Returns
     -------
@@ -148,7 +158,11 @@ def prune_model_(
         if not decision.is_layer
     }
     model = unwrap(model)
-    with evaluating(model), standing_in(model, others) as (parts, products):
+    with (
+        evaluating(model),
+        standing_in(model, others) as (parts, products),
+        workers_of(executor, ahead=1) as workers,
+    ):
         stacks = {name: MatrixStack.of(*planned[name], parts[name]) for name in others}
         patterns = {
             part: decision.pattern
@@ -164,6 +178,7 @@ def prune_model_(
             announce,
             journal or NoJournal(),
             products,
+            workers,
         )
     layers, masks = dict(done.layers), dict(done.masks)
     for name, stack in stacks.items():

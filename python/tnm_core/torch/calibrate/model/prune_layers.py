@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from tnm_core.pattern import Pattern
+from tnm_core.scale import Workers
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.calibrate.batch_norm import reestimate_batch_norm_
 from tnm_core.torch.calibrate.data import (
@@ -27,7 +28,11 @@ from tnm_core.torch.calibrate.data import (
 )
 from tnm_core.torch.calibrate.model.dense_reference import DenseFile, dense_reference
 from tnm_core.torch.calibrate.model.journal import Journal, PruneStep
-from tnm_core.torch.calibrate.model.prune_group import prune_group_
+from tnm_core.torch.calibrate.model.prune_group import (
+    LayerAndMask,
+    prune_group_,
+    prune_groups_ahead_,
+)
 from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, TunedBlock
 from tnm_core.torch.calibrate.model.tunable import tunable_parameters
 from tnm_core.torch.calibrate.model.tuning import check_tunable, tune_block_
@@ -64,6 +69,7 @@ def prune_layers_(
     announce: Callable[[PrunedLayer | TunedBlock, int, int], None],
     journal: Journal,
     products: Products,
+    workers: Workers,
 ) -> PrunedLayers:
     """Prune layers in the order of their calls; after an exception the model is as before."""
     selected = {name: model.get_submodule(name) for name in patterns}
@@ -87,12 +93,14 @@ def prune_layers_(
     done = PrunedLayers(unreached=order.unreached)
     steps: list[Callable[[], PruneStep]] = []
     for index, group in enumerate(groups):
-        steps.append(partial(_prune_, collector, group, patterns, recipe))
+        steps.append(partial(_prune_, collector, group, patterns, recipe, workers))
         if index in ends:
             steps.append(partial(_tune_, runs, ends[index], done.masks, recipe))
+    made = _in_order(model, journal, steps)
+    if workers.are_elsewhere and not (recipe.sequential or ends):
+        made = _ahead(model, journal, collector, groups, patterns, recipe, workers)
     try:
-        for number, make in enumerate(steps):
-            step = _kept_or_made(model, journal, number, make)
+        for step in made:
             for count, layer in enumerate(step.layers, len(done.layers) + 1):
                 announce(layer, count, len(layers))
             done.add(step)
@@ -107,22 +115,55 @@ def prune_layers_(
     return done
 
 
-def _kept_or_made(
-    model: nn.Module, journal: Journal, number: int, make: Callable[[], PruneStep]
-) -> PruneStep:
-    kept = journal.recall(number)
-    if kept is not None:
-        kept.write_(model)
-        return kept
-    step = make()
-    journal.keep(number, step)
-    return step
+def _in_order(
+    model: nn.Module, journal: Journal, steps: Sequence[Callable[[], PruneStep]]
+) -> Iterator[PruneStep]:
+    """Recall or make each step when those before it are done."""
+    for number, make in enumerate(steps):
+        step = journal.recall(number)
+        if step is not None:
+            step.write_(model)
+        else:
+            step = make()
+            journal.keep(number, step)
+        yield step
+
+
+def _ahead(
+    model: nn.Module,
+    journal: Journal,
+    collector: Collector,
+    groups: Sequence[Group],
+    patterns: Mapping[str, Pattern],
+    recipe: Recipe,
+    workers: Workers,
+) -> Iterator[PruneStep]:
+    """Recall steps, then make the others: data of the next layers while workers are at these."""
+    number = 0
+    while number < len(groups) and (step := journal.recall(number)) is not None:
+        step.write_(model)
+        yield step
+        number += 1
+    missing = groups[number:]
+    done = prune_groups_ahead_(collector, missing, patterns, recipe, workers)
+    for group, pruned in zip(missing, done, strict=True):
+        step = _step_of(collector, group, pruned)
+        journal.keep(number, step)
+        yield step
+        number += 1
 
 
 def _prune_(
-    collector: Collector, group: Group, patterns: Mapping[str, Pattern], recipe: Recipe
+    collector: Collector,
+    group: Group,
+    patterns: Mapping[str, Pattern],
+    recipe: Recipe,
+    workers: Workers,
 ) -> PruneStep:
-    pruned = prune_group_(collector, group, patterns, recipe)
+    return _step_of(collector, group, prune_group_(collector, group, patterns, recipe, workers))
+
+
+def _step_of(collector: Collector, group: Group, pruned: Sequence[LayerAndMask]) -> PruneStep:
     masks = {layer.name: mask for layer, mask in pruned}
     changed = {
         f"{name}.{own}".removeprefix("."): parameter

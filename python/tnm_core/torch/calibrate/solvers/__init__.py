@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from tnm_core.torch.calibrate.solvers.layer_pruning import PrunedMatrices, prune_matrices
-from tnm_core.torch.calibrate.solvers.problem import LayerLeastSquares, problem_without_data
+from tnm_core.torch.calibrate.solvers.problem import (
+    Hessian,
+    LayerLeastSquares,
+    problem_without_data,
+)
 from tnm_core.torch.calibrate.solvers.problem_of_moments import (
     RankDeficientWarning,
     layer_least_squares_of,
@@ -12,6 +16,7 @@ from tnm_core.torch.calibrate.solvers.recipe import RECIPES, Recipe, recipe_of
 
 __all__ = [
     "RECIPES",
+    "Hessian",
     "LayerLeastSquares",
     "PrunedMatrices",
     "RankDeficientWarning",
