@@ -18,8 +18,8 @@ def tables(results: dict[str, Any]) -> str:
     gigabytes = results["bytes"] / 1e9
     same = "the same in every byte of every tensor" if results["same"] else "NOT THE SAME"
     told = (
-        f"A generated checkpoint of {gigabytes:.1f} GB, bfloat16, pruned to {results['pattern']} on "
-        f"{results['date']} ({results['machine']['cpu']}, {results['machine']['cores']} cores "
+        f"A generated checkpoint of {gigabytes:.1f} GB, bfloat16, pruned to {results['pattern']} "
+        f"on {results['date']} ({results['machine']['cpu']}, {results['machine']['cores']} cores "
         f"that others used as well: what counts are CPU seconds). The output of one process and "
         f"that of two workers are {same}."
     )

@@ -1,4 +1,4 @@
-"""The command line ``tnm``."""
+"""The command line ``tnm``, and what of it is a function as well."""
 
 from __future__ import annotations
 
@@ -6,14 +6,28 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tnm_core.cli.packages import is_installed
 from tnm_core.extras import how_to_install
 
-__all__ = ["main"]
+if TYPE_CHECKING:
+    from tnm_core.cli.pruning import prune_checkpoint as prune_checkpoint
+
+__all__ = ["main", "prune_checkpoint"]
 
 _NEEDED = ("typer", "rich", "safetensors", "ml_dtypes")
+
+
+if not TYPE_CHECKING:  # type checkers see the import above, and mistakes in names
+
+    def __getattr__(name: str) -> Any:
+        """Import what needs the packages of the extra when it is first asked for."""
+        if name == "prune_checkpoint":
+            from tnm_core.cli.pruning import prune_checkpoint
+
+            return prune_checkpoint
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def main() -> None:

@@ -31,6 +31,7 @@ _Result = TypeVar("_Result")
 
 
 def warn_of_workers(message: str) -> None:
+    """Tell by a warning."""
     warnings.warn(WorkersWarning(message), stacklevel=3)
 
 

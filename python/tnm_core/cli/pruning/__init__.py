@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tnm_core.cli.pruning.as_function import prune_checkpoint
 from tnm_core.cli.pruning.bands import KeptTasks, keeping
 from tnm_core.cli.pruning.contents import Contents
 from tnm_core.cli.pruning.job import PruneJob, is_folder_job, weight_targets
@@ -31,6 +32,7 @@ __all__ = [
     "is_folder_job",
     "keeping",
     "print_pruned",
+    "prune_checkpoint",
     "quantization_notes",
     "read_report",
     "row_panels",

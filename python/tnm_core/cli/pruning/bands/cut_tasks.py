@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,15 +36,13 @@ class TaskCutter:
     settings: Settings
     as_masks: bool = False
 
-    def tasks(
-        self, planned: Sequence[PlannedFile], paths: Sequence[Path]
-    ) -> Iterator[Task]:
+    def tasks(self, planned: Sequence[PlannedFile], paths: Sequence[Path]) -> Iterator[Task]:
         """Yield tasks for files that are planned, and lie meanwhile under some paths."""
         homes = self._homes()
         for file, path in zip(planned, paths, strict=True):
             copied: list[tuple[str, Place]] = []
             for name, start in file.places.items():
-                place = Place(os.path.abspath(path), file.size, start)
+                place = Place(str(path.absolute()), file.size, start)
                 if name in self.chosen:
                     yield from self._layer(name, homes[name], place)
                     continue
@@ -101,9 +98,7 @@ class TaskCutter:
         return entries * (info.nbytes // max(1, info.entries))
 
 
-def _copy_task(
-    homes: Mapping[str, SourceFile], copied: Sequence[tuple[str, Place]]
-) -> CopyTask:
+def _copy_task(homes: Mapping[str, SourceFile], copied: Sequence[tuple[str, Place]]) -> CopyTask:
     first = copied[0][0]
     return CopyTask(homes[first], first, tuple(copied))
 

@@ -83,10 +83,9 @@ class KeptTasks:
         for number, file in enumerate(planned):
             # In a folder of the run: a worker that was given up cannot write into another one.
             path = self.folder / self._run / f"{number}.part"
-            with disk_errors(path):
-                with path.open("r+b" if path.exists() else "xb") as out:
-                    out.write(file.head)
-                    out.truncate(file.size)
+            with disk_errors(path), path.open("r+b" if path.exists() else "xb") as out:
+                out.write(file.head)
+                out.truncate(file.size)
             paths.append(path)
         return paths
 

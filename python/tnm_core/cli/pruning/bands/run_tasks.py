@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -86,7 +85,7 @@ class TaskRun:
         """Say what a run depends on, so that another one can tell whether it may go on with it."""
         cutter = self.cutter
         files = {
-            os.path.abspath(path): [path.stat().st_size, path.stat().st_mtime_ns]
+            str(path.absolute()): [path.stat().st_size, path.stat().st_mtime_ns]
             for path in cutter.source.paths
         }
         heads = hashlib.sha256()

@@ -37,7 +37,7 @@ class SourceFile:
     def of(cls, path: Path) -> SourceFile:
         """Look at a file."""
         found = path.stat()
-        return cls(os.path.abspath(path), found.st_size, int(found.st_mtime))
+        return cls(str(path.absolute()), found.st_size, int(found.st_mtime))
 
     def open(self) -> Checkpoint:
         """Open the file, if it is still the same."""

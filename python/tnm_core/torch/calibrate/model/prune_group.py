@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 
 from tnm_core.pattern import Pattern
+from tnm_core.scale import Workers
 from tnm_core.skip import SkipCode
 from tnm_core.torch.calibrate.data import (
     CalibratedLayer,
@@ -20,7 +21,6 @@ from tnm_core.torch.calibrate.data import (
     parameters_of,
     write_parameters_,
 )
-from tnm_core.scale import Workers
 from tnm_core.torch.calibrate.model.layer_task import (
     LayerTask,
     SentTask,
@@ -113,9 +113,7 @@ def _pose(
         )
 
 
-def _solve(
-    workers: Workers, tasks: Iterable[LayerTask]
-) -> Iterator[tuple[str, SolvedLayer]]:
+def _solve(workers: Workers, tasks: Iterable[LayerTask]) -> Iterator[tuple[str, SolvedLayer]]:
     """Solve problems in order, here or elsewhere."""
     if workers.are_elsewhere:
         sent = (SentTask.of(task) for task in tasks)
@@ -126,9 +124,7 @@ def _solve(
         yield task.name, solve_layer(task)
 
 
-def _write_(
-    layer: CalibratedLayer, name: str, solution: SolvedLayer
-) -> LayerAndMask:
+def _write_(layer: CalibratedLayer, name: str, solution: SolvedLayer) -> LayerAndMask:
     """Give a layer what was found; return it with its mask."""
     matrices, pruned = layer_matrices_of(layer), solution.matrices
     dense, _ = parameters_of(layer)

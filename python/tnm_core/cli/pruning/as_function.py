@@ -12,7 +12,9 @@ from typing import Any
 from tnm_core.arguments import Method, Score, as_method, as_score, as_threads
 from tnm_core.checkpoint import open_checkpoint
 from tnm_core.cli.errors import CommandError, StoppedMidway
-from tnm_core.cli.pruning import KeptTasks, PruneRequest, Settings, keeping
+from tnm_core.cli.pruning.bands import KeptTasks, keeping
+from tnm_core.cli.pruning.layer_mask import Settings
+from tnm_core.cli.pruning.prepared_job import PruneRequest
 from tnm_core.pattern import PatternLike, as_pattern
 from tnm_core.scale import ExecutorLike, workers_of
 
@@ -92,7 +94,7 @@ def prune_checkpoint(
     >>> import numpy as np
     >>> from concurrent.futures import ThreadPoolExecutor
     >>> from safetensors.numpy import save_file
-    >>> from tnm_core.pruning import prune_checkpoint
+    >>> from tnm_core.cli import prune_checkpoint
     >>> save_file({"up.weight": np.ones((64, 32), np.float32)}, "model.safetensors")
     >>> with ThreadPoolExecutor(2) as pool:
     ...     report = prune_checkpoint(
