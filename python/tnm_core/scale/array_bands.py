@@ -153,11 +153,11 @@ def _tasks(array: NDArray[Any], settings: _Settings) -> Iterator[_Task]:
 
 def _file_of(array: NDArray[Any]) -> tuple[str, int] | None:
     """Tell in which file an array lies unchanged, and where; None if in memory."""
-    if not isinstance(array, np.memmap) or not array.flags.c_contiguous:
-        return None
     root = array
-    while isinstance(root.base, np.memmap):
+    while isinstance(root.base, np.ndarray):
         root = root.base
+    if not isinstance(root, np.memmap) or not array.flags.c_contiguous:
+        return None
     # Other modes: what was written to memory need not be in the file yet.
     if root.mode != "r" or root.filename is None:
         return None

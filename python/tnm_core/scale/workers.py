@@ -264,7 +264,9 @@ class _Flow(Generic[_Task, _Result]):
             self._submit(self._again.pop(0))
 
     def _land(self) -> None:
-        done, _ = wait(self._flying, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
+        wait(self._flying, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
+        # Not what wait returns: it never does for a task that its executor has just dropped.
+        done = [future for future in self._flying if future.done()]
         if not done:
             self._workers.look_for_workers()
         broken = None
@@ -275,7 +277,8 @@ class _Flow(Generic[_Task, _Result]):
 
     def _recover(self, error: BrokenExecutor) -> None:
         """Gather what an executor that broke has lost, to run it again on another one."""
-        wait(self._flying)
+        while not all(future.done() for future in self._flying):
+            wait(self._flying, timeout=_PATIENCE)
         for future in [*self._flying]:
             self._take(future)
         for flight in self._again:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,4 +212,4 @@ def _write_flags(out: BinaryIO, flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _bytes_of(block: NDArray[Any]) -> memoryview:
-    return cast(memoryview, np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
+    return np.ascontiguousarray(block).reshape(-1).view(np.uint8).data
