@@ -107,45 +107,44 @@ def prune_checkpoint(
     if as_score(score) == "identity":
         raise ValueError("score is 'identity', expected 'abs' or 'square': weights have signs")
     as_threads(threads, 0)
+    target = None if output is None else Path(output)
     with ExitStack() as stack:
-        try:
-            workers = stack.enter_context(workers_of(executor, in_flight))
-            settings = Settings(
-                as_pattern(pattern),
-                as_method(method),
-                score,
-                1 if threads is None and workers.are_elsewhere else threads,
-                memory,
-            )
-            target = None if output is None else Path(output)
-            request = PruneRequest(
-                Path(source),
-                target,
-                settings,
-                None if include is None else [*include],
-                None if exclude is None else [*exclude],
-                masks_only=masks_only,
-                force=force,
-            )
-            job = request.job(stack.enter_context(open_checkpoint(source)))
-            job.workers = workers
-            if resume:
-                job.kept = stack.enter_context(_kept(target, force=force))
-            job.run()
-        except CommandError as error:
-            raise ValueError(str(error)) from error
+        stack.enter_context(_plain_errors())
+        workers = stack.enter_context(workers_of(executor, in_flight))
+        settings = Settings(
+            as_pattern(pattern),
+            as_method(method),
+            score,
+            1 if threads is None and workers.are_elsewhere else threads,
+            memory,
+        )
+        request = PruneRequest(
+            Path(source),
+            target,
+            settings,
+            None if include is None else [*include],
+            None if exclude is None else [*exclude],
+            masks_only=masks_only,
+            force=force,
+        )
+        job = request.job(stack.enter_context(open_checkpoint(source)))
+        job.workers = workers
+        if resume:
+            if target is None:
+                raise ValueError("resume is True and output None, expected an output")
+            job.kept = KeptTasks(target)
+            job.kept.check(resume=True, force=force)
+            stack.enter_context(keeping(job.kept))
+        job.run()
         return job.as_json(time.perf_counter() - began)
 
 
 @contextmanager
-def _kept(target: Path | None, *, force: bool) -> Iterator[KeptTasks]:
-    """Keep what is done; a `StoppedMidway` of the command line is the interrupt that it was."""
-    if target is None:
-        raise ValueError("resume is True and output None, expected an output to go on with")
-    kept = KeptTasks(target)
-    kept.check(resume=True, force=force)
+def _plain_errors() -> Iterator[None]:
+    """Raise what a function raises in place of what a command does."""
     try:
-        with keeping(kept):
-            yield kept
+        yield
+    except CommandError as error:
+        raise ValueError(str(error)) from error
     except StoppedMidway as stopped:
         raise stopped.cause from None

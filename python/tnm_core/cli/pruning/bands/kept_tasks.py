@@ -182,10 +182,10 @@ class KeptTasks:
 
 
 @contextmanager
-def keeping(kept: KeptTasks) -> Iterator[None]:
-    """Say of a run that ends early what it leaves, and how to go on."""
+def keeping(kept: KeptTasks) -> Iterator[KeptTasks]:
+    """Yield it; say of a run that ends early what it leaves, and how to go on."""
     try:
-        yield
+        yield kept
     except (KeyboardInterrupt, Terminated) as cause:
         if kept.left is None:
             raise
