@@ -17,6 +17,7 @@ _NEEDS = {
         "torch", "bench", "docs", "examples", "cli/calibration",
         "cli/commands/test_eval_perplexity.py", *_MODEL_SPEED, *_TORCH_FILES,
     ],
+    "distributed": ["scale/test_dask.py"],
     "scipy": ["torch/calibrate", "bench", "cli/calibration"],
     "gguf": ["cli/calibration/test_gguf.py"],
     "transformers": [

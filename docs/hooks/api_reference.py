@@ -18,6 +18,8 @@ PAGES = {
     "tnm_core.counting": "api/counting.md",
     "tnm_core.listing": "api/counting.md",
     "tnm_core.checkpoint": "api/checkpoint.md",
+    "tnm_core.scale": "api/scale.md",
+    "tnm_core.cli": "api/scale.md",
     "tnm_core.plots": "api/plots.md",
     "tnm_core.weights": "api/weights.md",
     "tnm_core.torch": "api/torch.md",
