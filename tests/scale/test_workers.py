@@ -62,7 +62,7 @@ def test_tasks_are_taken_when_there_is_room(ordered: bool) -> None:
 def test_an_error_of_a_task_is_that_of_the_run_and_ends_it() -> None:
     with ThreadPoolExecutor(1) as pool, pytest.raises(KeyError, match="three"):
         for task, _ in Workers(pool, in_flight=2).run(fail_at_three, range(10**9)):
-            assert task < 3
+            assert task < 6
 
 
 def test_a_worker_that_dies_costs_what_was_in_flight(tmp_path: Path) -> None:
@@ -100,6 +100,23 @@ def test_tasks_that_kill_every_worker_are_given_up() -> None:
     with pytest.raises(WorkersError, match="died 3 times at the same tasks; they may lack memory"):
         [*Workers(_Dying, told=told.append).run(double, [1])]
     assert len(told) == 2
+
+
+def test_what_is_done_comes_before_an_error() -> None:
+    class Done(Executor):
+        def submit(self, function: Any, *arguments: Any, **_: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            try:
+                future.set_result(function(*arguments))
+            except KeyError as error:
+                future.set_exception(error)
+            return future
+
+    found: list[int] = []
+    with pytest.raises(KeyError):
+        for task, _ in Workers(Done(), in_flight=10).run(fail_at_three, range(10)):
+            found.append(task)
+    assert found == [0, 1, 2, *range(4, 10)]
 
 
 class _Dropping(ThreadPoolExecutor):

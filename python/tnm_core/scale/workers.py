@@ -228,6 +228,7 @@ class _Flow(Generic[_Task, _Result]):
         self._flying: dict[Future[_Result], _Flight[_Task]] = {}
         self._landed: dict[int, tuple[_Task, _Result]] = {}
         self._again: list[_Flight[_Task]] = []
+        self._error: Exception | None = None
 
     def results(self, tasks: Iterable[_Task]) -> Iterator[tuple[_Task, _Result]]:
         waiting = (_Flight(number, task) for number, task in enumerate(tasks))
@@ -235,7 +236,9 @@ class _Flow(Generic[_Task, _Result]):
             self._launch(waiting)
             while self._flying:
                 self._land()
-                yield from self._ready()
+                yield from self._ready()  # what is done is not lost to an error of another task
+                if self._error is not None:
+                    raise self._error
                 self._launch(waiting)
         finally:
             for future in self._flying:
@@ -271,8 +274,11 @@ class _Flow(Generic[_Task, _Result]):
             self._workers.look_for_workers()
         broken = None
         for future in done:
-            broken = self._take(future) or broken
-        if broken is not None:
+            try:
+                broken = self._take(future) or broken
+            except Exception as error:
+                self._error = self._error or error
+        if broken is not None and self._error is None:
             self._recover(broken)
 
     def _recover(self, error: BrokenExecutor) -> None:

@@ -1,0 +1,78 @@
+"""Commands of the page on many workers run as they are written, with threads as workers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from tests.docs.documents import ROOT, SHELL, blocks, shell_lines, words_of
+from tests.docs.small_clone import run_tnm
+from tnm_core.cli import executors
+
+PAGE = ROOT / "docs" / "scale.md"
+
+
+def _write_model(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    weights = np.random.default_rng(0).normal(size=(64, 32)).astype(np.float32)
+    save_file({"layers.0.up.weight": weights}, folder / "model-1-of-1.safetensors")
+    index = {"metadata": {}, "weight_map": {"layers.0.up.weight": "model-1-of-1.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    (folder / "config.json").write_text("{}")
+
+
+def test_commands_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    @contextmanager
+    def cluster(address: str, **_: Any) -> Iterator[Executor]:
+        asked.append(address)
+        with ThreadPoolExecutor(1) as pool:
+            yield pool
+
+    def pool(count: int) -> Executor:
+        asked.append(count)
+        return ThreadPoolExecutor(count)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(executors, "dask_executor", cluster)
+    monkeypatch.setattr(executors, "process_pool", pool)
+    _write_model(Path("models/dense"))
+    run = 0
+    for block in blocks(*SHELL, documents=[PAGE]):
+        for line in shell_lines(block):
+            run_tnm(words_of(line)[1:])
+            run += 1
+    assert run == 3
+    assert asked == [2, "tcp://10.0.0.1:8786", 2]
+    written = [load_file(path) for path in sorted(tmp_path.glob("models/*/*.safetensors"))]
+    assert len(written) == 4
+    kept = [int(np.count_nonzero(one["layers.0.up.weight"])) for one in written]
+    assert sorted(kept) == [1024, 1024, 1024, 2048]
+
+
+def test_figures_are_of_the_benchmark() -> None:
+    """The plan for a terabyte follows from the costs that stand beside it."""
+    from bench.scale.pages import plan
+
+    text = PAGE.read_text().partition("<!-- measured -->")[2].partition("<!-- end of")[0]
+    assert "the same in every byte of every tensor" in text
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.partition("| GB/s read")[2].splitlines()[2:]
+        if line.startswith("|")
+    ]
+    worker, client = (float(text.partition(word)[2].split()[0]) for word in (
+        "A worker takes ", "the process that hands out tasks "))  # fmt: skip
+    for found, expected in zip(rows, plan(worker, client), strict=True):
+        assert found[0] == expected[0]
+        assert float(found[1]) == pytest.approx(float(expected[1]), rel=0.05, abs=1)
+        assert float(found[3]) == pytest.approx(float(expected[3]), rel=0.1)
