@@ -9,7 +9,6 @@ from bench.training.arms import ENDS_DENSE, TAUGHT, Arm
 from bench.training.recipes import DENSE_FROM, EVERY
 from bench.training.step_costs import StepCost
 
-
 FADING = ("fading", TAUGHT, ENDS_DENSE)
 
 
