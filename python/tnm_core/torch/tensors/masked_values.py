@@ -86,7 +86,7 @@ def _and(values: torch.Tensor, bits: torch.Tensor) -> torch.Tensor:
 def _goes_by_bits(values: torch.Tensor, mask: torch.Tensor) -> bool:
     is_traced = (
         torch.compiler.is_compiling()
-        or torch.jit.is_tracing()  # type: ignore[no-untyped-call]
+        or torch._C._get_tracing_state() is not None
         or torch._C._are_functorch_transforms_active()
     )
     return (
