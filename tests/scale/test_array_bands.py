@@ -48,7 +48,9 @@ def test_workers_read_files_themselves(tmp_path: Path, monkeypatch: pytest.Monke
     find = array_bands._find
     monkeypatch.setattr(array_bands, "_find", lambda task: bands.append(task.band) or find(task))
     for part in (slice(None), slice(1, None)):
-        np.testing.assert_array_equal(mask_in_bands(mapped[part], "2:4"), _whole(array[part], "2:4"))
+        np.testing.assert_array_equal(
+            mask_in_bands(mapped[part], "2:4"), _whole(array[part], "2:4")
+        )
     assert {type(band) for band in bands} == {array_bands._FileBand}
 
 
