@@ -20,8 +20,7 @@ def tables(results: dict[str, Any]) -> str:
     told = (
         f"A generated checkpoint of {gigabytes:.1f} GB, bfloat16, pruned to {results['pattern']} "
         f"on {results['date']} ({results['machine']['cpu']}, {results['machine']['cores']} cores "
-        f"that others used as well: what counts are CPU seconds). The output of one process and "
-        f"that of two workers are {same}."
+        f"that others used as well: what counts are CPU seconds). All outputs are {same}."
     )
     return "\n\n".join([told, _measured(results, gigabytes), _plan_text(results, gigabytes)])
 
@@ -72,8 +71,8 @@ def plan(worker: float, client: float, storage: Sequence[float] = STORAGE) -> li
     rows = []
     for speed in storage:
         workers = max(1, round(speed * worker))
-        hours = LARGE / min(speed, 1 / client) / 3600
-        rows.append([f"{speed:g}", f"{workers}", f"{speed * client:.0%}", f"{hours:.2g}"])
+        minutes = LARGE / min(speed, 1 / client) / 60
+        rows.append([f"{speed:g}", f"{workers}", f"{speed * client:.1%}", f"{minutes:.2g}"])
     return rows
 
 
@@ -85,6 +84,6 @@ def _plan_text(results: dict[str, Any], gigabytes: float) -> str:
         f"{number(client)}. A terabyte takes one process {alone:.2g} hours; workers, one for each "
         "core, until the file system reads and writes no faster:"
     )
-    header = ["GB/s read, and as much written", "workers", "busy client", "hours for 1 TB"]
+    header = ["GB/s read, and as much written", "workers", "busy client", "minutes for 1 TB"]
     table = markdown(header, plan(worker, client)).strip()
     return f"{told}\n\n{table}"
