@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.worker_tasks import (
+from tests.scale.worker_tasks import (
     die,
     die_once,
     double,
