@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tnm_core.torch.calibrate.batch_norm import (
+    BatchNormCorrection,
     BatchNormReport,
     FoldReport,
+    correct_batch_norm_,
     fold_batch_norm_,
     reestimate_batch_norm_,
 )
@@ -27,6 +29,7 @@ from tnm_core.torch.calibrate.solvers import RECIPES, RankDeficientWarning, Reci
 
 __all__ = [
     "RECIPES",
+    "BatchNormCorrection",
     "BatchNormReport",
     "FoldReport",
     "FreeDimension",
@@ -41,6 +44,7 @@ __all__ = [
     "Statistics",
     "TunedBlock",
     "collect_statistics",
+    "correct_batch_norm_",
     "find_free_dimensions",
     "fold_batch_norm_",
     "permute_",

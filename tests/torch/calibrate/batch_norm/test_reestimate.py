@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from tnm_core.torch.calibrate import reestimate_batch_norm_
-from tnm_core.torch.calibrate.batch_norm import reestimate
+from tnm_core.torch.calibrate.batch_norm import norm_moments
 
 SHAPES: dict[type[nn.Module], tuple[int, ...]] = {
     nn.BatchNorm1d: (), nn.BatchNorm2d: (3, 2), nn.BatchNorm3d: (2, 3, 2),
@@ -47,7 +47,7 @@ def _assert_unchanged(model: nn.Module, before: dict[str, torch.Tensor]) -> None
 def test_uneven_batches_count_by_their_sizes(
     kind: type[nn.Module], entries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reestimate, "_ENTRIES", entries)
+    monkeypatch.setattr(norm_moments, "_ENTRIES", entries)
     torch.manual_seed(0)
     shape = (4, *SHAPES[kind])
     batches = [3 + i * torch.randn(size, *shape) for i, size in enumerate((2, 7, 3), 1)]

@@ -183,6 +183,7 @@ def prune_model_(
         tuple(_told(one, decision, layers) for one, decision in decided),
         tuple(done.blocks),
         done.untuned,
+        done.batch_norm,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -11,7 +11,7 @@ from torch import nn
 
 from tnm_core.pattern import Pattern
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.calibrate.batch_norm import reestimate_batch_norm_
+from tnm_core.torch.calibrate.batch_norm import BatchNormCorrection, correct_batch_norm_
 from tnm_core.torch.calibrate.data import (
     BlockChain,
     Calibration,
@@ -38,7 +38,8 @@ from tnm_core.torch.calibrate.solvers import Recipe
 class PrunedLayers:
     """What was done so far: layers and their masks by name, and the blocks that were tuned.
 
-    `unreached` are those that no data reach; `untuned` says why blocks were not tuned.
+    `unreached` are those that no data reach; `untuned` says why blocks were not tuned, and
+    `batch_norm` what became of batch normalisations, if there are any.
     """
 
     layers: dict[str, PrunedLayer] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class PrunedLayers:
     blocks: list[TunedBlock] = field(default_factory=list)
     unreached: tuple[str, ...] = ()
     untuned: dict[str, Skip] = field(default_factory=dict)
+    batch_norm: BatchNormCorrection | None = None
 
     def add(self, step: PruneStep) -> None:
         """Add what a step has done."""
@@ -100,11 +102,19 @@ def prune_layers_(
             for block in step.blocks:
                 announce(block, len(done.layers), len(layers))
         if recipe.batch_norm:
-            reestimate_batch_norm_(model, calibration.batches, forward=calibration.forward)
+            done = _correct_batch_norm_(model, dense, calibration, done)
     except BaseException:
         model.load_state_dict(dense.state_dict())
         raise
     return done
+
+
+def _correct_batch_norm_(
+    model: nn.Module, dense: nn.Module, calibration: Calibration, done: PrunedLayers
+) -> PrunedLayers:
+    corrected = correct_batch_norm_(model, dense, calibration.batches, forward=calibration.forward)
+    told = corrected if corrected.norms or corrected.skips else None
+    return replace(done, batch_norm=told)
 
 
 def _kept_or_made(

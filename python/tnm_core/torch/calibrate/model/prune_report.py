@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from tnm_core.short_repr import short_repr
 from tnm_core.skip import Skip
 from tnm_core.text_table import aligned
+from tnm_core.torch.calibrate.batch_norm import BatchNormCorrection
 
 _COLUMNS = (
     "name", "kind", "shape", "pattern", "reason", "error", "retained", "density", "seconds",
@@ -111,14 +112,16 @@ class PruneReport:
         The blocks that were tuned, in the order of their calls; empty unless the recipe tunes.
     untuned : mapping of str to Skip
         The blocks that should have been tuned, and why they were not.
+    batch_norm : BatchNormCorrection or None
+        What became of the statistics of batch normalisations, and by how much that changed the
+        outputs; None if there are none, or the recipe leaves them alone.
     """
 
     recipe: str
     layers: tuple[PrunedLayer, ...]
     blocks: tuple[TunedBlock, ...] = ()
     untuned: Mapping[str, Skip] = field(default_factory=dict)
-
-    __repr__ = short_repr
+    batch_norm: BatchNormCorrection | None = None
 
     __repr__ = short_repr
 
@@ -152,6 +155,8 @@ class PruneReport:
             lines += ["", *aligned([_BLOCK_HEADER, *map(_block_row, self.blocks)])]
         for name, why in self.untuned.items():
             lines += ["", f"{name or '(the model)'}: {why}"]
+        if self.batch_norm is not None:
+            lines += ["", self.batch_norm.summary]
         return "\n".join(lines)
 
 

@@ -46,7 +46,8 @@ class Recipe:
     steps : int
         Of the ADMM search.
     batch_norm : bool
-        Re-estimate the running statistics of batch normalisation at the end.
+        Correct the running statistics of batch normalisation at the end by what pruning moved
+        (`correct_batch_norm_`), if that brings the outputs closer to the dense model's.
     tune_epochs : int
         Passes of Adam over the data, with the masks fixed, after the layers of a block are pruned:
         the block's outputs in the pruned model come closer to those in the dense model. 0 for
