@@ -1,4 +1,4 @@
-"""Batch normalisation after pruning: statistics corrected or anew, folding into the layer before."""
+"""Batch normalisation after pruning: statistics, and folding into the layer before."""
 
 from __future__ import annotations
 

@@ -61,9 +61,11 @@ def reestimate_batch_norm_(
     """Set running means and variances to those of what the normalisations get now, in place.
 
     After pruning, the inputs of a normalisation have other means and variances than those that it
-    has kept since training. Weights, momentum and modes stay as they are. It takes many samples like
-    those of training, as statistics of a few make any network worse, a dense one as well. Where the
-    dense model is at hand, `correct_batch_norm_` needs far fewer; `prune_model_` calls that.
+    has kept since training. Weights, momentum and modes stay as they are.
+
+    It takes many samples like those of training: statistics of a few make any network worse, a
+    dense one as well. Where the dense model is at hand, `correct_batch_norm_` needs far fewer, and
+    sees whether it helps; `prune_model_` calls that.
 
     Parameters
     ----------

