@@ -148,7 +148,7 @@ def update(results: list[Result], facts: Facts, docs: Path) -> None:
     tables = {PAGE: quality(results), MEASURED_PAGE: seconds_by_layer(results, facts.kinds)}
     for name, table in tables.items():
         page = docs / name
-        page.write_text(with_table(page.read_text(), stamped(table, how_measured(facts))))
+        page.write_text(with_table(page.read_text(), stamped(table, how_measured(facts)), facts.title))
     _draw(results, docs / "images" / PICTURE)
 
 

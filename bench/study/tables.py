@@ -86,17 +86,21 @@ def stamped(table: str, how: str) -> str:
     return f"{table}\n\n{_STAMP} {how}."
 
 
-def with_table(text: str, table: str, same: int = len(_NAMES)) -> str:
+def with_table(text: str, table: str, title: str = "", same: int = len(_NAMES)) -> str:
     """A text with its table of the same first columns, so many of them, and its stamp replaced.
+
+    If there is none, it comes at the end, below a heading with the title.
 
     Raises
     ------
     ValueError
-        If there is not exactly one.
+        If there are several, or there is none and no title.
     """
     start = " | ".join(table.splitlines()[0].split(" | ")[: same + 1])
     pattern = rf"^{re.escape(start)}[^\n]*(\n\|[^\n]*)*(\n\n{_STAMP}[^\n]*(\n[^\n]+)*)?"
     replaced, count = re.subn(pattern, lambda _: table, text, flags=re.MULTILINE)
+    if count == 0 and title:
+        return f"{text.rstrip()}\n\n## What it costs: {title}\n\n{table}\n"
     if count != 1:
         raise ValueError(f"there are {count} tables that begin with {start!r}, expected one")
     return replaced
