@@ -148,18 +148,20 @@ def update(results: list[Result], facts: Facts, docs: Path) -> None:
     tables = {PAGE: quality(results), MEASURED_PAGE: seconds_by_layer(results, facts.kinds)}
     for name, table in tables.items():
         page = docs / name
-        page.write_text(with_table(page.read_text(), stamped(table, how_measured(facts)), facts.title))
+        told = stamped(table, how_measured(results, facts))
+        page.write_text(with_table(page.read_text(), told, facts.title))
     _draw(results, docs / "images" / PICTURE)
 
 
-def how_measured(facts: Facts) -> str:
+def how_measured(results: list[Result], facts: Facts) -> str:
     """Say by which command, on what, and when."""
-    facts_of_machine = machine.describe()
+    here = machine.describe()
+    samples = {one["samples"] for one in results} - {facts.samples}
+    told = f" --samples {min(samples)}" if len(samples) == 1 else ""
     return (
-        f"`python -m bench.post_training --model {facts.name}` on "
-        f"{facts_of_machine['cores']} cores of an {facts_of_machine['cpu']}, one thread a run, "
-        f"Python {platform.python_version()} and torch {facts_of_machine['packages']['torch']}, "
-        f"{date.today().isoformat()}"
+        f"`python -m bench.post_training --model {facts.name}{told}` on {here['cores']} cores of "
+        f"an {here['cpu']}, one thread a run,\nPython {platform.python_version()}, torch "
+        f"{here['packages']['torch']}, {date.today().isoformat()}"
     )
 
 
