@@ -10,6 +10,7 @@ from tnm_core.torch.calibrate.batch_norm import (
 )
 from tnm_core.torch.calibrate.data import Moments, Statistics, collect_statistics
 from tnm_core.torch.calibrate.model import (
+    Distillation,
     Journal,
     PrunedLayer,
     PruneReport,
@@ -28,6 +29,7 @@ from tnm_core.torch.calibrate.solvers import RECIPES, RankDeficientWarning, Reci
 __all__ = [
     "RECIPES",
     "BatchNormReport",
+    "Distillation",
     "FoldReport",
     "FreeDimension",
     "Journal",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tnm_core.torch.calibrate.model.journal import Journal, PruneStep
 from tnm_core.torch.calibrate.model.prune import prune_model_
 from tnm_core.torch.calibrate.model.prune_report import (
+    Distillation,
     PrunedLayer,
     PruneReport,
     TunedBlock,
@@ -12,6 +13,7 @@ from tnm_core.torch.calibrate.model.prune_report import (
 )
 
 __all__ = [
+    "Distillation",
     "Journal",
     "PruneReport",
     "PruneStep",

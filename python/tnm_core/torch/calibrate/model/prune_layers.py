@@ -26,19 +26,24 @@ from tnm_core.torch.calibrate.data import (
     layer_of,
 )
 from tnm_core.torch.calibrate.model.dense_reference import DenseFile, dense_reference
+from tnm_core.torch.calibrate.model.distilling import check_distillable, distill_
 from tnm_core.torch.calibrate.model.journal import Journal, PruneStep
 from tnm_core.torch.calibrate.model.prune_group import prune_group_
-from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, TunedBlock
+from tnm_core.torch.calibrate.model.prune_report import Distillation, PrunedLayer, TunedBlock
 from tnm_core.torch.calibrate.model.tunable import tunable_parameters
 from tnm_core.torch.calibrate.model.tuning import check_tunable, tune_block_
 from tnm_core.torch.calibrate.solvers import Recipe
+
+# Is told what was done, how many layers are, and how many there are.
+Announce = Callable[[PrunedLayer | TunedBlock | Distillation, int, int], None]
 
 
 @dataclass(frozen=True)
 class PrunedLayers:
     """What was done so far: layers and their masks by name, and the blocks that were tuned.
 
-    `unreached` are those that no data reach; `untuned` says why blocks were not tuned.
+    `unreached` are those that no data reach; `untuned` says why blocks were not tuned;
+    `distilled` holds what distilling has brought, once it is done.
     """
 
     layers: dict[str, PrunedLayer] = field(default_factory=dict)
@@ -46,6 +51,7 @@ class PrunedLayers:
     blocks: list[TunedBlock] = field(default_factory=list)
     unreached: tuple[str, ...] = ()
     untuned: dict[str, Skip] = field(default_factory=dict)
+    distilled: list[Distillation] = field(default_factory=list)
 
     def add(self, step: PruneStep) -> None:
         """Add what a step has done."""
@@ -53,6 +59,8 @@ class PrunedLayers:
         self.masks.update(step.masks)
         self.blocks.extend(step.blocks)
         self.untuned.update(step.untuned)
+        if step.distillation is not None:
+            self.distilled.append(step.distillation)
 
 
 def prune_layers_(
@@ -61,11 +69,17 @@ def prune_layers_(
     patterns: Mapping[str, Pattern],
     recipe: Recipe,
     residuals: Mapping[str, str] | None,
-    announce: Callable[[PrunedLayer | TunedBlock, int, int], None],
+    announce: Announce,
     journal: Journal,
     products: Products,
+    distilling: Calibration,
 ) -> PrunedLayers:
-    """Prune layers in the order of their calls; after an exception the model is as before."""
+    """Prune layers in the order of their calls; after an exception the model is as before.
+
+    `distilling` is what to distill with, where the recipe does.
+    """
+    if recipe.distill_epochs:
+        check_distillable(model, distilling, recipe.distill_loss)
     selected = {name: model.get_submodule(name) for name in patterns}
     order = execution_order(model, calibration, selected)
     groups, batch = order.groups, order.batch
@@ -101,6 +115,12 @@ def prune_layers_(
                 announce(block, len(done.layers), len(layers))
         if recipe.batch_norm:
             reestimate_batch_norm_(model, calibration.batches, forward=calibration.forward)
+        if recipe.distill_epochs:
+            make = partial(_distill_, dense, model, distilling, done.masks, recipe)
+            step = _kept_or_made(model, journal, len(steps), make)
+            done.add(step)
+            for one in done.distilled:
+                announce(one, len(done.layers), len(layers))
     except BaseException:
         model.load_state_dict(dense.state_dict())
         raise
@@ -176,3 +196,15 @@ def _tune_(
         return PruneStep({}, untuned={block: SkipCode.NOT_TUNED(step=str(cause))})
     changed = tunable_parameters(runs.pruned, block, masks, recipe.tune_norms)
     return PruneStep(changed, blocks=(tuned,))
+
+
+def _distill_(
+    dense: nn.Module,
+    model: nn.Module,
+    distilling: Calibration,
+    masks: Mapping[str, torch.Tensor],
+    recipe: Recipe,
+) -> PruneStep:
+    told = distill_(dense, model, distilling, masks, recipe)
+    changed = tunable_parameters(model, "", masks, norms=False) if told.kept else {}
+    return PruneStep(changed, distillation=told)
