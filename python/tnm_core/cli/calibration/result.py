@@ -72,6 +72,8 @@ class CalibrationResult:
             for block in self.report.blocks
         )
         lines += (f"{name or 'the model'}: {why}" for name, why in self.report.untuned.items())
+        if self.report.distillation is not None:
+            lines.append(str(self.report.distillation))
         lines += (
             f"{layer.name}: {layer.remark}"
             for layer in self.report.pruned
@@ -97,12 +99,14 @@ class CalibrationResult:
     def as_json(self) -> dict[str, Any]:
         """Return figures by layer, for machines."""
         permutation, allocation = self.permutation, self.allocation
+        distillation = self.report.distillation
         skipped = self.skipped
         return {
             "recipe": self.report.recipe,
             "layers": [{**one.to_record(), "shape": list(one.shape)} for one in self.report.pruned],
             "tuned_blocks": [asdict(block) for block in self.report.blocks],
             "untuned_blocks": {name: str(why) for name, why in self.report.untuned.items()},
+            "distillation": None if distillation is None else asdict(distillation),
             "skipped": [
                 {"name": one.name, "shape": list(one.shape), **skip_json(skipped[one.name])}
                 for one in self.report.skipped

@@ -11,6 +11,7 @@ from tnm_core.torch.calibrate.batch_norm import (
 from tnm_core.torch.calibrate.data import Moments, Statistics, collect_statistics
 from tnm_core.torch.calibrate.model import (
     Distillation,
+    DistillStep,
     Journal,
     PrunedLayer,
     PruneReport,
@@ -29,6 +30,7 @@ from tnm_core.torch.calibrate.solvers import RECIPES, RankDeficientWarning, Reci
 __all__ = [
     "RECIPES",
     "BatchNormReport",
+    "DistillStep",
     "Distillation",
     "FoldReport",
     "FreeDimension",

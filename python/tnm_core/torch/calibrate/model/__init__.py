@@ -6,6 +6,7 @@ from tnm_core.torch.calibrate.model.journal import Journal, PruneStep
 from tnm_core.torch.calibrate.model.prune import prune_model_
 from tnm_core.torch.calibrate.model.prune_report import (
     Distillation,
+    DistillStep,
     PrunedLayer,
     PruneReport,
     TunedBlock,
@@ -13,6 +14,7 @@ from tnm_core.torch.calibrate.model.prune_report import (
 )
 
 __all__ = [
+    "DistillStep",
     "Distillation",
     "Journal",
     "PruneReport",

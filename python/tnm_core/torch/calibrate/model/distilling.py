@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from torch import nn
 
 from tnm_core.torch.calibrate.data import Calibration, drop_padding, first_tensor
 from tnm_core.torch.calibrate.model.dense_reference import DenseFile
-from tnm_core.torch.calibrate.model.prune_report import Distillation
+from tnm_core.torch.calibrate.model.prune_report import Distillation, DistillStep
 from tnm_core.torch.calibrate.model.tunable import root_mean_square, tunable_parameters
 from tnm_core.torch.calibrate.model.tuning import share_of_rate
 from tnm_core.torch.calibrate.solvers import Recipe
@@ -47,11 +47,13 @@ def distill_(
     calibration: Calibration,
     masks: Mapping[str, torch.Tensor],
     recipe: Recipe,
+    tell: Callable[[DistillStep], None] = lambda _: None,
 ) -> Distillation:
     """Bring a pruned model's outputs closer to the dense ones by Adam, with the masks fixed.
 
     A few batches, spread evenly, are left out and measure. If their error has not fallen, the
-    weights stay as they were, as after any exception. Masks are by pruned layer.
+    weights stay as they were, as after any exception. Masks are by pruned layer; `tell` is told of
+    each step.
     """
     start = time.perf_counter()
     trained = [
@@ -66,8 +68,9 @@ def distill_(
     steps = 0
     try:
         with _requiring(pruned, [one.parameter for one in trained]):
-            for _ in _steps(run, trained, measured, count, recipe):
+            for error, total in _steps(run, trained, measured, count, recipe):
                 steps += 1
+                tell(DistillStep(steps, total, error, time.perf_counter() - start))
         after = run.measure(measured)
     except BaseException:
         before_all.write_back_()
@@ -159,8 +162,11 @@ def _steps(
     measured: set[int],
     count: int,
     recipe: Recipe,
-) -> Iterator[None]:
-    """Learn from the batches that do not measure, or from the only one; yield after each step."""
+) -> Iterator[tuple[float, int]]:
+    """Learn from the batches that do not measure, or from the only one.
+
+    Yields the error that each step began with, and how many steps there are.
+    """
     left_out = measured if count > len(measured) else set()
     optimizer = _adam(trained)
     total = recipe.distill_epochs * (count - len(left_out))
@@ -173,7 +179,8 @@ def _steps(
             done += 1
             with torch.enable_grad():
                 error = run.error(batch)
-            if not math.isfinite(float(error.detach())):
+            found = float(error.detach())
+            if not math.isfinite(found):
                 return  # it will not recover
             gradients = torch.autograd.grad(
                 error, parameters, allow_unused=True, materialize_grads=True
@@ -186,7 +193,7 @@ def _steps(
             optimizer.step()
             for one in trained:
                 one.write_()
-            yield
+            yield found, total
 
 
 def _adam(trained: list[_Trained]) -> torch.optim.Adam:

@@ -78,7 +78,7 @@ def prune_model_(
     progress : bool or function
         True prints a line per layer on standard error; a function gets each `PrunedLayer`, how many
         layers are done, and how many there are. Where the recipe tunes, each `TunedBlock`, and
-        where it distills, the `Distillation`, too.
+        where it distills, each `DistillStep` and the `Distillation`, too.
         Matrices of one tensor count on their own, as ``experts.down_proj_matrix.3``.
     journal : Journal, optional
         Keeps what each step has done (`tnm_core.torch.calibrate.Journal`: two methods), so that a

@@ -29,13 +29,18 @@ from tnm_core.torch.calibrate.model.dense_reference import DenseFile, dense_refe
 from tnm_core.torch.calibrate.model.distilling import check_distillable, distill_
 from tnm_core.torch.calibrate.model.journal import Journal, PruneStep
 from tnm_core.torch.calibrate.model.prune_group import prune_group_
-from tnm_core.torch.calibrate.model.prune_report import Distillation, PrunedLayer, TunedBlock
+from tnm_core.torch.calibrate.model.prune_report import (
+    Distillation,
+    DistillStep,
+    PrunedLayer,
+    TunedBlock,
+)
 from tnm_core.torch.calibrate.model.tunable import tunable_parameters
 from tnm_core.torch.calibrate.model.tuning import check_tunable, tune_block_
 from tnm_core.torch.calibrate.solvers import Recipe
 
 # Is told what was done, how many layers are, and how many there are.
-Announce = Callable[[PrunedLayer | TunedBlock | Distillation, int, int], None]
+Announce = Callable[[PrunedLayer | TunedBlock | DistillStep | Distillation, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -116,7 +121,11 @@ def prune_layers_(
         if recipe.batch_norm:
             reestimate_batch_norm_(model, calibration.batches, forward=calibration.forward)
         if recipe.distill_epochs:
-            make = partial(_distill_, dense, model, distilling, done.masks, recipe)
+
+            def tell(one: DistillStep) -> None:
+                announce(one, len(done.layers), len(layers))
+
+            make = partial(_distill_, dense, model, distilling, done.masks, recipe, tell)
             step = _kept_or_made(model, journal, len(steps), make)
             done.add(step)
             for one in done.distilled:
@@ -204,7 +213,8 @@ def _distill_(
     distilling: Calibration,
     masks: Mapping[str, torch.Tensor],
     recipe: Recipe,
+    tell: Callable[[DistillStep], None],
 ) -> PruneStep:
-    told = distill_(dense, model, distilling, masks, recipe)
+    told = distill_(dense, model, distilling, masks, recipe, tell)
     changed = tunable_parameters(model, "", masks, norms=False) if told.kept else {}
     return PruneStep(changed, distillation=told)

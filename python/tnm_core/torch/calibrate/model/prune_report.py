@@ -98,6 +98,26 @@ class TunedBlock:
 
 
 @dataclass(frozen=True)
+class DistillStep:
+    """A batch that the model has just learnt from.
+
+    Attributes
+    ----------
+    step, steps : int
+        The first so many steps are done, of so many.
+    error : float
+        How far the model's outputs for this batch were from the dense model's, before the step.
+    seconds : float
+        Wall time of the steps so far.
+    """
+
+    step: int
+    steps: int
+    error: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Distillation:
     """How a pruned model was brought closer to the dense one as a whole.
 
@@ -232,10 +252,12 @@ def announcer(
     return announce
 
 
-def progress_line(one: PrunedLayer | TunedBlock | Distillation) -> str:
+def progress_line(one: PrunedLayer | TunedBlock | DistillStep | Distillation) -> str:
     """Say what was done to a layer, a block or the model."""
     if isinstance(one, Distillation):
         return str(one)
+    if isinstance(one, DistillStep):
+        return f"distilling, step {one.step} of {one.steps}, error {one.error:.4f}"
     if isinstance(one, TunedBlock):
         told = f"tuned, error {one.error_before:.4f} to {one.error:.4f},"
     else:
