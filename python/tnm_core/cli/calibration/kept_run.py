@@ -2,7 +2,7 @@
 
 A hidden folder beside the output holds a file for each step (the layers that share an input, a
 block that was tuned, or the model that was distilled) and one that says of which model, batches and
-options. Each file is written whole or not at all. The folder is as large as the pruned layers (twice
+options. Each file is whole or not there. The folder is as large as the pruned layers (twice
 if they were distilled) and a byte for each entry of their masks; it goes when the run has ended
 well.
 """
