@@ -115,7 +115,8 @@ def test_other_pieces_to_distill_with(text: Path, tmp_path: Path) -> None:
     assert len(others) == 15
     left = [piece for at, piece in enumerate(pieces) if at % 3]
     spread = [left[at * 22 // 15] for at in range(15)]
-    assert sorted(others) == sorted(spread) and others != spread
+    assert sorted(others) == sorted(spread)
+    assert others != spread
     assert packed_batches(loaded, text, 10, 110, None, 150).others[0].keys() == {"input_ids"}
     (told,) = packed_batches(loaded, text, 10, 110, 2, 1000).notes
     assert "has 220 other tokens to distill with, fewer than --distill-tokens 1000" in told
@@ -208,7 +209,7 @@ def test_an_interrupted_run_goes_on_block_by_block(
 
 
 def test_distilled(tnm: Tnm, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An interrupted run goes on with what it has pruned; the report says what distilling brings."""
+    """An interrupted run goes on with what it has pruned; the report says what it brought."""
     folder, out = save(llama(), tmp_path / "dense"), tmp_path / "out"
     options = ("-p", "2:4", "--length", 16, "--recipe", "distilled", "--tokens", 64)
     options += ("--distill-tokens", 200, "--include", "*.layers.1.*")
@@ -221,7 +222,8 @@ def test_distilled(tnm: Tnm, text: Path, tmp_path: Path, monkeypatch: pytest.Mon
         assert tnm("calibrate", folder, text, "-o", out, *options).status == 130
     report = _calibrate(tnm, folder, text, "-o", out, *options, "--resume")
     told = report["distillation"]
-    assert told["kept"] and told["error"] < told["error_before"]
+    assert told["kept"]
+    assert told["error"] < told["error_before"]
     assert told["steps"] >= 1
     assert tnm("check", out).status == 0
     other = (*options[:-3], 216, *options[-2:])

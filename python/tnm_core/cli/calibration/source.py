@@ -96,18 +96,17 @@ def _from_folder(
     folder = path if path.is_dir() else path.parent
     check_target(folder, arguments.output, {model_directory.WEIGHTS}, arguments.force)
     loaded = hugging_face.load(path)
-    distilling: Iterable[Any] | None = None
+    batches: Iterable[Any]
+    distilling = trial = None
     notes = loaded.notes
     if is_text and loaded.is_causal:
         packed = _packed_batches(loaded, arguments)
         batches, distilling = packed.batches, packed.others
         notes += packed.notes
+        first = packed.batches[0]
+        trial = [{name: value[:1, :_TRIED_TOKENS] for name, value in first.items()}]
     else:
         batches = _sentences(loaded, arguments) if is_text else batches_of(arguments.data)
-    trial = None
-    if is_text and loaded.is_causal:
-        first: dict[str, Any] = next(iter(batches))
-        trial = [{name: value[:1, :_TRIED_TOKENS] for name, value in first.items()}]
     transaction.make_folder(arguments.output)
 
     def write(result: CalibrationResult) -> Companions:

@@ -17,8 +17,7 @@ from tnm_core.torch.calibrate.model.dense_reference import DenseFile
 from tnm_core.torch.calibrate.model.prune_report import Distillation, DistillStep
 from tnm_core.torch.calibrate.model.tunable import root_mean_square, tunable_parameters
 from tnm_core.torch.calibrate.model.tuning import share_of_rate
-from tnm_core.torch.calibrate.solvers import Recipe
-from tnm_core.torch.calibrate.solvers.recipe import DistillLoss
+from tnm_core.torch.calibrate.solvers import DistillLoss, Recipe
 
 # One batch of so many measures instead of being learnt from; and how many do so at most.
 _MEASURED_OF, _MOST_MEASURED = 16, 4
