@@ -124,7 +124,7 @@ def test_the_rate_rises_and_falls(monkeypatch: pytest.MonkeyPatch) -> None:
         return step(self)
 
     monkeypatch.setattr(torch.optim.Adam, "step", spy)
-    recipe = Recipe(search="one_shot", distill_epochs=3)
+    recipe = Recipe(search="one_shot", distill_epochs=3, distill_rate=0.01)
     prune_model_(speaker(), _tokens(), "2:4", recipe, distill_batches=_tokens(11), **INSIDE)
     assert len(rates) == 30
     assert rates[:3] == sorted(rates[:3])

@@ -85,7 +85,7 @@ class Recipe:
     tune_rate: float = 0.02
     tune_norms: bool = True
     distill_epochs: int = 0
-    distill_rate: float = 0.003
+    distill_rate: float = 0.0015
     distill_loss: DistillLoss = "auto"
 
     def __post_init__(self) -> None:
