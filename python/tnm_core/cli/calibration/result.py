@@ -74,6 +74,8 @@ class CalibrationResult:
         lines += (f"{name or 'the model'}: {why}" for name, why in self.report.untuned.items())
         if self.report.batch_norm is not None:
             lines.append(self.report.batch_norm.summary)
+        if self.report.distillation is not None:
+            lines.append(str(self.report.distillation))
         lines += (
             f"{layer.name}: {layer.remark}"
             for layer in self.report.pruned
@@ -99,6 +101,7 @@ class CalibrationResult:
     def as_json(self) -> dict[str, Any]:
         """Return figures by layer, for machines."""
         permutation, allocation = self.permutation, self.allocation
+        distillation = self.report.distillation
         skipped = self.skipped
         return {
             "recipe": self.report.recipe,
@@ -106,6 +109,7 @@ class CalibrationResult:
             "tuned_blocks": [asdict(block) for block in self.report.blocks],
             "untuned_blocks": {name: str(why) for name, why in self.report.untuned.items()},
             "batch_norm": _batch_norm_json(self.report.batch_norm),
+            "distillation": None if distillation is None else asdict(distillation),
             "skipped": [
                 {"name": one.name, "shape": list(one.shape), **skip_json(skipped[one.name])}
                 for one in self.report.skipped

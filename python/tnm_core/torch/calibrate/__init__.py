@@ -12,6 +12,8 @@ from tnm_core.torch.calibrate.batch_norm import (
 )
 from tnm_core.torch.calibrate.data import Moments, Statistics, collect_statistics
 from tnm_core.torch.calibrate.model import (
+    Distillation,
+    DistillStep,
     Journal,
     PrunedLayer,
     PruneReport,
@@ -31,6 +33,8 @@ __all__ = [
     "RECIPES",
     "BatchNormCorrection",
     "BatchNormReport",
+    "DistillStep",
+    "Distillation",
     "FoldReport",
     "FreeDimension",
     "Journal",
