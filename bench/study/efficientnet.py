@@ -16,6 +16,7 @@ from bench.study.variants import BRIEF
 from examples.packaged_network import DEVIATION, MEAN, efficientnet_lite0
 
 BATCH, TIMED, ROUNDS = 32, 16, 5
+OTHER_CROPS = 1000
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class EfficientNet:
 
     size: int = 224
     parts: int = 1  # of each photograph that measures, beside its middle
+    distilled: int = 1024  # crops to distill with
 
     @property
     def facts(self) -> Facts:
@@ -35,6 +37,7 @@ class EfficientNet:
             samples=128,
             most_samples=100_000,
             sample="crops",
+            returns_logits=True,
             exclude=("_fc",),
             kinds={
                 r"_expand_conv": "expansion",
@@ -50,6 +53,11 @@ class EfficientNet:
     def calibration(self, seed: int, samples: int) -> Batches:
         """Crops of photographs none of which measures; more samples contain fewer."""
         return _in_batches(random_crops(_shape(self.size), samples, seed))
+
+    def distillation(self, seed: int) -> Batches:
+        """Other crops of the same photographs, few at a time."""
+        crops = random_crops(_shape(self.size), self.distilled, OTHER_CROPS + seed)
+        return _in_batches(crops, TIMED)
 
     @torch.inference_mode()
     def measure(self, model: nn.Module, seed: int) -> dict[str, float]:
@@ -84,8 +92,8 @@ def _shape(size: int) -> CropShape:
     return CropShape(size, 255 * MEAN[0], 255 * DEVIATION[0])
 
 
-def _in_batches(crops: torch.Tensor) -> list[torch.Tensor]:
-    return list(crops.contiguous(memory_format=torch.channels_last).split(BATCH))
+def _in_batches(crops: torch.Tensor, size: int = BATCH) -> list[torch.Tensor]:
+    return list(crops.contiguous(memory_format=torch.channels_last).split(size))
 
 
 @cache

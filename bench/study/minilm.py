@@ -53,6 +53,13 @@ class MiniLM:
         assert samples <= len(known)
         return sentence_batches(_directory(), known[:samples])[0]
 
+    def distillation(self, seed: int) -> Batches:
+        """All sentences that are in no pool, few at a time."""
+        known = shuffled_news(seed)[POOLS * POOL :]
+        batches = sentence_batches(_directory(), known, 8)[0]
+        order = np.random.default_rng(seed).permutation(len(batches))
+        return [batches[index] for index in order]
+
     def measure(self, model: nn.Module, seed: int) -> dict[str, float]:
         """On three pools of sentences, and on documents."""
         texts, human = _documents()

@@ -20,6 +20,7 @@ from bench.study.variants import NOTHING, Variant
 from tnm_core.torch import pack_for_inference_, prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import (
     RECIPES,
+    PrunedLayer,
     collect_statistics,
     find_free_dimensions,
     fold_batch_norm_,
@@ -46,9 +47,10 @@ class LayerClock:
         self.start = self.last = time.process_time()
         self.by_layer: dict[str, float] = {}
 
-    def __call__(self, layer: Any, done: int, total: int) -> None:
+    def __call__(self, done: Any, number: int, total: int) -> None:
         now = time.process_time()
-        self.by_layer[layer.name] = now - self.last
+        if isinstance(done, PrunedLayer):
+            self.by_layer[done.name] = now - self.last
         self.last = now
 
     @property
@@ -63,7 +65,9 @@ def run(study_model: StudyModel, variant: Variant, seed: int) -> Result:
         batches = study_model.calibration(seed, variant.samples)
         reset_peak()
         clock = LayerClock()
-        told = {} if variant.recipe == NOTHING else pruned(study_model, model, variant, batches)
+        told = {}
+        if variant.recipe != NOTHING:
+            told = pruned(study_model, model, variant, batches, seed)
         seconds, memory = clock.total, peak_mebibytes()
         remove_sparsity_(model)
         measures = study_model.measure(model, seed)
@@ -81,7 +85,7 @@ def run(study_model: StudyModel, variant: Variant, seed: int) -> Result:
 
 
 def pruned(
-    study_model: StudyModel, model: nn.Module, variant: Variant, batches: Batches
+    study_model: StudyModel, model: nn.Module, variant: Variant, batches: Batches, seed: int
 ) -> dict[str, Any]:
     """Prune a model in place, and tell about it."""
     facts = study_model.facts
@@ -98,7 +102,16 @@ def pruned(
     clock = LayerClock()
     # A mapping of patterns names all that is pruned.
     exclude = None if isinstance(pattern, dict) else facts.exclude or None
-    report = prune_model_(model, batches, pattern, recipe, exclude=exclude, progress=clock)
+    others = None
+    if recipe.distill_epochs:
+        others = study_model.distillation(seed)
+        if facts.returns_logits:
+            recipe = replace(recipe, distill_loss="divergence")
+    report = prune_model_(
+        model, batches, pattern, recipe, exclude=exclude, progress=clock, distill_batches=others
+    )
+    if report.distillation is not None:
+        told["distillation"] = asdict(report.distillation)
     if report.batch_norm is not None:
         told["batch norm"] = report.batch_norm.summary
     told["layers"] = [

@@ -34,6 +34,7 @@ class SmolLM2:
     path: Path | None = None  # of a directory or a GGUF file; by default that of the package
     measured_tokens: int = 6144  # of each text
     length: int = LENGTH
+    distilled: int = 160  # pieces to distill with
 
     @property
     def facts(self) -> Facts:
@@ -67,6 +68,12 @@ class SmolLM2:
         pieces = tokens[shift : shift + count * self.length].view(count, self.length)
         chosen = pieces[torch.arange(samples) * count // samples]
         return [{"input_ids": part} for part in chosen.split(4)]
+
+    def distillation(self, seed: int) -> Batches:
+        """More pieces of the same mixture, each one a batch, in random order."""
+        pieces = torch.cat([one["input_ids"] for one in self.calibration(seed, self.distilled)])
+        order = torch.randperm(len(pieces), generator=torch.Generator().manual_seed(seed))
+        return [{"input_ids": piece[None]} for piece in pieces[order]]
 
     def measure(self, model: nn.Module, seed: int) -> dict[str, float]:
         """Perplexity in windows of `length` tokens, of which half count, the same for all seeds."""

@@ -31,6 +31,8 @@ class Facts:
         How many, by default.
     head_size : int or None
         Units in a head of attention, where heads can be reordered.
+    returns_logits : bool
+        Whether it returns nothing but the logits of classes.
     exclude : tuple of str
         Layers that stay dense beside those that a name tells.
     kinds : mapping of str to str
@@ -45,6 +47,7 @@ class Facts:
     sample: str
     seeds: int = 1
     head_size: int | None = None
+    returns_logits: bool = False
     exclude: tuple[str, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
 
@@ -61,6 +64,9 @@ class StudyModel(Protocol):
 
     def calibration(self, seed: int, samples: int) -> Batches:
         """Data to prune with, as `prune_model_` takes them."""
+
+    def distillation(self, seed: int) -> Batches:
+        """More and smaller batches, mixed, for recipes that distill."""
 
     def measure(self, model: nn.Module, seed: int) -> dict[str, float]:
         """What the model is worth on other data, by name."""

@@ -10,10 +10,10 @@ from bench.study.choice import matching
 PATTERNS = ("1:4", "row 2:4", "2:4", "4:8", "8:16", "16:32")
 RECIPES = (
     *("magnitude", "wanda", "adaprune", "least_squares"),
-    *("sequential", "sparsegpt", "best", "tuned"),
+    *("sequential", "sparsegpt", "best", "tuned", "distilled"),
 )
 COMPARED = ("row 2:4", "2:4", "16:32")
-QUICK, SLOW = ("wanda", "sparsegpt"), ("tuned",)
+QUICK, SLOW = ("wanda", "sparsegpt"), ("distilled", "tuned")
 METHODS = ("optimal", "two_approximation", "greedy")
 SAMPLES = 512
 MIXED, DENSE, NOTHING = "mixed", "dense", "nothing"

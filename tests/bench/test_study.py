@@ -60,6 +60,9 @@ class SmallEncoder:
     def calibration(self, seed: int, samples: int) -> list[dict[str, Any]]:
         return sentences(seed, samples // BATCH)
 
+    def distillation(self, seed: int) -> list[dict[str, Any]]:
+        return sentences(seed, 6)
+
     @torch.no_grad()
     def measure(self, model: Any, seed: int) -> dict[str, float]:
         held_out = sentences(100 + seed)

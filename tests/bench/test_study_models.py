@@ -155,13 +155,14 @@ def test_a_language_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(smollm2, "text_to_prune", lambda: text)
     monkeypatch.setattr(smollm2, "measured_texts", lambda: {"news": text[3:], "plays": text[9:]})
     monkeypatch.setattr(smollm2, "LEAST_SECONDS", 0.01)
-    model = SmolLM2(path=tmp_path, measured_tokens=60, length=20)
+    model = SmolLM2(path=tmp_path, measured_tokens=60, length=20, distilled=6)
     pieces = torch.cat([batch["input_ids"] for batch in model.calibration(0, 12)])
     assert pieces.shape == (12, 20)
     assert not torch.equal(pieces[:4], model.calibration(1, 12)[0]["input_ids"])
-    variant = Variant("2:4", "wanda", samples=12)
+    variant = Variant("2:4", "distilled", samples=12)
     result = run(model, variant, seed=0)
     assert {name: result[name] for name in asdict(variant)} == asdict(variant)
+    assert result["distillation"]["steps"] > 0
     assert set(result["measures"]) == {"news", "plays"}
     assert all(1 < value < 1000 for value in result["measures"].values())
     names = [layer["name"] for layer in result["layers"]]
