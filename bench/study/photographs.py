@@ -24,7 +24,7 @@ from examples.packaged_network import packaged_photographs
 
 ROOTS = (Path("build/photographs"), Path("/"))
 ROOT_VARIABLE = "TNM_PHOTOGRAPHS"  # a folder to look in before those
-# Of the games of GCompris. Photographs of one theme stay on one side, so that no scene is on both.
+# Of the games of GCompris. No photograph of one is in another that is on the other side.
 TO_MEASURE = ("explore_world_animals", "explore_farm_animals", "explore_world_music")
 TO_PRUNE = ("categorization", "chronos", "details", "erase", "explore_monuments")
 STAMPS = ("animals", "food", "hobbies", "household", "plants", "sports", "vehicles")
