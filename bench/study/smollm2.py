@@ -6,10 +6,12 @@ so that "dense" means these values.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import mean
 
 import torch
 from torch import nn
@@ -32,7 +34,7 @@ class SmolLM2:
     """A language model of 30 blocks; a seed shifts the pieces to prune with."""
 
     path: Path | None = None  # of a directory or a GGUF file; by default that of the package
-    measured_tokens: int = 6144  # of each text
+    measured: int = 24  # pieces of each text
     length: int = LENGTH
     distilled: int = 160  # pieces to distill with
 
@@ -62,12 +64,9 @@ class SmolLM2:
 
     def calibration(self, seed: int, samples: int) -> Batches:
         """Pieces of a mixture of news, plays and an encyclopedia, spread evenly over each."""
-        tokens = self._tokens(text_to_prune())
-        count = len(tokens) // self.length - 1
         shift = seed * self.length // 8 % self.length
-        pieces = tokens[shift : shift + count * self.length].view(count, self.length)
-        chosen = pieces[torch.arange(samples) * count // samples]
-        return [{"input_ids": part} for part in chosen.split(4)]
+        pieces = self._pieces(text_to_prune(), samples, shift)
+        return [{"input_ids": part} for part in pieces.split(4)]
 
     def distillation(self, seed: int) -> Batches:
         """More pieces of the same mixture, each one a batch, in random order."""
@@ -76,14 +75,17 @@ class SmolLM2:
         return [{"input_ids": piece[None]} for piece in pieces[order]]
 
     def measure(self, model: nn.Module, seed: int) -> dict[str, float]:
-        """Perplexity in windows of `length` tokens, of which half count, the same for all seeds."""
-        found = {}
-        for kind, text in measured_texts().items():
-            tokens = self._tokens(text)[: self.measured_tokens]
-            found[kind] = perplexity(
-                model, tokens, length=self.length, stride=self.length // 2
-            ).perplexity
-        return found
+        """Perplexity on pieces that are spread over each text, each on its own."""
+        return {
+            kind: math.exp(
+                mean(perplexity(model, piece, length=self.length).loss for piece in pieces)
+            )
+            for kind, pieces in self._measured().items()
+        }
+
+    def _measured(self) -> dict[str, torch.Tensor]:
+        texts = measured_texts()
+        return {kind: self._pieces(text, self.measured) for kind, text in texts.items()}
 
     @torch.inference_mode()
     def speeds(self, dense: nn.Module, packed: nn.Module) -> dict[str, float]:
@@ -99,6 +101,13 @@ class SmolLM2:
             "decode tokens a second": decode,
             "decode times dense": decodes_faster,
         }
+
+    def _pieces(self, text: str, wanted: int, shift: int = 0) -> torch.Tensor:
+        """Pieces of `length` tokens, spread evenly, shape (wanted, length)."""
+        tokens = self._tokens(text)[shift:]
+        count = len(tokens) // self.length
+        pieces = tokens[: count * self.length].view(count, self.length)
+        return pieces[torch.arange(wanted) * count // wanted]
 
     def _tokens(self, text: str) -> torch.Tensor:
         return _tokens(self.path or _packaged(), text)

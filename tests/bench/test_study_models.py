@@ -155,7 +155,7 @@ def test_a_language_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(smollm2, "text_to_prune", lambda: text)
     monkeypatch.setattr(smollm2, "measured_texts", lambda: {"news": text[3:], "plays": text[9:]})
     monkeypatch.setattr(smollm2, "LEAST_SECONDS", 0.01)
-    model = SmolLM2(path=tmp_path, measured_tokens=60, length=20, distilled=6)
+    model = SmolLM2(path=tmp_path, measured=3, length=20, distilled=6)
     pieces = torch.cat([batch["input_ids"] for batch in model.calibration(0, 12)])
     assert pieces.shape == (12, 20)
     assert not torch.equal(pieces[:4], model.calibration(1, 12)[0]["input_ids"])
