@@ -187,7 +187,7 @@ def test_documentation_is_brought_up_to_date(kept: Results[Variant], tmp_path: P
     assert appended == f"no table\n\n## What it costs: a model\n\n{new[0]}\n"
     assert with_table(appended, first[0], "a model") == appended.replace(new[0], first[0])
     with pytest.raises(ValueError, match="there are 2 tables that begin with"):
-        with_table(appended + new[0], new[0], "a model")
+        with_table(f"{appended}\n{new[0]}", new[0], "a model")
 
 
 def test_measures() -> None:
