@@ -159,8 +159,8 @@ def how_measured(results: list[Result], facts: Facts) -> str:
     samples = {one["samples"] for one in results} - {facts.samples}
     told = f" --samples {min(samples)}" if len(samples) == 1 else ""
     return (
-        f"`python -m bench.post_training --model {facts.name}{told}` on {here['cores']} cores of "
-        f"an {here['cpu']}, one thread a run,\nPython {platform.python_version()}, torch "
+        f"`python -m bench.post_training --model {facts.name}{told}` on\n{here['cores']} cores "
+        f"of an {here['cpu']}, one thread a run, Python {platform.python_version()}, torch "
         f"{here['packages']['torch']}, {date.today().isoformat()}"
     )
 
