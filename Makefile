@@ -46,7 +46,7 @@ $(VENV)/.installed-demo: $(SOURCES) | $(VENV)/.created
 
 $(VENV)/.installed-test: $(SOURCES) | $(VENV)/.created
 	$(PIP) install -Ccmake.define.TNM_WARNINGS_AS_ERRORS=ON '.[test]' cmake ninja
-	@touch $@ $(VENV)/.installed-demo
+	@touch $@ $(VENV)/.installed-demo $(VENV)/.installed-docs
 
 $(VENV)/.installed-bench: $(SOURCES) | $(VENV)/.created
 	$(PIP) install '.[bench]'

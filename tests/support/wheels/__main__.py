@@ -21,7 +21,7 @@ from tests.support.wheels.environments import (
     create,
     install,
     numpy_requirements,
-    test,
+    run_tests,
 )
 
 WORK = ROOT / "build" / "wheels"
@@ -76,10 +76,10 @@ def try_wheel(python: Python, wheel: Path) -> None:
         heading(f"Python {python}, {numpy}")
         environment = create(python, WORK / f"test-{python}-{number}")
         install(environment, wheel, numpy, "pytest")
-        test(environment, "tests/wheel")
+        run_tests(environment, "tests/wheel")
     heading(f"Python {python}, with the command line")
     install(environment, f"tnm_core[cli] @ {wheel.as_uri()}")
-    test(environment, "tests/wheel/test_command.py")
+    run_tests(environment, "tests/wheel/test_command.py")
 
 
 def check(path: Path, why_bad: Callable[[Path], list[str]]) -> None:

@@ -24,7 +24,7 @@ def why_bad_sdist(path: Path) -> list[str]:
     """List what is wrong with a source distribution."""
     with tarfile.open(path) as archive:
         names = [member.name.partition("/")[2] for member in archive if member.isfile()]
-    missing = {*SOURCE_FILES, *_sources()} - set(names)
+    missing = {*SOURCE_FILES, *source_names()} - set(names)
     return [
         *_too_large(path, "sdist"),
         *(f"{name} is missing" for name in sorted(missing)),
@@ -40,7 +40,7 @@ def why_bad_wheel(path: Path) -> list[str]:
     modules = {name for name in code if re.fullmatch(r"tnm_core/_core\.[\w.-]+\.so", name)}
     expected = {
         name.removeprefix("python/")
-        for name in _sources()
+        for name in source_names()
         if name.startswith(tuple(f"python/{package}/" for package in PACKAGES))
     }
     licences = [name for name in names if name.startswith(metadata) and name.endswith("/LICENSE")]
@@ -54,7 +54,8 @@ def why_bad_wheel(path: Path) -> list[str]:
     ]
 
 
-def _sources() -> set[str]:
+def source_names() -> set[str]:
+    """List the files that a source distribution needs, without what builds leave behind."""
     found = (path for folder in SOURCES for path in (ROOT / folder).rglob("*") if path.is_file())
     names = {str(path.relative_to(ROOT)) for path in found}
     return {name for name in names if not RUBBISH.search(name)}

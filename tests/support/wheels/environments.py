@@ -59,7 +59,7 @@ def install(python: Path, *requirements: str | Path) -> None:
     call(python, "-m", "pip", "install", "-q", "--only-binary=:all:", *requirements)
 
 
-def test(python: Path, *places: str) -> None:
+def run_tests(python: Path, *places: str) -> None:
     """Run tests against what is installed there, not the sources beside them."""
     call(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *places)
 
