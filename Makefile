@@ -22,7 +22,7 @@ SENTENCES := examples/sentences.txt
 CALIBRATION := 128
 MINUTES := 30
 WORKERS := 2
-WHEEL_PYTHONS = $(PYTHON)
+PYTHONS = $(PYTHON)
 DEMO_LAYER := encoder.layer.0.intermediate.dense.weight
 
 .DEFAULT_GOAL := help
@@ -104,8 +104,8 @@ docs: $(VENV)/.installed-docs ## build the site into build/site, every warning a
 
 # ---- wheels ------------------------------------------------------------------
 # Every Python that is named gets a wheel, and two clean environments to test it in.
-wheels: $(VENV)/.installed-wheels ## build sdist and wheel into dist, test them; WHEEL_PYTHONS="python3 ..."
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.support.wheels $(WHEEL_PYTHONS)
+wheels: $(VENV)/.installed-wheels ## build sdist and wheel into dist, test them; PYTHONS="python3 ..."
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.support.wheels $(PYTHONS)
 
 # ---- tests -------------------------------------------------------------------
 test: test-cpp test-threads test-clang test-python lint ## run the C++ tests with sanitizers, pytest, lint and types

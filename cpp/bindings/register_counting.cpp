@@ -49,15 +49,13 @@ void start_pass(CountRun& count, int index) {
 }
 
 std::int64_t slices(const CountRun& count) {
-    return run_alone(count.turn, [&] {
-        return count.pass != nullptr ? count.pass->slices() : std::int64_t{0};
-    });
+    return run_alone(
+        count.turn, [&] { return count.pass != nullptr ? count.pass->slices() : std::int64_t{0}; });
 }
 
 double share_before(const CountRun& count, std::int64_t slice) {
-    return run_alone(count.turn, [&] {
-        return count.pass != nullptr ? count.pass->share_before(slice) : 0.0;
-    });
+    return run_alone(count.turn,
+                     [&] { return count.pass != nullptr ? count.pass->share_before(slice) : 0.0; });
 }
 
 GroupSums add_slices(const CountRun& count, std::int64_t begin, std::int64_t end, GroupSums sums,

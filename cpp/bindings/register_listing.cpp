@@ -62,7 +62,8 @@ struct Enumeration {
 
 std::unique_ptr<Enumeration> make_enumeration(int n, int m) {
     auto enumeration = std::make_unique<Enumeration>();
-    run(1, [&](const Execution&) { return MaskEnumerator::create({n, m}, enumeration->enumerator); });
+    run(1,
+        [&](const Execution&) { return MaskEnumerator::create({n, m}, enumeration->enumerator); });
     return enumeration;
 }
 

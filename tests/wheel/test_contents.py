@@ -53,9 +53,7 @@ def test_metadata_name_the_needs(distribution: importlib.metadata.Distribution) 
     needs = [need for need in distribution.requires or () if "extra ==" not in need]
     assert [re.split(r"[^\w]", need)[0] for need in needs] == ["numpy"]
     assert distribution.metadata["Requires-Python"] == ">=3.10"
-    named = dict(
-        url.split(", ", 1) for url in distribution.metadata.get_all("Project-URL") or ()
-    )
+    named = dict(url.split(", ", 1) for url in distribution.metadata.get_all("Project-URL") or ())
     urls = PYPROJECT.partition("[project.urls]")[2].partition("\n[")[0]
     assert named == dict(re.findall(r'^(\w+) = "(.+)"$', urls, re.MULTILINE))
 

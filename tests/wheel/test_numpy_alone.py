@@ -49,10 +49,11 @@ print(sorted({name.partition(".")[0] for name in sys.modules} - Refuser.allowed)
 
 
 def scores_of(m: int, side: int) -> np.ndarray:
-    """Whole numbers, from arithmetic that is exact everywhere; with ties where m is odd."""
+    """Whole numbers, from arithmetic that is exact everywhere; many are equal where m is odd."""
+    bits = 20 if m % 2 == 0 else 3
     numbers = np.arange(side * side, dtype=np.uint64).reshape(side, side) + np.uint64(m)
-    mixed = (numbers * np.uint64(2654435761)) % np.uint64(2**32) >> np.uint64(12 if m % 2 == 0 else 29)
-    return mixed.astype(np.float32) - np.float32(2**19 if m % 2 == 0 else 4)
+    mixed = numbers * np.uint64(2654435761) % np.uint64(2**32) >> np.uint64(32 - bits)
+    return mixed.astype(np.float32) - np.float32(2 ** (bits - 1))
 
 
 def test_nothing_but_numpy_is_imported() -> None:
@@ -67,7 +68,7 @@ def test_nothing_but_numpy_is_imported() -> None:
 @pytest.mark.parametrize(("n", "m"), [(1, 2), (1, 3), (2, 3), (1, 4), (2, 4), (3, 4)])
 def test_masks_of_small_tiles_are_the_best_of_all(n: int, m: int) -> None:
     rows = [row for row in itertools.product((False, True), repeat=m) if sum(row) == n]
-    tiles = np.array([t for t in itertools.product(rows, repeat=m)])
+    tiles = np.array(list(itertools.product(rows, repeat=m)))
     tiles = tiles[(tiles.sum(axis=1) == n).all(axis=1)]
     weights = scores_of(m, 8 * m)
     mask = tnm.transposable_mask(weights, n, m)
