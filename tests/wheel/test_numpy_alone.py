@@ -44,7 +44,6 @@ tnm.mask_diversity(8, 16)
 next(tnm.enumerate_masks(2, 4))
 tnm.explain_path(weights, 2, 4)
 import tnm_core.checkpoint
-print(sorted({name.partition(".")[0] for name in sys.modules} - Refuser.allowed))
 """
 
 
