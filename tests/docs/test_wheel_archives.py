@@ -39,6 +39,7 @@ def _wheel_names() -> list[str]:
     packages = [name for name in _sources() if name.startswith("python/tnm_")]
     return [
         *(name.removeprefix("python/") for name in packages),
+        "tnm_core/checkpoint/",  # auditwheel lists folders
         "tnm_core/_core.cpython-311-x86_64-linux-gnu.so",
         f"{METADATA}/METADATA",
         f"{METADATA}/licenses/LICENSE",

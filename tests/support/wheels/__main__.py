@@ -94,4 +94,5 @@ def heading(text: str) -> None:
     print(f"\n== {text}", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

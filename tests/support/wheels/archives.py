@@ -34,7 +34,7 @@ def why_bad_sdist(path: Path) -> list[str]:
 
 def why_bad_wheel(path: Path) -> list[str]:
     """List what is wrong with a wheel that auditwheel has repaired."""
-    names = zipfile.ZipFile(path).namelist()
+    names = [name for name in zipfile.ZipFile(path).namelist() if not name.endswith("/")]
     metadata = f"{'-'.join(path.name.split('-')[:2])}.dist-info/"
     code = {name for name in names if not name.startswith(metadata)}
     modules = {name for name in code if re.fullmatch(r"tnm_core/_core\.[\w.-]+\.so", name)}
