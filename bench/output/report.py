@@ -53,7 +53,7 @@ def machine(facts: Record) -> str:
     details = ", ".join(
         f"{key.replace('_', ' ')} {_words(value)}"
         for key, value in library.items()
-        if key not in ("version", "roads")
+        if key not in ("version", "roads", "python", "numpy", "platform")
     )
     return (
         f"* processor: {facts['cpu']}, {facts['cores']} cores, "
