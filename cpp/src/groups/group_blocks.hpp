@@ -33,9 +33,8 @@ struct GroupBlock {
 
 class GroupBlocks {
   public:
-    // Of a line. Where many lines are taken at once, they are copied: the copy stays in the
-    // second-level cache.
-    static constexpr int kMostWords = 32, kMostWordsAcross = 4, kMostLines = 64;
+    // Of a line: few, so that what is copied of a block stays in the caches.
+    static constexpr int kMostWords = 16, kMostWordsAcross = 8, kMostLines = 64;
     static constexpr int kMostWordsOfBlock = kMostWordsAcross * kMostLines;
 
     // Lines are the rows of `strides`; `across` takes many of them at once.
