@@ -16,6 +16,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from bench.output import figures
+from bench.output.kept import keep
 from bench.study.minilm import MiniLM, dense_lee, most_samples
 from bench.study.picture import draw
 from bench.study.pruning import run
@@ -89,13 +91,15 @@ def report(results: list[Result], folder: Path) -> str:
 
 
 def update(results: list[Result], docs: Path) -> None:
-    """Replace the tables and the picture of the documentation."""
+    """Replace the tables and the picture of the documentation, and keep what they come from."""
     page = docs / "post-training.md"
     text = page.read_text()
     for table in (quality(results), seconds_by_layer(results)):
         text = with_table(text, table)
     page.write_text(text)
     draw(results, docs / "images" / "post-training.png")
+    keep(results, docs, "post-training")
+    figures.update(docs)
 
 
 if __name__ == "__main__":
