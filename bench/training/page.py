@@ -13,7 +13,6 @@ from bench.training.picture import draw
 from bench.training.tables import Costs, quality, step_costs
 from bench.training.task import Task
 
-
 RESULTS = "training-study"
 
 

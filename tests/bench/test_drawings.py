@@ -55,4 +55,4 @@ def test_pictures_are_drawn_and_shown(tmp_path: Path) -> None:
 
 
 def test_numbers_are_short() -> None:
-    assert [number(value) for value in (-1.00007, -0.00001, 6.5)] == ["−1", "0", "6.5"]  # noqa: RUF001
+    assert [number(value) for value in (-1.00007, -0.00001, 6.5)] == ["\N{MINUS SIGN}1", "0", "6.5"]
