@@ -12,6 +12,7 @@ RECIPES = (
     *("every 40 + sr_ste", "static"),
 )
 TAUGHT = "fading + teacher"
+ENDS_DENSE = "fading, then dense"
 METHODS = ("optimal", "two_approximation", "greedy")
 
 
@@ -57,6 +58,12 @@ def taught(task: str, patterns: Iterable[str] = ("16:32", "2:4")) -> Iterator[Ar
     """Fading, with a dense model to learn from, which has to be trained before."""
     for pattern in patterns:
         yield Arm(task, pattern, TAUGHT)
+
+
+def ends_dense(task: str, patterns: Iterable[str] = ("16:32", "2:4")) -> Iterator[Arm]:
+    """Fading, and for the last fifth no masks: sparse while training, dense when used."""
+    for pattern in patterns:
+        yield Arm(task, pattern, ENDS_DENSE)
 
 
 def by_method(task: str, pattern: str = "2:4") -> Iterator[Arm]:

@@ -8,19 +8,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.training.arms import Arm
+from bench.training.arms import ENDS_DENSE, Arm
 from bench.training.task import Task
 from tnm_core.torch import (
     SRSTE,
     DynamicMask,
     MaskStatistics,
     SparseTraining,
+    remove_sparsity_,
     sparsify_,
     train_sparse_,
 )
 
 DECAY = 2e-4
 TEACHER = " + teacher"
+DENSE_FROM = 0.8
 # Masks found anew every so many steps from the first one on, with straight-through gradients; with
 # decay in the gradient, as the paper has it, or without.
 EVERY = re.compile(r"every (\d+)( \+ sr_ste)?")
@@ -38,10 +40,17 @@ def begin(
         if told[2]:
             SRSTE(DECAY, form="gradient").attach(model, optimizer)
         return dynamic
+    recipe: Any = "fading" if arm.recipe == ENDS_DENSE else arm.recipe.removesuffix(TEACHER)
     return train_sparse_(
-        model, optimizer, arm.pattern, total_steps=steps, recipe=arm.recipe.removesuffix(TEACHER),  # type: ignore[arg-type]
-        include=task.maskable, **options,
+        model, optimizer, arm.pattern, total_steps=steps, recipe=recipe, include=task.maskable,
+        **options,
     )  # fmt: skip
+
+
+def end_dense(owner: SparseTraining | DynamicMask, model: nn.Module) -> None:
+    """Let pruned weights grow again, from zero."""
+    owner.detach()
+    remove_sparsity_(model)
 
 
 def statistics_of(owner: SparseTraining | DynamicMask) -> list[MaskStatistics]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.study.runs import Result
 from bench.study.tables import deviation, markdown
-from bench.training.arms import DENSE, HALF, METHODS, PATTERNS, RECIPES, TAUGHT, Arm
+from bench.training.arms import DENSE, ENDS_DENSE, HALF, METHODS, PATTERNS, RECIPES, TAUGHT, Arm
 from bench.training.step_costs import ROW, StepCost
 from bench.training.task import Task
 from bench.training.wall_clock import time_of_dense
@@ -31,7 +31,7 @@ def by_arm(results: Iterable[Result]) -> dict[Arm, list[Result]]:
 
 
 def _place(arm: Arm) -> tuple[object, ...]:
-    recipes = (DENSE, HALF, *RECIPES[:1], TAUGHT, *RECIPES[1:])
+    recipes = (DENSE, HALF, *RECIPES[:1], TAUGHT, ENDS_DENSE, *RECIPES[1:])
     patterns = (DENSE, *PATTERNS, HALF)
     return (
         arm.task,

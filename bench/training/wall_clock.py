@@ -5,24 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bench.training.arms import TAUGHT, Arm
-from bench.training.recipes import EVERY
+from bench.training.arms import ENDS_DENSE, TAUGHT, Arm
+from bench.training.recipes import DENSE_FROM, EVERY
 from bench.training.step_costs import StepCost
+
+FADING = ("fading", TAUGHT, ENDS_DENSE)
 
 
 @dataclass(frozen=True)
 class Phases:
-    """Until which shares of a training nothing is pruned and masks are sought, and how often."""
+    """Until which shares of a training nothing is pruned, masks are sought and used; how often."""
 
     dense_until: float
     sought_until: float
     refreshes_per_step: float
+    sparse_until: float = 1.0
 
 
 def phases_of(arm: Arm, steps: int) -> Phases:
     """What the recipe does: the phases of `train_sparse_`."""
-    if arm.recipe in ("fading", TAUGHT):
-        return Phases(0.1, 0.6, min(1.0, 500 / (0.5 * steps)))
+    if arm.recipe in FADING:
+        until = DENSE_FROM if arm.recipe == ENDS_DENSE else 1.0
+        return Phases(0.1, 0.6, min(1.0, 500 / (0.5 * steps)), until)
     if arm.recipe == "late_static":
         return Phases(0.6, 0.6, 0.0)
     if arm.recipe == "sr_ste":
@@ -42,9 +46,10 @@ def seconds_at(arm: Arm, cost: StepCost, steps: int, step: int) -> float:
     phases = phases_of(arm, steps)
     dense = min(step, phases.dense_until * steps)
     sought = min(step, phases.sought_until * steps) - dense
-    fixed = step - dense - sought
+    fixed = min(step, phases.sparse_until * steps) - dense - sought
+    dense += max(0.0, step - phases.sparse_until * steps)
     product = cost.masked if cost.products is None else min(cost.masked, cost.products)
-    seeking = cost.masked if arm.recipe in ("fading", TAUGHT) else product
+    seeking = cost.masked if arm.recipe in FADING else product
     refresh = cost.refresh[arm.method] * phases.refreshes_per_step
     return dense * cost.dense + sought * (seeking + refresh) + fixed * product
 

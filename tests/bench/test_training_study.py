@@ -15,7 +15,16 @@ from torch import nn
 from bench.study.choice import matching
 from bench.study.runs import Results, complete
 from bench.training import text
-from bench.training.arms import DENSE, HALF, Arm, by_method, by_pattern, by_recipe
+from bench.training.arms import (
+    DENSE,
+    ENDS_DENSE,
+    HALF,
+    Arm,
+    by_method,
+    by_pattern,
+    by_recipe,
+    ends_dense,
+)
 from bench.training.arms import without_masks as without
 from bench.training.images import Images, perceptron, residual_network
 from bench.training.page import update
@@ -72,6 +81,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Results[Arm]:
     """Arms of every kind on two seeds."""
     results = Results(tmp_path_factory.mktemp("training") / "results.json", Arm)
     arms = [*without(TASK), *by_pattern(TASK), *by_recipe(TASK), *by_method(TASK)]
+    arms += ends_dense(TASK, ["2:4"])
     wanted = [(arm, seed) for seed in range(2) for arm in arms]
     complete(results, wanted, partial(run, {TASK: Small()}), workers=0)
     assert len(results.found) == len(wanted)
@@ -100,6 +110,30 @@ def test_a_run_is_repeatable(kept: Results[Arm]) -> None:
     arm = Arm(first["task"], first["pattern"], first["recipe"], first["method"])
     again = run({TASK: Small()}, arm, first["seed"])
     assert {**again, "seconds": 0} == {**first, "seconds": 0}
+
+
+def test_an_arm_that_ends_dense_is_fading_until_then(kept: Results[Arm]) -> None:
+    seen: list[float] = []
+
+    @dataclass(frozen=True)
+    class Seen(Small):
+        def measure(self, model: nn.Module, *, whole: bool) -> float:
+            seen.append(float((dict(model.named_modules())["0"].weight == 0).float().mean()))
+            return super().measure(model, whole=whole)
+
+    ended = run({TASK: Seen()}, Arm(TASK, "2:4", ENDS_DENSE), 0)["curve"]
+    (faded,) = (
+        one["curve"]
+        for one in kept.found
+        if (one["pattern"], one["recipe"], one["method"], one["seed"])
+        == ("2:4", "fading", "optimal", 0)
+    )
+    until = STEPS * 4 // 5
+    assert [value for at, value in ended if at < until] == [v for at, v in faded if at < until]
+    assert ended[-1] != faded[-1]
+    points = [at for at, _ in ended]
+    assert [zeros for at, zeros in zip(points, seen[:-1], strict=True) if at <= until][-1] == 0.5
+    assert seen[-1] < 0.1
 
 
 def test_flips_of_all_layers_are_added() -> None:
@@ -146,6 +180,9 @@ def test_times_of_other_recipes() -> None:
     assert time_of_dense(Arm(TASK, "2:4", "static"), costs, STEPS) == pytest.approx(0.6)
     assert time_of_dense(Arm(TASK, "2:4", "sr_ste", "greedy"), costs, 4) == pytest.approx(0.7)
     assert time_of_dense(Arm(TASK, "2:4", "every 40 + sr_ste"), costs, 4) == pytest.approx(0.605)
+    # A tenth dense, half fading, a fifth masked, a fifth dense.
+    ended = 0.1 + 0.5 * (11 + 2) / 10 + 0.2 * 0.6 + 0.2
+    assert time_of_dense(Arm(TASK, "2:4", ENDS_DENSE), costs, STEPS) == pytest.approx(ended)
     assert time_of_dense(Arm(TASK, "4:8"), costs, STEPS) is None
     slow = replace(COST, products=None)
     assert time_of_dense(Arm(TASK, "2:4", "static"), {(TASK, "2:4"): slow}, 4) == 1.1

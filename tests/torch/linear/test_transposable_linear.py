@@ -236,13 +236,13 @@ def test_every_kind_of_optimizer_is_noticed(options: dict[str, bool]) -> None:
 def _masked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
     """Note each tensor that is masked from now on."""
     shapes: list[tuple[int, ...]] = []
-    original = products.masked
+    original = products.keep
 
     def noting(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         shapes.append(tuple(weight.shape))
         return original(weight, mask)
 
-    monkeypatch.setattr(products, "masked", noting)
+    monkeypatch.setattr(products, "keep", noting)
     return shapes
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from tnm_core.torch.tensors import Snapshot, counted_steps
+from tnm_core.torch.tensors import Snapshot, counted_steps, keep
 
 
 class CachedWeight:
@@ -52,7 +52,7 @@ class _Entry:
         self._steps.count_for(weight)
         # Inference tensors could not be saved for gradients by the inputs later.
         with torch.inference_mode(False), torch.no_grad():
-            self.masked = torch.where(mask, weight, 0.0)
+            self.masked = keep(weight, mask)
         self._version = self.masked._version
 
     def is_of(self, weight: torch.Tensor, mask: torch.Tensor) -> bool:

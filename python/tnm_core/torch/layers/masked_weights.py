@@ -29,7 +29,7 @@ from tnm_core.torch.layers.parametrization import (
     parametrizations_of_weight,
 )
 from tnm_core.torch.layers.weight_axes import WeightAxes
-from tnm_core.torch.tensors import local_mask, local_values
+from tnm_core.torch.tensors import keep_, local_mask, local_values
 
 HookRole = Literal["masks", "decay"]
 
@@ -109,7 +109,7 @@ class MaskedWeight:
     def zero_pruned_(self) -> None:
         """Set the pruned entries of the dense weight, as far as they lie here, to zero."""
         mask = local_mask(self.mask, self.parameter)
-        local_values(self.parameter).masked_fill_(~mask, 0.0)
+        keep_(local_values(self.parameter), mask)
         self.after_step()
 
     @property

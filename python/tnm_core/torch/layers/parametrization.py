@@ -15,7 +15,7 @@ from tnm_core.torch.layers.held_mask import checked_mask, is_changed, is_known, 
 from tnm_core.torch.layers.loaded_mask import as_saved_pattern, check_loaded_mask
 from tnm_core.torch.layers.weight_axes import WeightAxes
 from tnm_core.torch.layers.write_watch import WriteWatch
-from tnm_core.torch.tensors import is_sharded, local_mask, mask_like
+from tnm_core.torch.tensors import drop, fade, is_sharded, keep, local_mask, mask_like
 
 # masked: gradients of pruned weights are zero. straight_through: they pass as if nothing were
 # pruned. fading: pruned weights still count by `leak`, and so do their gradients. dense: nothing is
@@ -113,11 +113,11 @@ class MaskedParametrization(nn.Module):
         if self.backward_decay:
             weight = _DecayPruned.apply(weight, mask, self.backward_decay)  # type: ignore[no-untyped-call]
         if self.mode == "masked":
-            return torch.where(mask, weight, 0.0)
+            return keep(weight, mask)
         if self.mode == "fading":
-            return torch.where(mask, weight, weight * self.leak.to(weight.dtype))
+            return fade(weight, mask, self.leak)
         # What is subtracted is exactly 0 or the weight itself, so nothing is rounded.
-        return weight - torch.where(mask, 0.0, weight.detach())
+        return weight - drop(weight.detach(), mask)
 
     def train(self, mode: bool = True) -> MaskedParametrization:
         """Choose between training and evaluation, and forget the masked weight."""
@@ -226,7 +226,7 @@ class _DecayPruned(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
         weight, mask = ctx.saved_tensors
-        return gradient + torch.where(mask, 0.0, weight) * ctx.decay, None, None
+        return gradient + drop(weight, mask) * ctx.decay, None, None
 
 
 def parametrizations_of_weight(

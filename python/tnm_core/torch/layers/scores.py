@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 
 from tnm_core.arguments import Score
-from tnm_core.torch.tensors import is_sharded, local_values, sum_over_shards
+from tnm_core.torch.tensors import is_sharded, keep, local_values, sum_over_shards
 
 # How kept entries are valued: by name, or by a function of a layer's name and weight.
 ScoreLike = Score | Callable[[str, torch.Tensor], torch.Tensor]
@@ -40,5 +40,5 @@ def score_sums(values: torch.Tensor, score: Score, mask: torch.Tensor) -> torch.
         scores = scores.abs()
     elif score == "square":
         scores = scores.to(torch.float64).square()
-    kept = (scores * local_values(mask)).sum(dtype=torch.float64)
+    kept = keep(scores, local_values(mask)).sum(dtype=torch.float64)
     return sum_over_shards(torch.stack((kept, scores.sum(dtype=torch.float64))), values)

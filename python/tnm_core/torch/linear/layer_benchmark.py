@@ -13,8 +13,8 @@ from tnm_core.torch.linear.backends import known_algorithms
 from tnm_core.torch.linear.device_timing import seconds_in_cuda_graph, seconds_of_call
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.masked_linear import MaskedLinear
-from tnm_core.torch.linear.packing import masked
 from tnm_core.torch.linear.speed_table import Speed
+from tnm_core.torch.tensors import keep
 
 _WEIGHT_GRADIENT = "weight gradient"
 _MASKED_GRADIENT = "masked input gradient"
@@ -256,6 +256,6 @@ def _parts(layer: MaskedLinear, tokens: int, dtype: torch.dtype) -> dict[str, Ca
         by_input: lambda: layer._multiply(gradient, None, transposed=True),
     }
     if layer.masked_gradient:
-        calls["gradient mask"] = lambda: masked(layer.weight.detach(), layer.mask)
+        calls["gradient mask"] = lambda: keep(layer.weight.detach(), layer.mask)
     calls["packing"] = layer.repack
     return calls

@@ -20,6 +20,7 @@ from tnm_core.torch.linear.packed_layer import PackedLayer
 from tnm_core.torch.linear.products import masked_product
 from tnm_core.torch.linear.speed_table import SpeedTable
 from tnm_core.torch.linear.weight_layout import as_matrix, like_weight
+from tnm_core.torch.tensors import keep, keep_
 
 
 class MaskedLayer(PackedLayer):
@@ -77,7 +78,7 @@ class MaskedLayer(PackedLayer):
     def masked_weight(self) -> torch.Tensor:
         """Return the weight with zeros where the mask drops, differentiable."""
         self._check_held_mask()
-        return self._dense.masked_fill(~self.mask, 0)
+        return keep(self._dense, self.mask)
 
     @torch.no_grad()
     def to_dense(self) -> nn.Module:
@@ -86,7 +87,7 @@ class MaskedLayer(PackedLayer):
         `remove_sparsity_` does so with all layers of a model.
         """
         self._check_held_mask()
-        self._dense.masked_fill_(~self.mask, 0)
+        keep_(self._dense, self.mask)
         dense: Any = self._empty_dense()
         dense.weight, dense.bias = self.weight, self.bias
         dense.training = self.training

@@ -36,11 +36,6 @@ def nothing_packed(like: torch.Tensor, dtype: torch.dtype) -> PackedPair:
     return Packed(values, indices), Packed(values.clone(), indices.clone())
 
 
-def masked(weight: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return the weight with zeros where the mask drops, whatever is there, NaN included."""
-    return torch.where(mask, weight, 0.0)
-
-
 def compress(weight: torch.Tensor, mask: torch.Tensor, pattern: Pattern, *, axis: int) -> Packed:
     """Gather values and positions along one axis, as `tnm_core.compress` defines them.
 

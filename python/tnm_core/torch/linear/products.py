@@ -18,8 +18,9 @@ from tnm_core.torch.linear.backends import BACKENDS
 from tnm_core.torch.linear.linear_spec import LinearSpec
 from tnm_core.torch.linear.outside_of_graphs import is_unwatched
 from tnm_core.torch.linear.packed_state import PackedFrom, packed_from, remember
-from tnm_core.torch.linear.packing import Packed, PackedPair, masked
+from tnm_core.torch.linear.packing import Packed, PackedPair
 from tnm_core.torch.linear.weight_layout import Layout, as_matrix, like_weight
+from tnm_core.torch.tensors import keep
 
 _SCHEMA = (
     "(Tensor rows, Tensor weight, Tensor mask, Tensor? bias, Tensor values, Tensor indices, "
@@ -75,7 +76,7 @@ class _MaskedWeight(torch.autograd.Function):
     def forward(
         weight: torch.Tensor, mask: torch.Tensor, dtype: torch.dtype, masked_gradient: bool
     ) -> torch.Tensor:
-        return masked(weight, mask).to(dtype)
+        return keep(weight, mask).to(dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
@@ -87,7 +88,7 @@ class _MaskedWeight(torch.autograd.Function):
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
         (mask,) = ctx.saved_tensors
         gradient = gradient.to(ctx.dtype)
-        return gradient if mask is None else masked(gradient, mask), None, None, None
+        return gradient if mask is None else keep(gradient, mask), None, None, None
 
 
 def _multiplied(
@@ -113,7 +114,7 @@ def _multiplied(
     pair = Packed(values, indices), Packed(values_t, indices_t)
     if backend == "dense" or (transposed and not transposable):
         backend = "dense"
-        dense = as_matrix(masked(weight, mask), layout).to(rows.dtype)
+        dense = as_matrix(keep(weight, mask), layout).to(rows.dtype)
         pair = Packed(dense, indices), Packed(dense.t(), indices_t)
     elif not transposed:
         # Backward multiplies by what forward packed, whatever became of the weight since.
@@ -242,7 +243,7 @@ def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ..
         weight_gradient = (_by_rows(left).t() @ _by_rows(right)).to(weight.dtype)
         weight_gradient = like_weight(weight_gradient, weight, layout)
         if masked_gradient:
-            weight_gradient = masked(weight_gradient, mask)
+            weight_gradient = keep(weight_gradient, mask)
     if by_bias:
         bias_gradient = _by_rows(gradient).sum(0)
     return (rows_gradient, weight_gradient, None, bias_gradient, *(None,) * 11)

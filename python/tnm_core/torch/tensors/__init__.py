@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tnm_core.torch.tensors.changes import CountedSteps, Snapshot, counted_steps
 from tnm_core.torch.tensors.cuda_graphs import is_capturing
+from tnm_core.torch.tensors.masked_values import drop, fade, keep, keep_
 from tnm_core.torch.tensors.optimizers import check_followable, unwrap_optimizer
 from tnm_core.torch.tensors.shards import (
     check_cuts_between_tiles,
@@ -28,9 +29,13 @@ __all__ = [
     "check_cuts_between_tiles",
     "check_followable",
     "counted_steps",
+    "drop",
+    "fade",
     "finite_transposable_mask",
     "is_capturing",
     "is_sharded",
+    "keep",
+    "keep_",
     "kept_of_m",
     "least_disturbing_mask",
     "local_mask",

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from tnm_core.torch.layers import MaskedWeight
-from tnm_core.torch.tensors import local_mask, local_values
+from tnm_core.torch.tensors import drop, local_mask, local_values
 from tnm_core.torch.training.adaptive import is_adaptive
 from tnm_core.torch.training.decay_debt import Debt
 from tnm_core.torch.training.hooks import OptimizerHook
@@ -176,4 +176,4 @@ class SRSTE(OptimizerHook):
     def _pruned(weight: MaskedWeight) -> torch.Tensor:
         """Return the local part of the dense weight, with zeros where it is kept."""
         mask = local_mask(weight.mask, weight.parameter)
-        return torch.where(mask, 0.0, local_values(weight.parameter))
+        return drop(local_values(weight.parameter), mask)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import nn
 
+from tnm_core.torch.tensors import keep_
+
 
 def tunable_parameters(
     model: nn.Module, block: str, layers: Iterable[str], norms: bool
@@ -68,7 +70,7 @@ class TunedTensor:
 
     def set_gradient(self, gradient: torch.Tensor) -> None:
         """Set what Adam sees; entries without gradient do not move."""
-        self.moved.grad = gradient if self.mask is None else gradient.mul_(self.mask)
+        self.moved.grad = gradient if self.mask is None else keep_(gradient, self.mask)
 
 
 def tuned_tensors(

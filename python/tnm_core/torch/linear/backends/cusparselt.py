@@ -10,8 +10,9 @@ from tnm_core.pattern import Pattern
 from tnm_core.torch.linear.backends.algorithms import ALGORITHMS, Algorithm, ProductKey
 from tnm_core.torch.linear.backends.base import Backend
 from tnm_core.torch.linear.linear_spec import LinearSpec
-from tnm_core.torch.linear.packing import Packed, PackedPair, masked, nothing_packed
+from tnm_core.torch.linear.packing import Packed, PackedPair, nothing_packed
 from tnm_core.torch.linear.speed_table import SpeedTable
+from tnm_core.torch.tensors import keep
 
 _PATTERN = Pattern(2, 4)
 _DTYPES = (torch.float16, torch.bfloat16)
@@ -64,7 +65,7 @@ class CusparseltBackend(Backend):
         128 alone, and writes positions in an order that torch found by trying, which differs
         between versions of cuSPARSELt.
         """
-        kept = masked(weight, mask).contiguous()
+        kept = keep(weight, mask).contiguous()
         no_indices = torch.empty((0, 0), dtype=torch.uint8, device=weight.device)
         packed = Packed(torch._cslt_compress(kept), no_indices)
         if not spec.pattern.transposable:
