@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import shutil
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def test_language_model_page_runs(folder: Path) -> None:
     text = language_models.write_text(folder / "examples" / "sentences.txt", 1890)
     assert len(text.read_text().splitlines()) == 189
     said = _run_page("language-model.md")
-    assert "14 of 14 tensors obey transposable 16:32" in said
+    assert re.search(r"(\d+) of \1 tensors obey transposable 16:32", said)
     assert "perplexity" in said
     assert "decode" in said
 
