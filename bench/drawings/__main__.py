@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     for name in given.only:
         path = given.output / f"explained-{name}.png"
-        PICTURES[name]().savefig(path)
+        PICTURES[name]().savefig(path, bbox_inches="tight", pad_inches=0.1)
         print(path)
 
 
