@@ -15,7 +15,6 @@ from tnm_core.torch import (
     DynamicMask,
     MaskStatistics,
     SparseTraining,
-    remove_sparsity_,
     sparsify_,
     train_sparse_,
 )
@@ -40,17 +39,13 @@ def begin(
         if told[2]:
             SRSTE(DECAY, form="gradient").attach(model, optimizer)
         return dynamic
-    recipe: Any = "fading" if arm.recipe == ENDS_DENSE else arm.recipe.removesuffix(TEACHER)
+    recipe: Any = arm.recipe.removesuffix(TEACHER)
+    if arm.recipe == ENDS_DENSE:
+        recipe, options["dense_from"] = "fading", round(DENSE_FROM * steps)
     return train_sparse_(
         model, optimizer, arm.pattern, total_steps=steps, recipe=recipe, include=task.maskable,
         **options,
     )  # fmt: skip
-
-
-def end_dense(owner: SparseTraining | DynamicMask, model: nn.Module) -> None:
-    """Let pruned weights grow again, from zero."""
-    owner.detach()
-    remove_sparsity_(model)
 
 
 def statistics_of(owner: SparseTraining | DynamicMask) -> list[MaskStatistics]:

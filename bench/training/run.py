@@ -5,25 +5,22 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
-from types import MappingProxyType
 
 import torch
 from torch import nn
 
 from bench.study.runs import Result
-from bench.training.arms import ENDS_DENSE, HALF, Arm
-from bench.training.recipes import DENSE_FROM, TEACHER, begin, end_dense, statistics_of
+from bench.training.arms import HALF, Arm
+from bench.training.recipes import TEACHER, begin, statistics_of
 from bench.training.task import Rates, Task
 from bench.training.teacher import Taught
 from tnm_core.torch import MaskStatistics
 
 CURVE_POINTS = 20
 FLIP_POINTS = 60
-NOTHING: Mapping[int, Callable[[], None]] = MappingProxyType({})
 
 
 def run(tasks: Mapping[str, Task], arm: Arm, seed: int) -> Result:
@@ -37,11 +34,8 @@ def run(tasks: Mapping[str, Task], arm: Arm, seed: int) -> Result:
         model = task.model(half=arm.pattern == HALF)
         optimizer = task.optimizer(model)
         owner = None if arm.is_dense else begin(task, arm, model, optimizer, steps)
-        then = {}
-        if owner is not None and arm.recipe == ENDS_DENSE:
-            then[round(DENSE_FROM * steps)] = partial(end_dense, owner, model)
         start = time.process_time()
-        curve = list(_train(task, model, optimizer, seed, steps, then))
+        curve = list(_train(task, model, optimizer, seed, steps))
         seconds = time.process_time() - start
         model.eval()
         final = task.measure(model, whole=True)
@@ -66,10 +60,9 @@ def _dense_model(task: Task, seed: int) -> nn.Module:
 
 
 def _train(
-    task: Task, model: nn.Module, optimizer: torch.optim.Optimizer, seed: int, steps: int,
-    then: Mapping[int, Callable[[], None]] = NOTHING,
-) -> Iterator[tuple[int, float]]:  # fmt: skip
-    """Train, do what is due after a step, and give the measure now and then."""
+    task: Task, model: nn.Module, optimizer: torch.optim.Optimizer, seed: int, steps: int
+) -> Iterator[tuple[int, float]]:
+    """Train, and give the measure now and then."""
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: share(step, steps, task))
     apart = max(1, steps // CURVE_POINTS)
     for step, batch in enumerate(task.batches(seed, steps), 1):
@@ -78,8 +71,6 @@ def _train(
         nn.utils.clip_grad_norm_(model.parameters(), task.rates.clip)
         optimizer.step()
         schedule.step()
-        if step in then:
-            then[step]()
         if step % apart == 0:
             model.eval()
             yield step, task.measure(model, whole=False)

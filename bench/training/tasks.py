@@ -42,7 +42,7 @@ OF_RESIDUAL_SGD = ("late_static", "sr_ste", "every 40 + sr_ste", "static")
 def default_arms() -> list[Arm]:
     """All that the page of the documentation shows."""
     narrow, wide, residual, perceptrons = TASKS
-    arms = [*without_masks(wide), *by_pattern(wide, OF_WIDE), *taught(wide)]
+    arms = [*without_masks(wide), *by_pattern(wide, OF_WIDE)]
     arms += [*without_masks(narrow), *by_pattern(narrow), *taught(narrow, ("2:4",))]
     arms += [*ends_dense(narrow), *by_recipe(narrow, OF_ADAM), *by_method(narrow)]
     arms += [*without_masks(residual), *by_pattern(residual, OF_RESIDUAL)]

@@ -129,7 +129,7 @@ def test_table_and_curves(folder: Path) -> None:
 def test_runs_are_chosen_by_name() -> None:
     assert chosen("") == list(DEFAULT)
     assert chosen("^row 2:4 mixture", steps=7, sentences=9, seed=1) == [
-        Arm("row 2:4", "mixture", 7, 9, seed=1)
+        Arm("row 2:4", "mixture", 7, 9, 3e-4, seed=1)
     ]
     assert len({arm.file_name for arm in DEFAULT}) == len(DEFAULT)
     for wrong in ("8:16", "("):

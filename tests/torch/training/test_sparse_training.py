@@ -15,6 +15,7 @@ from tnm_core.torch import (  # noqa: E402
     SRSTE,
     DynamicMask,
     StaticMask,
+    dense_state_dict,
     masks,
     prune_model_,
     sparsify_,
@@ -80,6 +81,41 @@ def test_what_is_chosen_is_told() -> None:
         "until step 6000 with masks found anew every 10 steps, then masks fixed until step 10000"
     )
     assert repr(training) == f"SparseTraining({str(training)!r})"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "before", "told"),
+    [
+        ("fading", "masked", "then masks fixed until step 16, then dense until step 20"),
+        ("late_static", "masked", "then masks fixed until step 16, then dense until step 20"),
+        ("sr_ste", "straight_through", "decay of 0.02, then dense until step 20"),
+    ],
+)
+def test_the_end_can_be_dense(recipe: Any, before: str, told: str) -> None:
+    model = _model()
+    optimizer = _adam(model)
+    training = train_sparse_(
+        model, optimizer, "2:4", total_steps=TOTAL, recipe=recipe, dense_from=16
+    )
+    assert str(training).endswith(told)
+    phases = []
+    for step in range(TOTAL):
+        phases.append(training.phase)
+        _step(model, optimizer, step)
+    assert phases[15:17] == [before, "dense"]
+    assert training.phase == "dense"
+    weight = dense_state_dict(model)["0.weight"]
+    assert weight.count_nonzero() == weight.numel()
+
+
+def test_an_end_that_cannot_be_dense_is_refused() -> None:
+    model = _model()
+    for recipe, dense_from, named in (("static", 9, "fixed masks"), ("fading", TOTAL, "less than")):
+        with pytest.raises(ValueError, match=named):
+            train_sparse_(
+                model, _adam(model), total_steps=TOTAL, recipe=recipe, dense_from=dense_from
+            )
+        assert not masks(model)
 
 
 def test_decay_follows_the_optimizer() -> None:

@@ -20,6 +20,7 @@ from tnm_core.torch import (
     SRSTE,
     DynamicMask,
     StaticMask,
+    dense_state_dict,
     masks,
     remove_sparsity_,
     sparsify_,
@@ -404,3 +405,22 @@ def test_weights_of_other_optimizers_are_left_alone() -> None:
     _train(model, first, 0, 1)
     assert {record.layer for record in dynamic.statistics} == {"0"}
     assert torch.equal(masks(model)["2"], before)
+
+
+def test_fixed_masks_end_dense_from_zero() -> None:
+    """Weights that were pruned grow again from zero, not from what they once were."""
+    model, optimizer = _sparse()
+    naive = NaiveTraining(perceptron(dtype=torch.float64), "2:4", LR)
+    DynamicMask(every=9, freeze_from=2, dense_from=5).attach(model, optimizer)
+    for step in range(8):
+        _train(model, optimizer, step, step + 1)
+        fixed = 2 <= step < 5
+        naive.step(batch(step), leak=float(step >= 5), straight_through=not fixed)
+        if step + 1 == 2:
+            naive.refresh()
+        if step + 1 == 5:
+            kept = zip(naive.weights, naive.masks, strict=True)
+            naive.weights = [torch.where(mask, weight, 0.0) for weight, mask in kept]
+        _assert_like(model, naive)
+    weights = dense_state_dict(model)
+    assert weights["0.weight"].count_nonzero() == weights["0.weight"].numel()

@@ -50,7 +50,8 @@ class DynamicMask(MaskOwner):
     freeze_from : int, optional
         The masks are found a last time at this step and fixed from there on, as with `StaticMask`.
     dense_from : int, optional
-        From this step on nothing is pruned: dense fine-tuning.
+        From this step on nothing is pruned: dense fine-tuning. Weights of masks that were fixed
+        until then grow again from zero.
     schedule : mapping of int to pattern, optional
         First step of each pattern, ``"dense"`` for none, such as ``{0: "dense", 1000: "4:8",
         3000: "2:4"}``; `cubic_schedule` makes one. By default each layer keeps its pattern.
@@ -223,6 +224,11 @@ class DynamicMask(MaskOwner):
             finite = frozenset() if callable(score) else names_of_finite(self._weights)
             for weight in self._weights:
                 self._refresh(weight, steps, known_finite=weight.name in finite)
+        if self._last_mode == "masked" and self._is_dense(steps):
+            # What they were before they were pruned is long out of date, and would make the model
+            # worse than it was with masks.
+            for weight in self._weights:
+                weight.zero_pruned_()
         self._set_modes(steps)
 
     def _set_modes(self, steps: int) -> None:

@@ -143,14 +143,18 @@ class SparseTraining:
         masks, last = self.masks, f"fixed until step {self.total_steps}"
         if not isinstance(masks, DynamicMask):
             return f"masks {last}"
+        end = ""
+        if masks.dense_from is not None:
+            last = f"fixed until step {masks.dense_from}"
+            end = f", then dense until step {self.total_steps}"
         every = "every step" if masks.every == 1 else f"every {masks.every} steps"
         if self.decay is not None:
-            return f"masks found anew {every}, {self.decay.form} decay of {self.decay.decay:g}"
+            return f"masks found anew {every}, {self.decay.form} decay of {self.decay.decay:g}{end}"
         if masks.fade_until is None:
-            return f"dense until step {masks.dense_until}, then masks {last}"
+            return f"dense until step {masks.dense_until}, then masks {last}{end}"
         return (
             f"dense until step {masks.dense_until}, pruned weights fade out until step "
-            f"{masks.fade_until} with masks found anew {every}, then masks {last}"
+            f"{masks.fade_until} with masks found anew {every}, then masks {last}{end}"
         )
 
 
@@ -161,6 +165,7 @@ def train_sparse_(
     *,
     total_steps: int,
     recipe: Recipe = "auto",
+    dense_from: int | None = None,
     include: Names | None = None,
     exclude: Names | None = None,
     score: ScoreLike = "abs",
@@ -189,6 +194,10 @@ def train_sparse_(
         the first step. ``"sr_ste"``: masks found anew at every step, gradients that pass straight
         through, and decay of pruned weights, as in the paper. By default ``"fading"``, or
         ``"static"`` for a model that has masks, such as one that `prune_model_` calibrated.
+    dense_from : int, optional
+        From this step on nothing is pruned, for a model that is trained sparse but used dense;
+        `dense_state_dict` returns its weights then. Four fifths of the steps are usual. Not with
+        fixed masks (``"static"``).
     include, exclude, score, method, threads
         As in `sparsify_`.
 
@@ -231,6 +240,12 @@ def train_sparse_(
     check_followable(followed)
     wanted, report = as_pattern(pattern), None
     had_masks = _has_masks(model, wanted)
+    if recipe == "auto":
+        recipe = "static" if had_masks else "fading"
+    masks, decay = _parts(
+        recipe, total, followed,
+        dense_from=dense_from, score=score, method=method, threads=threads,
+    )  # fmt: skip
     if not had_masks:
         report = sparsify_(
             model,
@@ -241,9 +256,6 @@ def train_sparse_(
             method=method,
             threads=threads,
         )
-    if recipe == "auto":
-        recipe = "static" if had_masks else "fading"
-    masks, decay = _parts(recipe, total, followed, score=score, method=method, threads=threads)
     try:
         masks.attach(model, followed)
         if decay is not None:
@@ -274,7 +286,15 @@ def _parts(
     recipe: Recipe, total: int, optimizer: torch.optim.Optimizer, **options: Any
 ) -> tuple[MaskOwner, SRSTE | None]:
     """Make what finds the masks, and what shrinks pruned weights."""
+    dense_from = options["dense_from"]
+    if dense_from is not None and at_least("dense_from", dense_from, 1) >= total:
+        raise ValueError(f"dense_from is {dense_from}, expected less than total_steps, {total}")
     if recipe == "static":
+        if dense_from is not None:
+            raise ValueError(
+                f"dense_from is {dense_from}, expected none with fixed masks; choose the recipe "
+                "'fading', or call remove_sparsity_ at that step"
+            )
         return StaticMask(), None
     if recipe == "late_static":
         begin = round(_STATIC_FROM * total)
