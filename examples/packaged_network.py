@@ -14,6 +14,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+# What the weights take: (pixel - 127) / 128, as TensorFlow's, and not the statistics of ImageNet.
+MEAN, DEVIATION = (127 / 255,) * 3, (128 / 255,) * 3
 # Where packages keep photographs. Others of the same scene (motorcycle_right) and drawings are out.
 PHOTOGRAPHS = {
     "foolbox": ("data/imagenet_*.jpg",),

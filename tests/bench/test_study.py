@@ -23,23 +23,45 @@ from bench.study.measures import (
 from bench.study.picture import picture
 from bench.study.pruning import MIXED, run
 from bench.study.runs import Results, complete
+from bench.study.study_model import Facts
 from bench.study.tables import quality, seconds_by_layer, with_table
-from bench.study.variants import DEFAULT, Variant, chosen_variants, full_grid
+from bench.study.variants import (
+    BRIEF,
+    ENCODER,
+    NOTHING,
+    Variant,
+    chosen_variants,
+    full_grid,
+)
 from tests.support.small_encoder import BATCH, sentences, small_encoder
 
 SAMPLES = 6 * BATCH
 SEEDS = 2
+KINDS = {
+    r"attention\.self\.": "query, key, value",
+    r"attention\.output\.": "attention output",
+    r"intermediate\.": "feed-forward up",
+    r"output\.": "feed-forward down",
+}
+FACTS = Facts(
+    "small", "a small encoder", ENCODER, SAMPLES, SAMPLES, "sentences", head_size=16, kinds=KINDS
+)
 
 
 @dataclass(frozen=True)
 class SmallEncoder:
-    head_size: int = 16
+    @property
+    def facts(self) -> Facts:
+        return FACTS
 
     def model(self) -> Any:
         return small_encoder()
 
     def calibration(self, seed: int, samples: int) -> list[dict[str, Any]]:
         return sentences(seed, samples // BATCH)
+
+    def distillation(self, seed: int) -> list[dict[str, Any]]:
+        return sentences(seed, 6)
 
     @torch.no_grad()
     def measure(self, model: Any, seed: int) -> dict[str, float]:
@@ -53,12 +75,15 @@ class SmallEncoder:
             "error": float((dense - pruned).square().sum(1).mean()),
         }
 
+    def speeds(self, dense: Any, packed: Any) -> dict[str, float]:
+        return {"times dense": 1.25}
+
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Results[Variant]:
     """The default variants on two seeds."""
     results = Results(tmp_path_factory.mktemp("study") / "results.json", Variant)
-    variants = chosen_variants(DEFAULT, samples=SAMPLES)
+    variants = chosen_variants(ENCODER, samples=SAMPLES)
     wanted = [(variant, seed) for seed in range(SEEDS) for variant in variants]
     complete(results, wanted, partial(run, SmallEncoder()), workers=0)
     assert len(results.found) == len(wanted)
@@ -102,6 +127,7 @@ def test_optimal_masks_keep_the_most() -> None:
 
 def test_results_of_a_run(kept: Results[Variant]) -> None:
     for one in kept.found:
+        assert one["recipe"] != NOTHING or (one["layers"], one["speeds"]) == ([], {})
         assert one["seconds"] >= sum(layer["seconds"] for layer in one["layers"]) - 1e-9
         assert all(layer["seconds"] > 0 for layer in one["layers"])
         if one["recipe"] == "allocated":
@@ -110,15 +136,16 @@ def test_results_of_a_run(kept: Results[Variant]) -> None:
             assert told["loss"] < told["uniform loss"]
             assert len(patterns) > 1
             assert patterns <= set(MIXED)
-        else:
+        elif one["recipe"] != NOTHING:
             assert {layer["pattern"] for layer in one["layers"]} == {one["pattern"]}
+        else:
+            assert one["measures"]["error"] == 0
         if one["recipe"] == "permuted":
             assert one["permuted"]["before"] < one["permuted"]["after"]
 
 
-def test_tables_and_picture(kept: Results[Variant], tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(post_training, "dense_lee", lambda: 0.654)
-    text = post_training.report(kept.found, tmp_path)
+def test_tables_and_picture(kept: Results[Variant], tmp_path: Path) -> None:
+    text = post_training.report(kept.found, FACTS, tmp_path)
     assert (tmp_path / "tables.md").read_text() == text
     assert (tmp_path / "post-training.png").read_bytes().startswith(b"\x89PNG")
     (row,) = re.findall(r"\| 2:4 \| best \| optimal \| 144 \| (.* ± .*)", text)
@@ -127,7 +154,7 @@ def test_tables_and_picture(kept: Results[Variant], tmp_path: Path, monkeypatch:
     assert row.endswith("| 2 |")
     patterns = re.findall(r"^\| ([^|]*) \| best \| optimal \|.*\| 2 \|$", text, re.MULTILINE)
     assert patterns == ["row 2:4", "2:4", "4:8", "8:16", "16:32"]
-    assert "Lee correlation of the dense model: 0.654" in text
+    assert len(re.findall(r"\| dense \|  \|  \|  \| 1\.000 ± 0\.000 \|", text)) == 1
     (kinds,) = re.findall(r"\| pattern \| recipe \| masks \| samples \| (query.*) \|", text)
     assert kinds.split(" | ") == [
         "query, key, value, 3 of 32 x 32",
@@ -139,16 +166,28 @@ def test_tables_and_picture(kept: Results[Variant], tmp_path: Path, monkeypatch:
 
 def test_documentation_is_brought_up_to_date(kept: Results[Variant], tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
-    page = tmp_path / "post-training.md"
-    tables = [quality(kept.found[:3]), seconds_by_layer(kept.found[:3])]
-    page.write_text("\n\n".join(["before", tables[0], "between", tables[1], "after"]))
-    post_training.update(kept.found, tmp_path)
-    new = [quality(kept.found), seconds_by_layer(kept.found)]
-    assert page.read_text() == "\n\n".join(["before", new[0], "between", new[1], "after"])
-    assert new[0] != tables[0]
+    pages = [tmp_path / post_training.PAGE, tmp_path / post_training.MEASURED_PAGE]
+    first = [quality(kept.found[:3]), seconds_by_layer(kept.found[:3], KINDS)]
+    new = [quality(kept.found), seconds_by_layer(kept.found, KINDS)]
+    for page, table in zip(pages, first, strict=True):
+        page.write_text(f"before\n\n{table}\n\nafter")
+    for _ in range(2):  # the second time there are stamps below the tables
+        post_training.update(kept.found, FACTS, tmp_path)
+        for page, table in zip(pages, new, strict=True):
+            before, found, stamp, after = page.read_text().split("\n\n")
+            assert (before, found, after) == ("before", table, "after")
+            assert "`python -m bench.post_training --model small` on" in stamp
+    few = [{**one, "samples": 7} for one in kept.found]
+    assert "--model small --samples 7`" in post_training.how_measured(few, FACTS)
+    assert new[0] != first[0]
     assert (tmp_path / "images" / "post-training.png").exists()
     with pytest.raises(ValueError, match="there are 0 tables that begin with"):
         with_table("no table", new[0])
+    appended = with_table("no table\n", new[0], "a model")
+    assert appended == f"no table\n\n## What it costs: a model\n\n{new[0]}\n"
+    assert with_table(appended, first[0], "a model") == appended.replace(new[0], first[0])
+    with pytest.raises(ValueError, match="there are 2 tables that begin with"):
+        with_table(f"{appended}\n{new[0]}", new[0], "a model")
 
 
 def test_measures() -> None:
@@ -169,40 +208,43 @@ def test_measures() -> None:
     ("arguments", "told"),
     [
         (
-            ["--variants", "nothing"],
-            "variants is 'nothing', expected a regular expression that matches",
+            ["--variants", "neither"],
+            "variants is 'neither', expected a regular expression that matches",
         ),
         (["--variants", "("], "expected a regular expression"),
         (["--seeds", "0"], "--seeds is 0, expected at least 1"),
         (["--workers", "0"], "--workers is 0, expected at least 1"),
-        (["--sentences", "2000"], "--sentences is 2000, expected at most 1465"),
+        (["--samples", "2000"], "--samples is 2000, expected at most 144 sentences for small"),
+        (["--model", "large"], "invalid choice: 'large'"),
         ([], "results.json does not hold results of this study"),
     ],
 )
 def test_bad_options(
     arguments: list[str], told: str, tmp_path: Path, monkeypatch: Any, capsys: Any
 ) -> None:
-    monkeypatch.setattr(post_training, "most_samples", lambda: 1465)
-    (tmp_path / "results.json").write_text("[{}]")
+    monkeypatch.setattr(post_training, "MODELS", {"small": SmallEncoder})
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "results.json").write_text("[{}]")
     monkeypatch.setattr(sys, "argv", ["post_training", "--out", str(tmp_path), *arguments])
     with pytest.raises(SystemExit) as left:
         post_training.main()
     assert left.value.code == 2
     assert told in capsys.readouterr().err
-    assert (tmp_path / "results.json").read_text() == "[{}]"
+    assert (tmp_path / "small" / "results.json").read_text() == "[{}]"
 
 
 def test_variants_differ_and_the_grid_holds_the_default() -> None:
     grid = list(full_grid())
     assert len(set(grid)) == len(grid)
-    assert set(DEFAULT) <= set(grid)
+    assert set(ENCODER) | set(BRIEF) <= set(grid)
+    assert len(set(BRIEF)) == len(BRIEF)
     assert [str(variant) for variant in chosen_variants(grid, "^2:4 best")] == [
         "2:4 best optimal", "2:4 best two_approximation", "2:4 best greedy"
     ]  # fmt: skip
 
 
 def test_the_picture_says_what_it_shows(kept: Results[Variant]) -> None:
-    figure = picture(kept.found)
+    figure = picture([one for one in kept.found if one["recipe"] != NOTHING])
     cosine, neighbours = figure.axes
     assert any("sentence encoder" in text.get_text() for text in figure.texts)
     assert all(axes.get_title(loc="left") and axes.get_xlabel() for axes in figure.axes)

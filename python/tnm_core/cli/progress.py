@@ -91,6 +91,10 @@ class LayerProgress:
         """
         raise NotImplementedError
 
+    def step(self, told: str, done: int, total: int, left: float) -> None:
+        """Tell that a step is done, the first so many of all; `left` as for layers."""
+        raise NotImplementedError
+
 
 class LayerBar(LayerProgress):
     """A bar on a terminal."""
@@ -109,6 +113,10 @@ class LayerBar(LayerProgress):
     ) -> None:
         """Tell that a layer is done; the bar has its own view of the time left."""
         told = f"{doing} {_shown(name)}".lstrip()
+        self._bar.update(self._task, total=total, completed=done, layer=told)
+
+    def step(self, told: str, done: int, total: int, left: float) -> None:
+        """Tell that a step is done."""
         self._bar.update(self._task, total=total, completed=done, layer=told)
 
 
@@ -130,6 +138,11 @@ class LayerLines(LayerProgress):
         if left is not None and done < total:
             told = f"{told}, about {_minutes(left)} left"
         self._lines.share(done / max(total, 1), f"{done} of {total} layers, {told}")
+
+    def step(self, told: str, done: int, total: int, left: float) -> None:
+        """Tell that a step is done."""
+        what = f"{done} of {total} steps, {told}, about {_minutes(left)} left"
+        self._lines.share(done / max(total, 1), what)
 
 
 class _Throughput(ProgressColumn):

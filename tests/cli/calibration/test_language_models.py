@@ -96,9 +96,30 @@ def test_pieces(text: Path, tmp_path: Path) -> None:
     loaded = load(save(llama(), tmp_path / "dense"))
     tokens = tokens_of(text)
     assert torch.equal(packed_pieces(loaded, text, 50), tokens[:300].view(6, 50))
-    assert torch.equal(packed_pieces(loaded, text, 50, 149), tokens[:300].view(6, 50)[::3])
-    batches = packed_batches(loaded, text, 50, None, 4)
+    found = packed_batches(loaded, text, 50, 149, None)
+    assert torch.equal(found.batches[0]["input_ids"], tokens[:300].view(6, 50)[::3])
+    assert found.others is None
+    batches = packed_batches(loaded, text, 50, None, 4).batches
     assert [tuple(one["input_ids"].shape) for one in batches] == [(4, 50), (2, 50)]
+
+
+def test_other_pieces_to_distill_with(text: Path, tmp_path: Path) -> None:
+    loaded = load(save(llama(), tmp_path / "dense"))
+    pieces = tokens_of(text)[:330].view(33, 10).tolist()
+    found = packed_batches(loaded, text, 10, 110, None, 150)
+    (given,) = found.batches
+    assert given["input_ids"].tolist() == pieces[::3]
+    assert found.others is not None
+    others = torch.cat([one["input_ids"] for one in found.others]).tolist()
+    assert not found.notes
+    assert len(others) == 15
+    left = [piece for at, piece in enumerate(pieces) if at % 3]
+    spread = [left[at * 22 // 15] for at in range(15)]
+    assert sorted(others) == sorted(spread)
+    assert others != spread
+    assert packed_batches(loaded, text, 10, 110, None, 150).others[0].keys() == {"input_ids"}
+    (told,) = packed_batches(loaded, text, 10, 110, 2, 1000).notes
+    assert "has 220 other tokens to distill with, fewer than --distill-tokens 1000" in told
 
 
 def test_pieces_begin_as_the_tokenizer_begins_texts(text: Path, tmp_path: Path) -> None:
@@ -122,6 +143,11 @@ def test_pieces_begin_as_the_tokenizer_begins_texts(text: Path, tmp_path: Path) 
         (("--length", 65), ("--length is 65", "at most 64")),
         (("--max-tokens", 8), ("--max-tokens is for sentences", "--length")),
         (("--length", 1), ("--length", "2")),
+        (("--distill-tokens", 64), ("--distill-tokens is for --recipe distilled", "best")),
+        (
+            ("--recipe", "distilled", "--length", 16, "--distill-tokens", 64),
+            ("--tokens leaves nothing", "to distill with"),
+        ),
     ],
 )
 def test_refused(
@@ -180,3 +206,25 @@ def test_an_interrupted_run_goes_on_block_by_block(
     assert again.status == 0, again.err
     assert snapshot(tmp_path / "out") == snapshot(tmp_path / "whole")
     assert not list(tmp_path.glob(".*"))
+
+
+def test_distilled(tnm: Tnm, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupted run goes on with what it has pruned; the report says what it brought."""
+    folder, out = save(llama(), tmp_path / "dense"), tmp_path / "out"
+    options = ("-p", "2:4", "--length", 16, "--recipe", "distilled", "--tokens", 64)
+    options += ("--distill-tokens", 200, "--include", "*.layers.1.*")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tnm_core.torch.calibrate.model.prune_layers.distill_", stop)
+        assert tnm("calibrate", folder, text, "-o", out, *options).status == 130
+    report = _calibrate(tnm, folder, text, "-o", out, *options, "--resume")
+    told = report["distillation"]
+    assert told["kept"]
+    assert told["error"] < told["error_before"]
+    assert told["steps"] >= 1
+    assert tnm("check", out).status == 0
+    other = (*options[:-3], 216, *options[-2:])
+    assert _calibrate(tnm, folder, text, "-o", tmp_path / "b", *other)["distillation"] != told

@@ -244,7 +244,7 @@ def test_a_failure_leaves_nothing(
     def fail(*_: Any, **__: Any) -> None:
         raise ValueError("no luck")
 
-    monkeypatch.setattr(prune_layers, "reestimate_batch_norm_", fail)
+    monkeypatch.setattr(prune_layers, "correct_batch_norm_", fail)
     out = tmp_path / "out.safetensors"
     tnm(*command, "-o", out).assert_refused_at_the_end("no luck")
     assert not _kept(out).exists()

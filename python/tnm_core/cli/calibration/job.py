@@ -20,6 +20,8 @@ from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.selection import Selection
 from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import (
+    Distillation,
+    DistillStep,
     Journal,
     Permutation,
     PrunedLayer,
@@ -61,8 +63,19 @@ def prune_(
 
     spent = 0.0  # those of an interrupted run count as they were
 
-    def advance(done_now: PrunedLayer | TunedBlock, done: int, total: int) -> None:
+    def advance(
+        done_now: PrunedLayer | TunedBlock | DistillStep | Distillation, done: int, total: int
+    ) -> None:
         nonlocal spent
+        if isinstance(done_now, DistillStep):
+            one = done_now
+            if one.step == 1:
+                progress.phase("distilling")
+            left = one.seconds / one.step * (one.steps - one.step)
+            progress.step(f"error {one.error:.4f}", one.step, one.steps, left)
+            return
+        if isinstance(done_now, Distillation):
+            return  # comes last, and is reported
         spent += done_now.seconds or 0.0
         progress.layer(done_now.name, done, total, left=spent / done * (total - done))
 
@@ -75,6 +88,7 @@ def prune_(
         include=selection,
         progress=advance,
         journal=journal,
+        distill_batches=loaded.distill_batches,
     )
     corners = some_corners(model)
     remove_sparsity_(model)
@@ -87,6 +101,7 @@ def identity(loaded: LoadedModel, plan: CalibrationPlan) -> dict[str, str]:
     return {
         "the model": digest_of_model(loaded.model),
         "the batches": digest_of_batches(loaded.batches),
+        "the batches to distill with": digest_of_batches(loaded.distill_batches or ()),
         "the options": repr(plan),
         "the version of tnm_core": __version__,
         "the version of torch": torch.__version__,

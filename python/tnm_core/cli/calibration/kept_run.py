@@ -1,9 +1,10 @@
 """What an interrupted run of ``tnm calibrate`` leaves, so that ``--resume`` can go on with it.
 
-A hidden folder beside the output holds a file for each step (the layers that share an input, or a
-block that was tuned) and one that says of which model, batches and options. Each file is written
-whole or not at all. The folder is as large as the pruned layers and a byte for each entry of their
-masks; it goes when the run has ended well.
+A hidden folder beside the output holds a file for each step (the layers that share an input, a
+block that was tuned, or the model that was distilled) and one that says of which model, batches and
+options. Each file is whole or not there. The folder is as large as the pruned layers (twice
+if they were distilled) and a byte for each entry of their masks; it goes when the run has ended
+well.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import torch
 from tnm_core.checkpoint import CheckpointError
 from tnm_core.cli.errors import CommandError
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.calibrate import PrunedLayer, PruneStep, TunedBlock
+from tnm_core.torch.calibrate import Distillation, PrunedLayer, PruneStep, TunedBlock
 
 _IDENTITY = "run.json"
 _OWN_FILES = re.compile(r"run\.json|\d{6}\.step|(run\.json|\d{6}\.step)\.tmp")
@@ -181,6 +182,7 @@ def _record_of(step: PruneStep) -> dict[str, Any]:
         "masks": {name: mask.cpu() for name, mask in step.masks.items()},
         "blocks": [asdict(block) for block in step.blocks],
         "untuned": {name: _skip_record(skip) for name, skip in step.untuned.items()},
+        "distillation": None if step.distillation is None else asdict(step.distillation),
     }
 
 
@@ -201,6 +203,7 @@ def _step_of(record: Mapping[str, Any]) -> PruneStep:
         record["masks"],
         tuple(TunedBlock(**block) for block in record["blocks"]),
         {name: _skip_of(skip) for name, skip in record["untuned"].items()},
+        None if record["distillation"] is None else Distillation(**record["distillation"]),
     )
 
 

@@ -11,7 +11,7 @@ from tnm_core.cli.report_page import MaskCorner
 from tnm_core.cli.skips import skip_json
 from tnm_core.pattern import Pattern, as_pattern
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.calibrate import Permutation, PrunedLayer, PruneReport
+from tnm_core.torch.calibrate import BatchNormCorrection, Permutation, PrunedLayer, PruneReport
 from tnm_core.torch.calibrate.allocate import Assignment
 
 
@@ -72,6 +72,10 @@ class CalibrationResult:
             for block in self.report.blocks
         )
         lines += (f"{name or 'the model'}: {why}" for name, why in self.report.untuned.items())
+        if self.report.batch_norm is not None:
+            lines.append(self.report.batch_norm.summary)
+        if self.report.distillation is not None:
+            lines.append(str(self.report.distillation))
         lines += (
             f"{layer.name}: {layer.remark}"
             for layer in self.report.pruned
@@ -97,12 +101,15 @@ class CalibrationResult:
     def as_json(self) -> dict[str, Any]:
         """Return figures by layer, for machines."""
         permutation, allocation = self.permutation, self.allocation
+        distillation = self.report.distillation
         skipped = self.skipped
         return {
             "recipe": self.report.recipe,
             "layers": [{**one.to_record(), "shape": list(one.shape)} for one in self.report.pruned],
             "tuned_blocks": [asdict(block) for block in self.report.blocks],
             "untuned_blocks": {name: str(why) for name, why in self.report.untuned.items()},
+            "batch_norm": _batch_norm_json(self.report.batch_norm),
+            "distillation": None if distillation is None else asdict(distillation),
             "skipped": [
                 {"name": one.name, "shape": list(one.shape), **skip_json(skipped[one.name])}
                 for one in self.report.skipped
@@ -119,6 +126,18 @@ class CalibrationResult:
                 "scanned_batches": allocation.batches,
             },
         }  # fmt: skip
+
+
+def _batch_norm_json(correction: BatchNormCorrection | None) -> dict[str, Any] | None:
+    if correction is None:
+        return None
+    return {
+        "corrected": correction.kept,
+        "error_before": correction.error_before,
+        "error": correction.error,
+        "norms": correction.norms,
+        "skipped": {name: skip_json(skip) for name, skip in correction.skips.items()},
+    }
 
 
 def _stored_name(layer: PrunedLayer, tensors: Mapping[str, Any]) -> str | None:

@@ -37,11 +37,15 @@ class CalibrateArguments:
     max_tokens: int | None
     length: int | None = None
     tokens: int | None = None
+    distill_tokens: int | None = None
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model, its batches, what is known of them, and what writes the model back."""
+    """A model, its batches, what is known of them, and what writes the model back.
+
+    `distill_batches` are those to distill with, if they are others.
+    """
 
     model: nn.Module
     batches: Iterable[Any]
@@ -50,6 +54,7 @@ class LoadedModel:
     layers_without_weights: frozenset[str] = frozenset()  # in the checkpoint
     notes: tuple[str, ...] = ()
     trial: Sequence[Any] | None = None  # a batch to try orders of units on, where all are large
+    distill_batches: Iterable[Any] | None = None
 
 
 def open_source(arguments: CalibrateArguments, transaction: FileTransaction) -> LoadedModel:
@@ -64,6 +69,7 @@ def open_source(arguments: CalibrateArguments, transaction: FileTransaction) -> 
                 ("--max-tokens", arguments.max_tokens),
                 ("--length", arguments.length),
                 ("--tokens", arguments.tokens),
+                ("--distill-tokens", arguments.distill_tokens),
             )
             if value is not None
         ]
@@ -90,11 +96,17 @@ def _from_folder(
     folder = path if path.is_dir() else path.parent
     check_target(folder, arguments.output, {model_directory.WEIGHTS}, arguments.force)
     loaded = hugging_face.load(path)
-    batches = _text_batches(loaded, arguments) if is_text else batches_of(arguments.data)
-    trial = None
+    batches: Iterable[Any]
+    distilling = trial = None
+    notes = loaded.notes
     if is_text and loaded.is_causal:
-        first: dict[str, Any] = next(iter(batches))
+        packed = _packed_batches(loaded, arguments)
+        batches, distilling = packed.batches, packed.others
+        notes += packed.notes
+        first = packed.batches[0]
         trial = [{name: value[:1, :_TRIED_TOKENS] for name, value in first.items()}]
+    else:
+        batches = _sentences(loaded, arguments) if is_text else batches_of(arguments.data)
     transaction.make_folder(arguments.output)
 
     def write(result: CalibrationResult) -> Companions:
@@ -102,27 +114,43 @@ def _from_folder(
 
     head_size = arguments.head_size or loaded.head_size
     missing = loaded.layers_without_weights
-    return LoadedModel(loaded.model, batches, write, head_size, missing, loaded.notes, trial)
+    return LoadedModel(loaded.model, batches, write, head_size, missing, notes, trial, distilling)
 
 
-def _text_batches(loaded: hugging_face.Loaded, arguments: CalibrateArguments) -> Iterable[Any]:
-    """Pack a text for a causal language model; take its lines as sentences for another one."""
-    path, size = Path(arguments.data), arguments.batch_size
-    kind = type(loaded.model).__name__
-    if loaded.is_causal:
-        if arguments.max_tokens is not None:
-            raise CommandError(
-                f"--max-tokens is for sentences, but the text is packed for a {kind}; expected "
-                "--length"
-            )
-        length = arguments.length or min(DEFAULT_LENGTH, loaded.most_positions or DEFAULT_LENGTH)
-        return hugging_face.packed_batches(loaded, path, length, arguments.tokens, size)
-    if arguments.length is not None or arguments.tokens is not None:
+def _packed_batches(
+    loaded: hugging_face.Loaded, arguments: CalibrateArguments
+) -> hugging_face.PackedBatches:
+    """Pack a text for a causal language model."""
+    if arguments.max_tokens is not None:
         raise CommandError(
-            f"--length and --tokens are for causal language models, and a {kind} takes sentences; "
-            "expected --max-tokens"
+            "--max-tokens is for sentences, but the text is packed for a "
+            f"{type(loaded.model).__name__}; expected --length"
         )
-    return hugging_face.sentence_batches(loaded, path, size or 32, arguments.max_tokens or 512)
+    length = arguments.length or min(DEFAULT_LENGTH, loaded.most_positions or DEFAULT_LENGTH)
+    return hugging_face.packed_batches(
+        loaded,
+        Path(arguments.data),
+        length,
+        arguments.tokens,
+        arguments.batch_size,
+        arguments.distill_tokens,
+    )
+
+
+def _sentences(loaded: hugging_face.Loaded, arguments: CalibrateArguments) -> Iterable[Any]:
+    """Take the lines of a text as sentences."""
+    for option, value in (
+        ("--length", arguments.length),
+        ("--tokens", arguments.tokens),
+        ("--distill-tokens", arguments.distill_tokens),
+    ):
+        if value is not None:
+            raise CommandError(
+                f"{option} is for causal language models, and a {type(loaded.model).__name__} "
+                "takes sentences; expected --max-tokens"
+            )
+    path, size = Path(arguments.data), arguments.batch_size or 32
+    return hugging_face.sentence_batches(loaded, path, size, arguments.max_tokens or 512)
 
 
 def _from_reference(arguments: CalibrateArguments, transaction: FileTransaction) -> LoadedModel:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 class RecipeName(str, Enum):
     """How masks and weights are found."""
 
+    DISTILLED = "distilled"
     TUNED = "tuned"
     BEST = "best"
     SPARSEGPT = "sparsegpt"
@@ -181,6 +182,17 @@ def calibrate(
             show_default=False,
         ),
     ] = None,
+    distill_tokens: Annotated[
+        int | None,
+        typer.Option(
+            "--distill-tokens",
+            metavar="N",
+            min=1,
+            help="For --recipe distilled of a causal language model: distill with so many tokens, "
+            "in pieces that --tokens leaves; with those that calibrate if not given.",
+            show_default=False,
+        ),
+    ] = None,
     max_tokens: Annotated[
         int | None,
         typer.Option(
@@ -228,6 +240,10 @@ def calibrate(
         pattern_spec,
     )
 
+    if distill_tokens is not None and recipe is not RecipeName.DISTILLED:
+        raise CommandError(
+            f"--distill-tokens is for --recipe distilled; the recipe is {recipe.value}"
+        )
     plan = CalibrationPlan(
         pattern_spec(pattern, budget, patterns),
         recipe.value,
@@ -237,7 +253,16 @@ def calibrate(
         tuple(exclude or ()),
     )
     arguments = CalibrateArguments(
-        model, data, output, force, head_size, batch_size, max_tokens, length, tokens
+        model,
+        data,
+        output,
+        force,
+        head_size,
+        batch_size,
+        max_tokens,
+        length,
+        tokens,
+        distill_tokens,
     )
     reports = ReportFiles(report_paths, force)
     kept = KeptRun(output, _warn)

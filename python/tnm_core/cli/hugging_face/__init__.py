@@ -12,6 +12,7 @@ from tnm_core.cli.hugging_face.loading import (
     tokenizer_of,
 )
 from tnm_core.cli.hugging_face.packed_text import (
+    PackedBatches,
     TextTokens,
     check_length,
     packed_batches,
@@ -23,6 +24,7 @@ from tnm_core.cli.hugging_face.sentences import sentence_batches
 __all__ = [
     "GGUF",
     "Loaded",
+    "PackedBatches",
     "TextTokens",
     "arguments_of",
     "check_length",

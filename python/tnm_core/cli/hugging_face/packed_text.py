@@ -11,8 +11,9 @@ from tnm_core.cli.errors import CommandError
 from tnm_core.cli.hugging_face.loading import Loaded, read_text, tokenizer_of
 from tnm_core.cli.references import foreign_errors
 
-# Tokens of a batch: what a block makes of them, and the logits, are there at once.
-_BATCH_TOKENS = 1024
+# Tokens of a batch: what a block makes of them, and the logits, are there at once. Where a batch is
+# a step of training, which keeps them for all blocks, there are fewer.
+_BATCH_TOKENS, _STEP_TOKENS = 1024, 256
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,11 @@ def check_length(loaded: Loaded, length: int) -> None:
         )
 
 
-def packed_pieces(
-    loaded: Loaded, path: Path, length: int, most_tokens: int | None = None
-) -> torch.Tensor:
+def packed_pieces(loaded: Loaded, path: Path, length: int) -> torch.Tensor:
     """Cut a text into pieces of so many tokens, shape (pieces, length).
 
     Each begins with the token that the tokenizer puts in front of texts. What is left at the end
-    is dropped. If the text has more than `most_tokens`, pieces are spread evenly over it.
+    is dropped.
     """
     check_length(loaded, length)
     found = text_tokens(loaded, path)
@@ -64,17 +63,66 @@ def packed_pieces(
             "expected a longer text or a smaller --length"
         )
     pieces = found.tokens[: count * own].view(count, own)
-    wanted = count if most_tokens is None else max(1, min(count, most_tokens // length))
-    pieces = pieces[torch.arange(wanted) * count // wanted]
     if found.start is None:
         return pieces
-    return torch.cat([pieces.new_full((wanted, 1), found.start), pieces], 1)
+    return torch.cat([pieces.new_full((count, 1), found.start), pieces], 1)
+
+
+Batches = list[dict[str, torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class PackedBatches:
+    """Batches of pieces to calibrate with, others to distill with if wanted, and what to say."""
+
+    batches: Batches
+    others: Batches | None = None
+    notes: tuple[str, ...] = ()
 
 
 def packed_batches(
-    loaded: Loaded, path: Path, length: int, most_tokens: int | None, size: int | None
-) -> list[dict[str, torch.Tensor]]:
-    """Return the pieces of a text as batches, by default of about a thousand tokens."""
-    pieces = packed_pieces(loaded, path, length, most_tokens)
-    size = size or max(1, _BATCH_TOKENS // length)
+    loaded: Loaded,
+    path: Path,
+    length: int,
+    most_tokens: int | None,
+    size: int | None,
+    distill_tokens: int | None = None,
+) -> PackedBatches:
+    """Return pieces of a text as batches, by default of about a thousand tokens.
+
+    If the text has more than `most_tokens`, pieces are spread evenly over it. Those to distill with
+    are spread over the others, in random order and in smaller batches, each of them a step.
+    """
+    pieces = packed_pieces(loaded, path, length)
+    chosen = _spread(len(pieces), most_tokens, length)
+    batches = _as_batches(pieces[chosen], size or max(1, _BATCH_TOKENS // length))
+    if distill_tokens is None:
+        return PackedBatches(batches)
+    left = torch.ones(len(pieces), dtype=torch.bool)
+    left[chosen] = False
+    others = pieces[left]
+    if not len(others):
+        raise CommandError(
+            f"--tokens leaves nothing of {path} to distill with; expected a longer text or a "
+            "smaller --tokens, or no --distill-tokens, to distill with those that calibrate"
+        )
+    others = others[_spread(len(others), distill_tokens, length)]
+    order = torch.randperm(len(others), generator=torch.Generator().manual_seed(0))
+    notes: tuple[str, ...] = ()
+    if others.numel() + length <= distill_tokens:
+        notes = (
+            f"{path} has {others.numel():,} other tokens to distill with, fewer than "
+            f"--distill-tokens {distill_tokens}",
+        )
+    steps = _as_batches(others[order], size or max(1, _STEP_TOKENS // length))
+    return PackedBatches(batches, steps, notes)
+
+
+def _spread(count: int, most_tokens: int | None, length: int) -> torch.Tensor:
+    """Choose pieces, spread evenly, of at most so many tokens, but at least one."""
+    wanted = count if most_tokens is None else max(1, min(count, most_tokens // length))
+    return torch.arange(wanted) * count // wanted
+
+
+def _as_batches(pieces: torch.Tensor, size: int) -> Batches:
     return [{"input_ids": part} for part in torch.split(pieces, size)]

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from tnm_core.torch.calibrate.batch_norm import (
+    BatchNormCorrection,
     BatchNormReport,
     FoldReport,
+    correct_batch_norm_,
     fold_batch_norm_,
     reestimate_batch_norm_,
 )
 from tnm_core.torch.calibrate.data import Moments, Statistics, collect_statistics
 from tnm_core.torch.calibrate.model import (
+    Distillation,
+    DistillStep,
     Journal,
     PrunedLayer,
     PruneReport,
@@ -27,7 +31,10 @@ from tnm_core.torch.calibrate.solvers import RECIPES, RankDeficientWarning, Reci
 
 __all__ = [
     "RECIPES",
+    "BatchNormCorrection",
     "BatchNormReport",
+    "DistillStep",
+    "Distillation",
     "FoldReport",
     "FreeDimension",
     "Journal",
@@ -41,6 +48,7 @@ __all__ = [
     "Statistics",
     "TunedBlock",
     "collect_statistics",
+    "correct_batch_norm_",
     "find_free_dimensions",
     "fold_batch_norm_",
     "permute_",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 from torch import nn
 
 from tnm_core.torch.calibrate import reestimate_batch_norm_
-from tnm_core.torch.calibrate.batch_norm import reestimate
+from tnm_core.torch.calibrate.batch_norm import norm_moments
 
 SHAPES: dict[type[nn.Module], tuple[int, ...]] = {
     nn.BatchNorm1d: (), nn.BatchNorm2d: (3, 2), nn.BatchNorm3d: (2, 3, 2),
@@ -47,7 +46,7 @@ def _assert_unchanged(model: nn.Module, before: dict[str, torch.Tensor]) -> None
 def test_uneven_batches_count_by_their_sizes(
     kind: type[nn.Module], entries: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reestimate, "_ENTRIES", entries)
+    monkeypatch.setattr(norm_moments, "_ENTRIES", entries)
     torch.manual_seed(0)
     shape = (4, *SHAPES[kind])
     batches = [3 + i * torch.randn(size, *shape) for i, size in enumerate((2, 7, 3), 1)]
@@ -154,20 +153,6 @@ def test_synchronised_ones_are_refused(
     model = nn.Sequential(nn.SyncBatchNorm(3, device="cpu" if processes == 1 else "meta"))
     with pytest.raises(ValueError, match=words):
         reestimate_batch_norm_(model, [torch.ones(4, 3)])
-
-
-def test_pruning_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `prune_model_` keeps is what a call of its own finds."""
-    from tnm_core.torch import prune_model_
-
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Linear(8, 4)).eval()
-    batches = [torch.randn(9, 8), torch.randn(3, 8)]
-    prune_model_(model, batches, "2:4", "least_squares")
-    again = copy.deepcopy(model)
-    again[1].reset_running_stats()
-    reestimate_batch_norm_(again, batches)
-    torch.testing.assert_close(model[1].running_var, again[1].running_var, rtol=0, atol=0)
 
 
 def test_no_normalisation_and_no_model() -> None:

@@ -17,13 +17,15 @@ class Calibration:
         batches: Iterable[Any],
         forward: Callable[[nn.Module, Any], Any] | None = None,
         rows: Callable[[Any], torch.Tensor | None] | None = None,
+        *,
+        name: str = "batches",
     ) -> None:
         kind = type(batches).__name__
         if not isinstance(batches, Iterable):
-            raise TypeError(f"batches is a {kind}, expected a list of batches or a DataLoader")
+            raise TypeError(f"{name} is a {kind}, expected a list of batches or a DataLoader")
         if isinstance(batches, Iterator):
             raise TypeError(
-                f"batches is a {kind}, which can be read once only; expected a list of batches or "
+                f"{name} is a {kind}, which can be read once only; expected a list of batches or "
                 "a DataLoader"
             )
         self.batches = batches

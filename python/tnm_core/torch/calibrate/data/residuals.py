@@ -32,7 +32,7 @@ def find_residuals(
         for name, module in modules.items():
             hook = partial(trace.add_input, name)
             hooks.enter_context(module.register_forward_pre_hook(hook, with_kwargs=True))
-        for name in names:
+        for name in filter(None, names):  # nothing follows a layer that is the whole model
             hook = partial(trace.add_output, name)
             hooks.enter_context(modules[name].register_forward_hook(hook))
         calibration.forward(model, batch)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from tnm_core.torch.calibrate.model.journal import Journal, PruneStep
 from tnm_core.torch.calibrate.model.prune import prune_model_
 from tnm_core.torch.calibrate.model.prune_report import (
+    Distillation,
+    DistillStep,
     PrunedLayer,
     PruneReport,
     TunedBlock,
@@ -12,6 +14,8 @@ from tnm_core.torch.calibrate.model.prune_report import (
 )
 
 __all__ = [
+    "DistillStep",
+    "Distillation",
     "Journal",
     "PruneReport",
     "PruneStep",

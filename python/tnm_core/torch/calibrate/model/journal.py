@@ -11,12 +11,12 @@ from torch import nn
 
 from tnm_core.short_repr import short_repr
 from tnm_core.skip import Skip
-from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, TunedBlock
+from tnm_core.torch.calibrate.model.prune_report import Distillation, PrunedLayer, TunedBlock
 
 
 @dataclass(frozen=True)
 class PruneStep:
-    """What one step has done: layers that share an input are pruned, or a block is tuned.
+    """What one step has done: layers are pruned, a block is tuned, or the model is distilled.
 
     Attributes
     ----------
@@ -26,6 +26,8 @@ class PruneStep:
         Layers that were pruned, and their masks by name.
     blocks, untuned : tuple of TunedBlock, mapping of str to Skip
         Blocks that were tuned, or why not.
+    distillation : Distillation or None
+        What distilling has brought, if it is this step.
     """
 
     parameters: Mapping[str, torch.Tensor]
@@ -33,6 +35,7 @@ class PruneStep:
     masks: Mapping[str, torch.Tensor] = field(default_factory=dict)
     blocks: tuple[TunedBlock, ...] = ()
     untuned: Mapping[str, Skip] = field(default_factory=dict)
+    distillation: Distillation | None = None
 
     __repr__ = short_repr
 

@@ -14,11 +14,10 @@ from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.calibrate.data import Calibration, evaluating, standing_in
 from tnm_core.torch.calibrate.model.journal import Journal, NoJournal
 from tnm_core.torch.calibrate.model.layer_plan import PlannedLayer, plan_layers
-from tnm_core.torch.calibrate.model.prune_layers import prune_layers_
+from tnm_core.torch.calibrate.model.prune_layers import Announce, prune_layers_
 from tnm_core.torch.calibrate.model.prune_report import (
     PrunedLayer,
     PruneReport,
-    TunedBlock,
     announcer,
     progress_line,
 )
@@ -40,8 +39,9 @@ def prune_model_(
     forward: Callable[[nn.Module, Any], Any] | None = None,
     rows: Callable[[Any], torch.Tensor | None] | None = None,
     residuals: Mapping[str, str] | None = None,
-    progress: bool | Callable[[PrunedLayer | TunedBlock, int, int], None] = False,
+    progress: bool | Announce = False,
     journal: Journal | None = None,
+    distill_batches: Iterable[Any] | None = None,
 ) -> PruneReport:
     """Prune a trained model with calibration data, in place: masks, and the best weights on them.
 
@@ -60,9 +60,10 @@ def prune_model_(
         ``"2:4"`` is transposable, ``"row 2:4"`` row-wise. Layers that a mapping does not name stay
         dense.
     recipe : str or Recipe
-        One of ``"best"``, ``"tuned"``, ``"sparsegpt"``, ``"sequential"``, ``"least_squares"``,
-        ``"adaprune"``, ``"wanda"``, ``"magnitude"``. ``"best"``: ADMM masks, least squares, layers
-        in order; ``"tuned"``: then Adam on each block, with the masks fixed.
+        One of ``"best"``, ``"distilled"``, ``"tuned"``, ``"sparsegpt"``, ``"sequential"``,
+        ``"least_squares"``, ``"adaprune"``, ``"wanda"``, ``"magnitude"``. ``"best"``: ADMM masks,
+        least squares, layers in order; ``"tuned"``: then Adam on each block, with the masks fixed;
+        ``"distilled"``: ``"best"``, then Adam on the whole model, towards the dense outputs.
     include, exclude : str, sequence of str, or function, optional
         Which layers are meant, as in `sparsify_`; or a `Selection` as `include` alone.
     forward : function of model and batch, optional
@@ -76,11 +77,17 @@ def prune_model_(
         stream as its input. By default found by running one batch; ``{}`` for none.
     progress : bool or function
         True prints a line per layer on standard error; a function gets each `PrunedLayer`, how many
-        layers are done, and how many there are. Where the recipe tunes, each `TunedBlock`, too.
+        layers are done, and how many there are. Where the recipe tunes, each `TunedBlock`, and
+        where it distills, each `DistillStep` and the `Distillation`, too.
         Matrices of one tensor count on their own, as ``experts.down_proj_matrix.3``.
     journal : Journal, optional
         Keeps what each step has done (`tnm_core.torch.calibrate.Journal`: two methods), so that a
         later call with the same model, batches and arguments goes on where this one ended.
+    distill_batches : iterable of batches, optional
+        What a recipe that distills learns from, one batch a step, in their order: kinds of data
+        should be mixed. The more there are and the more unlike each other, the better: ten times
+        the calibration data, if there is time. Read once to count them, and once an epoch. By
+        default `batches`.
 
     Returns
     -------
@@ -119,7 +126,9 @@ def prune_model_(
     where the model is a chain of blocks, the activations between two blocks for all calibration
     data (so that each block runs alone). Models that are no chain run from their start for each
     group of layers. Tuning adds six times the parameters of a block, its outputs for all data, and
-    what backpropagation keeps for one batch.
+    what backpropagation keeps for one batch. Distilling adds three times the parameters of the
+    layers that are pruned, what backpropagation keeps for one batch of the whole model, and its
+    outputs a few times; so let those batches be small.
 
     Examples
     --------
@@ -137,6 +146,14 @@ def prune_model_(
     """
     chosen = recipe_of(recipe)
     calibration = Calibration(batches, forward, rows)
+    distilling = calibration
+    if distill_batches is not None:
+        distilling = Calibration(distill_batches, forward, rows, name="distill_batches")
+        if not chosen.distill_epochs:
+            raise ValueError(
+                "distill_batches are given, but the recipe does not distill; expected "
+                "recipe='distilled', or another one with distill_epochs"
+            )
     announce = announcer(progress, progress_line)
     decided = plan_layers(model, pattern, as_selection(include, exclude))
     planned = {
@@ -164,6 +181,7 @@ def prune_model_(
             announce,
             journal or NoJournal(),
             products,
+            distilling,
         )
     layers, masks = dict(done.layers), dict(done.masks)
     for name, stack in stacks.items():
@@ -183,6 +201,8 @@ def prune_model_(
         tuple(_told(one, decision, layers) for one, decision in decided),
         tuple(done.blocks),
         done.untuned,
+        done.batch_norm,
+        done.distilled[0] if done.distilled else None,
     )
 
 

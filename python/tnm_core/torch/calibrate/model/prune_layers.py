@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -11,7 +11,7 @@ from torch import nn
 
 from tnm_core.pattern import Pattern
 from tnm_core.skip import Skip, SkipCode
-from tnm_core.torch.calibrate.batch_norm import reestimate_batch_norm_
+from tnm_core.torch.calibrate.batch_norm import BatchNormCorrection, correct_batch_norm_
 from tnm_core.torch.calibrate.data import (
     BlockChain,
     Calibration,
@@ -26,19 +26,30 @@ from tnm_core.torch.calibrate.data import (
     layer_of,
 )
 from tnm_core.torch.calibrate.model.dense_reference import DenseFile, dense_reference
+from tnm_core.torch.calibrate.model.distilling import check_distillable, distill_
 from tnm_core.torch.calibrate.model.journal import Journal, PruneStep
 from tnm_core.torch.calibrate.model.prune_group import prune_group_
-from tnm_core.torch.calibrate.model.prune_report import PrunedLayer, TunedBlock
+from tnm_core.torch.calibrate.model.prune_report import (
+    Distillation,
+    DistillStep,
+    PrunedLayer,
+    TunedBlock,
+)
 from tnm_core.torch.calibrate.model.tunable import tunable_parameters
 from tnm_core.torch.calibrate.model.tuning import check_tunable, tune_block_
 from tnm_core.torch.calibrate.solvers import Recipe
+
+# Is told what was done, how many layers are, and how many there are.
+Announce = Callable[[PrunedLayer | TunedBlock | DistillStep | Distillation, int, int], None]
 
 
 @dataclass(frozen=True)
 class PrunedLayers:
     """What was done so far: layers and their masks by name, and the blocks that were tuned.
 
-    `unreached` are those that no data reach; `untuned` says why blocks were not tuned.
+    `unreached` are those that no data reach; `untuned` says why blocks were not tuned;
+    `batch_norm` what became of batch normalisations, if there are any; `distilled` holds what
+    distilling has brought, once it is done.
     """
 
     layers: dict[str, PrunedLayer] = field(default_factory=dict)
@@ -46,6 +57,8 @@ class PrunedLayers:
     blocks: list[TunedBlock] = field(default_factory=list)
     unreached: tuple[str, ...] = ()
     untuned: dict[str, Skip] = field(default_factory=dict)
+    batch_norm: BatchNormCorrection | None = None
+    distilled: list[Distillation] = field(default_factory=list)
 
     def add(self, step: PruneStep) -> None:
         """Add what a step has done."""
@@ -53,6 +66,8 @@ class PrunedLayers:
         self.masks.update(step.masks)
         self.blocks.extend(step.blocks)
         self.untuned.update(step.untuned)
+        if step.distillation is not None:
+            self.distilled.append(step.distillation)
 
 
 def prune_layers_(
@@ -61,11 +76,17 @@ def prune_layers_(
     patterns: Mapping[str, Pattern],
     recipe: Recipe,
     residuals: Mapping[str, str] | None,
-    announce: Callable[[PrunedLayer | TunedBlock, int, int], None],
+    announce: Announce,
     journal: Journal,
     products: Products,
+    distilling: Calibration,
 ) -> PrunedLayers:
-    """Prune layers in the order of their calls; after an exception the model is as before."""
+    """Prune layers in the order of their calls; after an exception the model is as before.
+
+    `distilling` is what to distill with, where the recipe does.
+    """
+    if recipe.distill_epochs:
+        check_distillable(model, distilling, recipe.distill_loss)
     selected = {name: model.get_submodule(name) for name in patterns}
     order = execution_order(model, calibration, selected)
     groups, batch = order.groups, order.batch
@@ -100,11 +121,29 @@ def prune_layers_(
             for block in step.blocks:
                 announce(block, len(done.layers), len(layers))
         if recipe.batch_norm:
-            reestimate_batch_norm_(model, calibration.batches, forward=calibration.forward)
+            done = _correct_batch_norm_(model, dense, calibration, done)
+        if recipe.distill_epochs:
+
+            def tell(one: DistillStep) -> None:
+                announce(one, len(done.layers), len(layers))
+
+            make = partial(_distill_, dense, model, distilling, done.masks, recipe, tell)
+            step = _kept_or_made(model, journal, len(steps), make)
+            done.add(step)
+            for one in done.distilled:
+                announce(one, len(done.layers), len(layers))
     except BaseException:
         model.load_state_dict(dense.state_dict())
         raise
     return done
+
+
+def _correct_batch_norm_(
+    model: nn.Module, dense: nn.Module, calibration: Calibration, done: PrunedLayers
+) -> PrunedLayers:
+    corrected = correct_batch_norm_(model, dense, calibration.batches, forward=calibration.forward)
+    told = corrected if corrected.norms or corrected.skips else None
+    return replace(done, batch_norm=told)
 
 
 def _kept_or_made(
@@ -176,3 +215,16 @@ def _tune_(
         return PruneStep({}, untuned={block: SkipCode.NOT_TUNED(step=str(cause))})
     changed = tunable_parameters(runs.pruned, block, masks, recipe.tune_norms)
     return PruneStep(changed, blocks=(tuned,))
+
+
+def _distill_(
+    dense: nn.Module,
+    model: nn.Module,
+    distilling: Calibration,
+    masks: Mapping[str, torch.Tensor],
+    recipe: Recipe,
+    tell: Callable[[DistillStep], None],
+) -> PruneStep:
+    told = distill_(dense, model, distilling, masks, recipe, tell)
+    changed = tunable_parameters(model, "", masks, norms=False) if told.kept else {}
+    return PruneStep(changed, distillation=told)

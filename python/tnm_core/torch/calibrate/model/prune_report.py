@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from tnm_core.short_repr import short_repr
 from tnm_core.skip import Skip
 from tnm_core.text_table import aligned
+from tnm_core.torch.calibrate.batch_norm import BatchNormCorrection
 
 _COLUMNS = (
     "name", "kind", "shape", "pattern", "reason", "error", "retained", "density", "seconds",
@@ -98,6 +99,58 @@ class TunedBlock:
 
 
 @dataclass(frozen=True)
+class DistillStep:
+    """A batch that the model has just learnt from.
+
+    Attributes
+    ----------
+    step, steps : int
+        The first so many steps are done, of so many.
+    error : float
+        How far the model's outputs for this batch were from the dense model's, before the step.
+    seconds : float
+        Wall time of the steps so far.
+    """
+
+    step: int
+    steps: int
+    error: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Distillation:
+    """How a pruned model was brought closer to the dense one as a whole.
+
+    Attributes
+    ----------
+    error_before, error : float
+        How far its outputs are from the dense model's, before and after, on a few batches that it
+        did not learn from (on the only one, if there is but one): the mean over batches of the
+        divergence in nats or of the relative squared error, as the recipe says.
+    steps : int
+        Batches that it learnt from.
+    kept : bool
+        Whether the error fell; the weights are those from before if it did not.
+    seconds : float
+        Wall time.
+    """
+
+    error_before: float
+    error: float
+    steps: int
+    kept: bool
+    seconds: float
+
+    def __str__(self) -> str:
+        told = (
+            f"distilled in {self.steps} steps, {self.seconds:.1f} s: error of the model's outputs "
+            f"{self.error_before:.4f} before, {self.error:.4f} after"
+        )
+        return told if self.kept else f"{told}; undone, since it did not fall: lower distill_rate"
+
+
+@dataclass(frozen=True)
 class PruneReport:
     """What `prune_model_` did; ``str()`` gives a table.
 
@@ -111,14 +164,19 @@ class PruneReport:
         The blocks that were tuned, in the order of their calls; empty unless the recipe tunes.
     untuned : mapping of str to Skip
         The blocks that should have been tuned, and why they were not.
+    batch_norm : BatchNormCorrection or None
+        What became of the statistics of batch normalisations, and by how much that changed the
+        outputs; None if there are none, or the recipe leaves them alone.
+    distillation : Distillation or None
+        What distilling the whole model at the end has brought; None unless the recipe does it.
     """
 
     recipe: str
     layers: tuple[PrunedLayer, ...]
     blocks: tuple[TunedBlock, ...] = ()
     untuned: Mapping[str, Skip] = field(default_factory=dict)
-
-    __repr__ = short_repr
+    batch_norm: BatchNormCorrection | None = None
+    distillation: Distillation | None = None
 
     __repr__ = short_repr
 
@@ -134,9 +192,10 @@ class PruneReport:
 
     @property
     def seconds(self) -> float:
-        """Wall time of all layers and blocks."""
+        """Wall time of all layers and blocks, and of distilling."""
         layers = sum(layer.seconds or 0.0 for layer in self.layers)
-        return layers + sum(block.seconds for block in self.blocks)
+        last = 0.0 if self.distillation is None else self.distillation.seconds
+        return layers + sum(block.seconds for block in self.blocks) + last
 
     def to_records(self) -> list[dict[str, Any]]:
         """Return one dict per layer, as ``pandas.DataFrame`` takes them."""
@@ -152,6 +211,10 @@ class PruneReport:
             lines += ["", *aligned([_BLOCK_HEADER, *map(_block_row, self.blocks)])]
         for name, why in self.untuned.items():
             lines += ["", f"{name or '(the model)'}: {why}"]
+        if self.batch_norm is not None:
+            lines += ["", self.batch_norm.summary]
+        if self.distillation is not None:
+            lines += ["", str(self.distillation)]
         return "\n".join(lines)
 
 
@@ -196,8 +259,12 @@ def announcer(
     return announce
 
 
-def progress_line(one: PrunedLayer | TunedBlock) -> str:
-    """Say what was done to a layer or block."""
+def progress_line(one: PrunedLayer | TunedBlock | DistillStep | Distillation) -> str:
+    """Say what was done to a layer, a block or the model."""
+    if isinstance(one, Distillation):
+        return str(one)
+    if isinstance(one, DistillStep):
+        return f"distilling, step {one.step} of {one.steps}, error {one.error:.4f}"
     if isinstance(one, TunedBlock):
         told = f"tuned, error {one.error_before:.4f} to {one.error:.4f},"
     else:

@@ -85,14 +85,14 @@ def tuned_tensors(
         if kind == "weight" and mask is None:
             found[name] = TunedTensor(parameter, None, parameter.detach().abs())
             continue
-        size = _size(parameter, mask if kind == "weight" else None)
+        size = root_mean_square(parameter, mask if kind == "weight" else None)
         if kind == "bias" and weight is not None:
-            size = torch.maximum(size, _size(weight, mask))
+            size = torch.maximum(size, root_mean_square(weight, mask))
         found[name] = TunedTensor(parameter, mask if kind == "weight" else None, size)
     return found
 
 
-def _size(parameter: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+def root_mean_square(parameter: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """Return the root mean square of the entries that are kept."""
     kept = parameter.detach().double()
     count = kept.numel() if mask is None else int(mask.sum())

@@ -91,7 +91,7 @@ def _epochs(
     for _ in range(epochs):
         for index in torch.randperm(len(block.batches), generator=generator).tolist():
             done += 1
-            optimizer.param_groups[0]["lr"] = rate * _share_of_rate(done, total)
+            optimizer.param_groups[0]["lr"] = rate * share_of_rate(done, total)
             with torch.enable_grad():
                 values = {name: one.value(one.moved) for name, one in tuned.items()}
                 gradients = block.gradients(block.batches[index], values, moved)
@@ -101,6 +101,6 @@ def _epochs(
         yield block.error({name: one.value(one.moved.detach()) for name, one in tuned.items()})
 
 
-def _share_of_rate(step: int, steps: int) -> float:
+def share_of_rate(step: int, steps: int) -> float:
     """Rises over the first steps, then falls to zero; steps count from 1."""
     return min(step / max(_WARM_UP * steps, 1.0), 1.0) * (1 - (step - 1) / steps)

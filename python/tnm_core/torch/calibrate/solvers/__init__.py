@@ -8,10 +8,11 @@ from tnm_core.torch.calibrate.solvers.problem_of_moments import (
     RankDeficientWarning,
     layer_least_squares_of,
 )
-from tnm_core.torch.calibrate.solvers.recipe import RECIPES, Recipe, recipe_of
+from tnm_core.torch.calibrate.solvers.recipe import RECIPES, DistillLoss, Recipe, recipe_of
 
 __all__ = [
     "RECIPES",
+    "DistillLoss",
     "LayerLeastSquares",
     "PrunedMatrices",
     "RankDeficientWarning",

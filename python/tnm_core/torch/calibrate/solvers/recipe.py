@@ -10,6 +10,7 @@ from tnm_core.arguments import Method, as_choice, as_method
 Search = Literal["one_shot", "sparsegpt", "admm"]
 Criterion = Literal["magnitude", "square", "wanda", "wanda_square", "obs"]
 Reconstruction = Literal["none", "absorb_mean", "adam", "least_squares"]
+DistillLoss = Literal["auto", "divergence", "squared_error"]
 
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 
@@ -46,7 +47,8 @@ class Recipe:
     steps : int
         Of the ADMM search.
     batch_norm : bool
-        Re-estimate the running statistics of batch normalisation at the end.
+        Correct the running statistics of batch normalisation at the end by what pruning moved
+        (`correct_batch_norm_`), if that brings the outputs closer to the dense model's.
     tune_epochs : int
         Passes of Adam over the data, with the masks fixed, after the layers of a block are pruned:
         the block's outputs in the pruned model come closer to those in the dense model. 0 for
@@ -56,6 +58,17 @@ class Recipe:
         Highest step of that Adam, relative to the root mean square of each tensor.
     tune_norms : bool
         Whether it also tunes scale and shift of normalisations.
+    distill_epochs : int
+        Passes of Adam at the end, with the masks fixed, over the batches to distill with (those to
+        calibrate with, if there are no others): each batch is a step, in which the outputs of the
+        whole model come closer to those of the dense one. 0 for none.
+    distill_rate : float
+        Highest step of that Adam, relative to the root mean square of each weight.
+    distill_loss : {"auto", "divergence", "squared_error"}
+        How far outputs are off: by the Kullback-Leibler divergence of the classes that they are
+        logits of, in nats; or by squared error over the variance of the dense outputs. By default
+        the first where the model returns something that has ``logits``, as those of transformers
+        do, and the second elsewhere.
     """
 
     search: Search = "admm"
@@ -72,11 +85,15 @@ class Recipe:
     tune_epochs: int = 0
     tune_rate: float = 0.02
     tune_norms: bool = True
+    distill_epochs: int = 0
+    distill_rate: float = 0.0015
+    distill_loss: DistillLoss = "auto"
 
     def __post_init__(self) -> None:
         as_choice("search", self.search, get_args(Search))
         as_choice("criterion", self.criterion, CRITERIA)
         as_choice("reconstruction", self.reconstruction, get_args(Reconstruction))
+        as_choice("distill_loss", self.distill_loss, get_args(DistillLoss))
         as_method(self.method)
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"alpha is {self.alpha}, expected a number from 0 to 1")
@@ -84,10 +101,12 @@ class Recipe:
             raise ValueError(f"damping is {self.damping}, expected a finite number from 0 on")
         if self.steps < 1:
             raise ValueError(f"steps is {self.steps}, expected at least 1")
-        if self.tune_epochs < 0:
-            raise ValueError(f"tune_epochs is {self.tune_epochs}, expected 0 or more")
-        if not 0 < self.tune_rate < float("inf"):
-            raise ValueError(f"tune_rate is {self.tune_rate}, expected a finite number above 0")
+        for name in ("tune", "distill"):
+            epochs, rate = getattr(self, f"{name}_epochs"), getattr(self, f"{name}_rate")
+            if epochs < 0:
+                raise ValueError(f"{name}_epochs is {epochs}, expected 0 or more")
+            if not 0 < rate < float("inf"):
+                raise ValueError(f"{name}_rate is {rate}, expected a finite number above 0")
 
     @property
     def needs_data(self) -> bool:
@@ -109,6 +128,7 @@ RECIPES: dict[str, Recipe] = {
     "sparsegpt": Recipe(search="sparsegpt"),
     "best": Recipe(),
     "tuned": Recipe(tune_epochs=6),
+    "distilled": Recipe(distill_epochs=1),
 }
 
 
