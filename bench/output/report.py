@@ -21,6 +21,16 @@ def pages(results: dict[str, Any]) -> list[str]:
     ]
 
 
+def part(results: dict[str, Any], page: str) -> dict[str, Any]:
+    """Pick what a page is rendered from."""
+    names = [section.name for section in SECTIONS if section.page == page]
+    return {
+        "machine": results["machine"],
+        "sections": {k: v for k, v in results["sections"].items() if k in names},
+        "plots": {k: v for k, v in results.get("plots", {}).items() if k == page},
+    }
+
+
 def render(results: dict[str, Any], page: str, images: str = "") -> str:
     """Render the sections of a page that were run; `images` is the folder of the plots."""
     parts = [PAGES[page], machine(results["machine"])]
@@ -43,6 +53,10 @@ def _warning(facts: Record) -> str:
     )
 
 
+def _date(facts: Record) -> str:
+    return f" on {facts['date']}" if "date" in facts else ""
+
+
 def _words(value: object) -> str:
     return " ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
@@ -53,7 +67,7 @@ def machine(facts: Record) -> str:
     details = ", ".join(
         f"{key.replace('_', ' ')} {_words(value)}"
         for key, value in library.items()
-        if key not in ("version", "roads")
+        if key not in ("version", "roads", "python", "numpy", "platform")
     )
     return (
         f"* processor: {facts['cpu']}, {facts['cores']} cores, "
@@ -61,7 +75,7 @@ def machine(facts: Record) -> str:
         f"* tnm_core {library['version']} ({details})\n"
         f"* Python {facts['python']}, {packages}\n"
         f"* peers in C++ built with {facts['benchmark_compiler'] or 'no compiler: left out'}\n"
-        f"* {facts['mode']} run of {facts['seconds']:.0f} s, on a machine that gave it "
-        f"{100 * facts['processor_share']:.0f} % of a core\n"
+        f"* {facts['mode']} run of {facts['seconds']:.0f} s{_date(facts)}, "
+        f"on a machine that gave it {100 * facts['processor_share']:.0f} % of a core\n"
         f"{_warning(facts)}"
     )

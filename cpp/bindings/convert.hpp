@@ -5,6 +5,7 @@
 #include <pybind11/pybind11.h>
 
 #include <chrono>
+#include <mutex>
 
 #include "tnm/array_view.hpp"
 #include "tnm/execution.hpp"
@@ -46,6 +47,16 @@ bool run(int threads, Call&& call) {
             break;
     }
     throw py::value_error("arguments that do not fit together reached the compiled core");
+}
+
+// Calls call() without the GIL, while no other thread is in such a call with the same mutex. Of the
+// two the GIL is given away first, here and wherever a mutex is taken within `run`: who waited for
+// the mutex with the GIL in hand would keep it from the thread inside, which asks about signals.
+template <class Call>
+auto run_alone(std::mutex& mutex, Call&& call) {
+    const py::gil_scoped_release release;
+    const std::lock_guard lock(mutex);
+    return call();
 }
 
 }  // namespace tnm::python

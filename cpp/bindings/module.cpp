@@ -4,7 +4,9 @@
 #include "register.hpp"
 #include "tnm/build_info.hpp"
 
-PYBIND11_MODULE(_core, module) {
+// Without the GIL nothing changes: the core keeps no state between calls but the choice of an
+// instruction set, made once, and runs without the GIL in any case; objects that change guard it.
+PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     module.doc() = "Compiled core of tnm_core. Arguments are checked by the Python API, not here.";
     register_masks(module);
     register_groups(module);

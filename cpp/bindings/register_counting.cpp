@@ -25,36 +25,43 @@ py::int_ count_at_most_dp(int rows, int columns, int n, std::uint64_t memory_cap
     return python_int(count);
 }
 
-// A counter and the pass that it is in: none before the first.
+// A counter and the pass that it is in: none before the first. Threads take turns at the pass; the
+// counter does not change.
 struct CountRun {
     std::unique_ptr<RegularCounter> counter;
     std::unique_ptr<RegularPass> pass;
+    mutable std::mutex turn;
 };
 
-CountRun created(int rows, int columns, int row_sum, int column_sum) {
-    CountRun count;
+std::unique_ptr<CountRun> created(int rows, int columns, int row_sum, int column_sum) {
+    auto count = std::make_unique<CountRun>();
     run(1, [&](const Execution&) {
-        return RegularCounter::create({rows, columns, row_sum, column_sum}, count.counter);
+        return RegularCounter::create({rows, columns, row_sum, column_sum}, count->counter);
     });
     return count;
 }
 
 void start_pass(CountRun& count, int index) {
-    run(1,
-        [&](const Execution&) { return RegularPass::create(*count.counter, index, count.pass); });
+    run(1, [&](const Execution&) {
+        const std::lock_guard lock(count.turn);
+        return RegularPass::create(*count.counter, index, count.pass);
+    });
 }
 
 std::int64_t slices(const CountRun& count) {
-    return count.pass != nullptr ? count.pass->slices() : 0;
+    return run_alone(
+        count.turn, [&] { return count.pass != nullptr ? count.pass->slices() : std::int64_t{0}; });
 }
 
 double share_before(const CountRun& count, std::int64_t slice) {
-    return count.pass != nullptr ? count.pass->share_before(slice) : 0.0;
+    return run_alone(count.turn,
+                     [&] { return count.pass != nullptr ? count.pass->share_before(slice) : 0.0; });
 }
 
 GroupSums add_slices(const CountRun& count, std::int64_t begin, std::int64_t end, GroupSums sums,
                      int threads) {
     run(threads, [&](const Execution& execution) {
+        const std::lock_guard lock(count.turn);
         return count.pass != nullptr ? count.pass->add_slices(begin, end, sums, execution)
                                      : Status::invalid_argument;
     });

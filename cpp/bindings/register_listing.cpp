@@ -54,21 +54,31 @@ void sample_by_curveball(int n, int m, std::int64_t trades, const Words& seeds, 
     });
 }
 
-std::unique_ptr<MaskEnumerator> make_enumerator(int n, int m) {
+// An enumerator, at which threads take turns.
+struct Enumeration {
     std::unique_ptr<MaskEnumerator> enumerator;
-    run(1, [&](const Execution&) { return MaskEnumerator::create({n, m}, enumerator); });
-    return enumerator;
+    std::mutex turn;
+};
+
+std::unique_ptr<Enumeration> make_enumeration(int n, int m) {
+    auto enumeration = std::make_unique<Enumeration>();
+    run(1,
+        [&](const Execution&) { return MaskEnumerator::create({n, m}, enumeration->enumerator); });
+    return enumeration;
 }
 
-void seek(MaskEnumerator& enumerator, std::uint64_t code) {
-    run(1, [&](const Execution&) { return enumerator.seek(code); });
+void seek(Enumeration& enumeration, std::uint64_t code) {
+    run(1, [&](const Execution&) {
+        const std::lock_guard lock(enumeration.turn);
+        return enumeration.enumerator->seek(code);
+    });
 }
 
-std::int64_t next(MaskEnumerator& enumerator, Words codes) {
+std::int64_t next(Enumeration& enumeration, Words codes) {
     std::uint64_t* target = codes.mutable_data();
     const std::int64_t capacity = codes.size();
-    const py::gil_scoped_release release;
-    return enumerator.next(target, capacity);
+    return run_alone(enumeration.turn,
+                     [&] { return enumeration.enumerator->next(target, capacity); });
 }
 
 }  // namespace
@@ -90,8 +100,8 @@ void register_listing(pybind11::module_& module) {
         .def("rank", &rank, "masks"_a.noconvert(), "indices"_a.noconvert(), "threads"_a);
     module.def("curveball_masks", &sample_by_curveball, "n"_a, "m"_a, "trades"_a,
                "seeds"_a.noconvert(), "masks"_a.noconvert(), "threads"_a);
-    py::class_<tnm::MaskEnumerator>(module, "MaskEnumerator")
-        .def(py::init(&make_enumerator), "n"_a, "m"_a)
+    py::class_<Enumeration>(module, "MaskEnumerator")
+        .def(py::init(&make_enumeration), "n"_a, "m"_a)
         .def("seek", &seek, "code"_a)
         .def("next", &next, "codes"_a.noconvert());
 }

@@ -34,7 +34,8 @@ class CallPath:
         ``"gathered"`` (of narrow matrices, copied side by side) or ``"tile by tile"`` (for m > 64,
         n = m and approximate methods).
     straight : bool
-        Whether full strips go from memory to memory in closed form, as 2:4 can.
+        Whether full strips go from memory to memory in closed form, as 2:4 can, and float16,
+        bfloat16 and float32 at 1:4 and 3:4.
     scores : str
         As what scores are held: ``"float32"`` where that holds all of them, or ``"float64"``.
     converted : bool
@@ -53,7 +54,7 @@ class CallPath:
     instruction_set: str
 
     def __str__(self) -> str:
-        straight = "; 2:4 in closed form, from memory to memory" if self.straight else ""
+        straight = "; in closed form, from memory to memory" if self.straight else ""
         parts = [f"{ROADS[self.road]}{straight}", f"scores in {self.scores}"]
         if self.edge_share:
             parts.append(f"{self.edge_share:.2%} of the entries in edge tiles, one by one")

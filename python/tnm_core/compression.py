@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tnm_core import _core, arguments
+from tnm_core.check import check_mask
 from tnm_core.pattern import Pattern, PatternLike, as_pattern
 from tnm_core.short_repr import short_repr
 
@@ -53,6 +54,7 @@ def compress(
     m: int | None = None,
     *,
     axis: int = -1,
+    out: Compressed | None = None,
 ) -> Compressed:
     """Pack the kept entries of an N:M sparse array.
 
@@ -70,19 +72,23 @@ def compress(
         ``"2:4"`` and ``"row 2:4"`` mean the same here, for one axis is packed.
     axis : {-1, -2}
         The axis of the groups.
+    out : Compressed, optional
+        What an earlier call with the same n, m, axis, shape and dtype returned: its arrays are
+        overwritten, which spares the system from clearing new memory. An error leaves them as they
+        were.
 
     Returns
     -------
     Compressed
-        Groups that keep fewer than n are filled up with zeros at the lowest positions that they
-        dropped, so that each has n distinct ascending positions below m. In a last group of fewer
-        than m entries these may lie beyond the edge.
+        `out` if that was given. Groups that keep fewer than n are filled up with zeros at the
+        lowest positions that they dropped, so that each has n distinct ascending positions below m.
+        In a last group of fewer than m entries these may lie beyond the edge.
 
     Raises
     ------
     TypeError, ValueError
-        If a dtype, a shape, n, m or `axis` does not fit, or a group keeps more than n (the message
-        says which).
+        If a dtype, a shape, n, m, `axis` or `out` does not fit, or a group keeps more than n (the
+        message says which).
 
     Examples
     --------
@@ -94,6 +100,10 @@ def compress(
     (array([5, 7]), array([0, 3], dtype=uint8))
     >>> bool((tnm.decompress(packed) == weights).all())
     True
+    >>> tnm.compress(2 * weights, weights != 0, "2:4", out=packed) is packed
+    True
+    >>> packed.values[0]
+    array([10, 14])
     """
     pattern = as_pattern(n, m)
     n, m = pattern.pair
@@ -105,32 +115,41 @@ def compress(
         raise ValueError(f"mask has shape {flags.shape}, expected the array's shape {data.shape}")
     lines, kept = (data, flags) if axis == -1 else (data.swapaxes(-1, -2), flags.swapaxes(-1, -2))
     groups = -(-lines.shape[-1] // m)
-    values = np.empty((*lines.shape[:-1], groups * n), dtype=data.dtype)
-    indices = np.empty(values.shape, dtype=np.uint8)
+    shape = (*lines.shape[:-1], groups * n)
+    if out is not None:
+        _check_reusable(out, {"n": n, "m": m, "axis": axis, "shape": data.shape})
+        _check_parts(out, shape, data.dtype, {"the array": data, "the mask": flags})
+    # The core finds a group that keeps too many on its way: `out` waits until there is none.
+    usable = out is not None and check_mask(kept, n, m, transposable=False, exact=False).valid
+    values = out.values if out and usable else np.empty(shape, dtype=data.dtype)
+    indices = out.indices if out and usable else np.empty(shape, dtype=np.uint8)
     threads = arguments.as_threads(None, data.size)
     overfull = _core.compress(lines, kept, n, m, values, indices, threads)
     if overfull is not None:
         raise ValueError(_spell_overfull(overfull, kept, groups, pattern, axis))
-    return Compressed(values, indices, n, m, axis, data.shape)
+    return out or Compressed(values, indices, n, m, axis, data.shape)
 
 
-def decompress(compressed: Compressed) -> NDArray[Any]:
+def decompress(compressed: Compressed, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
     """Unpack to a dense array with zeros for what was dropped.
 
     Parameters
     ----------
     compressed : Compressed
         What `compress` returned.
+    out : ndarray, shape ``compressed.shape``, optional
+        An array of the dtype of ``compressed.values``, in any order, that shares no memory with
+        `compressed`: it is overwritten. An error leaves it as it was.
 
     Returns
     -------
     ndarray, shape ``compressed.shape``
-        The array times its mask, dtype of ``compressed.values``.
+        The array times its mask, dtype of ``compressed.values``; `out` if that was given.
 
     Raises
     ------
     TypeError, ValueError
-        If the parts of `compressed` do not fit together.
+        If the parts of `compressed` do not fit together, or `out` does not fit them.
 
     Examples
     --------
@@ -147,7 +166,10 @@ def decompress(compressed: Compressed) -> NDArray[Any]:
     axis = _packing_axis(compressed.axis)
     values = np.ascontiguousarray(compressed.values)
     indices = np.ascontiguousarray(compressed.indices)
-    result = np.empty(compressed.shape, dtype=values.dtype)
+    if out is not None:
+        parts = {"the values": compressed.values, "the indices": compressed.indices}
+        arguments.check_output(out, tuple(compressed.shape), values.dtype, parts)
+    result = np.empty(compressed.shape, dtype=values.dtype) if out is None else out
     _check_packable(result)
     lines = result if axis == -1 else result.swapaxes(-1, -2)
     expected = (*lines.shape[:-1], -(-lines.shape[-1] // m) * n)
@@ -159,9 +181,40 @@ def decompress(compressed: Compressed) -> NDArray[Any]:
             f"for {n}:{m} along axis {axis} of shape {compressed.shape}"
         )
     threads = arguments.as_threads(None, result.size)
-    if not _core.decompress(values, indices, n, m, lines, threads):
+    valid = out is None or not indices.size or int(indices.max()) < m
+    if not valid or not _core.decompress(values, indices, n, m, lines, threads):
         raise ValueError(f"indices hold {int(indices.max())}, expected positions below m = {m}")
     return result
+
+
+def _check_reusable(out: Compressed, expected: dict[str, Any]) -> None:
+    """Raise unless `out` is of the kind that the call at hand returns."""
+    if not isinstance(out, Compressed):
+        raise TypeError(f"out is a {type(out).__name__}, expected what compress() returned")
+    for name, value in expected.items():
+        if getattr(out, name) != value:
+            raise ValueError(
+                f"out has {name} {getattr(out, name)}, expected {value}; pass another out"
+            )
+
+
+def _check_parts(
+    out: Compressed,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    inputs: dict[str, NDArray[Any]],
+) -> None:
+    """Raise unless values and indices may be written to `out` while the inputs are read."""
+    parts = {"values": (out.values, dtype), "indices": (out.indices, np.dtype(np.uint8))}
+    for name, (part, expected) in parts.items():
+        try:
+            arguments.check_output(part, shape, expected, inputs)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name} of out: {error}") from None
+        if not part.flags.c_contiguous:
+            raise ValueError(f"{name} of out are not contiguous, expected C order; pass a copy")
+    if np.shares_memory(out.values, out.indices):
+        raise ValueError("values and indices of out overlap, expected separate memory")
 
 
 def _check_packable(data: NDArray[Any]) -> None:

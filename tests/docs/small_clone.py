@@ -38,7 +38,7 @@ def run_line(line: str) -> str:
     """Run a command of a document and return what it prints; measuring is cut short."""
     words = words_of(line)
     if words[0] != "tnm":
-        assert words[0] in {"head", "tail"}, f"the test knows no {line}"
+        assert words[0] in {"echo", "head", "tail"}, f"the test knows no {line}"
         subprocess.run(line, shell=True, check=True)
         return ""
     return run_tnm(words[1:])

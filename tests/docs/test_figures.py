@@ -1,96 +1,125 @@
-"""Figures that pages repeat are those of the page that the benchmark wrote."""
+"""Figures come from one run: its results make a page, from which others repeat them."""
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
+from bench.__main__ import main
+from bench.output import figures, pictures, report
+from bench.output.kept import FOLDER, kept
+from bench.output.pages import PAGES
+from bench.output.phrases import Phrase
 from tests.docs.documents import ROOT
 
 DOCS = ROOT / "docs"
-SOURCES = [DOCS / name for name in ("products.md", "benchmarks.md", "post-training.md")]
-BY_DEMO = "transposable, optimal"  # `make demo` prints these
-Table = list[list[str]]
+# Measured before results were kept; the next run of the benchmark keeps them.
+WITHOUT_RESULTS = {"benchmarks", "products", "post-training"}
 
 
-def _tables(path: Path, section: str = "") -> list[Table]:
-    """Read tables, their header first, without the line below it."""
-    text = path.read_text().partition(f"\n## {section}\n")[2] if section else path.read_text()
-    text = text.partition("\n## ")[0] if section else text
-    found = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
-    tables = [[_cells(line) for line in one.splitlines()] for one in found]
-    return [[table[0], *table[2:]] for table in tables]
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """Copy the documents, to write into them."""
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for page in DOCS.glob("*.md"):
+        shutil.copyfile(page, docs / page.name)
+    shutil.copytree(DOCS / FOLDER, docs / FOLDER)
+    shutil.copyfile(ROOT / "README.md", tmp_path / "README.md")
+    return docs
 
 
-def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip().strip("|").split("|")]
-
-
-def _is_part(part: Table, whole: Table) -> bool:
-    """Whether columns and rows of one table are all found in another."""
-    header = whole[0]
-    if part[0][0] != header[0] or not set(part[0]) <= set(header):
-        return False
-    places = [header.index(name) for name in part[0]]
-    rows = [[row[place] for place in places] for row in whole[1:] if len(row) == len(header)]
-    return all(row in rows for row in part[1:])
+def test_pages_repeat_what_the_benchmark_wrote(copy: Path) -> None:
+    """Else run `python -m bench.output.figures`."""
+    assert figures.update(copy) == []
 
 
 @pytest.mark.parametrize(
-    ("page", "section", "count"), [("README.md", "Measured", 3), ("docs/measured.md", "", 5)]
+    ("page", "right", "wrong"),
+    [
+        ("README.md", "| 16:32 | 1.68 / 1.55 |", "| 16:32 | 2.68 / 1.55 |"),
+        ("README.md", "16:32 | best | optimal | 512 | 0.9", "16:32 | best | optimal | 512 | 1.9"),
+        ("README.md", "forward products are 1.7 to 2.0 times", "forward products are 3 times"),
+        ("docs/measured.md", "| 8:16 | .7702 |", "| 8:16 | .8702 |"),
+        ("docs/measured.md", "26 ms at 2:4", "2 ms at 2:4"),
+    ],
+)  # fmt: skip
+def test_a_wrong_figure_is_mended(page: str, right: str, wrong: str, copy: Path) -> None:
+    path = copy.parent / page
+    text = path.read_text()
+    assert text.count(right) == 1
+    path.write_text(text.replace(right, wrong))
+    assert figures.update(copy) == [path]
+    assert path.read_text() == text
+
+
+def test_a_row_of_another_table_is_refused(copy: Path) -> None:
+    page = copy / "measured.md"
+    page.write_text(page.read_text().replace("| LEMON network", "| LEMON's network"))
+    with pytest.raises(ValueError, match="has no table that holds all of"):
+        figures.update(copy)
+
+
+def test_words_that_are_gone_are_named(copy: Path) -> None:
+    phrase = Phrase("x.md", "as fast as {} horses", lambda docs: "two")
+    assert phrase.write("as fast\nas ten horses", copy) == "as fast\nas two horses"
+    with pytest.raises(ValueError, match="expected it once"):
+        phrase.write("as fast as horses", copy)
+
+
+@pytest.mark.parametrize(
+    ("page", "section"), [("README.md", "Measured"), ("docs/measured.md", "Products on a CPU")]
 )
-def test_each_table_is_a_part_of_one(page: str, section: str, count: int) -> None:
-    """Of one table, so that rows of different runs never stand side by side."""
-    wholes = [table for path in SOURCES for table in _tables(path)]
-    parts = [one for one in _tables(ROOT / page, section) if BY_DEMO not in one[0]]
-    assert len(parts) == count
-    for part in parts:
-        assert any(_is_part(part, whole) for whole in wholes), part
+def test_every_table_says_where_it_comes_from(page: str, section: str) -> None:
+    text = (ROOT / page).read_text().partition(f"\n## {section}\n")[2]
+    text = text.partition("\n## More\n")[0]
+    tables = re.findall(r"^(.*)\n\n\| .*\n\| ---", text, re.MULTILINE)
+    assert len(tables) >= 3
+    assert [line for line in tables if not line.startswith("<!-- figures of ")] == []
 
 
-def test_a_figure_of_another_run_is_found() -> None:
-    whole = [["rate", "m = 4", "m = 8"], ["ours", "3", "2"], ["theirs", "1", "1"]]
-    assert _is_part([["rate", "m = 8"], ["ours", "2"]], whole)
-    assert not _is_part([["rate", "m = 8"], ["ours", "3"]], whole)
-    assert not _is_part([["rate", "m = 16"], ["ours", "2"]], whole)
-    assert not _is_part([["other", "m = 8"], ["ours", "2"]], whole)
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in WITHOUT_RESULTS])
+def test_page_is_what_its_results_say(page: str) -> None:
+    results = kept(DOCS, page)
+    assert "date" in results["machine"]
+    assert (DOCS / f"{page}.md").read_text() == report.render(results, page, images="images/")
 
 
-def _table(page: str, begins: str, row: str) -> Table:
-    """Find the table whose header begins so, and that has a row which begins so."""
-    return next(
-        one
-        for one in _tables(DOCS / page)
-        if one[0][0].startswith(begins) and any(line[0].startswith(row) for line in one[1:])
-    )
+@pytest.mark.parametrize("page", sorted(WITHOUT_RESULTS & set(PAGES)))
+def test_page_without_results_gets_a_test_with_them(page: str) -> None:
+    """Whoever runs the benchmark again takes the page off the list above."""
+    assert not (DOCS / FOLDER / f"{page}.json").exists(), f"remove {page!r} from WITHOUT_RESULTS"
 
 
-def _range(table: Table, rows: tuple[str, ...], digits: int) -> str:
-    """Give the least and the largest of the first numbers in the cells of some rows."""
-    cells = [cell for row in table[1:] if row[0].startswith(rows) for cell in row[1:] if cell]
-    numbers = [float(cell.split()[0]) for cell in cells]
-    return f"{min(numbers):.{digits}f} to {max(numbers):.{digits}f} times"
+def test_tables_of_the_training_study_are_what_its_results_say() -> None:
+    """Else run `python -m bench.training --docs docs`."""
+    from bench.training.step_costs import StepCost
+    from bench.training.tables import quality, step_costs
+    from bench.training.tasks import TASKS
+
+    found = kept(DOCS, "training-study")
+    costs = {(one["task"], one["pattern"]): StepCost(**one) for one in found["step costs"]}
+    text = (DOCS / "training-study.md").read_text()
+    assert quality(found["runs"], TASKS, costs) in text
+    assert step_costs(costs) in text
 
 
-def _told(path: Path) -> str:
-    return " ".join(path.read_text().split())
-
-
-def test_how_fast_products_are() -> None:
-    half = ("2:4", "4:8", "16:32")
-    forward, gradients = (
-        [row for row in _table("products.md", begins, "2:4") if row[0] != "2:4, row-wise"]
-        for begins in ("times torch", "input gradient")
-    )
-    first_screen = _told(ROOT / "README.md").partition(" ## ")[0]
-    told = f"{_range(forward, half, 1)} as fast as torch's"
-    assert f"forward products are {told}" in first_screen
-    assert f"input gradients {_range(gradients, half, 1).removesuffix(' times')}" in first_screen
-    assert told in _told(DOCS / "index.md")
-
-
-def test_how_fast_approximations_are() -> None:
-    table = _table("benchmarks.md", "tnm_core optimal is faster by", "tnm_core")
-    assert _range(table, ("tnm_core",), 0) in _told(DOCS / "masks.md")
+def test_results_are_kept_and_pages_written_again(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plots = kept(DOCS, "surface")["plots"]
+    monkeypatch.setattr(pictures, "draw_all", lambda sections, output: plots)
+    (copy / FOLDER / "surface.json").rename(tmp_path / "results.json")
+    (copy / "surface.md").write_text("")
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in plots["surface"]:
+        (out / name).write_bytes(b"a picture")
+    main(["--again", str(tmp_path / "results.json"), "--docs", str(copy), "-o", str(out)])
+    assert (copy / "surface.md").read_text() == (DOCS / "surface.md").read_text()
+    assert kept(copy, "surface") == json.loads((tmp_path / "results.json").read_text())
+    assert all((copy / "images" / name).is_file() for name in plots["surface"])

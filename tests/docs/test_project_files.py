@@ -10,9 +10,11 @@ import yaml
 
 import tnm_core
 from tests.docs.documents import ROOT
+from tests.support.wheels.environments import OLDEST_NUMPY
 
 PYPROJECT = (ROOT / "pyproject.toml").read_text()
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+TEXTS = {".cff", ".cmake", ".cpp", ".hpp", ".md", ".py", ".toml", ".txt", ".yml"}
 REPOSITORY = re.search(r'^Repository = "(.+)"$', PYPROJECT, re.MULTILINE)
 
 
@@ -67,23 +69,52 @@ def test_workflow_runs_targets_that_exist(path: Any) -> None:
 
 
 def test_workflows_run_what_ci_runs() -> None:
-    assert "make test" in (ROOT / ".ci" / "run").read_text()
+    assert "make test docs\n" in (ROOT / ".ci" / "run").read_text()
     parts = re.search(r"^test: ([a-z0-9 -]+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert parts is not None
     text = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
-    assert [part for part in parts[1].split() if f"run: make {part}" not in text] == []
+    run = [*parts[1].split(), "docs"]
+    assert [part for part in run if not re.search(rf"run: make {part}\s", text)] == []
 
 
 def test_wheels_are_built_for_the_pythons_that_are_named() -> None:
     named = re.findall(r"Programming Language :: Python :: 3\.(\d+)", PYPROJECT)
-    built = re.search(r'^build = "cp3\{([\d,]+)\}-\*"$', PYPROJECT, re.MULTILINE)
+    built = re.search(r'^build = "cp3\{([\d,]+)\}-\* cp314t-\*"$', PYPROJECT, re.MULTILINE)
     assert built is not None
     assert built[1].split(",") == named
+    assert [str(minor) for minor in OLDEST_NUMPY] == named
     tested = _yaml(".github/workflows/ci.yml")["jobs"]["python"]["strategy"]["matrix"]["python"]
     assert tested == [f"3.{minor}" for minor in named]
 
 
-def test_free_threaded_builds_wait_for_the_module() -> None:
+def test_wheels_are_tested_where_they_are_made() -> None:
+    """By the same tests that `make wheels` runs."""
+    command = PYPROJECT.partition("test-command = ")[2]
+    assert command.split()[3:5] == ["pytest", "tests/wheel"]
+    jobs = _yaml(".github/workflows/wheels.yml")["jobs"]
+    assert "make wheels" in [step.get("run") for step in jobs["sdist"]["steps"]]
+
+
+def test_free_threaded_python_is_told_of_where_the_module_declares_it() -> None:
     module = (ROOT / "cpp" / "bindings" / "module.cpp").read_text()
     limits = (ROOT / "docs" / "limits.md").read_text()
-    assert ("mod_gil_not_used" in module) == ("free-threaded CPython | no wheels" not in limits)
+    assert "mod_gil_not_used()" in module
+    assert "Free Threading ::" in PYPROJECT
+    assert re.search(r"^\| free-threaded CPython .*\| wheels? ", limits, re.MULTILINE)
+
+
+def test_nothing_else_names_the_owner_of_the_repository() -> None:
+    """Who gives the project a home changes these files, and the tests above see that they agree."""
+    assert REPOSITORY is not None
+    owner = REPOSITORY[1].split("/")[-2]
+    address = re.compile(rf"github\.com/{owner}\b|\b{owner}\.github\.io")
+    folders = ("python", "cpp", "docs", "bench", "examples", ".github")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    files += [path for path in ROOT.iterdir() if path.is_file()]
+    named = {
+        str(path.relative_to(ROOT))
+        for path in files
+        if path.suffix in TEXTS or path.name == "Makefile"
+        if address.search(path.read_text(encoding="utf-8"))
+    }
+    assert named == {"pyproject.toml", "CITATION.cff", "README.md"}

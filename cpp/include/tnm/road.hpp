@@ -15,7 +15,7 @@ enum class Road {
 
 struct RoadReport {
     Road road = Road::tile_by_tile;
-    // 2:4 from memory to memory, without a strip in between.
+    // 4 x 4 tiles from memory to memory, without a strip in between.
     bool straight = false;
     // Scores are kept as float32, else as float64.
     bool in_float = false;

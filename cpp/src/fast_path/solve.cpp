@@ -6,8 +6,8 @@
 #include "fast_path/blocks/solve_blocks.hpp"
 #include "fast_path/blocks/two_of_four_blocks.hpp"
 #include "fast_path/narrow/solve_narrow.hpp"
+#include "fast_path/pipelines/run_pipeline.hpp"
 #include "fast_path/pipelines/strip_pipeline.hpp"
-#include "fast_path/pipelines/two_of_four_pipeline.hpp"
 #include "fast_path/strip.hpp"
 #include "tiles/tile_pipeline.hpp"
 
@@ -51,7 +51,7 @@ ChosenRoad choose_road(const SolveRequest& request) {
 bool is_straight(const ChosenRoad& chosen) {
     if (chosen.road == Road::tile_by_tile) return false;
     if (chosen.road == Road::copied) return has_two_of_four_blocks(chosen.request);
-    return two_of_four_kernel(chosen.request) != nullptr;
+    return run_kernel(chosen.request) != nullptr;
 }
 
 }  // namespace

@@ -89,8 +89,8 @@ using CopyStridedRow = void (*)(const std::byte* source, std::int64_t step, int 
 template <class T>
 struct ScoreKernels {
     SolveStrip<T> (*solver)(Pattern pattern);
-    // Optimal masks in closed form; null unless m = 4. Floats come first unless `exactly`.
-    MaskStrip<T> (*four_by_four)(Pattern pattern, bool exactly);
+    // Optimal masks in closed form; null unless m = 4.
+    MaskStrip<T> (*four_by_four)(Pattern pattern);
     // The first proves masks that no other comes near, the second is slower and proves nearly all.
     PriceStrip<T> price_four_by_four[2];
     // Null where T does not hold such scores, or more than need be.

@@ -31,39 +31,39 @@ class Decompression {
 
     // Returns whether all indices were below m.
     bool put_back(const GroupBlock& block) {
-        const Strides& strides = elements_.strides;
-        const LineBlock lines{elements_.data + block.offset(strides), strides.row_stride(),
-                              strides.column_stride(), block.lines, block.columns};
-        if (lines.stride == item_) return put_lines(block, lines.data, lines.line_stride, 0);
-        copy_.resize(lines, kWordBits);
-        const bool valid = put_lines(block, copy_.data(), copy_.line_stride(), kWordBits);
-        copy_.write(lines);
+        const LineBlock given = line_block(block, elements_.strides, elements_.data);
+        const Lines lines = copy_.is_needed(given) ? copy_.room_for(given) : given.as_lines();
+        bool valid = true;
+        Prefetcher sources = prefetcher_of(block, pattern_.n, values_, indices_, item_);
+        for (int k = 0; k < block.lines; ++k) {
+            sources.prefetch(1);
+            valid &= put_line(block.only_line(k), lines[k], lines.readable);
+        }
+        if (copy_.is_needed(given)) copy_.write(given);
         return valid;
     }
 
   private:
-    // `beyond`: so many elements beyond each line may be written.
-    bool put_lines(const GroupBlock& block, std::byte* data, std::int64_t stride, int beyond) {
-        const WordSequence sequence(block, pattern_.m, block.columns + beyond);
-        const std::int64_t step = sequence.step(stride, item_);
-        const std::int64_t values_step = sequence.group_step * pattern_.n;
+    // `writable`: so many elements of the line.
+    bool put_line(const GroupBlock& block, std::byte* line, int writable) {
+        const WordSequence sequence(block, pattern_.m, writable);
+        const std::int64_t step = sequence.columns_of_word * item_;
         const int values_of_word = sequence.groups_of_word * pattern_.n;
         bool valid = true;
         for (int k = 0; k < sequence.count;) {
-            const std::int64_t first = block.first_group * pattern_.n + k * values_step;
+            const std::int64_t first = block.first_group * pattern_.n + k * values_of_word;
             int whole = std::max(0, sequence.whole - k);
             // More values are read than count.
-            while (whole > 0 &&
-                   first + (whole - 1) * values_step + values_of_word + kElementsBeyond > entries_)
+            while (whole > 0 && first + whole * values_of_word + kElementsBeyond > entries_)
                 --whole;
-            std::uint64_t words[64];
+            std::uint64_t words[GroupBlocks::kMostWords];
             const int ascending = kernels_.read_positions(
-                indices_ + first, values_step, positions_.of_word(0), pattern_, whole, words);
+                indices_ + first, values_of_word, positions_.of_word(0), pattern_, whole, words);
             if (ascending > 0)
-                spread_(values_ + first * item_, values_step * item_, words, ascending,
-                        data + k * step, step);
+                spread_(values_ + first * item_, values_of_word * item_, words, ascending,
+                        line + k * step, step);
             else
-                valid &= put_groups(first, sequence.groups(block, k), data + k * step,
+                valid &= put_groups(first, sequence.groups(block, k), line + k * step,
                                     sequence.columns(block, k));
             k += std::max(ascending, 1);
         }

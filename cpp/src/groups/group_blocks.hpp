@@ -10,30 +10,42 @@
 
 namespace tnm {
 
-// Neighbouring groups of a line, or the same few groups of neighbouring lines; the last one may be
-// cut off at the edge. Groups lie in words of 64 entries, as many as fit, each word `step` entries
-// after the one before; a group of more than 64 takes two words.
+// Neighbouring groups of a line, or the same groups of neighbouring lines; the last one may be cut
+// off at the edge. Groups lie in words of 64 entries, as many as fit; a group of more than 64 takes
+// two words.
 struct GroupBlock {
     std::int64_t plane, line, column;
     int lines, columns, words, groups_of_word, groups;
-    // Counted in C order over all groups: that of the first line, how many a line has, and how many
-    // follow those of each line, one after another, that the same thread visits later.
-    std::int64_t first_group, groups_per_line, later_groups;
+    // Counted in C order over all groups: that of the first line, and how many a line has.
+    std::int64_t first_group, groups_per_line;
 
     std::int64_t offset(const Strides& strides) const {
         return strides.offset(plane, line, column);
+    }
+    GroupBlock only_line(int k) const {
+        GroupBlock only = *this;
+        only.line += k;
+        only.lines = 1;
+        only.first_group += k * groups_per_line;
+        return only;
     }
 };
 
 class GroupBlocks {
   public:
+    // Of a line: few, so that what is copied of a block stays in the caches.
+    static constexpr int kMostWords = 16, kMostWordsAcross = 8, kMostLines = 64;
+    static constexpr int kMostWordsOfBlock = kMostWordsAcross * kMostLines;
+
     // Lines are the rows of `strides`; `across` takes many of them at once.
     GroupBlocks(const Strides& strides, int m, bool across)
         : m_(m),
           groups_of_word_(std::max(1, 64 / m)),
-          words_(across || m > 64 ? 1 : kMostWords),
+          words_(m > 64   ? 1
+                 : across ? kMostWordsAcross
+                          : kMostWords),
           groups_at_once_(groups_of_word_ * words_),
-          lines_at_once_(across ? 64 : 1),
+          lines_at_once_(across ? kMostLines : 1),
           lines_(strides.rows()),
           columns_(strides.columns()),
           groups_((columns_ + m - 1) / m),
@@ -56,7 +68,7 @@ class GroupBlocks {
                 return [=, this, visit = make_visitor()](std::int64_t piece) mutable {
                     const std::int64_t end = std::min(count_, (piece + 1) * length);
                     for (std::int64_t index = piece * length; index < end; ++index)
-                        visit(block(index, end));
+                        visit(block(index));
                     return Status::ok;
                 };
             });
@@ -64,11 +76,13 @@ class GroupBlocks {
     }
 
   private:
-    static constexpr int kMostWords = 32;
-
-    GroupBlock block(std::int64_t index, std::int64_t end) const {
-        const std::int64_t across = index % across_, down = index / across_ % down_;
-        const std::int64_t plane = index / across_ / down_;
+    GroupBlock block(std::int64_t index) const {
+        const std::int64_t plane = index / (across_ * down_), within = index % (across_ * down_);
+        // Lines that lie next to each other share pages of memory: all are taken before what comes
+        // next in each.
+        const bool by_lines = lines_at_once_ > 1;
+        const std::int64_t across = by_lines ? within / down_ : within % across_;
+        const std::int64_t down = by_lines ? within % down_ : within / across_;
         const std::int64_t line = down * lines_at_once_, group = across * groups_at_once_;
         const std::int64_t column = group * m_;
         const std::int64_t groups = std::min(groups_at_once_, groups_ - group);
@@ -81,16 +95,7 @@ class GroupBlocks {
                 static_cast<int>(groups_of_word_),
                 static_cast<int>(groups),
                 (plane * lines_ + line) * groups_ + group,
-                groups_,
-                groups_before(end, index) - group - groups};
-    }
-
-    // Of the line of block `index`, or also of those after it where blocks are of one line: how
-    // many groups lie before block `end`.
-    std::int64_t groups_before(std::int64_t end, std::int64_t index) const {
-        const std::int64_t across = index % across_ + end - index;
-        if (lines_at_once_ > 1) return std::min(across * groups_at_once_, groups_);
-        return across / across_ * groups_ + across % across_ * groups_at_once_;
+                groups_};
     }
 
     const std::int64_t m_, groups_of_word_, words_, groups_at_once_, lines_at_once_;

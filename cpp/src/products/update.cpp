@@ -46,23 +46,18 @@ class WindowUpdate {
 
     void update(std::int64_t block, std::int64_t window) {
         const PackedWindow place = reader_.window(block, window);
-        LineBlock lines = lines_of(const_cast<std::byte*>(weights_.data), weights_.strides,
-                                   reader_.layout(), block, window);
-        if (!is_whole(lines, item_)) {
-            copy_.resize(lines, kBlockColumns - lines.columns);
-            copy_.read(lines);
-            lines.data = copy_.data(), lines.line_stride = copy_.line_stride();
-        }
+        const LineBlock given = lines_of(const_cast<std::byte*>(weights_.data), weights_.strides,
+                                         reader_.layout(), block, window);
+        const Lines lines = is_whole(given, item_) ? given.as_lines() : copy_.read(given);
         const WindowWords words(place);
         const auto& collect = word_kernels().elements_of(static_cast<int>(item_)).collect;
         const int roomy = rows_with_room(words);
         std::byte* target = packed_ + (place.values - packed_);
-        target = collect(lines.data, lines.line_stride, words.words, roomy, target, 0);
+        target = collect(lines.data, lines.stride, words.words, roomy, target, 0);
         for (int row = roomy; row < words.rows; ++row) {
             std::byte values[(kBlockColumns + kElementsBeyond) * 4];
             const auto bytes = static_cast<std::size_t>(
-                collect(lines.data + row * lines.line_stride, 0, words.words + row, 1, values, 0) -
-                values);
+                collect(lines[row], 0, words.words + row, 1, values, 0) - values);
             std::memcpy(target, values, bytes);
             target += bytes;
         }
@@ -121,8 +116,8 @@ class WindowUnpacking {
     static void write(const LineBlock& lines, std::int64_t item, LineCopy& copy,
                       const Write& write_lines) {
         if (is_whole(lines, item)) return write_lines(lines.data, lines.line_stride);
-        copy.resize(lines, kBlockColumns - lines.columns);
-        write_lines(copy.data(), copy.line_stride());
+        const Lines room = copy.room_for(lines);
+        write_lines(room.data, room.stride);
         copy.write(lines);
     }
 

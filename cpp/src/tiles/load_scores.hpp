@@ -27,12 +27,9 @@ struct ElementBlock : ElementsInMemory {
 };
 
 // Writes the scores of the block to scores[i * stride + j] and returns whether all are finite.
-template <class T>
-using LoadScores = bool (*)(const ElementBlock& block, T* scores, int stride);
+using LoadScores = bool (*)(const ElementBlock& block, double* scores, int stride);
 
-// The loader for one element type and score, to float or double; memory is walked along its
-// smaller stride. Only double holds every score exactly: see fast_path/strip_kernels.hpp.
-template <class T>
-LoadScores<T> score_loader(Dtype dtype, Score score);
+// The loader for one element type and score; memory is walked along its smaller stride.
+LoadScores score_loader(Dtype dtype, Score score);
 
 }  // namespace tnm

@@ -16,7 +16,7 @@ class TileLoader {
         : dtype_(dtype),
           score_(score),
           find_inexact_(inexact_finder(dtype, score)),
-          load_(score_loader<double>(dtype, score)),
+          load_(score_loader(dtype, score)),
           scores_(std::make_unique_for_overwrite<double[]>(static_cast<std::size_t>(pattern.m) *
                                                            static_cast<std::size_t>(pattern.m))) {
         tile_.pattern = pattern;
@@ -46,7 +46,7 @@ class TileLoader {
     const Dtype dtype_;
     const Score score_;
     const FindInexact find_inexact_;
-    const LoadScores<double> load_;
+    const LoadScores load_;
     const std::unique_ptr<double[]> scores_;
     ExactScores exact_;
     ScoreTile tile_;

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from tnm_core.cli.packages import is_installed
+from tnm_core.cli.packages import is_installed, version_report
 from tnm_core.extras import how_to_install
 
 if TYPE_CHECKING:
@@ -43,11 +43,18 @@ def prepare() -> Callable[[Sequence[str]], int]:
     """Import what runs a command; its packages come with the extra ``cli``."""
     _open_standard_streams()
     missing = [name for name in _NEEDED if not is_installed(name)]
+    if missing and sys.argv[1:] == ["--version"]:  # what a report of an error needs, in any case
+        return _tell_version
     if missing:
         _fail(f"the command line needs {', '.join(missing)}: {how_to_install('cli')}")
     from tnm_core.cli.run import run
 
     return partial(run, ends_process=True)
+
+
+def _tell_version(arguments: Sequence[str]) -> int:
+    print(version_report())
+    return 0
 
 
 def _open_standard_streams() -> None:

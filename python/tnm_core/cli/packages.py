@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
-import platform
 
 import tnm_core as tnm
 
@@ -30,8 +29,7 @@ def version_report() -> str:
         [
             f"tnm {build['version']}",
             f"core: {build['compiler']}, {build['instruction_set']} of {built}",
-            f"python: {platform.python_implementation()} {platform.python_version()}, "
-            f"{platform.platform()}, {build['threads']} processors",
+            f"python: {build['python']}, {build['platform']}, {build['threads']} processors",
             f"packages: {', '.join(_installed_versions())}",
         ]
     )

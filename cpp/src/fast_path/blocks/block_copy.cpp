@@ -1,6 +1,7 @@
 #include "fast_path/blocks/block_copy.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace tnm {
 namespace {
@@ -43,6 +44,14 @@ void BlockCopy::copy_prefetched() {
 
 void BlockCopy::copy_rest() {
     copy(box_.columns - copied_);
+}
+
+void BlockCopy::write_back() const {
+    CopyAxes back = axes(box_.columns);
+    for (CopyAxis& axis : back) std::swap(axis.from, axis.to);
+    // Who asks for this named memory that may be written.
+    copy_(reinterpret_cast<const std::byte*>(memory_.data()), const_cast<std::byte*>(box_.data),
+          back);
 }
 
 void BlockCopy::copy(int columns) {

@@ -1,4 +1,5 @@
-// Part of a batch of matrices, copied so that the elements of a row are neighbours.
+// Part of a batch of matrices, copied so that the elements of a row are neighbours, and back; flags
+// are elements, too.
 //
 // Where it is the columns that are contiguous, reading row by row touches a cache line for every
 // few bytes, and lines that lie a power of two apart push each other out of the cache. A copy takes
@@ -33,6 +34,8 @@ class BlockCopy {
     // ... are copied here, when they are enough for whole steps.
     void copy_prefetched();
     void copy_rest();
+    // The other way: all of the copy goes to where it belongs.
+    void write_back() const;
 
     ElementsInMemory at(int plane, int row) const;
 

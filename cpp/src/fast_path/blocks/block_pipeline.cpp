@@ -28,16 +28,13 @@ BlockPipeline::BlockPipeline(const SolveRequest& request)
       run_columns_(sweeps_ && copies_elements_ ? kStripColumns / field_width(grid_.m)
                                                : size_.tile_columns),
       strips_(make_strip_pipeline(request)),
-      copy_(make_copy()),
-      next_copy_(make_copy()),
-      flag_copy_(1),
-      flags_stride_(size_.tile_columns * grid_.m + kStripColumns),
-      flags_(static_cast<std::size_t>(size_.planes * size_.tile_rows * grid_.m * flags_stride_ *
-                                      copies_flags_)) {}
+      copy_(make_copy(item_bytes_, copies_elements_)),
+      next_copy_(make_copy(item_bytes_, copies_elements_)),
+      flags_(make_copy(1, copies_flags_)) {}
 
-BlockCopy BlockPipeline::make_copy() const {
-    if (!copies_elements_) return {static_cast<int>(item_bytes_), 0, 0, 0};
-    return {static_cast<int>(item_bytes_), static_cast<int>(size_.planes),
+BlockCopy BlockPipeline::make_copy(std::int64_t item_bytes, bool is_needed) const {
+    if (!is_needed) return {static_cast<int>(item_bytes), 0, 0, 0};
+    return {static_cast<int>(item_bytes), static_cast<int>(size_.planes),
             static_cast<int>(size_.tile_rows * grid_.m),
             static_cast<int>(size_.tile_columns * grid_.m)};
 }
@@ -59,15 +56,14 @@ Status BlockPipeline::operator()(const TileBlock& block) {
     }
 }
 
-// Nothing if they need no copy.
-ElementBox BlockPipeline::elements_of(const TileBlock& tiles) const {
-    const Strides& strides = array_.strides;
+ElementBox BlockPipeline::box_of(const TileBlock& tiles, const std::byte* data,
+                                 const Strides& strides) const {
     const std::int64_t row = tiles.tile_row * grid_.m, column = tiles.tile_column * grid_.m;
     const std::int64_t rows = std::min(tiles.tile_rows * grid_.m, grid_.rows - row);
     const std::int64_t columns = std::min(tiles.tile_columns * grid_.m, grid_.columns - column);
-    if (rows <= 0 || !copies_elements_) return {};
+    if (rows <= 0) return {};
     ElementBox box;
-    box.data = array_.data + strides.offset(tiles.plane, row, column);
+    box.data = data + strides.offset(tiles.plane, row, column);
     box.row_stride = strides.row_stride();
     box.column_stride = strides.column_stride();
     box.plane_stride = strides.last_batch_stride();
@@ -77,9 +73,19 @@ ElementBox BlockPipeline::elements_of(const TileBlock& tiles) const {
     return box;
 }
 
-FlagsInMemory BlockPipeline::flags_at(std::int64_t plane, std::int64_t row) {
-    return {flags_.data() + (plane * size_.tile_rows * grid_.m + row) * flags_stride_,
-            flags_stride_, 1};
+ElementBox BlockPipeline::elements_of(const TileBlock& tiles) const {
+    return copies_elements_ ? box_of(tiles, array_.data, array_.strides) : ElementBox{};
+}
+
+ElementBox BlockPipeline::flags_of(const TileBlock& tiles) const {
+    const auto* data = reinterpret_cast<const std::byte*>(mask_.data);
+    return copies_flags_ ? box_of(tiles, data, mask_.strides) : ElementBox{};
+}
+
+FlagsInMemory BlockPipeline::copied_flags(std::int64_t plane, std::int64_t row) const {
+    const ElementsInMemory flags = flags_.at(static_cast<int>(plane), static_cast<int>(row));
+    return {reinterpret_cast<std::uint8_t*>(const_cast<std::byte*>(flags.data)), flags.row_stride,
+            1};
 }
 
 // Masks for `copy_`, while `next_copy_` is being copied, some columns after each run.
@@ -88,8 +94,9 @@ Status BlockPipeline::solve(const TileBlock& tiles) {
                                divide_up(tiles.tile_columns, run_columns_)](std::int64_t all) {
         return static_cast<int>(divide_up(all, runs));
     };
+    flags_.start(flags_of(tiles));
     const RowsInMemory flag_lines =
-        copies_flags_ ? lines_in_memory(first_flag(tiles), flag_axes(tiles), 1) : RowsInMemory{};
+        flags_.prefetch_next(static_cast<int>(tiles.tile_columns * grid_.m));
     flag_prefetcher_ = {{}, flag_lines};
     flag_share_ = share(flag_lines.rows);
     column_share_ = share(tiles.tile_columns * grid_.m);
@@ -97,7 +104,7 @@ Status BlockPipeline::solve(const TileBlock& tiles) {
         for (std::int64_t i = 0; i < tiles.tile_rows; ++i)
             if (const Status status = solve_row(tiles, plane, i); status != Status::ok)
                 return status;
-    if (copies_flags_) copy_flags(tiles);
+    if (copies_flags_) flags_.write_back();
     return Status::ok;
 }
 
@@ -107,8 +114,8 @@ Status BlockPipeline::solve_row(const TileBlock& tiles, std::int64_t plane, std:
                           std::min(run_columns_, tiles.tile_columns - j)};
         const auto first_row = static_cast<int>(row * grid_.m);
         const FlagsInMemory flags = copies_flags_
-                                        ? flags_at(plane, first_row).from_column(j * grid_.m)
-                                        : flags_of(mask_, grid_.m, run);
+                                        ? copied_flags(plane, first_row).from_column(j * grid_.m)
+                                        : tnm::flags_of(mask_, grid_.m, run);
         flag_prefetcher_.prefetch(flag_share_);
         if (!copies_elements_) {
             const Status status = (*strips_)(run, tnm::elements_of(array_, grid_.m, run), flags);
@@ -124,29 +131,6 @@ Status BlockPipeline::solve_row(const TileBlock& tiles, std::int64_t plane, std:
         next_copy_.copy_prefetched();
     }
     return Status::ok;
-}
-
-void BlockPipeline::copy_flags(const TileBlock& tiles) {
-    CopyAxes back = flag_axes(tiles);
-    for (CopyAxis& axis : back) std::swap(axis.from, axis.to);
-    flag_copy_(reinterpret_cast<const std::byte*>(flags_.data()), first_flag(tiles), back);
-}
-
-std::byte* BlockPipeline::first_flag(const TileBlock& tiles) const {
-    return reinterpret_cast<std::byte*>(
-        mask_.data +
-        mask_.strides.offset(tiles.plane, tiles.tile_row * grid_.m, tiles.tile_column * grid_.m));
-}
-
-// From the mask to the copy.
-CopyAxes BlockPipeline::flag_axes(const TileBlock& tiles) const {
-    const Strides& strides = mask_.strides;
-    const std::int64_t m = grid_.m;
-    const std::int64_t row = tiles.tile_row * m, column = tiles.tile_column * m;
-    return {
-        {{tiles.planes, strides.last_batch_stride(), size_.tile_rows * m * flags_stride_},
-         {std::min(tiles.tile_rows * m, grid_.rows - row), strides.row_stride(), flags_stride_},
-         {std::min(tiles.tile_columns * m, grid_.columns - column), strides.column_stride(), 1}}};
 }
 
 }  // namespace tnm

@@ -17,14 +17,14 @@ class BlockPipeline {
     Status operator()(const TileBlock& block);
 
   private:
-    BlockCopy make_copy() const;
+    BlockCopy make_copy(std::int64_t item_bytes, bool is_needed) const;
+    ElementBox box_of(const TileBlock& tiles, const std::byte* data, const Strides& strides) const;
+    // Those to copy, if there are any.
     ElementBox elements_of(const TileBlock& tiles) const;
-    FlagsInMemory flags_at(std::int64_t plane, std::int64_t row);
+    ElementBox flags_of(const TileBlock& tiles) const;
+    FlagsInMemory copied_flags(std::int64_t plane, std::int64_t row) const;
     Status solve(const TileBlock& tiles);
     Status solve_row(const TileBlock& tiles, std::int64_t plane, std::int64_t row);
-    void copy_flags(const TileBlock& tiles);
-    std::byte* first_flag(const TileBlock& tiles) const;
-    CopyAxes flag_axes(const TileBlock& tiles) const;
 
     const ArrayView& array_;
     const MaskView& mask_;
@@ -35,10 +35,7 @@ class BlockPipeline {
     const bool copies_elements_, copies_flags_;
     const std::int64_t run_columns_;
     const std::unique_ptr<StripPipeline> strips_;
-    BlockCopy copy_, next_copy_;
-    const StridedCopy flag_copy_;
-    const std::int64_t flags_stride_;
-    std::vector<std::uint8_t> flags_;
+    BlockCopy copy_, next_copy_, flags_;
     // What is asked for with every run, of the flags' memory and the next columns.
     Prefetcher flag_prefetcher_;
     int flag_share_ = 0, column_share_ = 0;

@@ -21,10 +21,8 @@ Strides rows_of(int rows, std::int64_t columns, std::int64_t item_bytes) {
 
 }  // namespace
 
-GatheredTiles::GatheredTiles(const SolveRequest& request, const TileSequence& sequence,
-                             std::int64_t tiles)
+GatheredTiles::GatheredTiles(const SolveRequest& request, std::int64_t tiles)
     : request_(request),
-      sequence_(sequence),
       grid_(request.grid()),
       item_bytes_(item_bytes(request.array.dtype)),
       columns_(tiles * grid_.m),
@@ -46,24 +44,27 @@ SolveRequest GatheredTiles::request_for_copy() {
 
 void GatheredTiles::observe(std::int64_t index, const ScoreTile& scores, const TileMask& mask,
                             const TilePrices& prices) {
-    const auto [plane, tile_row, tile_column] = sequence_.place(first_ + index);
-    request_.observer->observe(tile_index(grid_, plane, tile_row, tile_column), scores, mask,
-                               prices);
+    request_.observer->observe(index_of(index), scores, mask, prices);
 }
 
 template <class T>
 std::uint64_t GatheredTiles::pass_on(TilesInLanes<T> tiles) const {
     std::int64_t indices[TilesInLanes<T>::kCount];
-    TileSequence::Place place = sequence_.place(first_ + tiles.indices[0]);
-    for (int t = 0; t < tiles.tiles; ++t, sequence_.advance(place))
-        indices[t] = tile_index(grid_, place.plane, place.tile_row, place.tile_column);
+    for (int t = 0; t < tiles.tiles; ++t) indices[t] = index_of(tiles.indices[t]);
     tiles.indices = indices;
     return request_.observer->observe(tiles);
 }
 
+std::int64_t GatheredTiles::index_of(std::int64_t number) const {
+    const std::int64_t row = number / block_.tile_columns;
+    return tile_index(grid_, block_.plane + row / block_.tile_rows,
+                      block_.tile_row + row % block_.tile_rows,
+                      block_.tile_column + number % block_.tile_columns);
+}
+
 Status GatheredTiles::operator()(const TileBlock& block) {
     const std::int64_t tiles = block.planes * block.tile_rows * block.tile_columns;
-    first_ = sequence_.number({block.plane, block.tile_row, block.tile_column});
+    block_ = block;
     const TileRun run{0, 0, 0, tiles};
     const ElementsInMemory elements = elements_of(copy_.array, grid_.m, run);
     const FlagsInMemory flags = flags_of(copy_.mask, grid_.m, run);

@@ -5,7 +5,6 @@
 
 #include "fast_path/blocks/block_size.hpp"
 #include "fast_path/blocks/strided_copy.hpp"
-#include "fast_path/narrow/tile_sequence.hpp"
 #include "fast_path/pipelines/strip_pipeline.hpp"
 
 namespace tnm {
@@ -14,9 +13,9 @@ namespace tnm {
 class GatheredTiles final : private TileObserver {
   public:
     // For up to so many tiles at once.
-    GatheredTiles(const SolveRequest& request, const TileSequence& sequence, std::int64_t tiles);
+    GatheredTiles(const SolveRequest& request, std::int64_t tiles);
 
-    // Takes tiles that follow one another in the sequence.
+    // Takes full tiles.
     Status operator()(const TileBlock& block);
 
   private:
@@ -28,16 +27,17 @@ class GatheredTiles final : private TileObserver {
     std::uint64_t observe(const TilesInLanes<double>& tiles) override { return pass_on(tiles); }
     template <class T>
     std::uint64_t pass_on(TilesInLanes<T> tiles) const;
+    // The index of tile `number` of those at hand.
+    std::int64_t index_of(std::int64_t number) const;
 
     std::int64_t offset(const Strides& strides, const TileBlock& block) const;
     CopyAxes axes(const TileBlock& block, const Strides& there, const Strides& here,
                   bool back) const;
 
     const SolveRequest& request_;
-    const TileSequence& sequence_;
     const TileGrid grid_;
     const std::int64_t item_bytes_, columns_;
-    std::int64_t first_ = 0;
+    TileBlock block_;  // at hand
     std::vector<std::byte> elements_;
     std::vector<std::uint8_t> mask_;
     const SolveRequest copy_;

@@ -63,14 +63,13 @@ bool is_narrow(const SolveRequest& request) {
 Status solve_narrow(const SolveRequest& request, const Execution& execution) {
     const TileGrid grid = request.grid();
     const std::int64_t planes = request.array.strides.planes();
-    const TileSequence sequence(grid, planes);
     const TileBlocks::Size size = block_size(request);
     const TileBlocks blocks(request.array.strides, grid.rows / grid.m, grid.columns / grid.m, size);
     const std::int64_t edges = EdgeTiles::rows_with_edges(grid);
     return parallel_for(blocks.count() + planes * edges, execution, [&]() -> Worker {
         return [&,
                 tiles = std::make_shared<GatheredTiles>(
-                    request, sequence, size.planes * size.tile_rows * size.tile_columns),
+                    request, size.planes * size.tile_rows * size.tile_columns),
                 edge_tiles = std::make_shared<EdgeTiles>(request)](std::int64_t piece) {
             if (piece < blocks.count()) return (*tiles)(blocks[piece]);
             piece -= blocks.count();

@@ -11,10 +11,9 @@ namespace tnm {
 template <class T>
 class FourByFourMasker {
   public:
-    // `exactly`: rounding has been found to matter, so do not try without double precision.
-    FourByFourMasker(const SolveRequest& request, bool exactly)
+    explicit FourByFourMasker(const SolveRequest& request)
         : pattern_(request.pattern),
-          mask_(strip_kernels().of<T>().four_by_four(pattern_, exactly)),
+          mask_(strip_kernels().of<T>().four_by_four(pattern_)),
           strip_(request, request.score == Score::identity || std::is_same_v<T, double>) {}
 
     template <class Next>

@@ -16,13 +16,12 @@ namespace tnm {
 template <class T, class Masker>
 class MaskerPipeline final : public StripPipeline {
   public:
-    template <class... Arguments>
-    explicit MaskerPipeline(const SolveRequest& request, const Arguments&... arguments)
+    explicit MaskerPipeline(const SolveRequest& request)
         : request_(request),
           grid_(request.grid()),
           tiles_per_strip_(kStripColumns / field_width(grid_.m)),
           loader_(request),
-          masker_(request, arguments...),
+          masker_(request),
           writer_(grid_.m) {}
 
     Status operator()(const TileRun& run, const ElementsInMemory& elements,
@@ -70,7 +69,6 @@ class MaskerPipeline final : public StripPipeline {
     // The next strip's elements unless the caller knows better, and this one's flags.
     Prefetcher prefetcher_after(const StripPlace& place, const RowsInMemory* next_rows) const {
         if (next_rows != nullptr) return {*next_rows, writer_.rows(place)};
-        if (!loader_.reads_rows()) return {};
         const auto& [data, row_stride, column_stride] = place.elements;
         const std::int64_t bytes = tiles_per_strip_ * grid_.m * column_stride;
         return {{data + bytes, row_stride, bytes, grid_.m}, writer_.rows(place)};
@@ -85,15 +83,12 @@ class MaskerPipeline final : public StripPipeline {
     std::optional<TilePipeline> general_;
 };
 
-// Maskers are made from the request and `arguments`; T is float where that holds every score
-// exactly, else double.
-template <template <class> class Masker, class... Arguments>
-std::unique_ptr<StripPipeline> make_masker_pipeline(const SolveRequest& request,
-                                                    const Arguments&... arguments) {
-    const auto make = [&]<class T>(T) -> std::unique_ptr<StripPipeline> {
-        return std::make_unique<MaskerPipeline<T, Masker<T>>>(request, arguments...);
-    };
-    return fits_float(request.array.dtype, request.score) ? make(float{}) : make(double{});
+// T is float where that holds every score exactly, else double.
+template <template <class> class Masker>
+std::unique_ptr<StripPipeline> make_masker_pipeline(const SolveRequest& request) {
+    if (fits_float(request.array.dtype, request.score))
+        return std::make_unique<MaskerPipeline<float, Masker<float>>>(request);
+    return std::make_unique<MaskerPipeline<double, Masker<double>>>(request);
 }
 
 }  // namespace tnm

@@ -1,50 +1,52 @@
 #include "fast_path/pipelines/strip_loader.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <iterator>
+#include <bit>
+#include <cstring>
 
 #include "tiles/element.hpp"
 
 namespace tnm {
-namespace {
-
-// The kernels only read whole strips.
-template <class T>
-LoadStrip<T> find_kernel(const SolveRequest& request) {
-    return strip_kernels().of<T>().loader(request.array.dtype, request.score, request.pattern.m);
-}
-
-}  // namespace
 
 template <class T>
 StripLoader<T>::StripLoader(const SolveRequest& request)
     : grid_(request.grid()),
       field_(field_width(grid_.m)),
-      load_rows_(find_kernel<T>(request)),
-      load_any_(score_loader<T>(request.array.dtype, request.score)),
+      item_bytes_(item_bytes(request.array.dtype)),
+      load_(strip_kernels().of<T>().loader(request.array.dtype, request.score, grid_.m)),
       find_inexact_(inexact_finder(request.array.dtype, request.score)) {
+    // What no kernel writes: rows beyond m.
     std::fill_n(scores_.values, field_ * kStripColumns, T{0});
 }
 
 template <class T>
 bool StripLoader<T>::load(const StripPlace& place) {
-    const ElementsInMemory& elements = place.elements;
-    const int m = grid_.m, tiles_per_strip = kStripColumns / field_;
-    const bool full = place.tiles == tiles_per_strip;
-    // With padding, the kernels read into the next full tile.
     const std::int64_t next_tile = place.tile_column + place.tiles;
-    const bool readable = field_ == m || next_tile < grid_.columns / m;
-    const bool by_rows = full && readable && load_rows_ != nullptr;
-    LoadedStrip loaded{true, ~std::uint64_t{0}};
-    if (by_rows) loaded = load_rows_(elements.data, elements.row_stride, m, scores_);
+    const bool full = place.tiles == kStripColumns / field_;
+    // With padding, the kernel reads into the next full tile.
+    const bool readable = full && (field_ == grid_.m || next_tile < grid_.columns / grid_.m);
+    const ElementsInMemory elements = readable ? place.elements : copy_of(place, 0);
+    LoadedStrip loaded = load_(elements.data, elements.row_stride, grid_.m, scores_);
     left_out_ = inexact_tiles(place, loaded.doubtful);
-    if (by_rows && left_out_ == 0) return loaded.finite;
-    if (!full || left_out_ != 0)
-        std::fill(scores_.values, scores_.values + field_ * kStripColumns, T{0});
-    const bool finite = load_anyhow(place);
-    find_largest();
-    return finite;
+    if (left_out_ == 0) return loaded.finite;
+    const ElementsInMemory rest = copy_of(place, left_out_);
+    return load_(rest.data, rest.row_stride, grid_.m, scores_).finite;
+}
+
+template <class T>
+ElementsInMemory StripLoader<T>::copy_of(const StripPlace& place, std::uint64_t left_out) {
+    const std::int64_t stride = kStripColumns * item_bytes_;
+    const auto tile_bytes = static_cast<std::size_t>(grid_.m * item_bytes_);
+    copy_.assign(static_cast<std::size_t>(grid_.m * stride), std::byte{0});
+    for (int i = 0; i < grid_.m; ++i) {
+        std::byte* row = copy_.data() + i * stride;
+        std::memcpy(row, place.elements.data + i * place.elements.row_stride,
+                    static_cast<std::size_t>(place.tiles) * tile_bytes);
+        for (std::uint64_t rest = left_out; rest != 0; rest &= rest - 1)
+            std::memset(row + static_cast<std::size_t>(std::countr_zero(rest)) * tile_bytes, 0,
+                        tile_bytes);
+    }
+    return {copy_.data(), stride, item_bytes_};
 }
 
 template <class T>
@@ -56,30 +58,6 @@ std::uint64_t StripLoader<T>::inexact_tiles(const StripPlace& place, std::uint64
             find_inexact_({place.elements.from_column(tile * grid_.m), grid_.m, grid_.m}))
             tiles |= std::uint64_t{1} << tile;
     return tiles;
-}
-
-template <class T>
-bool StripLoader<T>::load_anyhow(const StripPlace& place) {
-    const ElementsInMemory& elements = place.elements;
-    const int m = grid_.m;
-    if (field_ == m && left_out_ == 0)
-        return load_any_({elements, m, place.tiles * m}, scores_.values, kStripColumns);
-    bool finite = true;
-    for (int tile = 0; tile < place.tiles; ++tile) {
-        if (left_out_ >> tile & 1) continue;
-        finite &= load_any_({elements.from_column(tile * m), m, m}, scores_.values + tile * field_,
-                            kStripColumns);
-    }
-    return finite;
-}
-
-template <class T>
-void StripLoader<T>::find_largest() {
-    std::fill(std::begin(scores_.largest), std::end(scores_.largest), T{0});
-    for (int i = 0; i < field_; ++i)
-        for (int c = 0; c < kStripColumns; ++c)
-            scores_.largest[c] =
-                std::max(scores_.largest[c], std::fabs(scores_.values[i * kStripColumns + c]));
 }
 
 template class StripLoader<float>;

@@ -9,8 +9,8 @@
 // 1:4. The columns of rows 0 and 1 are one of six pairs, in one of two orders; rows 2 and 3 take
 // the other two. 3:4 drops what 1:4 would keep of the negated scores.
 //
-// Doubles decide. For 2:4 floats come first, and stand where the best is ahead of the rest by more
-// than all their rounding; that is, nearly everywhere but in ties.
+// Doubles decide. Floats come first, and stand where the best is ahead of the rest by more than all
+// their rounding; that is, nearly everywhere but in ties.
 //
 // Ties: the pairing (01)(23) before (02)(13) before (03)(12), a before b before c, + before -; the
 // lowest pair of columns, the lower column to the upper row (3:4 counts columns from the right, so
@@ -139,31 +139,59 @@ inline __attribute__((always_inline)) FourRows<Vector> two_of_four(const Vector 
     return rows;
 }
 
-inline FourRows<Doubles> one_of_four(const Doubles (*entry)[4]) {
+// 1:4, and 3:4 as what it drops, with columns from right to left. `lead`: by how much the best mask
+// is ahead of all others.
+template <int kN, class Vector>
+inline __attribute__((always_inline)) FourRows<Vector> one_of_four(const Vector (*entry)[4],
+                                                                   Vector* lead) {
+    using Mask = typename MaskVectorOf<Vector>::type;
     struct Columns {
         int low, high, rest_low, rest_high;
     };
     constexpr Columns kPairs[6] = {{0, 1, 2, 3}, {0, 2, 1, 3}, {0, 3, 1, 2},
                                    {1, 2, 0, 3}, {1, 3, 0, 2}, {2, 3, 0, 1}};
-    FourRows<Doubles> best{};
-    Doubles most = splat<Doubles>(-__builtin_inf());
+    const auto score = [entry](int i, int j) __attribute__((always_inline)) {
+        return kN == 1 ? entry[i][j] : -entry[i][3 - j];
+    };
+    const auto flags = [](auto first, int j, int k) __attribute__((always_inline)) {
+        const auto row = [](int column) {
+            return kN == 1 ? 1 << 8 * column : kKeepAll ^ 1 << 8 * (3 - column);
+        };
+        return first ? Mask{} + row(j) : Mask{} + row(k);
+    };
+    FourRows<Vector> best{};
+    Vector most = splat<Vector>(-__builtin_inff()), second = most, within{};
     for (const Columns& columns : kPairs) {
-        const Doubles straight = entry[0][columns.low] + entry[1][columns.high];
-        const Doubles crossed = entry[0][columns.high] + entry[1][columns.low];
-        const Doubles rest_straight = entry[2][columns.rest_low] + entry[3][columns.rest_high];
-        const Doubles rest_crossed = entry[2][columns.rest_high] + entry[3][columns.rest_low];
-        const Doubles worth = maximum(straight, crossed) + maximum(rest_straight, rest_crossed);
-        const Int64s better = worth > most, cross = crossed > straight,
-                     rest_cross = rest_crossed > rest_straight;
-        const auto bit = [](int column) { return splat<Int64s>(std::int64_t{1} << 8 * column); };
-        const Int64s rows[4] = {cross ? bit(columns.high) : bit(columns.low),
-                                cross ? bit(columns.low) : bit(columns.high),
-                                rest_cross ? bit(columns.rest_high) : bit(columns.rest_low),
-                                rest_cross ? bit(columns.rest_low) : bit(columns.rest_high)};
+        const Vector straight = score(0, columns.low) + score(1, columns.high);
+        const Vector crossed = score(0, columns.high) + score(1, columns.low);
+        const Vector rest_straight = score(2, columns.rest_low) + score(3, columns.rest_high);
+        const Vector rest_crossed = score(2, columns.rest_high) + score(3, columns.rest_low);
+        const Vector worth = maximum(straight, crossed) + maximum(rest_straight, rest_crossed);
+        const auto better = worth > most, cross = crossed > straight,
+                   rest_cross = rest_crossed > rest_straight;
+        const Mask rows[4] = {flags(cross, columns.high, columns.low),
+                              flags(cross, columns.low, columns.high),
+                              flags(rest_cross, columns.rest_high, columns.rest_low),
+                              flags(rest_cross, columns.rest_low, columns.rest_high)};
         for (int i = 0; i < 4; ++i) best.row[i] = better ? rows[i] : best.row[i];
+        const Vector closest =
+            minimum(magnitude(straight - crossed), magnitude(rest_straight - rest_crossed));
+        within = better ? closest : within;
+        second = maximum(second, minimum(most, worth));
         most = maximum(most, worth);
     }
+    *lead = minimum(within, most - second);
     return best;
+}
+
+// n:4. Where `lead` is above all rounding, the mask is the only best one.
+template <int kN, class Vector>
+inline __attribute__((always_inline)) FourRows<Vector> best_of_four(const Vector (*entry)[4],
+                                                                    Vector* lead) {
+    if constexpr (kN == 2)
+        return two_of_four(entry, lead);
+    else
+        return one_of_four<kN>(entry, lead);
 }
 
 }  // namespace tnm::TNM_ISA

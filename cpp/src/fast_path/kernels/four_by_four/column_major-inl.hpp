@@ -45,7 +45,7 @@ inline __attribute__((always_inline)) std::uint64_t step_of_words(const std::byt
         for (int i = 0; i < 4; ++i) entry[i][j] = split[i];
     }
     FourRows<Floats> rows;
-    const std::uint64_t uncertain = decide_elements<kDtype, kScore>(entry, rows);
+    const std::uint64_t uncertain = decide_elements<2, kDtype, kScore>(entry, rows);
     for (int i = 0; i < 4; ++i) put_flags(rows.row[i], i, flags);
     return uncertain;
 }
@@ -82,7 +82,7 @@ inline __attribute__((always_inline)) std::uint64_t step_of_halves(const std::by
     for (int side = 0; side < 2; ++side) {
         Floats entry[4][4];
         load_rows_of_halves<kDtype, kScore>(data + 8 * side * column_stride, column_stride, entry);
-        uncertain |= decide_elements<kDtype, kScore>(entry, rows[side]);
+        uncertain |= decide_elements<2, kDtype, kScore>(entry, rows[side]);
     }
     for (int i = 0; i < 4; ++i) {
         const auto left = reinterpret_cast<Floats>(rows[0].row[i]);

@@ -88,60 +88,88 @@ inline __attribute__((always_inline)) Floats total_magnitude(const Floats (*entr
 // Every comparison is between sums of at most 16 scores with at most 6 roundings each.
 inline constexpr float kRelativeError = 0x1p-20F;
 
-// 2:4 from floats. A lane of `uncertain` is set where rounding might have decided, and where the
-// sum of all magnitudes reaches `limit`, up to which it tells that every score is finite. With
-// Score::abs no score is negative.
-template <Score kScore>
-inline __attribute__((always_inline)) FourRows<Floats> two_of_four_floats(const Floats (*entry)[4],
-                                                                          float limit,
-                                                                          Int32s* uncertain) {
+// From floats. A lane of `uncertain` is set where rounding might have decided, and where the sum of
+// all magnitudes reaches `limit`, up to which it tells that every score is finite. With Score::abs
+// no score is negative.
+template <int kN, Score kScore>
+inline __attribute__((always_inline)) FourRows<Floats> mask_from_floats(const Floats (*entry)[4],
+                                                                        float limit,
+                                                                        Int32s* uncertain) {
     Floats lead;
-    const FourRows<Floats> rows = two_of_four(entry, &lead);
+    const FourRows<Floats> rows = best_of_four<kN>(entry, &lead);
     const Floats total = total_magnitude<kScore>(entry);
     // Negated, so that it holds for NaN, too.
     *uncertain = ~((lead > total * kRelativeError) & (total < limit));
     return rows;
 }
 
+// Scores of both signs may cancel, and so might leave a sum that doubles are too coarse for; not
+// where none but zeros are so much smaller than their total, nor where something else than zeros
+// is kept. Lanes are set where neither tells that.
+inline constexpr float kWidestRange = 0x1p20F;
+inline Int32s lanes_with_wide_range(const Floats (*entry)[4], Floats total) {
+    Floats least = splat<Floats>(__builtin_inff());
+    for (int i = 0; i < 4; ++i)
+        for (int j = 0; j < 4; ++j) {
+            const Floats size = magnitude(entry[i][j]);
+            least = minimum(least, size > 0.0F ? size : splat<Floats>(__builtin_inff()));
+        }
+    return total > least * kWidestRange;
+}
+inline Int32s lanes_without_kept_scores(const Floats (*entry)[4], const FourRows<Floats>& rows) {
+    Int32s kept{};
+    for (int i = 0; i < 4; ++i)
+        for (int j = 0; j < 4; ++j)
+            kept |= rows.row[i] << (31 - 8 * j) >> 31 &
+                    reinterpret_cast<Int32s>(magnitude(entry[i][j]));
+    return kept == 0;
+}
+
 // The same tiles from doubles, for when some lane is uncertain. Returns false, and leaves `rows`
-// alone, where that is not enough: some score is not finite, or with Score::identity may be too
-// large or too small for doubles. Sets `close` if floats would
-// leave a lane uncertain.
-template <Score kScore>
+// alone, where that is not enough: some score is not finite, or with Score::identity sums may be
+// too coarse. Sets `close` if floats would leave a lane uncertain.
+template <int kN, Score kScore>
 __attribute__((noinline)) bool decide_in_doubles(const Floats (*entry)[4], float limit,
                                                  FourRows<Floats>& rows, bool& close) {
     constexpr int kCount = kLanes<Floats>;
     const Floats total = total_magnitude<kScore>(entry);
-    if (kScore != Score::abs || bits_of(~(total < limit)) != 0) return false;
+    if (bits_of(~(total < limit)) != 0) return false;
+    if constexpr (kScore == Score::identity)
+        if (bits_of(lanes_with_wide_range(entry, total)) != 0) return false;
     alignas(kVectorBytes) float error[kCount];
     store(error, total * kRelativeError);
     alignas(kVectorBytes) float score[4][4][kCount];
     for (int i = 0; i < 4; ++i)
         for (int j = 0; j < 4; ++j) store(score[i][j], entry[i][j]);
     alignas(kVectorBytes) std::int32_t flags[4][kCount];
+    bool any_close = false;
     for (int first = 0; first < kCount; first += kLanes<Doubles>) {
         Doubles wide[4][4], lead;
         for (int i = 0; i < 4; ++i)
             for (int j = 0; j < 4; ++j) wide[i][j] = load_doubles(score[i][j] + first);
-        const FourRows<Doubles> decided = two_of_four(wide, &lead);
-        close |= bits_of(lead <= load_doubles(error + first)) != 0;
+        const FourRows<Doubles> decided = best_of_four<kN>(wide, &lead);
+        any_close |= bits_of(lead <= load_doubles(error + first)) != 0;
         for (int i = 0; i < 4; ++i)
             store(flags[i] + first, __builtin_convertvector(decided.row[i], HalfInt32s));
     }
-    for (int i = 0; i < 4; ++i) rows.row[i] = load<Int32s>(flags[i]);
+    FourRows<Floats> decided;
+    for (int i = 0; i < 4; ++i) decided.row[i] = load<Int32s>(flags[i]);
+    if constexpr (kScore == Score::identity)
+        if (bits_of(lanes_without_kept_scores(entry, decided) & (total > 0.0F)) != 0) return false;
+    rows = decided;
+    close |= any_close;
     return true;
 }
 
-// 2:4 from floats, and from doubles where needed. Returns the lanes that need another road.
-template <Score kScore>
-inline __attribute__((always_inline)) std::uint64_t decide_two_of_four(const Floats (*entry)[4],
-                                                                       float limit,
-                                                                       FourRows<Floats>& rows) {
+// From floats, and from doubles where needed. Returns the lanes that need another road.
+template <int kN, Score kScore>
+inline __attribute__((always_inline)) std::uint64_t decide(const Floats (*entry)[4], float limit,
+                                                           FourRows<Floats>& rows) {
     Int32s uncertain;
-    rows = two_of_four_floats<kScore>(entry, limit, &uncertain);
+    rows = mask_from_floats<kN, kScore>(entry, limit, &uncertain);
     const std::uint64_t lanes = bits_of(uncertain);
     bool close = false;
-    if (lanes == 0 || decide_in_doubles<kScore>(entry, limit, rows, close)) return 0;
+    if (lanes == 0 || decide_in_doubles<kN, kScore>(entry, limit, rows, close)) return 0;
     return lanes;
 }
 

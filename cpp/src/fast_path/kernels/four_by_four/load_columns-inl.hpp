@@ -83,15 +83,15 @@ inline __attribute__((always_inline)) void load_columns(const std::byte* row, Fl
     }
 }
 
-// 2:4 from what load_columns gave. A lane of `uncertain` is set where rounding might have decided,
+// From what load_columns gave. A lane of `uncertain` is set where rounding might have decided,
 // and where some score may not be finite. Entries that are not exact are off by up to three
-// roundings, which leaves two_of_four_floats four.
-template <Dtype kDtype, Score kScore>
-inline __attribute__((always_inline)) FourRows<Floats> two_of_four_elements(
-    const Floats (*entry)[4], Int32s* uncertain) {
+// roundings, which leaves mask_from_floats four.
+template <int kN, Dtype kDtype, Score kScore>
+inline __attribute__((always_inline)) FourRows<Floats> mask_elements(const Floats (*entry)[4],
+                                                                     Int32s* uncertain) {
     constexpr Score kSign = kScore == Score::identity ? Score::identity : Score::abs;
     const FourRows<Floats> rows =
-        two_of_four_floats<kSign>(entry, kTotalOfInfinity<kDtype, kScore>, uncertain);
+        mask_from_floats<kN, kSign>(entry, kTotalOfInfinity<kDtype, kScore>, uncertain);
     const Floats total = total_magnitude<kSign>(entry);
     if constexpr (kIsInteger<kDtype> && kSign == Score::abs) {
         // Integers whose total floats hold are summed without any rounding, and their ties are
@@ -107,14 +107,14 @@ inline __attribute__((always_inline)) FourRows<Floats> two_of_four_elements(
 }
 
 // The same, and from doubles where they help. Returns the lanes that need another road.
-template <Dtype kDtype, Score kScore>
+template <int kN, Dtype kDtype, Score kScore>
 inline __attribute__((always_inline)) std::uint64_t decide_elements(const Floats (*entry)[4],
                                                                     FourRows<Floats>& rows) {
     constexpr Score kSign = kScore == Score::identity ? Score::identity : Score::abs;
     if constexpr (kColumnsAreExact<kDtype, kScore>)
-        return decide_two_of_four<kSign>(entry, kTotalOfInfinity<kDtype, kScore>, rows);
+        return decide<kN, kSign>(entry, kTotalOfInfinity<kDtype, kScore>, rows);
     Int32s uncertain;
-    rows = two_of_four_elements<kDtype, kScore>(entry, &uncertain);
+    rows = mask_elements<kN, kDtype, kScore>(entry, &uncertain);
     return bits_of(uncertain);
 }
 

@@ -134,7 +134,7 @@ void price_tiles_of_four_tightly(const T* scores, const std::uint64_t* kept, dou
     for (int first = 0; first < kTilesOfFour; first += kLanes<Doubles>) {
         Doubles entry[4][4];
         Int64s kept_lanes[4][4];
-        gather_tiles<2>(scores, first, entry);
+        gather_tiles(scores, first, entry);
         split_kept<Doubles>(kept, first, kept_lanes);
         const auto prices = price_tiles<Doubles>(entry, kept_lanes, Doubles{});
         for (int lane = 0; lane < kLanes<Doubles>; ++lane)

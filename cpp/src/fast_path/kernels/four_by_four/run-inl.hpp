@@ -1,4 +1,4 @@
-// 2:4 masks straight from memory to memory, for whole strips of neighbouring elements.
+// Masks of 4 x 4 tiles straight from memory to memory, for whole strips of neighbouring elements.
 //
 // Nothing but registers lies between the elements and the mask's bytes, but where rounding might
 // decide. Where doubles do not help, the run stops, and the road over loaded strips takes over.
@@ -14,7 +14,7 @@ namespace tnm::TNM_ISA {
 // From doubles, for strips in which rounding might decide. Where one is close, its neighbours
 // mostly are: stops after the first that is not, and before one that needs another road; returns
 // how many are done.
-template <Dtype kDtype, Score kScore>
+template <int kN, Dtype kDtype, Score kScore>
 __attribute__((noinline)) int mask_uncertain_strips(const std::byte* data, std::int64_t row_stride,
                                                     int strips, std::uint8_t* mask,
                                                     std::int64_t mask_row_stride) {
@@ -28,7 +28,7 @@ __attribute__((noinline)) int mask_uncertain_strips(const std::byte* data, std::
                 load_columns<kDtype, kScore>(data + i * row_stride + c * kDtypeBytes<kDtype>,
                                              entry[i]);
             FourRows<Floats> rows{};
-            if (!decide_in_doubles<kSign>(entry, kTotalOfInfinity<kDtype, kScore>, rows, close))
+            if (!decide_in_doubles<kN, kSign>(entry, kTotalOfInfinity<kDtype, kScore>, rows, close))
                 return strip;
             for (int i = 0; i < 4; ++i)
                 store(reinterpret_cast<std::int32_t*>(mask + i * mask_row_stride + c),
@@ -41,7 +41,7 @@ __attribute__((noinline)) int mask_uncertain_strips(const std::byte* data, std::
 
 // Stops at the first strip in which rounding might decide: a call inside this loop would cost a
 // tenth, because constants then do not stay in registers.
-template <Dtype kDtype, Score kScore>
+template <int kN, Dtype kDtype, Score kScore>
 __attribute__((noinline)) int mask_certain_strips(const std::byte* data, std::int64_t row_stride,
                                                   int strips, std::uint8_t* mask,
                                                   std::int64_t mask_row_stride) {
@@ -55,7 +55,7 @@ __attribute__((noinline)) int mask_certain_strips(const std::byte* data, std::in
                                              entry[i]);
             Int32s uncertain_tiles;
             const FourRows<Floats> rows =
-                two_of_four_elements<kDtype, kScore>(entry, &uncertain_tiles);
+                mask_elements<kN, kDtype, kScore>(entry, &uncertain_tiles);
             uncertain |= uncertain_tiles;
             for (int i = 0; i < 4; ++i)
                 store(reinterpret_cast<std::int32_t*>(mask + i * mask_row_stride + c),
@@ -66,9 +66,9 @@ __attribute__((noinline)) int mask_certain_strips(const std::byte* data, std::in
     return strips;
 }
 
-template <Dtype kDtype, Score kScore>
-int mask_run_two_of_four(const std::byte* data, std::int64_t row_stride, int strips,
-                         std::uint8_t* mask, std::int64_t mask_row_stride) {
+template <int kN, Dtype kDtype, Score kScore>
+int mask_run_of_four(const std::byte* data, std::int64_t row_stride, int strips, std::uint8_t* mask,
+                     std::int64_t mask_row_stride) {
     constexpr int kStripBytes = kStripColumns * kDtypeBytes<kDtype>;
     int strip = 0;
     const auto run = [&](auto kernel) {
@@ -78,19 +78,30 @@ int mask_run_two_of_four(const std::byte* data, std::int64_t row_stride, int str
         return done;
     };
     if constexpr (kColumnsAreExact<kDtype, kScore>) {
-        do run(mask_certain_strips<kDtype, kScore>);
-        while (strip < strips && run(mask_uncertain_strips<kDtype, kScore>) > 0);
+        do run(mask_certain_strips<kN, kDtype, kScore>);
+        while (strip < strips && run(mask_uncertain_strips<kN, kDtype, kScore>) > 0);
     } else {
-        run(mask_certain_strips<kDtype, kScore>);
+        run(mask_certain_strips<kN, kDtype, kScore>);
     }
     return strip;
 }
 
-inline MaskRun four_by_four_run(Pattern pattern, Dtype dtype, Score score) {
-    if (pattern.n != 2 || pattern.m != 4) return nullptr;
-    return by_element<MaskRun>(dtype, score, []<Dtype kDtype, Score kScore>() {
-        return mask_run_two_of_four<kDtype, kScore>;
+template <int kN>
+inline MaskRun mask_run(Dtype dtype, Score score) {
+    return by_element<MaskRun>(dtype, score, []<Dtype kDtype, Score kScore>() -> MaskRun {
+        // Every one of them takes its time to compile.
+        if constexpr (kN != 2 && !kColumnsAreExact<kDtype, kScore>)
+            return nullptr;
+        else
+            return mask_run_of_four<kN, kDtype, kScore>;
     });
+}
+
+inline MaskRun four_by_four_run(Pattern pattern, Dtype dtype, Score score) {
+    if (pattern.m != 4) return nullptr;
+    return pattern.n == 1   ? mask_run<1>(dtype, score)
+           : pattern.n == 2 ? mask_run<2>(dtype, score)
+                            : mask_run<3>(dtype, score);
 }
 
 }  // namespace tnm::TNM_ISA

@@ -35,33 +35,28 @@ inline Function by_element(Dtype dtype, Score score, const Select& select) {
                 return select.template operator()<kDtype, Score::identity>();
         return select.template operator()<kDtype, Score::abs>();
     };
-    switch (dtype) {
-        case Dtype::boolean:
-            return with.template operator()<Dtype::boolean>();
-        case Dtype::int8:
-            return with.template operator()<Dtype::int8>();
-        case Dtype::int16:
-            return with.template operator()<Dtype::int16>();
-        case Dtype::int32:
-            return with.template operator()<Dtype::int32>();
-        case Dtype::int64:
-            return with.template operator()<Dtype::int64>();
-        case Dtype::uint8:
-            return with.template operator()<Dtype::uint8>();
-        case Dtype::uint16:
-            return with.template operator()<Dtype::uint16>();
-        case Dtype::uint32:
-            return with.template operator()<Dtype::uint32>();
-        case Dtype::uint64:
-            return with.template operator()<Dtype::uint64>();
-        case Dtype::float16:
-            return with.template operator()<Dtype::float16>();
-        case Dtype::bfloat16:
-            return with.template operator()<Dtype::bfloat16>();
-        case Dtype::float32:
-            return with.template operator()<Dtype::float32>();
+    Function found = nullptr;
+    [&]<std::size_t... k>(std::index_sequence<k...>) __attribute__((always_inline)) {
+        ((dtype == static_cast<Dtype>(k)
+              ? static_cast<void>(found = with.template operator()<static_cast<Dtype>(k)>())
+              : static_cast<void>(0)),
+         ...);
+    }(std::make_index_sequence<static_cast<std::size_t>(Dtype::float64) + 1>{});
+    return found;
+}
+
+// select.template operator()<T>(), T being an unsigned integer of so many bytes.
+template <class Select>
+inline auto by_item_bytes(int bytes, const Select& select) {
+    switch (bytes) {
+        case 1:
+            return select.template operator()<std::uint8_t>();
+        case 2:
+            return select.template operator()<std::uint16_t>();
+        case 4:
+            return select.template operator()<std::uint32_t>();
         default:
-            return with.template operator()<Dtype::float64>();
+            return select.template operator()<std::uint64_t>();
     }
 }
 

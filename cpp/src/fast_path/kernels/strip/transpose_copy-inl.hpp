@@ -4,6 +4,7 @@
 // vectors are that wide. Where a block is smaller than that, vectors are shorter.
 #pragma once
 
+#include "fast_path/kernels/strip/dispatch-inl.hpp"
 #include "fast_path/strip_kernels.hpp"
 #include "simd/transpose-inl.hpp"
 
@@ -57,16 +58,8 @@ void copy_transposed(const ColumnBlock& block, std::byte* target, std::int64_t t
 }
 
 inline CopyTransposed transposing_copy(int item_bytes) {
-    switch (item_bytes) {
-        case 1:
-            return copy_transposed<std::uint8_t>;
-        case 2:
-            return copy_transposed<std::uint16_t>;
-        case 4:
-            return copy_transposed<std::uint32_t>;
-        default:
-            return copy_transposed<std::uint64_t>;
-    }
+    return by_item_bytes(item_bytes,
+                         []<class T>() -> CopyTransposed { return copy_transposed<T>; });
 }
 
 // Every kStep-th element, from the first on (kStep = 2), or all backwards from it (kStep = -1).
@@ -106,16 +99,8 @@ void copy_strided_row(const std::byte* source, std::int64_t step, int count, std
 }
 
 inline CopyStridedRow strided_row_copy(int item_bytes) {
-    switch (item_bytes) {
-        case 1:
-            return copy_strided_row<std::uint8_t>;
-        case 2:
-            return copy_strided_row<std::uint16_t>;
-        case 4:
-            return copy_strided_row<std::uint32_t>;
-        default:
-            return copy_strided_row<std::uint64_t>;
-    }
+    return by_item_bytes(item_bytes,
+                         []<class T>() -> CopyStridedRow { return copy_strided_row<T>; });
 }
 
 }  // namespace tnm::TNM_ISA

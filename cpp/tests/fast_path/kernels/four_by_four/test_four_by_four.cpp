@@ -63,9 +63,7 @@ void check_kept(const StripScores<T>& scores, Pattern pattern, MaskStrip<T> mask
 void test_loaded_strips() {
     for_each_strip_of_four([]<class T>(const StripScores<T>& scores) {
         for (const Pattern pattern : kPatterns) {
-            check_kept(scores, pattern, isa::four_by_four_exactly<T>(pattern));
-            if constexpr (std::is_same_v<T, float>)
-                check_kept(scores, pattern, isa::four_by_four<float>(pattern, false));
+            check_kept(scores, pattern, isa::four_by_four<T>(pattern));
         }
     });
 }
@@ -77,7 +75,7 @@ void test_zeros_and_ones() {
             return (tiles + static_cast<unsigned>(c / 4)) >> (4 * i + c % 4) & 1U;
         });
         for (const Pattern pattern : kPatterns)
-            check_kept(*scores, pattern, isa::four_by_four<float>(pattern, false));
+            check_kept(*scores, pattern, isa::four_by_four<float>(pattern));
     }
 }
 
@@ -87,7 +85,7 @@ void test_lead_is_the_closest_call() {
     for_each_strip_of_four([&]<class T>(const StripScores<T>& scores) {
         for (int first = 0; first < kStripColumns / 4; first += isa::kLanes<isa::Doubles>) {
             isa::Doubles entry[4][4], lead;
-            isa::gather_tiles<2>(scores.values, first, entry);
+            isa::gather_tiles(scores.values, first, entry);
             isa::two_of_four(entry, &lead);
             for (int lane = 0; lane < isa::kLanes<isa::Doubles>; ++lane) {
                 const Tile tile = tile_of(scores, {2, 4}, first + lane);
@@ -118,7 +116,7 @@ void test_floats_are_uncertain_near_ties() {
         for (const auto& row : entry)
             for (const isa::Floats& scores : row) sum_of_tile += scores;
         const float limit = repeat % 2 ? sum_of_tile[0] : __builtin_inff();
-        isa::two_of_four_floats<Score::identity>(entry, limit, &uncertain);
+        isa::mask_from_floats<2, Score::identity>(entry, limit, &uncertain);
         for (int lane = 0; lane < isa::kLanes<isa::Floats>; ++lane, ++tiles) {
             Tile tile{4, 4, {2, 4}, {}};
             for (const auto& row : entry)

@@ -1,4 +1,4 @@
-// 2:4 masks straight from memory to memory, whole strips at a time.
+// Masks of 4 x 4 tiles straight from memory to memory, whole strips at a time.
 #pragma once
 
 #include <utility>
@@ -11,16 +11,15 @@
 namespace tnm {
 
 // Null where there is no such shortcut.
-inline MaskRun two_of_four_kernel(const SolveRequest& request) {
+inline MaskRun run_kernel(const SolveRequest& request) {
     if (request.observer != nullptr) return nullptr;
     return strip_kernels().four_by_four_run(request.pattern, request.array.dtype, request.score);
 }
 
-class TwoOfFourPipeline final : public StripPipeline {
+class RunPipeline final : public StripPipeline {
   public:
     // `strips`: for what the kernel leaves.
-    TwoOfFourPipeline(const SolveRequest& request, MaskRun kernel,
-                      std::unique_ptr<StripPipeline> strips)
+    RunPipeline(const SolveRequest& request, MaskRun kernel, std::unique_ptr<StripPipeline> strips)
         : grid_(request.grid()), kernel_(kernel), strips_(std::move(strips)) {}
 
     Status operator()(const TileRun& run, const ElementsInMemory& elements,

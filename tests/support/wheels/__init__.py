@@ -1,0 +1,1 @@
+"""Making the source distribution and wheels, and trying them in clean environments."""
