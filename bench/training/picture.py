@@ -63,6 +63,7 @@ def _losses_of(axis: Axes, results: Sequence[Result], arms: Sequence[Arm]) -> No
         )  # fmt: skip
         labels.append(_label(arm))
     axis.axvline(0, color="#222222", linewidth=1)
+    axis.locator_params(axis="x", nbins=5)
     axis.set_yticks(range(len(arms)), labels, fontsize=8.5)
     axis.set_ylim(len(arms) - 0.4, -0.6)
     axis.spines[["top", "right", "left"]].set_visible(False)
