@@ -192,6 +192,17 @@ def test_padding_does_not_count() -> None:
         )
 
 
+@torch.no_grad()
+def _normalised(model: nn.Sequential, data: list[torch.Tensor]) -> torch.Tensor:
+    """Values that the second normalisation gets, by channel, if the first goes by each batch."""
+    norm = model[1]
+    normed = (
+        functional.batch_norm(model[0](one), None, None, norm.weight, norm.bias, True)
+        for one in data
+    )
+    return torch.cat([model[3](one.relu()).movedim(1, -1).flatten(0, 2) for one in normed])
+
+
 def test_convolutions_and_batch_norm() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(
@@ -210,13 +221,15 @@ def test_convolutions_and_batch_norm() -> None:
     assert report.skipped[0].reason == "3 input channels < m = 4"
     by_position = masks(model)["3"].permute(2, 3, 0, 1)
     assert tnm.is_transposable(by_position.numpy(), 2, 4)
-    with torch.no_grad():
-        # Every batch is normalised by its own statistics.
-        norm = model[1]
-        normed = [functional.batch_norm(model[0](b), None, None, norm.weight, norm.bias, True)
-                  for b in data]  # fmt: skip
-        means = torch.stack([model[3](b.relu()).mean((0, 2, 3)) for b in normed])
-    torch.testing.assert_close(model[4].running_mean, means.mean(0))
+    corrected = report.batch_norm
+    assert corrected is not None
+    assert corrected.kept
+    assert list(corrected.norms) == ["1", "4"]
+    # Of three batches the last tells whether the others' statistics help.
+    before, after = (_normalised(each, data[:2]) for each in (dense, model))
+    share = (after.var(0) / before.var(0)).sqrt()
+    moved = after.mean(0) + share * (dense[4].running_mean - before.mean(0))
+    torch.testing.assert_close(model[4].running_mean, moved)
     assert not model[4].training
     bare, best = copy.deepcopy(dense), copy.deepcopy(dense)
     prune_model_(bare, data, "2:4", "magnitude")
