@@ -196,8 +196,9 @@ def train_sparse_(
         ``"static"`` for a model that has masks, such as one that `prune_model_` calibrated.
     dense_from : int, optional
         From this step on nothing is pruned, for a model that is trained sparse but used dense;
-        `dense_state_dict` returns its weights then. Four fifths of the steps are usual. Not with
-        fixed masks (``"static"``).
+        `dense_state_dict` returns its weights then, whereas `SparseTraining.detach` and
+        `remove_sparsity_` prune it again. Four fifths of the steps are usual. Not with fixed masks
+        (``"static"``).
     include, exclude, score, method, threads
         As in `sparsify_`.
 
