@@ -245,8 +245,7 @@ class _Flow(Generic[_Task, _Result]):
                 future.cancel()
 
     def _launch(self, waiting: Iterator[_Flight[_Task]]) -> None:
-        while self._again:
-            self._submit(self._again.pop(0))
+        self._submit_again()
         most = self._workers.most_in_flight
         while len(self._flying) + len(self._landed) < most:
             flight = next(waiting, None)
