@@ -9,6 +9,7 @@ from tnm_core.torch.layers.masked_weights import (
     MaskedWeight,
     masked_weights,
     sparse_layers,
+    warn_where_dense,
 )
 from tnm_core.torch.layers.model_masks import (
     apply_masks_,
@@ -74,6 +75,7 @@ __all__ = [
     "unwrap",
     "values_of",
     "wants_plain_state",
+    "warn_where_dense",
     "weight_axes_of",
     "weight_rules",
 ]

@@ -11,8 +11,9 @@ ordinary layer with the same Parameters.
 
 from __future__ import annotations
 
+import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal, cast
 
 import torch
@@ -29,7 +30,7 @@ from tnm_core.torch.layers.parametrization import (
     parametrizations_of_weight,
 )
 from tnm_core.torch.layers.weight_axes import WeightAxes
-from tnm_core.torch.tensors import keep_, local_mask, local_values
+from tnm_core.torch.tensors import drop, keep_, local_mask, local_values
 
 HookRole = Literal["masks", "decay"]
 
@@ -111,6 +112,14 @@ class MaskedWeight:
         mask = local_mask(self.mask, self.parameter)
         keep_(local_values(self.parameter), mask)
         self.after_step()
+
+    @torch.no_grad()
+    def counts_pruned(self) -> bool:
+        """Whether the layer is dense now, with pruned entries, of those here, that are not zero."""
+        if self.mode != "dense":
+            return False
+        values = local_values(self.parameter)
+        return bool(drop(values, local_mask(self.mask, self.parameter)).any())
 
     @property
     def is_masked(self) -> bool:
@@ -218,3 +227,16 @@ def sparse_layers(model: nn.Module) -> list[MaskedWeight]:
             "the model has no sparse layers, expected some; call sparsify_ on it first"
         )
     return weights
+
+
+def warn_where_dense(weights: Iterable[MaskedWeight], stacklevel: int) -> None:
+    """Warn of layers that are dense now and are about to be masked, where that changes them."""
+    found = [weight.name for weight in weights if weight.counts_pruned()]
+    if found:
+        others = f" and {len(found) - 1} more are" if len(found) > 1 else " is"
+        warnings.warn(
+            f"layer {found[0]!r}{others} dense at this step of training and masked from now on, "
+            "without what the mask prunes; if the dense weights are wanted, call "
+            "dense_state_dict(model) before",
+            stacklevel=stacklevel + 1,
+        )

@@ -14,7 +14,12 @@ from torch.nn.utils import parametrize
 
 from tnm_core import arguments
 from tnm_core.torch.layers.held_mask import check_mask_of
-from tnm_core.torch.layers.masked_weights import MaskedWeight, masked_weights, sparse_layers
+from tnm_core.torch.layers.masked_weights import (
+    MaskedWeight,
+    masked_weights,
+    sparse_layers,
+    warn_where_dense,
+)
 from tnm_core.torch.layers.model_parts import has_hooks, replace_layer, unwrap
 from tnm_core.torch.layers.parametrization import parametrizations_of_weight
 from tnm_core.torch.layers.registration import remove_mask
@@ -140,7 +145,8 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
     model : torch.nn.Module
         Parameters stay the same objects, so that optimizers keep working; layers that were packed
         for inference get new ones. Detach what trains masks first: with layers that are masked no
-        more, the next step of its optimizer raises.
+        more, the next step of its optimizer raises. Where layers are dense at this step of their
+        training, a warning says that they are not any more.
 
     Returns
     -------
@@ -172,6 +178,7 @@ def remove_sparsity_(model: nn.Module) -> list[str]:
     _check_not_shared(model, weights)
     packed = _layers_to_replace(model)
     names = [weight.name for weight in weights if weight.is_flexible]
+    warn_where_dense(weights, stacklevel=2)
     for weight in weights:
         if weight.is_flexible:
             weight.zero_pruned_()

@@ -10,7 +10,14 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from tnm_core.torch.layers import HookRole, MaskedWeight, Mode, masked_weights, sparse_layers
+from tnm_core.torch.layers import (
+    HookRole,
+    MaskedWeight,
+    Mode,
+    masked_weights,
+    sparse_layers,
+    warn_where_dense,
+)
 from tnm_core.torch.tensors import check_followable, is_capturing, unwrap_optimizer
 from tnm_core.torch.training.step_count import StepCount, is_left_out
 
@@ -106,7 +113,10 @@ class OptimizerHook:
         return self
 
     def detach(self) -> None:
-        """Leave the optimizer; the masks stay, and gradients of pruned entries are zero again."""
+        """Leave the optimizer; the masks stay, and gradients of pruned entries are zero again.
+
+        Layers that are dense at this step are masked from now on, with a warning.
+        """
         for handle in self._handles:
             handle.remove()
         # Layers may have been made dense in the meantime.
@@ -237,6 +247,7 @@ class MaskOwner(OptimizerHook):
         return "masked", 0.0
 
     def _leave(self, weights: list[MaskedWeight]) -> None:
+        warn_where_dense(weights, stacklevel=3)
         for weight in weights:
             weight.set_mode("masked")
 

@@ -197,8 +197,8 @@ def train_sparse_(
     dense_from : int, optional
         From this step on nothing is pruned, for a model that is trained sparse but used dense;
         `dense_state_dict` returns its weights then, whereas `SparseTraining.detach` and
-        `remove_sparsity_` prune it again. Four fifths of the steps are usual. Not with fixed masks
-        (``"static"``).
+        `remove_sparsity_` prune it again, with a warning. Four fifths of the steps are usual. Not
+        with fixed masks (``"static"``).
     include, exclude, score, method, threads
         As in `sparsify_`.
 
