@@ -120,7 +120,13 @@ def main() -> None:
     for plan in plans:
         results, wanted = plan.results, plan.wanted
         try:
-            complete(results, wanted, partial(run, plan.model), given.workers, announce)
+            complete(
+                results,
+                wanted,
+                partial(run, plan.model, steps=plan.folder / "steps"),
+                given.workers,
+                announce,
+            )
         except KeyboardInterrupt:
             kept = sum(one in results for one in wanted)
             sys.exit(f"interrupted; {results.path} holds {kept} of {len(wanted)} runs: start again")

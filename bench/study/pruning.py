@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from bench.study.kept_steps import KeptSteps
 from bench.study.peak_memory import peak_mebibytes, reset_peak
 from bench.study.runs import Result
 from bench.study.study_model import Batches, StudyModel
@@ -20,7 +22,6 @@ from bench.study.variants import NOTHING, Variant
 from tnm_core.torch import pack_for_inference_, prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import (
     RECIPES,
-    PrunedLayer,
     collect_statistics,
     find_free_dimensions,
     fold_batch_norm_,
@@ -38,37 +39,23 @@ UNIFORM = "16:32"
 BUDGET = 0.5
 SCANNED_BATCHES = 3
 PERMUTED = "permuted"
+SHARING = ("best", "distilled")  # the second goes on where the first ends
 
 
-class LayerClock:
-    """CPU seconds of this process by layer; layers that share an input are one step."""
-
-    def __init__(self) -> None:
-        self.start = self.last = time.process_time()
-        self.by_layer: dict[str, float] = {}
-
-    def __call__(self, done: Any, number: int, total: int) -> None:
-        now = time.process_time()
-        if isinstance(done, PrunedLayer):
-            self.by_layer[done.name] = now - self.last
-        self.last = now
-
-    @property
-    def total(self) -> float:
-        return time.process_time() - self.start
-
-
-def run(study_model: StudyModel, variant: Variant, seed: int) -> Result:
-    """Prune a fresh model and measure it."""
+def run(study_model: StudyModel, variant: Variant, seed: int, steps: Path | None = None) -> Result:
+    """Prune a fresh model and measure it; what recipes have in common is kept in a folder."""
     with _one_thread():
         model = study_model.model()
         batches = study_model.calibration(seed, variant.samples)
         reset_peak()
-        clock = LayerClock()
-        told = {}
+        start = time.process_time()
+        told, before = {}, 0.0
         if variant.recipe != NOTHING:
-            told = pruned(study_model, model, variant, batches, seed)
-        seconds, memory = clock.total, peak_mebibytes()
+            shared = steps is not None and variant.recipe in SHARING
+            kept = KeptSteps(steps / _begins_like(variant, seed) if shared else None)
+            told = pruned(study_model, model, variant, batches, seed, kept)
+            before = kept.recalled
+        seconds, memory = before + time.process_time() - start, peak_mebibytes()
         remove_sparsity_(model)
         measures = study_model.measure(model, seed)
         speeds = sparse_speeds(study_model, model, told, batches[0])
@@ -84,8 +71,19 @@ def run(study_model: StudyModel, variant: Variant, seed: int) -> Result:
     }
 
 
+def _begins_like(variant: Variant, seed: int) -> str:
+    """Name what recipes that share their steps have in common."""
+    pattern = variant.pattern.replace(":", "of").replace(" ", "-")
+    return f"{pattern}-{variant.method}-{variant.samples}-samples-seed-{seed}"
+
+
 def pruned(
-    study_model: StudyModel, model: nn.Module, variant: Variant, batches: Batches, seed: int
+    study_model: StudyModel,
+    model: nn.Module,
+    variant: Variant,
+    batches: Batches,
+    seed: int,
+    kept: KeptSteps,
 ) -> dict[str, Any]:
     """Prune a model in place, and tell about it."""
     facts = study_model.facts
@@ -99,7 +97,6 @@ def pruned(
         told["permuted"] = {"before": done.before, "after": done.after}
     if variant.recipe == "allocated":
         pattern, told["allocated"] = allocated(model, batches, facts.exclude)
-    clock = LayerClock()
     # A mapping of patterns names all that is pruned.
     exclude = None if isinstance(pattern, dict) else facts.exclude or None
     others = None
@@ -108,7 +105,7 @@ def pruned(
         if facts.returns_logits:
             recipe = replace(recipe, distill_loss="divergence")
     report = prune_model_(
-        model, batches, pattern, recipe, exclude=exclude, progress=clock, distill_batches=others
+        model, batches, pattern, recipe, exclude=exclude, journal=kept, distill_batches=others
     )
     if report.distillation is not None:
         told["distillation"] = asdict(report.distillation)
@@ -121,7 +118,7 @@ def pruned(
             "pattern": layer.pattern,
             "error": layer.error,
             "retained": layer.retained,
-            "seconds": clock.by_layer[layer.name],
+            "seconds": kept.by_layer[layer.name],
         }
         for layer in report.pruned
     ]

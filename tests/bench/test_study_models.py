@@ -168,6 +168,14 @@ def test_a_language_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     names = [layer["name"] for layer in result["layers"]]
     assert len(names) == 14
     assert not any("lm_head" in name or "embed" in name for name in names)
+    best = run(model, replace(variant, recipe="best"), seed=0, steps=tmp_path)
+    shared = run(model, variant, seed=0, steps=tmp_path)
+    assert shared["measures"] == result["measures"] != best["measures"]
+    assert [one["seconds"] for one in shared["layers"]] == [
+        one["seconds"] for one in best["layers"]
+    ]
+    assert sum(one["seconds"] for one in best["layers"]) > 0
+    assert len(list(tmp_path.rglob("*.step"))) == 8  # not the distillation
     speeds = model.speeds(_small_model().model, _small_model().model)
     assert set(speeds) >= {"prefill tokens a second", "times dense", "decode times dense"}
     assert all(value > 0 for value in speeds.values())
