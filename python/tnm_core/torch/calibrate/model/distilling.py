@@ -18,6 +18,7 @@ from tnm_core.torch.calibrate.model.prune_report import Distillation, DistillSte
 from tnm_core.torch.calibrate.model.tunable import root_mean_square, tunable_parameters
 from tnm_core.torch.calibrate.model.tuning import share_of_rate
 from tnm_core.torch.calibrate.solvers import DistillLoss, Recipe
+from tnm_core.torch.tensors import keep_
 
 # One batch of so many measures instead of being learnt from; and how many do so at most.
 _MEASURED_OF, _MOST_MEASURED = 16, 4
@@ -99,7 +100,9 @@ class _Trained:
 
     def set_gradient(self, gradient: torch.Tensor) -> None:
         given = gradient.to(self.wide.dtype)
-        self.wide.grad = given if self.mask is None else given.mul_(self.mask)
+        if self.mask is not None:
+            keep_(given, self.mask)
+        self.wide.grad = given
 
     def write_(self) -> None:
         self.wide.grad = None
