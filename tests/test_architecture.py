@@ -68,6 +68,7 @@ FLOORS = [
         "cli.skips",
         "cli.tables",
         "cli.targets",
+        "cli.resuming",
         "cli.model_directory",
         "cli.pruning",
         "cli.conversion",

@@ -18,7 +18,7 @@ from torch import nn
 
 from bench.study.study_model import Batches, Facts
 from bench.study.texts_of_two_kinds import measured_texts, text_to_prune
-from bench.study.variants import BRIEF
+from bench.study.variants import LANGUAGE_MODEL
 from tnm_core.cli.hugging_face import Loaded, load, tokenizer_of
 from tnm_core.cli.model_speed.generation import generation_speed
 from tnm_core.cli.model_speed.variants import DENSE
@@ -36,7 +36,7 @@ class SmolLM2:
     path: Path | None = None  # of a directory or a GGUF file; by default that of the package
     measured: int = 24  # pieces of each text
     length: int = LENGTH
-    distilled: int = 160  # pieces to distill with
+    distilled: int = 640  # pieces to distill with
 
     @property
     def facts(self) -> Facts:
@@ -44,8 +44,8 @@ class SmolLM2:
         return Facts(
             name="smollm2",
             title="a language model",
-            variants=BRIEF,
-            samples=24,
+            variants=LANGUAGE_MODEL,
+            samples=48,
             most_samples=400,
             sample=f"pieces of {self.length} tokens",
             head_size=64,

@@ -56,10 +56,14 @@ ENCODER = (
 # is measured, too.
 BRIEF = (
     Variant(MIXED, "allocated"),
-    *(Variant(pattern, recipe) for recipe in SLOW for pattern in COMPARED),
-    *(Variant(pattern, "best") for pattern in PATTERNS),
+    *(Variant(pattern, "best") for pattern in (*reversed(COMPARED), "8:16", "4:8", "1:4")),
+    *(Variant(pattern, recipe) for recipe in SLOW for pattern in reversed(COMPARED)),
     *(Variant(pattern, recipe) for recipe in QUICK for pattern in COMPARED),
     Variant(DENSE, NOTHING),
+)
+# Where it takes longest.
+LANGUAGE_MODEL = tuple(
+    one for one in BRIEF if one.recipe != "tuned" and str(one) != "row 2:4 distilled optimal"
 )
 
 

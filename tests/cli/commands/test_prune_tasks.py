@@ -240,7 +240,7 @@ def test_what_is_kept_is_not_lost_or_mixed_up(
     assert snapshot(tmp_path) == before
     result = tnm(*command[:-1], "--force")
     assert result.status == 0
-    assert "is removed" in result.err
+    assert "is replaced" in result.err
     assert not kept.exists()
     assert out.exists()
 

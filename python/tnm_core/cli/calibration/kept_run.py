@@ -20,12 +20,17 @@ from typing import Any, BinaryIO
 
 import torch
 
-from tnm_core.checkpoint import CheckpointError
-from tnm_core.cli.errors import CommandError
+from tnm_core.cli.resuming import (
+    IDENTITY,
+    check_same_inputs,
+    folder_beside,
+    kept_in,
+    read_identity,
+    replaces_what_is_left,
+)
 from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.calibrate import Distillation, PrunedLayer, PruneStep, TunedBlock
 
-_IDENTITY = "run.json"
 _OWN_FILES = re.compile(r"run\.json|\d{6}\.step|(run\.json|\d{6}\.step)\.tmp")
 
 
@@ -41,7 +46,7 @@ class KeptRun:
     """
 
     def __init__(self, output: Path, warn: Callable[[str], None]) -> None:
-        self.folder = output.parent / f".{output.name[:100]}.tnm-resume"
+        self.folder = folder_beside(output)
         self._warn = warn
         self._identity: dict[str, str] = {}
         self._recalled = 0  # steps that an earlier run has kept
@@ -50,26 +55,17 @@ class KeptRun:
 
     def check(self, *, resume: bool, force: bool) -> None:
         """Speak of what an interrupted run has left; refuse to lose it unasked."""
-        if not self.folder.exists():
-            if resume:
-                self._warn(
-                    f"there is no {self.folder} to resume; the run begins at its first layer"
-                )
-            return
-        if not resume and not force:
-            raise CommandError(
-                f"an interrupted run left {self.folder}; --resume continues it, --force begins "
-                "anew, or remove that folder"
-            )
-        if not resume:
-            self._warn(f"{self.folder}, which an interrupted run left, is replaced")
+        if resume and not self.folder.exists():
+            self._warn(f"there is no {self.folder} to resume; the run begins at its first layer")
+        # What is left goes when there is something to take its place.
+        replaces_what_is_left(self.folder, resume=resume, force=force, tell=self._warn)
 
     def begin(self, identity: Mapping[str, str], *, resume: bool) -> None:
         """Take over the steps of a run with the same inputs, or none."""
         self._identity = dict(identity)
         if not (resume and self.folder.exists()):
             return
-        self._check_same_inputs()
+        check_same_inputs(self.folder, read_identity(self.folder), self._identity)
         while self._path(self._recalled).is_file():
             self._recalled += 1
         self._kept = self._recalled
@@ -77,12 +73,7 @@ class KeptRun:
     @property
     def left(self) -> str | None:
         """What to say of a run that ends here; None if it leaves nothing."""
-        if not self._kept:
-            return None
-        return (
-            f"what is done ({self._kept} steps) is kept in {self.folder}; the same command with "
-            "--resume continues it"
-        )
+        return kept_in(self.folder, f"{self._kept} steps") if self._kept else None
 
     def recall(self, number: int) -> PruneStep | None:
         """Return a step that an earlier run has kept."""
@@ -105,7 +96,7 @@ class KeptRun:
                 self.remove()  # of a run that is not resumed
                 self.folder.mkdir()
                 text = json.dumps(self._identity, indent=2)
-                _write(self.folder / _IDENTITY, lambda file: file.write(text.encode()))
+                _write(self.folder / IDENTITY, lambda file: file.write(text.encode()))
             record = _record_of(step)
             _write(self._path(number), lambda file: torch.save(record, file))
             self._kept = number + 1
@@ -119,7 +110,7 @@ class KeptRun:
         if self.folder.is_symlink() or not self.folder.is_dir():
             return
         # The identity goes last: without it, what is left cannot be resumed by mistake.
-        for path in sorted(self.folder.iterdir(), key=lambda path: path.name == _IDENTITY):
+        for path in sorted(self.folder.iterdir(), key=lambda path: path.name == IDENTITY):
             if _OWN_FILES.fullmatch(path.name):
                 path.unlink()
         with suppress(OSError):
@@ -128,24 +119,6 @@ class KeptRun:
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06}.step"
-
-    def _check_same_inputs(self) -> None:
-        path = self.folder / _IDENTITY
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict):
-            raise CheckpointError(
-                f"cannot resume from {self.folder}: {_IDENTITY} in it is missing or damaged; "
-                "remove that folder to begin anew"
-            )
-        differing = [name for name in self._identity if found.get(name) != self._identity[name]]
-        if differing:
-            raise CheckpointError(
-                f"cannot resume from {self.folder}: {', '.join(differing)} differ from those of "
-                "the interrupted run; expected the same, or remove that folder to begin anew"
-            )
 
 
 def _first_line(error: Exception) -> str:

@@ -24,8 +24,17 @@ from tnm_core.cli.console import note
 from tnm_core.cli.errors import CommandError, StoppedMidway, Terminated
 from tnm_core.cli.pruning.bands.tasks import TaskResult
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
+from tnm_core.cli.resuming import (
+    IDENTITY,
+    check_same_inputs,
+    differ,
+    folder_beside,
+    kept_in,
+    read_identity,
+    replaces_what_is_left,
+)
 
-_IDENTITY, _DONE, _RUN = "run.json", "done.jsonl", "run"
+_DONE, _RUN = "done.jsonl", "run"
 
 
 class KeptTasks:
@@ -38,8 +47,7 @@ class KeptTasks:
     """
 
     def __init__(self, output: Path) -> None:
-        real = Path(os.path.realpath(output))
-        self.folder = real.parent / f".{real.name[:100]}.tnm-resume"
+        self.folder = folder_beside(output)
         self.done: set[int] = set()
         self.total = 0
         self._run = ""
@@ -49,15 +57,7 @@ class KeptTasks:
 
     def check(self, *, resume: bool, force: bool) -> None:
         """Speak of what an interrupted run has left; refuse to lose it unasked."""
-        if not self.folder.exists():
-            return
-        if not resume and not force:
-            raise CommandError(
-                f"an interrupted run left {self.folder}; --resume continues it, --force begins "
-                "anew, or remove that folder"
-            )
-        if not resume:
-            note(f"{self.folder}, which an interrupted run left, is removed")
+        if replaces_what_is_left(self.folder, resume=resume, force=force, tell=note):
             self.remove()
 
     def begin(self, identity: Mapping[str, Any]) -> str:
@@ -65,9 +65,9 @@ class KeptTasks:
         with disk_errors(self.folder):
             self.folder.mkdir(exist_ok=True)
             self._lock_folder()
-            path = self.folder / _IDENTITY
+            path = self.folder / IDENTITY
             if path.exists():
-                self._run = self._same_run(path, identity)
+                self._run = self._same_run(identity)
             else:
                 self._run = secrets.token_hex(16)
                 (self.folder / self._run).mkdir()
@@ -120,12 +120,8 @@ class KeptTasks:
     @property
     def left(self) -> str | None:
         """What to say of a run that ends here; None if it leaves nothing."""
-        if not self.done:
-            return None
-        return (
-            f"what is done ({len(self.done)} of {self.total} tasks) is kept in {self.folder}; the "
-            "same command with --resume continues it"
-        )
+        done = f"{len(self.done)} of {self.total} tasks"
+        return kept_in(self.folder, done) if self.done else None
 
     def close(self) -> None:
         """Close the files, and remove the folder of a run that has done nothing."""
@@ -143,10 +139,10 @@ class KeptTasks:
         if self.folder.is_symlink() or not self.folder.is_dir():
             return
         with suppress(OSError, ValueError, KeyError):
-            name = str(json.loads((self.folder / _IDENTITY).read_text())[_RUN])
+            name = str(json.loads((self.folder / IDENTITY).read_text())[_RUN])
             if len(name) == 32 and name.isalnum():
                 shutil.rmtree(self.folder / name, ignore_errors=True)
-        for name in (_DONE, "run.tmp", _IDENTITY):  # without the last nothing can be resumed
+        for name in (_DONE, "run.tmp", IDENTITY):  # without the last nothing can be resumed
             (self.folder / name).unlink(missing_ok=True)
         with suppress(OSError):
             self.folder.rmdir()
@@ -162,22 +158,12 @@ class KeptTasks:
             os.close(descriptor)
             raise CheckpointError(f"another run is at work in {self.folder}; wait until it is done")
 
-    def _same_run(self, path: Path, identity: Mapping[str, Any]) -> str:
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-            run = str(found[_RUN])
-        except (OSError, ValueError, RecursionError, KeyError, TypeError):
-            raise CheckpointError(
-                f"cannot resume from {self.folder}: {_IDENTITY} in it is missing or damaged; "
-                "remove that folder to begin anew"
-            ) from None
-        differing = [name for name in identity if found.get(name) != identity[name]]
-        if differing or not (self.folder / run).is_dir():
-            told = ", ".join(differing) or "the files"
-            raise CheckpointError(
-                f"cannot resume from {self.folder}: {told} differ from those of the interrupted "
-                "run; expected the same, or remove that folder to begin anew"
-            )
+    def _same_run(self, identity: Mapping[str, Any]) -> str:
+        found = read_identity(self.folder)
+        check_same_inputs(self.folder, found, identity)
+        run = str(found.get(_RUN))
+        if not (self.folder / run).is_dir():
+            raise differ(self.folder, ["the files"])
         return run
 
 
