@@ -8,14 +8,14 @@ namespace tnm::TNM_ISA {
 // A vector holds kFloats tokens of a column; a panel must stay in the first-level cache.
 inline constexpr int kMostVectors = kVectorBytes == 64 ? 7 : 8;
 
-// With few vectors it is the walk along the bits that takes the time, and a pair of rows ends three
-// walks where a row ends one: it pays where walks are long.
+// A pair of rows ends three walks along bits where a row ends one. With few vectors a walk takes as
+// long as what is multiplied, and pairs pay where it is long.
 template <int kVectors>
 inline void multiply_window(const PackedWindow& window, const float* values, const float* panel,
                             float* sums) {
     if constexpr (kHasRowPairs && kVectors >= 2) {
-        const bool is_dense = window.kept >= 12 * window.rows;
-        if (kVectors >= 4 || is_dense)
+        const bool is_dense = window.kept >= 20 * window.rows;
+        if (kVectors >= 3 || is_dense)
             return multiply_row_pairs<kVectors>(window, values, panel, sums);
     }
     multiply_rows<kVectors>(window, values, panel, sums);

@@ -59,13 +59,27 @@ inline __attribute__((always_inline)) void add_common(const KeptRow (&rows)[2],
     columns &= columns - 1;
 }
 
+template <int kVectors>
+inline __attribute__((always_inline)) void load_sums(const float* source,
+                                                     Floats (&sums)[kVectors]) {
+    each<kVectors>([&]<int v>() __attribute__((always_inline)) {
+        sums[v] = load<Floats>(source + v * kFloats);
+    });
+}
+template <int kVectors>
+inline __attribute__((always_inline)) void store_sums(const Floats (&sums)[kVectors],
+                                                      float* target) {
+    each<kVectors>([&]<int v>()
+                       __attribute__((always_inline)) { store(target + v * kFloats, sums[v]); });
+}
+
 // Values of a row lie in the order of its bits, so that columns may be taken in any order.
 template <int kVectors>
-inline void add_row_pair(const KeptRow (&rows)[2], const float* panel, float* target) {
+inline void add_row_pair(const KeptRow (&rows)[2], const float* panel, float* first_target,
+                         float* second_target) {
     Floats sums[2][kVectors];
-    each<2 * kVectors>([&]<int k>() __attribute__((always_inline)) {
-        sums[k / kVectors][k % kVectors] = load<Floats>(target + k * kFloats);
-    });
+    load_sums(first_target, sums[0]);
+    load_sums(second_target, sums[1]);
     std::uint64_t common = rows[0].word & rows[1].word;
     std::uint64_t first = rows[0].word & ~common, second = rows[1].word & ~common;
     while (common != 0) add_common(rows, common, panel, sums);
@@ -76,23 +90,44 @@ inline void add_row_pair(const KeptRow (&rows)[2], const float* panel, float* ta
     }
     while (first != 0) add_own(rows[0], first, panel, sums[0]);
     while (second != 0) add_own(rows[1], second, panel, sums[1]);
-    each<2 * kVectors>([&]<int k>() __attribute__((always_inline)) {
-        store(target + k * kFloats, sums[k / kVectors][k % kVectors]);
-    });
+    store_sums(sums[0], first_target);
+    store_sums(sums[1], second_target);
 }
 
-// A row beyond the last keeps nothing; there is room for its sums.
+// Rows one after another, with their values.
+class RowReader {
+  public:
+    RowReader(const std::byte* words, const float* values) : words_(words), values_(values) {}
+    KeptRow next() {
+        KeptRow row{0, values_};
+        std::memcpy(&row.word, words_, sizeof row.word);
+        words_ += sizeof row.word;
+        values_ += __builtin_popcountll(row.word);
+        return row;
+    }
+    const float* values() const { return values_; }
+
+  private:
+    const std::byte* words_;
+    const float* values_;
+};
+
+// A row of the upper half of the window and one of the lower: neighbours are of one tile if the
+// mask is transposable, and share fewer columns than others do; at 1:4 none at all.
 template <int kVectors>
 inline void multiply_row_pairs(const PackedWindow& window, const float* values, const float* panel,
                                float* sums) {
-    for (std::int64_t row = 0; row < window.rows; row += 2, sums += 2 * kVectors * kFloats) {
-        KeptRow pair[2] = {};
-        for (int k = 0; k < 2; ++k) {
-            if (row + k < window.rows) std::memcpy(&pair[k].word, window.words + (row + k) * 8, 8);
-            pair[k].values = values;
-            values += __builtin_popcountll(pair[k].word);
-        }
-        add_row_pair<kVectors>(pair, panel, sums);
+    constexpr std::int64_t kRowFloats = kVectors * kFloats;
+    const std::int64_t half = (window.rows + 1) / 2;
+    RowReader upper(window.words, values), skipped = upper;
+    for (std::int64_t row = 0; row < half; ++row) skipped.next();
+    RowReader lower(window.words + half * 8, skipped.values());
+    for (std::int64_t row = 0; row < half; ++row) {
+        const bool has_second = half + row < window.rows;
+        // A row that is not there keeps nothing; there is room for its sums.
+        const KeptRow pair[2] = {upper.next(), has_second ? lower.next() : KeptRow{}};
+        add_row_pair<kVectors>(pair, panel, sums + row * kRowFloats,
+                               sums + (half + row) * kRowFloats);
     }
 }
 
