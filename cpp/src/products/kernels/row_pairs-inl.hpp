@@ -36,7 +36,7 @@ inline __attribute__((always_inline)) void add_own(const KeptRow& row, std::uint
     columns &= columns - 1;
 }
 
-// Where the compiler would load a vector once for each use.
+// The compiler would load it anew for each use.
 inline __attribute__((always_inline)) Floats keep_in_register(Floats vector) {
 #if defined(__x86_64__)
     asm("" : "+v"(vector));
@@ -105,7 +105,6 @@ class RowReader {
         values_ += __builtin_popcountll(row.word);
         return row;
     }
-    const float* values() const { return values_; }
 
   private:
     const std::byte* words_;
@@ -119,9 +118,8 @@ inline void multiply_row_pairs(const PackedWindow& window, const float* values, 
                                float* sums) {
     constexpr std::int64_t kRowFloats = kVectors * kFloats;
     const std::int64_t half = (window.rows + 1) / 2;
-    RowReader upper(window.words, values), skipped = upper;
-    for (std::int64_t row = 0; row < half; ++row) skipped.next();
-    RowReader lower(window.words + half * 8, skipped.values());
+    RowReader upper(window.words, values), lower = upper;
+    for (std::int64_t row = 0; row < half; ++row) lower.next();
     for (std::int64_t row = 0; row < half; ++row) {
         const bool has_second = half + row < window.rows;
         // A row that is not there keeps nothing; there is room for its sums.
