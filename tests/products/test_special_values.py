@@ -10,7 +10,7 @@ from tests.support.arrays import dtype_of, make_array
 from tests.support.products.assertions import assert_product_close
 from tests.support.products.cases import DTYPES, make_mask, pack_any
 
-TOKENS = pytest.mark.parametrize("tokens", [1, 3, 8, 9, 40])
+TOKENS = pytest.mark.parametrize("tokens", [1, 3, 8, 9, 40, 100])
 EVERY_DTYPE = pytest.mark.parametrize("dtype", DTYPES)
 NOT_FINITE = (np.nan, np.inf, -np.inf)
 

@@ -19,7 +19,7 @@ from tests.support.products.references import ACTIVATIONS
 DTYPES = ("float32", "float16", "bfloat16")
 # Around vectors of 4, 8 and 16, around a word of bits, a window of rows, and a piece of blocks.
 SIDES = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 100, 127, 128, 130, 200)
-TOKENS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 24, 31, 33, 40, 47, 49, 63, 65, 80, 97, 130)
+TOKENS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 15, 16, 17, 24, 31, 33, 40, 47, 49, 63, 65, 94, 97, 130)
 DISTRIBUTIONS = ("normal", "normal", "ties", "sparse", "denormal", "decades", "constant")
 
 

@@ -4,6 +4,7 @@
 
 #include "products/kernels/few-inl.hpp"
 #include "products/kernels/finish-inl.hpp"
+#include "products/kernels/multiply_panel-inl.hpp"
 #include "products/kernels/panel-inl.hpp"
 
 namespace tnm::TNM_ISA {
