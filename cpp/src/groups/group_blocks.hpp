@@ -56,7 +56,8 @@ class GroupBlocks {
 
     std::int64_t groups() const { return planes_ * lines_ * groups_; }
 
-    // Calls visit(block) for all of them, on several threads, each of which calls make_visitor().
+    // Calls visit(block, next) for all of them, on several threads, each of which calls
+    // make_visitor(). Nothing is next to the last of a thread's piece.
     template <class MakeVisitor>
     Status for_each(const Execution& execution, const MakeVisitor& make_visitor) const {
         const std::int64_t most = lines_at_once_ > 1 ? 262144 : 65536;
@@ -68,7 +69,7 @@ class GroupBlocks {
                 return [=, this, visit = make_visitor()](std::int64_t piece) mutable {
                     const std::int64_t end = std::min(count_, (piece + 1) * length);
                     for (std::int64_t index = piece * length; index < end; ++index)
-                        visit(block(index));
+                        visit(block(index), index + 1 < end ? block(index + 1) : GroupBlock{});
                     return Status::ok;
                 };
             });
