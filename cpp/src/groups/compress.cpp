@@ -156,7 +156,10 @@ Status compress(const ElementsView& elements, const ConstMaskView& mask, const P
     if (!pattern.valid()) return Status::invalid_argument;
     FirstFound found;
     const bool across = lies_across(elements.strides) || lies_across(mask.strides);
-    const Status status = GroupBlocks(elements.strides, pattern.m, across).for_each(execution, [&] {
+    const auto item = static_cast<std::int64_t>(elements.item_size);
+    const GroupBlocks blocks(elements.strides, pattern.m, across,
+                             lines_of_first_block(elements.strides, item, elements.data));
+    const Status status = blocks.for_each(execution, [&] {
         return [work = Compression(elements, mask, pattern, {values, indices}, found)](
                    const GroupBlock& block, const GroupBlock& next) mutable {
             work.take(block, next);

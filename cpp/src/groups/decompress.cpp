@@ -110,7 +110,9 @@ Status decompress(const std::byte* values, const std::uint8_t* indices, const Pa
     if (!pattern.valid()) return Status::invalid_argument;
     std::atomic<bool> valid{true};
     const Strides& strides = elements.strides;
-    const GroupBlocks blocks(strides, pattern.m, lies_across(strides));
+    const auto item = static_cast<std::int64_t>(elements.item_size);
+    const GroupBlocks blocks(strides, pattern.m, lies_across(strides),
+                             lines_of_first_block(strides, item, elements.data));
     const Status status = blocks.for_each(execution, [&] {
         return [&, work = Decompression(values, indices, pattern, elements, blocks.groups())](
                    const GroupBlock& block, const GroupBlock&) mutable {

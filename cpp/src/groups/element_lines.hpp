@@ -34,6 +34,20 @@ struct LineBlock {
     Lines as_lines() const { return {data, line_stride, columns}; }
 };
 
+// Of lines that lie next to each other: with how many a first block ends where a cache line does,
+// so that no cache line is shared by two blocks.
+template <class Byte>
+int lines_of_first_block(const Strides& strides, std::int64_t item, const Byte* data) {
+    constexpr std::int64_t kCacheLine = 64;
+    const bool are_long = strides.rows() >= 4 * GroupBlocks::kMostLines;
+    const auto past =
+        static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(data) % kCacheLine);
+    if (strides.row_stride() != item || !are_long || past == 0 || past % item != 0 ||
+        strides.column_stride() % kCacheLine != 0)
+        return GroupBlocks::kMostLines;
+    return static_cast<int>((kCacheLine - past) / item);
+}
+
 template <class Byte>
 LineBlock line_block(const GroupBlock& block, const Strides& strides, Byte* data) {
     return {const_cast<std::byte*>(data) + block.offset(strides), strides.row_stride(),
