@@ -63,7 +63,7 @@ inline Prefetcher prefetcher_of(const GroupBlock& block, int n, const std::byte*
             {reinterpret_cast<const std::byte*>(indices) + first, apart, count, block.lines}};
 }
 
-// The lines of a block in memory of its own.
+// The lines of a block, at most GroupBlocks::kMostLines, in memory of its own.
 class LineCopy {
   public:
     explicit LineCopy(std::size_t item_bytes) : item_(static_cast<std::int64_t>(item_bytes)) {}
@@ -89,11 +89,6 @@ class LineCopy {
     // What is to be read, copied if need be.
     Lines to_read(const LineBlock& block, const LineBlock& next) {
         return is_needed(block) ? read(block, next) : block.as_lines();
-    }
-
-    static void prefetch(const std::byte* data, std::int64_t bytes) {
-        const std::byte* line = data - reinterpret_cast<std::uintptr_t>(data) % kCacheLine;
-        for (; line < data + bytes; line += kCacheLine) __builtin_prefetch(line, 0, 2);
     }
 
   private:
@@ -144,6 +139,12 @@ class LineCopy {
             if constexpr (kWay == Way::in)
                 transpose({pieces, kPieceStride, block.lines, count}, own(0, column), stride_);
         }
+    }
+
+    // To the second cache, which has room for pieces that lie a power of two apart.
+    static void prefetch(const std::byte* data, std::int64_t bytes) {
+        const std::byte* line = data - reinterpret_cast<std::uintptr_t>(data) % kCacheLine;
+        for (; line < data + bytes; line += kCacheLine) __builtin_prefetch(line, 0, 2);
     }
 
     struct alignas(kCacheLine) CacheLine {
