@@ -31,10 +31,13 @@ class Prefetcher {
 
   private:
     __attribute__((always_inline)) static void prefetch_row(RowsInMemory& rows) {
-        constexpr int kCacheLine = 64;
+        constexpr std::uintptr_t kCacheLine = 64;
         if (rows.rows == 0) return;
-        for (std::int64_t offset = 0; offset < rows.row_bytes; offset += kCacheLine)
-            __builtin_prefetch(rows.data + offset);
+        // The first and last line may be shared with what lies around.
+        const std::byte* end = rows.data + rows.row_bytes;
+        const std::byte* line =
+            rows.data - reinterpret_cast<std::uintptr_t>(rows.data) % kCacheLine;
+        for (; line < end; line += kCacheLine) __builtin_prefetch(line);
         rows.data += rows.row_stride;
         --rows.rows;
     }

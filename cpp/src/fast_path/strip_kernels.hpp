@@ -42,7 +42,7 @@ struct ColumnBlock {
 using MaskColumnMajor = void (*)(const ColumnBlock& block, std::uint8_t* mask,
                                  std::int64_t mask_row_stride, std::int32_t* space,
                                  std::uint8_t* uncertain);
-inline constexpr int kRowsOfMaskColumnMajor = 32;
+inline constexpr int kRowsOfMaskColumnMajor = 64;
 
 // Whether float holds every score of such elements exactly.
 __attribute__((always_inline)) inline constexpr bool fits_float(Dtype dtype, Score score) {

@@ -35,9 +35,10 @@ class Compression {
           copy_(elements.item_size),
           values_(kRoom * elements.item_size) {}
 
-    void take(const GroupBlock& block) {
+    void take(const GroupBlock& block, const GroupBlock& next) {
         if (overfull_.precedes(block.first_group)) return;
-        const Lines elements = copy_.to_read(line_block(block, elements_.strides, elements_.data));
+        const Lines elements = copy_.to_read(line_block(block, elements_.strides, elements_.data),
+                                             line_block(next, elements_.strides, elements_.data));
         const int words = read_words(block);
         Prefetcher targets = prefetcher_of(block, pattern_.n, to_.values, to_.indices, item_);
         for (int k = 0; k < block.lines; ++k) {
@@ -155,9 +156,14 @@ Status compress(const ElementsView& elements, const ConstMaskView& mask, const P
     if (!pattern.valid()) return Status::invalid_argument;
     FirstFound found;
     const bool across = lies_across(elements.strides) || lies_across(mask.strides);
-    const Status status = GroupBlocks(elements.strides, pattern.m, across).for_each(execution, [&] {
+    const auto item = static_cast<std::int64_t>(elements.item_size);
+    const GroupBlocks blocks(elements.strides, pattern.m, across,
+                             lines_of_first_block(elements.strides, item, elements.data));
+    const Status status = blocks.for_each(execution, [&] {
         return [work = Compression(elements, mask, pattern, {values, indices}, found)](
-                   const GroupBlock& block) mutable { work.take(block); };
+                   const GroupBlock& block, const GroupBlock& next) mutable {
+            work.take(block, next);
+        };
     });
     overfull = found.get();
     return status;

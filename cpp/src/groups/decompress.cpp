@@ -26,7 +26,7 @@ class Decompression {
           item_(static_cast<int>(elements.item_size)),
           kernels_(word_kernels()),
           spread_(kernels_.elements_of(item_).spread),
-          positions_(pattern.m),
+          bits_(pattern.m > kWordBits ? PositionBits{} : position_bits(pattern)),
           copy_(elements.item_size) {}
 
     // Returns whether all indices were below m.
@@ -53,12 +53,12 @@ class Decompression {
         for (int k = 0; k < sequence.count;) {
             const std::int64_t first = block.first_group * pattern_.n + k * values_of_word;
             int whole = std::max(0, sequence.whole - k);
-            // More values are read than count.
-            while (whole > 0 && first + whole * values_of_word + kElementsBeyond > entries_)
-                --whole;
+            // More values and indices are read than count.
+            const int read = std::max(values_of_word + kElementsBeyond, kWordBits + 1);
+            while (whole > 0 && first + (whole - 1) * values_of_word + read > entries_) --whole;
             std::uint64_t words[GroupBlocks::kMostWords];
-            const int ascending = kernels_.read_positions(
-                indices_ + first, values_of_word, positions_.of_word(0), pattern_, whole, words);
+            const int ascending = kernels_.read_positions(indices_ + first, values_of_word, bits_,
+                                                          pattern_, whole, words);
             if (ascending > 0)
                 spread_(values_ + first * item_, values_of_word * item_, words, ascending,
                         line + k * step, step);
@@ -97,7 +97,7 @@ class Decompression {
     const int item_;
     const WordKernels& kernels_;
     const decltype(ElementKernels::spread) spread_;
-    const WordPositions positions_;
+    const PositionBits bits_;
     LineCopy copy_;
 };
 
@@ -110,10 +110,12 @@ Status decompress(const std::byte* values, const std::uint8_t* indices, const Pa
     if (!pattern.valid()) return Status::invalid_argument;
     std::atomic<bool> valid{true};
     const Strides& strides = elements.strides;
-    const GroupBlocks blocks(strides, pattern.m, lies_across(strides));
+    const auto item = static_cast<std::int64_t>(elements.item_size);
+    const GroupBlocks blocks(strides, pattern.m, lies_across(strides),
+                             lines_of_first_block(strides, item, elements.data));
     const Status status = blocks.for_each(execution, [&] {
         return [&, work = Decompression(values, indices, pattern, elements, blocks.groups())](
-                   const GroupBlock& block) mutable {
+                   const GroupBlock& block, const GroupBlock&) mutable {
             if (!work.put_back(block)) valid.store(false, std::memory_order_relaxed);
         };
     });

@@ -37,8 +37,9 @@ class GroupBlocks {
     static constexpr int kMostWords = 16, kMostWordsAcross = 8, kMostLines = 64;
     static constexpr int kMostWordsOfBlock = kMostWordsAcross * kMostLines;
 
-    // Lines are the rows of `strides`; `across` takes many of them at once.
-    GroupBlocks(const Strides& strides, int m, bool across)
+    // Lines are the rows of `strides`; `across` takes many of them at once, of each plane so many
+    // `first_lines` first.
+    GroupBlocks(const Strides& strides, int m, bool across, int first_lines = kMostLines)
         : m_(m),
           groups_of_word_(std::max(1, 64 / m)),
           words_(m > 64   ? 1
@@ -46,17 +47,19 @@ class GroupBlocks {
                           : kMostWords),
           groups_at_once_(groups_of_word_ * words_),
           lines_at_once_(across ? kMostLines : 1),
+          first_lines_(across ? first_lines : 1),
           lines_(strides.rows()),
           columns_(strides.columns()),
           groups_((columns_ + m - 1) / m),
           across_((groups_ + groups_at_once_ - 1) / groups_at_once_),
-          down_((lines_ + lines_at_once_ - 1) / lines_at_once_),
+          down_((lines_ + (lines_at_once_ - first_lines_) + lines_at_once_ - 1) / lines_at_once_),
           planes_(strides.planes()),
           count_(planes_ * down_ * across_) {}
 
     std::int64_t groups() const { return planes_ * lines_ * groups_; }
 
-    // Calls visit(block) for all of them, on several threads, each of which calls make_visitor().
+    // Calls visit(block, next) for all of them, on several threads, each of which calls
+    // make_visitor(). Nothing is next to the last of a thread's piece.
     template <class MakeVisitor>
     Status for_each(const Execution& execution, const MakeVisitor& make_visitor) const {
         const std::int64_t most = lines_at_once_ > 1 ? 262144 : 65536;
@@ -68,7 +71,7 @@ class GroupBlocks {
                 return [=, this, visit = make_visitor()](std::int64_t piece) mutable {
                     const std::int64_t end = std::min(count_, (piece + 1) * length);
                     for (std::int64_t index = piece * length; index < end; ++index)
-                        visit(block(index));
+                        visit(block(index), index + 1 < end ? block(index + 1) : GroupBlock{});
                     return Status::ok;
                 };
             });
@@ -83,13 +86,14 @@ class GroupBlocks {
         const bool by_lines = lines_at_once_ > 1;
         const std::int64_t across = by_lines ? within / down_ : within % across_;
         const std::int64_t down = by_lines ? within % down_ : within / across_;
-        const std::int64_t line = down * lines_at_once_, group = across * groups_at_once_;
+        const std::int64_t line = std::max<std::int64_t>(0, first_line(down));
+        const std::int64_t group = across * groups_at_once_;
         const std::int64_t column = group * m_;
         const std::int64_t groups = std::min(groups_at_once_, groups_ - group);
         return {plane,
                 line,
                 column,
-                static_cast<int>(std::min(lines_at_once_, lines_ - line)),
+                static_cast<int>(std::min(first_line(down + 1), lines_) - line),
                 static_cast<int>(std::min(groups * m_, columns_ - column)),
                 static_cast<int>((groups + groups_of_word_ - 1) / groups_of_word_),
                 static_cast<int>(groups_of_word_),
@@ -98,7 +102,11 @@ class GroupBlocks {
                 groups_};
     }
 
-    const std::int64_t m_, groups_of_word_, words_, groups_at_once_, lines_at_once_;
+    std::int64_t first_line(std::int64_t down) const {
+        return first_lines_ + (down - 1) * lines_at_once_;
+    }
+
+    const std::int64_t m_, groups_of_word_, words_, groups_at_once_, lines_at_once_, first_lines_;
     const std::int64_t lines_, columns_, groups_, across_, down_, planes_, count_;
 };
 

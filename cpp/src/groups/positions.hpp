@@ -24,6 +24,19 @@ class WordPositions {
     std::byte positions_[2 * kWordBits];
 };
 
+// For m <= kWordBits.
+inline PositionBits position_bits(const Pattern& pattern) {
+    PositionBits bits;
+    const int of_word = kWordBits / pattern.m * pattern.n;
+    for (int k = 0; k <= kWordBits; ++k) {
+        const bool is_used = k < of_word;
+        bits.used[k] = is_used ? 0xff : 0;
+        bits.first[k] = static_cast<std::uint8_t>(is_used ? k / pattern.n * pattern.m
+                                                          : kWordBits + k - of_word);
+    }
+    return bits;
+}
+
 // All kept positions, and as many dropped ones as n leaves room for, lowest first.
 class FilledWords {
   public:

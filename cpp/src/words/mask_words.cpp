@@ -40,15 +40,8 @@ void read_mask_words(const std::uint8_t* flags, std::int64_t row_stride, std::in
         words[r] = read_line(flags + r * row_stride, column_stride, columns);
 }
 
-// Quarters of ever smaller squares are exchanged: Warren, Hacker's Delight, section 7-3.
 void transpose_words(std::uint64_t* words) {
-    std::uint64_t lower = 0x00000000ffffffffU;
-    for (int distance = 32; distance != 0; distance >>= 1, lower ^= lower << distance)
-        for (int k = 0; k < 64; k = ((k | distance) + 1) & ~distance) {
-            const std::uint64_t moved = ((words[k] >> distance) ^ words[k | distance]) & lower;
-            words[k | distance] ^= moved;
-            words[k] ^= moved << distance;
-        }
+    word_kernels().transpose(words);
 }
 
 }  // namespace tnm

@@ -27,17 +27,26 @@ struct ElementKernels {
                    int count, std::byte* target, std::int64_t target_step);
 };
 
+// How the n positions of each group of a word, one after another, become bits of the word: those of
+// `used` are added to `first`.
+struct PositionBits {
+    std::uint8_t used[kWordBits + 1];   // all bits; none beyond the last position
+    std::uint8_t first[kWordBits + 1];  // bit of its group; beyond, ascending from kWordBits on
+};
+
 // Of words that hold as many whole groups of m <= 64 as fit.
 struct WordKernels {
     // The lowest bits of 64 neighbouring bytes, for each of the words, `step` bytes apart.
     void (*read_words)(const std::uint8_t* flags, std::int64_t step, int count,
                        std::uint64_t* words);
-    // From n positions below m for each group, those of words `step` bytes apart. Stops before the
-    // first word of which they do not ascend in each group, and returns how many are done.
-    // `of_bits`: the position of each bit.
+    // From n positions below m for each group, those of words `step` bytes apart; of each word
+    // kWordBits + 1 may be read. Stops before the first word of which they do not ascend in each
+    // group, and returns how many are done.
     int (*read_positions)(const std::uint8_t* positions, std::int64_t step,
-                          const std::byte* of_bits, Pattern pattern, int count,
+                          const PositionBits& bits, Pattern pattern, int count,
                           std::uint64_t* words);
+    // Swaps rows and columns of 64 x 64 bits.
+    void (*transpose)(std::uint64_t* words);
     // How many words there are before the first of which a group has not exactly n bits set.
     int (*count_exact)(const std::uint64_t* words, int count, Pattern pattern);
     // For elements of 1, 2, 4, 8 or 16 bytes.

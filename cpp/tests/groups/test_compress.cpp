@@ -203,6 +203,92 @@ void test_threads_agree() {
     }
 }
 
+// Many lines that lie next to each other, wherever in a cache line the first begins.
+void test_lines_side_by_side() {
+    Random random(3);
+    constexpr std::int64_t lines = 260, columns = 520, apart = 320, cache_line = 64;
+    const Pattern pattern{2, 4};
+    for (const Dtype dtype : {Dtype::uint8, Dtype::float16, Dtype::float32, Dtype::float64}) {
+        const auto item = static_cast<std::int64_t>(item_size(dtype));
+        Array array(dtype, {lines, columns});
+        for (std::int64_t flat = 0; flat < array.size(); ++flat)
+            array.set(flat, random.between(0, 100));
+        MaskArray mask(array.shape());
+        keep_at_most_n(mask, pattern, random);
+        for (const std::int64_t past :
+             {std::int64_t{0}, item, std::int64_t{16}, std::int64_t{33}}) {
+            const Given given([&] { return join(name_of(dtype), ", ", past, " bytes"); });
+            std::vector<std::byte> buffer(static_cast<std::size_t>(columns * apart * item + 128));
+            const auto begin = reinterpret_cast<std::uintptr_t>(buffer.data());
+            std::byte* first =
+                buffer.data() + (cache_line - begin % cache_line) % cache_line + past;
+            const auto place = [&](std::int64_t flat) {
+                return first + (flat % columns * apart + flat / columns) * item;
+            };
+            const auto element = [&](std::int64_t flat) {
+                return array.bytes().data() + flat * item;
+            };
+            for (std::int64_t flat = 0; flat < array.size(); ++flat)
+                std::memcpy(place(flat), element(flat), item_size(dtype));
+            Strides strides = array.view().strides;
+            strides.bytes[0] = item;
+            strides.bytes[1] = apart * item;
+            Compressed compressed = memory_for(array.shape(), pattern, item_size(dtype));
+            TNM_CHECK(!pack({first, item_size(dtype), strides}, mask, pattern,
+                            compressed.values.data(), compressed.indices.data()));
+            check_groups(array, mask, pattern, compressed);
+
+            std::fill(buffer.begin(), buffer.end(), std::byte{0xee});
+            std::vector<std::byte> expected = buffer;
+            for (std::int64_t flat = 0; flat < array.size(); ++flat) {
+                std::byte* there = expected.data() + (place(flat) - buffer.data());
+                std::memset(there, 0, item_size(dtype));
+                if (mask.get(flat)) std::memcpy(there, element(flat), item_size(dtype));
+            }
+            TNM_CHECK(unpack(compressed.values.data(), compressed.indices.data(), pattern,
+                             {first, item_size(dtype), strides}));
+            TNM_CHECK(buffer == expected);
+        }
+    }
+}
+
+// Positions that do not ascend, in one group of many, are put where they say.
+void test_positions_in_any_order() {
+    Random random(4);
+    constexpr std::int64_t lines = 3, columns = 256;
+    for (const auto& [n, m] :
+         {std::pair{2, 4}, std::pair{3, 6}, std::pair{8, 16}, std::pair{32, 64}})
+        for (int repeat = 0; repeat < 20; ++repeat) {
+            const Pattern pattern{n, m};
+            Compressed given = memory_for({lines, columns}, pattern, 1);
+            std::vector<std::byte> expected(lines * columns);
+            std::size_t k = 0;
+            for (std::int64_t line = 0; line < lines; ++line)
+                for (std::int64_t start = 0; start < columns; start += m)
+                    for (int j = 0; j < n; ++j, ++k) {
+                        given.indices[k] = static_cast<std::uint8_t>(2 * j % m + 2 * j / m);
+                        given.values[k] = static_cast<std::byte>(random.between(1, 255));
+                    }
+            for (int swaps = 0; swaps < 3; ++swaps) {
+                const auto group =
+                    static_cast<std::size_t>(random.between(0, static_cast<int>(k) / n - 1) * n);
+                std::swap(given.indices[group], given.indices[group + 1]);
+            }
+            k = 0;
+            for (std::int64_t line = 0; line < lines; ++line)
+                for (std::int64_t start = 0; start < columns; start += m)
+                    for (int j = 0; j < n; ++j, ++k)
+                        if (start + given.indices[k] < columns)
+                            expected[static_cast<std::size_t>(line * columns + start +
+                                                              given.indices[k])] = given.values[k];
+            std::vector<std::byte> found(lines * columns, std::byte{0xee});
+            Strides strides = Array(Dtype::uint8, {lines, columns}).view().strides;
+            TNM_CHECK(unpack(given.values.data(), given.indices.data(), pattern,
+                             {found.data(), 1, strides}));
+            TNM_CHECK(found == expected);
+        }
+}
+
 void test_corrupt_indices_are_refused() {
     const std::byte values[4] = {};
     for (const std::uint8_t bad : {std::uint8_t{4}, std::uint8_t{255}}) {
@@ -211,6 +297,19 @@ void test_corrupt_indices_are_refused() {
         const MutableElementsView view{reinterpret_cast<std::byte*>(target.view().data), 1,
                                        target.view().strides};
         TNM_CHECK(!unpack(values, indices, {2, 4}, view));
+    }
+    // Among many that are taken at once.
+    const Pattern pattern{8, 16};
+    for (const std::size_t bad : {std::size_t{7}, std::size_t{40}, std::size_t{127}}) {
+        MaskArray target({1, 512});
+        Compressed compressed = memory_for(target.shape(), pattern, 1);
+        for (std::size_t k = 0; k < compressed.indices.size(); ++k)
+            compressed.indices[k] = static_cast<std::uint8_t>(2 * (k % 8));
+        const MutableElementsView view{reinterpret_cast<std::byte*>(target.view().data), 1,
+                                       target.view().strides};
+        TNM_CHECK(unpack(compressed.values.data(), compressed.indices.data(), pattern, view));
+        compressed.indices[bad] = 16;
+        TNM_CHECK(!unpack(compressed.values.data(), compressed.indices.data(), pattern, view));
     }
 }
 
@@ -233,6 +332,8 @@ int main(int argc, char** argv) {
                          {"sixteen_byte_items", test_sixteen_byte_items},
                          {"overfull_group_is_named", test_overfull_group_is_named},
                          {"threads_agree", test_threads_agree},
+                         {"lines_side_by_side", test_lines_side_by_side},
+                         {"positions_in_any_order", test_positions_in_any_order},
                          {"corrupt_indices_are_refused", test_corrupt_indices_are_refused},
                          {"empty", test_empty},
                      });

@@ -21,6 +21,8 @@ class FourByFourMasker {
                               const Next& next) {
         mask_(scores.values, pattern_, strip_.kept());
         if (!strip_.is_observed()) return strip_.finish(place, scores);
+        Prefetcher ahead = next();
+        ahead.prefetch(pattern_.m);
         const std::uint64_t all = lowest_bits(place.tiles);
         std::uint64_t proven = 0;
         for (const PriceStrip<T> price : strip_kernels().of<T>().price_four_by_four) {
@@ -38,6 +40,8 @@ class FourByFourMasker {
     // A tile's prices must not depend on its neighbours: those that prove it stay.
     void price_unproven(PriceStrip<T> price, const StripScores<T>& scores, std::uint64_t proven) {
         StripSolution& solution = strip_.solution();
+        if (proven == 0)
+            return price(scores.values, solution.kept, solution.row_prices, solution.column_prices);
         double rows[kStripColumns], columns[kStripColumns];
         price(scores.values, solution.kept, rows, columns);
         for (int c = 0; c < kStripColumns; c += 4) {

@@ -6,6 +6,8 @@
 
 namespace tnm::TNM_ISA {
 
+using Words = VectorOf<std::uint64_t>::type;
+
 inline std::uint64_t word_of_flags(const std::uint8_t* flags) {
     std::uint64_t word = 0;
 #if defined(__AVX2__)
@@ -31,8 +33,9 @@ inline void read_words(const std::uint8_t* flags, std::int64_t step, int count,
     for (int k = 0; k < count; ++k, flags += step) words[k] = word_of_flags(flags);
 }
 
-// Counts of fields of m bits, side by side.
-inline std::uint64_t counts_of_fields(std::uint64_t word, int m) {
+// Counts of fields of m bits, side by side, in a word or in each of a vector.
+template <class Word>
+inline Word counts_of_fields(Word word, int m) {
     // Every second bit, every second two bits, and so on.
     static constexpr std::uint64_t kLower[] = {0x5555555555555555U, 0x3333333333333333U,
                                                0x0f0f0f0f0f0f0f0fU, 0x00ff00ff00ff00ffU,
@@ -49,6 +52,10 @@ inline int count_exact(const std::uint64_t* words, int count, Pattern pattern) {
         std::uint64_t wanted = 0;
         for (int begin = 0; begin < 64; begin += m)
             wanted |= static_cast<std::uint64_t>(n) << begin;
+        constexpr int kCount = kLanes<Words>;
+        while (exact + kCount <= count &&
+               all_set(counts_of_fields(load<Words>(words + exact), m) == wanted))
+            exact += kCount;
         while (exact < count && counts_of_fields(words[exact], m) == wanted) ++exact;
         return exact;
     }
@@ -113,51 +120,6 @@ inline void spread(const std::byte* source, std::int64_t source_step, const std:
         const std::byte* end = spread_word<kItem>(source, words[k], target);
         source = source_step == 0 ? end : source + source_step;
     }
-}
-
-// The bits of as many groups as fit. A constant n (0: none) lets the compiler unroll.
-template <int kN>
-inline std::uint64_t word_of_positions(const std::uint8_t* positions, Pattern pattern) {
-    const int n = kN != 0 ? kN : pattern.n;
-    std::uint64_t word = 0;
-    for (int begin = 0; begin + pattern.m <= 64; begin += pattern.m, positions += n)
-        for (int j = 0; j < n; ++j) word |= std::uint64_t{1} << ((begin + positions[j]) & 63);
-    return word;
-}
-
-inline bool are_equal(const std::byte* a, const std::uint8_t* b, int count) {
-    std::uint64_t difference = 0;
-    int k = 0;
-    for (; k + 8 <= count; k += 8) {
-        std::uint64_t words[2];
-        std::memcpy(words, a + k, 8);
-        std::memcpy(words + 1, b + k, 8);
-        difference |= words[0] ^ words[1];
-    }
-    for (; k < count; ++k)
-        difference |= static_cast<std::uint64_t>(a[k]) ^ static_cast<std::uint64_t>(b[k]);
-    return difference == 0;
-}
-
-// Whether a word gives the positions back, so that they ascend in each group: they are read once
-// more for that, since another thread may write to them meanwhile.
-inline int read_positions(const std::uint8_t* positions, std::int64_t step,
-                          const std::byte* of_bits, Pattern pattern, int count,
-                          std::uint64_t* words) {
-    const auto word_of = pattern.n == 1   ? word_of_positions<1>
-                         : pattern.n == 2 ? word_of_positions<2>
-                         : pattern.n == 4 ? word_of_positions<4>
-                         : pattern.n == 8 ? word_of_positions<8>
-                                          : word_of_positions<0>;
-    const int of_word = 64 / pattern.m * pattern.n;
-    for (int k = 0; k < count; ++k, positions += step) {
-        words[k] = word_of(positions, pattern);
-        std::byte collected[64 + kElementsBeyond];
-        if (__builtin_popcountll(words[k]) != of_word) return k;
-        collect_word<1>(of_bits, words[k], collected);
-        if (!are_equal(collected, positions, of_word)) return k;
-    }
-    return count;
 }
 
 template <int kItem>

@@ -17,12 +17,14 @@ inline constexpr int kColumnGroups = kStripColumns / kColumnsAtOnce;
 
 template <Dtype kDtype>
 struct ColumnMajorStep {
-    static constexpr bool kHalves = kIsHalf<kDtype>;
-    static constexpr int kRows = kLanes<Floats> * (kHalves ? 2 : 1);
+    static constexpr bool kHalves = kIsHalf<kDtype>, kBytes = kDtypeBytes<kDtype> == 1;
+    static constexpr int kRows = kLanes<Floats> * (kBytes ? 4 : kHalves ? 2 : 1);
     static_assert(kRowsOfMaskColumnMajor % kRows == 0);
     // Chunk q of vector i holds the flags of row kFlagVectors * q + i.
-    static constexpr int kFlagVectors = kHalves ? 8 : 4;
-    static int tile_row_of(int lane) { return kHalves ? lane / 4 * 2 + lane % 2 : lane / 4; }
+    static constexpr int kFlagVectors = kBytes ? 16 : kHalves ? 8 : 4;
+    static int tile_row_of(int lane) {
+        return kBytes ? lane : kHalves ? lane / 4 * 2 + lane % 2 : lane / 4;
+    }
 };
 
 // The flags of a step, of four columns of tiles: vector i is kColumnGroups vectors after i - 1.
@@ -93,6 +95,34 @@ inline __attribute__((always_inline)) std::uint64_t step_of_halves(const std::by
     return uncertain;
 }
 
+// Each lane of a column has the four rows of a tile.
+template <Dtype kDtype, Score kScore>
+inline __attribute__((always_inline)) std::uint64_t step_of_bytes(const std::byte* data,
+                                                                  std::int64_t column_stride,
+                                                                  std::int32_t* flags) {
+    FourRows<Floats> rows[4];
+    std::uint64_t uncertain = 0;
+    for (int tile = 0; tile < 4; ++tile) {
+        Floats entry[4][4];
+        for (int j = 0; j < 4; ++j) {
+            const std::byte* column = data + (4 * tile + j) * column_stride;
+            const auto words = load<Int32s>(reinterpret_cast<const std::int32_t*>(column));
+            for (int i = 0; i < 4; ++i) entry[i][j] = score_of_byte<kDtype, kScore>(words, i);
+        }
+        uncertain |= decide_elements<2, kDtype, kScore>(entry, rows[tile]);
+    }
+    for (int i = 0; i < 4; ++i) {
+        Floats of_tiles[4], of_rows[4];
+        for (int tile = 0; tile < 4; ++tile)
+            of_tiles[tile] = reinterpret_cast<Floats>(rows[tile].row[i]);
+        // A square of lanes is turned within every 128 bits.
+        split_columns(of_tiles[0], of_tiles[1], of_tiles[2], of_tiles[3], of_rows);
+        for (int k = 0; k < 4; ++k)
+            put_flags(reinterpret_cast<Int32s>(of_rows[k]), 4 * k + i, flags);
+    }
+    return uncertain;
+}
+
 template <Dtype kDtype>
 void mark_tile_rows(std::uint64_t lanes, std::uint8_t* marks) {
     for (; lanes != 0; lanes &= lanes - 1)
@@ -134,7 +164,9 @@ void mask_column_major_two_of_four(const ColumnBlock& block, std::uint8_t* mask,
                     __builtin_prefetch(data + c * block.column_stride + kBytesAhead, 0, 2);
             std::int32_t* const target = space + step * kFlagsOfStep + group * kLanes<Int32s>;
             std::uint64_t lanes;
-            if constexpr (Step::kHalves)
+            if constexpr (Step::kBytes)
+                lanes = step_of_bytes<kDtype, kScore>(data, block.column_stride, target);
+            else if constexpr (Step::kHalves)
                 lanes = step_of_halves<kDtype, kScore>(data, block.column_stride, target);
             else
                 lanes = step_of_words<kDtype, kScore>(data, block.column_stride, target);
@@ -148,13 +180,13 @@ void mask_column_major_two_of_four(const ColumnBlock& block, std::uint8_t* mask,
 
 inline MaskColumnMajor four_by_four_column_major(Pattern pattern, Dtype dtype, Score score) {
     if (pattern.n != 2 || pattern.m != 4) return nullptr;
-    return by_element<MaskColumnMajor>(dtype, score,
-                                       []<Dtype kDtype, Score kScore>() -> MaskColumnMajor {
-                                           if constexpr (kIsInteger<kDtype>)
-                                               return nullptr;
-                                           else
-                                               return mask_column_major_two_of_four<kDtype, kScore>;
-                                       });
+    return by_element<MaskColumnMajor>(
+        dtype, score, []<Dtype kDtype, Score kScore>() -> MaskColumnMajor {
+            if constexpr (kIsInteger<kDtype> && kDtypeBytes<kDtype> > 1)
+                return nullptr;
+            else
+                return mask_column_major_two_of_four<kDtype, kScore>;
+        });
 }
 
 }  // namespace tnm::TNM_ISA

@@ -93,11 +93,14 @@ inline __attribute__((always_inline)) FourRows<Floats> mask_elements(const Float
     const FourRows<Floats> rows =
         mask_from_floats<kN, kSign>(entry, kTotalOfInfinity<kDtype, kScore>, uncertain);
     const Floats total = total_magnitude<kSign>(entry);
-    if constexpr (kIsInteger<kDtype> && kSign == Score::abs) {
+    constexpr bool kAlwaysHeld = kIsInteger<kDtype> && kScoreBits<kDtype, kScore> <= 20;
+    if constexpr (kAlwaysHeld || (kIsInteger<kDtype> && kSign == Score::abs)) {
         // Integers whose total floats hold are summed without any rounding, and their ties are
-        // broken as they are among doubles.
-        constexpr bool kAlwaysHeld = kScoreBits<kDtype, kScore> <= 20;
+        // broken as they are among doubles. The general solver takes tiles that keep nothing else
+        // than zeros beside scores below zero.
         *uncertain = kAlwaysHeld ? Int32s{} : *uncertain & ~(total < 0x1p24F);
+        if constexpr (kSign == Score::identity)
+            *uncertain = lanes_without_kept_scores(entry, rows) & (total > 0.0F);
     } else if constexpr (!kColumnsAreExact<kDtype, kScore>) {
         // Scores that underflowed may lack more than rounding takes from others.
         constexpr float kLeastTotal = 0x1p-100F;

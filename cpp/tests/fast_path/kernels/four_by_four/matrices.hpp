@@ -18,6 +18,13 @@ inline double total_of_infinity(Dtype dtype, Score score) {
     return std::ldexp(1.0, score == Score::square ? 32 : 16);
 }
 
+inline bool keeps_zeros_alone(const Tile& tile) {
+    const Flags kept = naive::four_by_four(tile).kept;
+    for (std::size_t k = 0; k < kept.size(); ++k)
+        if (kept[k] && tile.scores[k] != 0.0) return false;
+    return true;
+}
+
 // Whether a tile may be left to another road: it is huge or not finite, or two choices for it or
 // for a pair of its rows are as good up to the rounding of floats, where that is another's to
 // decide.
@@ -29,6 +36,8 @@ inline bool may_be_refused(const Tile& tile, Dtype dtype, Score score) {
                         (dtype == Dtype::float64 || score == Score::square);
     if (rounds && sum < 0x1p-99L) return true;
     const bool has_signs = score == Score::identity;
+    if (has_signs && is_integer(dtype) && item_size(dtype) <= 2)
+        return sum > 0.0L && keeps_zeros_alone(tile);
     const bool may_tie = is_integer(dtype) ? has_signs || sum >= 0x1p23L : has_signs || rounds;
     return may_tie && naive::four_by_four(tile).closest <= sum * 0x1p-18L;
 }
