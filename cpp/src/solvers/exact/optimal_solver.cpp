@@ -72,6 +72,7 @@ double OptimalSolver::kept_magnitude(const TileMask& mask, double enough) const 
 }
 
 void OptimalSolver::solve(const ScoreTile& scores, TileMask& mask, TilePrices* prices) {
+    if (has_separate_lines(scores)) return separate_lines_.solve(scores, mask, prices);
     if (scores.exact == nullptr) return solve_values(scores, mask, prices);
     TilePrices& known = prices == nullptr ? prices_ : *prices;
     solve_values(scores, mask, &known);

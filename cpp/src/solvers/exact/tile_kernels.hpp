@@ -37,6 +37,10 @@ struct TileKernels {
     // `limit` units are missing from rows and columns, which is so where many scores tie. Then
     // prices are as they were.
     bool (*solve)(TileWork& work, int limit);
+    // Keeps the n largest of `count` scores that are not below zero, or all that are above it if
+    // they are fewer; of equal ones the first. Returns a price that none of the others exceeds and
+    // none of these falls short of. Writes up to kPadding beyond the scores.
+    double (*keep_largest)(double* scores, int count, int n, std::uint64_t* kept);
 };
 
 // Those of the instruction set in use.
