@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "fast_path/prefetcher.hpp"
+#include "tiles/prefetcher.hpp"
 #include "fast_path/strip.hpp"
 #include "tnm/dtype.hpp"
 #include "tnm/pattern.hpp"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "fast_path/pipelines/strip_place.hpp"
-#include "fast_path/prefetcher.hpp"
+#include "tiles/prefetcher.hpp"
 #include "fast_path/strip_kernels.hpp"
 
 namespace tnm {

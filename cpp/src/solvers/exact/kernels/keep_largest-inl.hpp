@@ -17,9 +17,7 @@ class LineOfScores {
     NodeSet above(std::int64_t bits) const {
         double threshold;
         std::memcpy(&threshold, &bits, sizeof threshold);
-        NodeSet found;
-        for (int k = 0; k < lanes_; k += kLanes<Doubles>)
-            found.words[k >> 6] |= bits_of(load<Doubles>(scores_ + k) > threshold) << (k & 63);
+        const NodeSet found{{word_above(threshold, 0), lanes_ > 64 ? word_above(threshold, 64) : 0}};
         return found & real_;
     }
 
@@ -39,6 +37,13 @@ class LineOfScores {
     }
 
   private:
+    std::uint64_t word_above(double threshold, int first) const {
+        std::uint64_t word = 0;
+        for (int k = 0; k < 64 && first + k < lanes_; k += kLanes<Doubles>)
+            word |= bits_of(load<Doubles>(scores_ + first + k) > threshold) << k;
+        return word;
+    }
+
     const double* scores_;
     const NodeSet real_;
     int lanes_;
@@ -65,7 +70,8 @@ inline double keep_largest(double* scores, int count, int n, std::uint64_t* kept
         const NodeSet found = line.above(middle);
         const int above = found.count();
         if (above == n) return keep(found, middle);
-        (above > n ? low : high) = middle;
+        low = above > n ? middle : low;
+        high = above > n ? high : middle;
     }
     NodeSet found = line.above(high), equal = line.above(low);
     for (int missing = n - found.count(); missing > 0; equal.remove(equal.first())) {
