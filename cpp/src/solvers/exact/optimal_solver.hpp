@@ -9,7 +9,6 @@
 #include "solvers/exact/exact_cycles.hpp"
 #include "solvers/exact/residual_network.hpp"
 #include "solvers/exact/scaled_tile.hpp"
-#include "solvers/exact/separate_lines.hpp"
 #include "solvers/exact/shortest_paths.hpp"
 #include "solvers/exact/tile_kernels.hpp"
 
@@ -33,7 +32,6 @@ class OptimalSolver final : public TileSolver {
     ShortestPaths paths_;
     CycleCanceling cycle_canceling_;
     ExactCycles exact_cycles_;
-    SeparateLines separate_lines_;
     const std::unique_ptr<TileWork> work_ = std::make_unique<TileWork>();
     TilePrices proposed_, prices_;
 };
