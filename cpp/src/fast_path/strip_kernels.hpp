@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "tiles/prefetcher.hpp"
 #include "fast_path/strip.hpp"
+#include "tiles/prefetcher.hpp"
 #include "tnm/dtype.hpp"
 #include "tnm/pattern.hpp"
 
@@ -101,9 +101,11 @@ struct ScoreKernels {
 struct StripKernels {
     ScoreKernels<float> floats;
     ScoreKernels<double> doubles;
-    // Null where there are no such shortcuts.
-    MaskRun (*four_by_four_run)(Pattern pattern, Dtype dtype, Score score);
-    MaskColumnMajor (*four_by_four_column_major)(Pattern pattern, Dtype dtype, Score score);
+    // Null where there are no such shortcuts. `turned`: rows and columns have changed places, in
+    // elements and mask.
+    MaskRun (*four_by_four_run)(Pattern pattern, Dtype dtype, Score score, bool turned);
+    MaskColumnMajor (*four_by_four_column_major)(Pattern pattern, Dtype dtype, Score score,
+                                                 bool turned);
     StoreStrip store;
     CopyTransposed (*transposing_copy)(int item_bytes);
     CopyStridedRow (*strided_row_copy)(int item_bytes);
