@@ -2,13 +2,13 @@
 
 #include <utility>
 
-#include "fast_path/blocks/batch_axes.hpp"
 #include "fast_path/blocks/solve_blocks.hpp"
 #include "fast_path/blocks/straight_blocks.hpp"
 #include "fast_path/narrow/solve_narrow.hpp"
 #include "fast_path/pipelines/run_pipeline.hpp"
 #include "fast_path/pipelines/strip_pipeline.hpp"
 #include "fast_path/strip.hpp"
+#include "tiles/blocks/batch_axes.hpp"
 #include "tiles/tile_pipeline.hpp"
 
 namespace tnm {

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <vector>
 
-#include "fast_path/strip_kernels.hpp"
+#include "copies/copy_kernels.hpp"
 #include "groups/group_blocks.hpp"
 #include "tiles/item_bytes.hpp"
 #include "tnm/array_view.hpp"
@@ -98,7 +98,7 @@ class LineCopy {
     template <Way kWay>
     void turn(const LineBlock& block) {
         constexpr int kAtOnce = 32;
-        const CopyTransposed copy = strip_kernels().transposing_copy(static_cast<int>(item_));
+        const CopyTransposed copy = copy_kernels().transposing_copy(static_cast<int>(item_));
         const auto pieces = [&](int column) -> RowsInMemory {
             const int count = std::clamp(block.columns - column, 0, kAtOnce);
             return {block.data + column * block.stride, block.stride, block.lines * item_, count};

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "fast_path/kernels/four_by_four/run-inl.hpp"
-#include "fast_path/kernels/strip/transpose_copy-inl.hpp"
+#include "simd/transpose-inl.hpp"
 
 namespace tnm::TNM_ISA {
 
