@@ -10,6 +10,7 @@
 #include "copies/copy_kernels.hpp"
 #include "groups/group_blocks.hpp"
 #include "tiles/item_bytes.hpp"
+#include "tiles/prefetcher.hpp"
 #include "tnm/array_view.hpp"
 #include "words/word_kernels.hpp"
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fast_path/strip.hpp"
 #include "tiles/element.hpp"
 
 namespace tnm {

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "fast_path/blocks/block_pipeline.hpp"
+#include "fast_path/strip.hpp"
+#include "fast_path/strip_kernels.hpp"
 #include "parallel/parallel_for.hpp"
 #include "tiles/element.hpp"
 
