@@ -47,7 +47,9 @@ CopySize::CopySize(const SolveRequest& request) {
         planes = std::min(request.array.strides.last_batch_count(),
                           std::clamp(kRowsOfAllPlanes / m, kLeastPlanes, kMostPlanes));
     if (read == Innermost::rows || written == Innermost::rows)
-        tile_rows = std::min(std::max(kLeastRows, kColumnBytes / item) / m, grid.tile_rows());
+        // Closed forms are so quick that many strips in a row matter more.
+        tile_rows =
+            std::min(std::max(kLeastRows, m == 4 ? 0 : kColumnBytes / item) / m, grid.tile_rows());
     const std::int64_t strips =
         divide_up(kCopyEntries, planes * tile_rows * m * m * tiles_per_strip);
     tile_columns = std::min(strips * tiles_per_strip, grid.tile_columns());
