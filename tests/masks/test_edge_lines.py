@@ -12,10 +12,11 @@ import tnm_core as tnm
 
 def largest_of_each_row(scores: np.ndarray, n: int) -> np.ndarray:
     """Keep the n largest positive scores of every row, of equal ones the first."""
-    kept = np.zeros(scores.shape, dtype=np.bool_)
+    kept: np.ndarray = np.zeros(scores.shape, dtype=np.bool_)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :n]
     np.put_along_axis(kept, order, True, axis=1)
-    return np.logical_and(kept, scores > 0)
+    kept &= scores > 0
+    return kept
 
 
 def expected_mask(scores: np.ndarray, n: int) -> np.ndarray:

@@ -24,7 +24,7 @@ def ordered(values: np.ndarray, order: str) -> np.ndarray:
         return values
     rows, columns = values.shape[-2:]
     larger = np.zeros((*values.shape[:-2], columns + 1, rows + 3), dtype=values.dtype)
-    window = larger.swapaxes(-1, -2)[..., :rows, :columns]
+    window: np.ndarray = larger.swapaxes(-1, -2)[..., :rows, :columns]
     window[...] = values
     return window
 
