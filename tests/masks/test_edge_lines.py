@@ -22,7 +22,8 @@ def largest_of_each_row(scores: np.ndarray, n: int) -> np.ndarray:
 def expected_mask(scores: np.ndarray, n: int) -> np.ndarray:
     if scores.shape[0] <= n:
         return largest_of_each_row(scores, n)
-    return largest_of_each_row(scores.T, n).T
+    by_columns: np.ndarray = largest_of_each_row(scores.T, n).T
+    return by_columns
 
 
 def make_scores(shape: tuple[int, int], kind: str, seed: int) -> np.ndarray:
