@@ -92,6 +92,8 @@ CPP_FLOORS = [
     "words",
     "words/kernels",
     "tiles",
+    "copies",
+    "copies/kernels",
     "proof",
     "proof/kernels",
     "solvers/exact",

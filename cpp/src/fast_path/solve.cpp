@@ -2,13 +2,13 @@
 
 #include <utility>
 
-#include "fast_path/blocks/batch_axes.hpp"
 #include "fast_path/blocks/solve_blocks.hpp"
-#include "fast_path/blocks/two_of_four_blocks.hpp"
+#include "fast_path/blocks/straight_blocks.hpp"
 #include "fast_path/narrow/solve_narrow.hpp"
 #include "fast_path/pipelines/run_pipeline.hpp"
 #include "fast_path/pipelines/strip_pipeline.hpp"
 #include "fast_path/strip.hpp"
+#include "tiles/blocks/batch_axes.hpp"
 #include "tiles/tile_pipeline.hpp"
 
 namespace tnm {
@@ -50,7 +50,7 @@ ChosenRoad choose_road(const SolveRequest& request) {
 
 bool is_straight(const ChosenRoad& chosen) {
     if (chosen.road == Road::tile_by_tile) return false;
-    if (chosen.road == Road::copied) return has_two_of_four_blocks(chosen.request);
+    if (chosen.road == Road::copied) return has_straight_blocks(chosen.request);
     return run_kernel(chosen.request) != nullptr;
 }
 

@@ -4,8 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "fast_path/prefetcher.hpp"
+#include "copies/copy_kernels.hpp"
 #include "fast_path/strip.hpp"
+#include "tiles/prefetcher.hpp"
 #include "tnm/dtype.hpp"
 #include "tnm/pattern.hpp"
 
@@ -28,13 +29,6 @@ using PriceStrip = void (*)(const T* scores, const std::uint64_t* kept, double* 
 // first strip that needs another road, and returns how many are done.
 using MaskRun = int (*)(const std::byte* data, std::int64_t row_stride, int strips,
                         std::uint8_t* mask, std::int64_t mask_row_stride);
-
-// Elements of which those of a column are neighbours in memory.
-struct ColumnBlock {
-    const std::byte* data = nullptr;
-    std::int64_t column_stride = 0;
-    int rows = 0, columns = 0;
-};
 
 // Masks for 64 contiguous columns of full tiles, straight to memory; rows are a multiple of
 // kRowsOfMaskColumnMajor. Sets uncertain[k] to 1 where the tiles of tile row k need another road.
@@ -77,14 +71,6 @@ using LoadStrip = LoadedStrip (*)(const std::byte* data, std::int64_t row_stride
 using StoreStrip = void (*)(const std::uint64_t* kept, int rows, std::uint8_t* data,
                             std::int64_t row_stride);
 
-// Copies a block so that the elements of a row are neighbours.
-using CopyTransposed = void (*)(const ColumnBlock& block, std::byte* target,
-                                std::int64_t target_row_stride);
-
-// Copies elements that are `step` bytes apart so that they are neighbours.
-using CopyStridedRow = void (*)(const std::byte* source, std::int64_t step, int count,
-                                std::byte* target);
-
 // The kernels that read scores of type T.
 template <class T>
 struct ScoreKernels {
@@ -101,12 +87,12 @@ struct ScoreKernels {
 struct StripKernels {
     ScoreKernels<float> floats;
     ScoreKernels<double> doubles;
-    // Null where there are no such shortcuts.
-    MaskRun (*four_by_four_run)(Pattern pattern, Dtype dtype, Score score);
-    MaskColumnMajor (*four_by_four_column_major)(Pattern pattern, Dtype dtype, Score score);
+    // Null where there are no such shortcuts. `turned`: rows and columns have changed places, in
+    // elements and mask.
+    MaskRun (*four_by_four_run)(Pattern pattern, Dtype dtype, Score score, bool turned);
+    MaskColumnMajor (*four_by_four_column_major)(Pattern pattern, Dtype dtype, Score score,
+                                                 bool turned);
     StoreStrip store;
-    CopyTransposed (*transposing_copy)(int item_bytes);
-    CopyStridedRow (*strided_row_copy)(int item_bytes);
 
     template <class T>
     const ScoreKernels<T>& of() const {

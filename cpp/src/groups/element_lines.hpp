@@ -7,9 +7,10 @@
 #include <cstring>
 #include <vector>
 
-#include "fast_path/strip_kernels.hpp"
+#include "copies/copy_kernels.hpp"
 #include "groups/group_blocks.hpp"
 #include "tiles/item_bytes.hpp"
+#include "tiles/prefetcher.hpp"
 #include "tnm/array_view.hpp"
 #include "words/word_kernels.hpp"
 
@@ -121,7 +122,7 @@ class LineCopy {
         constexpr int kAtOnce = 32;
         constexpr std::int64_t kPieceStride = GroupBlocks::kMostLines * 8 + kCacheLine;
         alignas(kCacheLine) std::byte pieces[kAtOnce * kPieceStride];
-        const CopyTransposed transpose = strip_kernels().transposing_copy(static_cast<int>(item_));
+        const CopyTransposed transpose = copy_kernels().transposing_copy(static_cast<int>(item_));
         const std::int64_t bytes = block.lines * item_;
         for (int column = 0; column < block.columns; column += kAtOnce) {
             const int count = std::min(kAtOnce, block.columns - column);

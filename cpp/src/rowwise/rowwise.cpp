@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "fast_path/strip_kernels.hpp"
+#include "copies/copy_kernels.hpp"
 #include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
 #include "rowwise/group_grid.hpp"
@@ -140,13 +140,13 @@ class GroupMasker {
 
     void copy_elements(const GroupPlace& place, int entries, int lanes) {
         const ColumnBlock block{place.elements, grid_.lanes.element_step, entries, lanes};
-        strip_kernels().transposing_copy(static_cast<int>(item_bytes_))(block, copy_,
-                                                                        kGroupLanes * item_bytes_);
+        copy_kernels().transposing_copy(static_cast<int>(item_bytes_))(block, copy_,
+                                                                       kGroupLanes * item_bytes_);
     }
     void copy_flags(const GroupPlace& place, int entries, int lanes) {
         const ColumnBlock block{copy_, kGroupLanes, lanes, entries};
-        strip_kernels().transposing_copy(1)(block, reinterpret_cast<std::byte*>(place.flags),
-                                            grid_.lanes.flag_step);
+        copy_kernels().transposing_copy(1)(block, reinterpret_cast<std::byte*>(place.flags),
+                                           grid_.lanes.flag_step);
     }
 
     const GroupGrid& grid_;

@@ -1,5 +1,6 @@
 #include "tiles/load_scores.hpp"
 
+#include <bit>
 #include <cmath>
 #include <cstdlib>
 
@@ -13,14 +14,28 @@ double load_score(const std::byte* address) {
     return score_of(to_double(load_element<Element>(address)), kScore);
 }
 
+// Finds numbers that are not finite by adding one to their exponents, which then overflow into the
+// sign: integers, because of comparisons and flags the compiler makes no vectors.
+class FiniteCheck {
+  public:
+    void add(double number) {
+        constexpr std::uint64_t kExponent = 0x7ff0000000000000, kOne = 0x0010000000000000;
+        overflows_ |= (std::bit_cast<std::uint64_t>(number) & kExponent) + kOne;
+    }
+    bool all() const { return overflows_ >> 63 == 0; }
+
+  private:
+    std::uint64_t overflows_ = 0;
+};
+
 template <class Element, Score kScore>
 bool load_row(const std::byte* source, std::int64_t step, int count, double* target) {
-    bool finite = true;
+    FiniteCheck finite;
     for (int j = 0; j < count; ++j) {
         target[j] = load_score<Element, kScore>(source + j * step);
-        finite &= is_finite(target[j]);
+        finite.add(target[j]);
     }
-    return finite;
+    return finite.all();
 }
 
 template <class Element, Score kScore>

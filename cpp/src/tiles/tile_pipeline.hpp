@@ -3,7 +3,9 @@
 
 #include <memory>
 
+#include "tiles/element.hpp"
 #include "tiles/load_tile.hpp"
+#include "tiles/prefetcher.hpp"
 #include "tiles/solve_request.hpp"
 #include "tiles/store_mask.hpp"
 #include "tiles/walk_tiles.hpp"
@@ -15,6 +17,7 @@ class TilePipeline {
   public:
     explicit TilePipeline(const SolveRequest& request)
         : pattern_(request.pattern),
+          item_bytes_(item_bytes(request.array.dtype)),
           observer_(request.observer),
           grid_(request.grid()),
           loader_(request.array.dtype, request.score, pattern_),
@@ -29,6 +32,7 @@ class TilePipeline {
             const int columns = grid_.width(column);
             if (!loader_.load({elements.from_column(t * m), rows, columns}))
                 return Status::non_finite_score;
+            if (t + 1 < run.tile_columns) prefetch(elements.from_column((t + 1) * m), rows);
             const ScoreTile& tile = loader_.tile();
             solver_->solve(tile, kept_, observer_ != nullptr ? &prices_ : nullptr);
             if (observer_ != nullptr)
@@ -40,7 +44,15 @@ class TilePipeline {
     }
 
   private:
+    // Of the next tile; where columns are far apart, lines would be asked for again and again.
+    void prefetch(const ElementsInMemory& elements, int rows) const {
+        if (elements.column_stride != item_bytes_) return;
+        Prefetcher({elements.data, elements.row_stride, grid_.m * item_bytes_, rows}, {})
+            .prefetch(rows);
+    }
+
     const Pattern pattern_;
+    const std::int64_t item_bytes_;
     TileObserver* const observer_;
     const TileGrid grid_;
     TileLoader loader_;

@@ -190,7 +190,7 @@ void check_copy(int item, int rows, int columns, bool backwards) {
         }
     const std::byte* first = source.data() + (backwards ? (columns - 1) * stride : 0);
     const ColumnBlock block{first, backwards ? -stride : stride, rows, columns};
-    strip_kernels().transposing_copy(item)(block, target.data(), target_stride);
+    copy_kernels().transposing_copy(item)(block, target.data(), target_stride);
     TNM_CHECK(target == expected);
 }
 

@@ -3,16 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "fast_path/strip.hpp"
 #include "tiles/element.hpp"
 
 namespace tnm {
-namespace {
-
-std::int64_t divide_up(std::int64_t a, std::int64_t b) {
-    return (a + b - 1) / b;
-}
-
-}  // namespace
 
 BlockPipeline::BlockPipeline(const SolveRequest& request)
     : array_(request.array),
@@ -33,10 +27,11 @@ BlockPipeline::BlockPipeline(const SolveRequest& request)
       flags_(make_copy(1, copies_flags_)) {}
 
 BlockCopy BlockPipeline::make_copy(std::int64_t item_bytes, bool is_needed) const {
-    if (!is_needed) return {static_cast<int>(item_bytes), 0, 0, 0};
+    if (!is_needed) return {static_cast<int>(item_bytes), 0, 0, 0, 0};
+    // Kernels may read a strip beyond the last column.
     return {static_cast<int>(item_bytes), static_cast<int>(size_.planes),
             static_cast<int>(size_.tile_rows * grid_.m),
-            static_cast<int>(size_.tile_columns * grid_.m)};
+            static_cast<int>(size_.tile_columns * grid_.m), kStripColumns};
 }
 
 Status BlockPipeline::operator()(const TileBlock& block) {

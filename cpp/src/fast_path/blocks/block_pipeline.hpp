@@ -2,9 +2,10 @@
 // are not neighbours in memory, and flags where theirs are not.
 #pragma once
 
-#include "fast_path/blocks/block_copy.hpp"
-#include "fast_path/blocks/block_size.hpp"
+#include "copies/block_copy.hpp"
+#include "fast_path/blocks/copy_size.hpp"
 #include "fast_path/pipelines/strip_pipeline.hpp"
+#include "tiles/blocks/tile_blocks.hpp"
 
 namespace tnm {
 

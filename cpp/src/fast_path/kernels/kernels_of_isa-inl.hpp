@@ -9,7 +9,6 @@
 #include "fast_path/kernels/strip/dispatch-inl.hpp"
 #include "fast_path/kernels/strip/load_strip-inl.hpp"
 #include "fast_path/kernels/strip/store_strip-inl.hpp"
-#include "fast_path/kernels/strip/transpose_copy-inl.hpp"
 #include "fast_path/strip_kernels.hpp"
 
 namespace tnm::TNM_ISA {
@@ -43,8 +42,6 @@ const StripKernels kStripKernels = {
     .four_by_four_run = four_by_four_run,
     .four_by_four_column_major = four_by_four_column_major,
     .store = store_strip,
-    .transposing_copy = transposing_copy,
-    .strided_row_copy = strided_row_copy,
 };
 
 }  // namespace tnm::TNM_ISA

@@ -3,9 +3,9 @@
 
 #include <vector>
 
-#include "fast_path/blocks/block_size.hpp"
-#include "fast_path/blocks/strided_copy.hpp"
+#include "copies/strided_copy.hpp"
 #include "fast_path/pipelines/strip_pipeline.hpp"
+#include "tiles/blocks/tile_blocks.hpp"
 
 namespace tnm {
 

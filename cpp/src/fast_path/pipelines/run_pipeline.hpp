@@ -13,7 +13,8 @@ namespace tnm {
 // Null where there is no such shortcut.
 inline MaskRun run_kernel(const SolveRequest& request) {
     if (request.observer != nullptr) return nullptr;
-    return strip_kernels().four_by_four_run(request.pattern, request.array.dtype, request.score);
+    return strip_kernels().four_by_four_run(request.pattern, request.array.dtype, request.score,
+                                            false);
 }
 
 class RunPipeline final : public StripPipeline {

@@ -6,8 +6,8 @@
 
 #include <memory>
 
-#include "fast_path/prefetcher.hpp"
 #include "tiles/load_scores.hpp"
+#include "tiles/prefetcher.hpp"
 #include "tiles/solve_request.hpp"
 #include "tiles/walk_tiles.hpp"
 #include "tnm/status.hpp"

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "fast_path/pipelines/strip_place.hpp"
-#include "fast_path/prefetcher.hpp"
 #include "fast_path/strip_kernels.hpp"
+#include "tiles/prefetcher.hpp"
 
 namespace tnm {
 

@@ -45,8 +45,12 @@ void OptimalSolver::read_prices(TilePrices& prices) const {
 bool OptimalSolver::solve_quickly(TileMask& mask) {
     const TileKernels& kernels = tile_kernels();
     start_work();
-    kernels.propose_prices(*work_);
-    if (!kernels.solve(*work_, std::max(tile_.rows(), tile_.columns()) / 2)) return false;
+    if (work_->has_separate_lines()) {
+        kernels.solve_separate_lines(*work_);
+    } else {
+        kernels.propose_prices(*work_);
+        if (!kernels.solve(*work_, std::max(tile_.rows(), tile_.columns()) / 2)) return false;
+    }
     for (int i = 0; i < tile_.rows(); ++i)
         for (int w = 0; w < TileMask::kWords; ++w) mask.set_word(i, w, work_->kept[i][w]);
     return true;
@@ -89,7 +93,7 @@ void OptimalSolver::solve_values(const ScoreTile& scores, TileMask& mask, TilePr
     }
     // The largest magnitude of a scaled tile is at least 1/2, unless all are zero. Of scores that
     // are not negative, more than that is always kept.
-    if (needs_cycle_canceling(kept_magnitude(mask, 0.5), tile_.largest())) {
+    if (tile_.exact() && needs_cycle_canceling(kept_magnitude(mask, 0.5), tile_.largest())) {
         if (solved) {
             start_network();
             paths_.balance(network_);

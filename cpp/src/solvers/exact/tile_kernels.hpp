@@ -16,6 +16,10 @@ struct alignas(64) TileWork {
     int rows, columns, n;
     bool exact;  // exactly n in each row and column, or at most n
 
+    // Whether lines along one axis may keep all they like, so that each line along the other keeps
+    // its largest scores, whatever the rest does.
+    bool has_separate_lines() const { return !exact && (rows <= n || columns <= n); }
+
     // In the units of the scores. On tiles of "at most n" they are not negative.
     double row_prices[kMaxM], column_prices[kMaxM];
     std::uint64_t kept[kMaxM][2];
@@ -37,6 +41,9 @@ struct TileKernels {
     // `limit` units are missing from rows and columns, which is so where many scores tie. Then
     // prices are as they were.
     bool (*solve)(TileWork& work, int limit);
+    // The same, from no prices at all, for tiles that have separate lines. Of scores that tie, the
+    // first in a line is kept.
+    void (*solve_separate_lines)(TileWork& work);
 };
 
 // Those of the instruction set in use.

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "fast_path/kernels/four_by_four/run-inl.hpp"
-#include "fast_path/kernels/strip/transpose_copy-inl.hpp"
+#include "simd/transpose-inl.hpp"
 
 namespace tnm::TNM_ISA {
 
@@ -33,7 +33,7 @@ inline __attribute__((always_inline)) void put_flags(Int32s vector, int i, std::
 }
 
 // Returns the uncertain lanes.
-template <Dtype kDtype, Score kScore>
+template <Dtype kDtype, Score kScore, bool kTurned>
 inline __attribute__((always_inline)) std::uint64_t step_of_words(const std::byte* data,
                                                                   std::int64_t column_stride,
                                                                   std::int32_t* flags) {
@@ -47,7 +47,7 @@ inline __attribute__((always_inline)) std::uint64_t step_of_words(const std::byt
         for (int i = 0; i < 4; ++i) entry[i][j] = split[i];
     }
     FourRows<Floats> rows;
-    const std::uint64_t uncertain = decide_elements<2, kDtype, kScore>(entry, rows);
+    const std::uint64_t uncertain = decide_elements<2, kDtype, kScore, kTurned>(entry, rows);
     for (int i = 0; i < 4; ++i) put_flags(rows.row[i], i, flags);
     return uncertain;
 }
@@ -75,7 +75,7 @@ inline __attribute__((always_inline)) void load_rows_of_halves(const std::byte* 
     }
 }
 
-template <Dtype kDtype, Score kScore>
+template <Dtype kDtype, Score kScore, bool kTurned>
 inline __attribute__((always_inline)) std::uint64_t step_of_halves(const std::byte* data,
                                                                    std::int64_t column_stride,
                                                                    std::int32_t* flags) {
@@ -84,7 +84,7 @@ inline __attribute__((always_inline)) std::uint64_t step_of_halves(const std::by
     for (int side = 0; side < 2; ++side) {
         Floats entry[4][4];
         load_rows_of_halves<kDtype, kScore>(data + 8 * side * column_stride, column_stride, entry);
-        uncertain |= decide_elements<2, kDtype, kScore>(entry, rows[side]);
+        uncertain |= decide_elements<2, kDtype, kScore, kTurned>(entry, rows[side]);
     }
     for (int i = 0; i < 4; ++i) {
         const auto left = reinterpret_cast<Floats>(rows[0].row[i]);
@@ -96,7 +96,7 @@ inline __attribute__((always_inline)) std::uint64_t step_of_halves(const std::by
 }
 
 // Each lane of a column has the four rows of a tile.
-template <Dtype kDtype, Score kScore>
+template <Dtype kDtype, Score kScore, bool kTurned>
 inline __attribute__((always_inline)) std::uint64_t step_of_bytes(const std::byte* data,
                                                                   std::int64_t column_stride,
                                                                   std::int32_t* flags) {
@@ -109,7 +109,7 @@ inline __attribute__((always_inline)) std::uint64_t step_of_bytes(const std::byt
             const auto words = load<Int32s>(reinterpret_cast<const std::int32_t*>(column));
             for (int i = 0; i < 4; ++i) entry[i][j] = score_of_byte<kDtype, kScore>(words, i);
         }
-        uncertain |= decide_elements<2, kDtype, kScore>(entry, rows[tile]);
+        uncertain |= decide_elements<2, kDtype, kScore, kTurned>(entry, rows[tile]);
     }
     for (int i = 0; i < 4; ++i) {
         Floats of_tiles[4], of_rows[4];
@@ -147,7 +147,7 @@ inline void store_step(const std::int32_t* flags, std::uint8_t* mask,
         }
 }
 
-template <Dtype kDtype, Score kScore>
+template <Dtype kDtype, Score kScore, bool kTurned>
 void mask_column_major_two_of_four(const ColumnBlock& block, std::uint8_t* mask,
                                    std::int64_t mask_row_stride, std::int32_t* space,
                                    std::uint8_t* uncertain) {
@@ -165,11 +165,11 @@ void mask_column_major_two_of_four(const ColumnBlock& block, std::uint8_t* mask,
             std::int32_t* const target = space + step * kFlagsOfStep + group * kLanes<Int32s>;
             std::uint64_t lanes;
             if constexpr (Step::kBytes)
-                lanes = step_of_bytes<kDtype, kScore>(data, block.column_stride, target);
+                lanes = step_of_bytes<kDtype, kScore, kTurned>(data, block.column_stride, target);
             else if constexpr (Step::kHalves)
-                lanes = step_of_halves<kDtype, kScore>(data, block.column_stride, target);
+                lanes = step_of_halves<kDtype, kScore, kTurned>(data, block.column_stride, target);
             else
-                lanes = step_of_words<kDtype, kScore>(data, block.column_stride, target);
+                lanes = step_of_words<kDtype, kScore, kTurned>(data, block.column_stride, target);
             if (lanes != 0) mark_tile_rows<kDtype>(lanes, uncertain + step * Step::kRows / 4);
         }
     }
@@ -178,15 +178,21 @@ void mask_column_major_two_of_four(const ColumnBlock& block, std::uint8_t* mask,
                            mask_row_stride);
 }
 
-inline MaskColumnMajor four_by_four_column_major(Pattern pattern, Dtype dtype, Score score) {
-    if (pattern.n != 2 || pattern.m != 4) return nullptr;
+template <bool kTurned>
+inline MaskColumnMajor mask_column_major(Dtype dtype, Score score) {
     return by_element<MaskColumnMajor>(
         dtype, score, []<Dtype kDtype, Score kScore>() -> MaskColumnMajor {
             if constexpr (kIsInteger<kDtype> && kDtypeBytes<kDtype> > 1)
                 return nullptr;
             else
-                return mask_column_major_two_of_four<kDtype, kScore>;
+                return mask_column_major_two_of_four<kDtype, kScore, kTurned>;
         });
+}
+
+inline MaskColumnMajor four_by_four_column_major(Pattern pattern, Dtype dtype, Score score,
+                                                 bool turned) {
+    if (pattern.n != 2 || pattern.m != 4) return nullptr;
+    return turned ? mask_column_major<true>(dtype, score) : mask_column_major<false>(dtype, score);
 }
 
 }  // namespace tnm::TNM_ISA

@@ -71,6 +71,39 @@ inline __attribute__((always_inline)) Int32s in_tile_order(Int32s rows) {
     }(std::make_index_sequence<kLanes<Int32s>>{});
 }
 
+// Rows and columns of each lane's mask change places: bytes move in pairs of two, then in pairs.
+inline __attribute__((always_inline)) void turn_masks(FourRows<Floats>& rows) {
+    constexpr std::int32_t kEvenBytes = 0x00ff00ff, kLowHalf = 0xffff;
+    Int32s even[2], odd[2];  // of rows 0 and 1, and of rows 2 and 3
+    for (int k = 0; k < 2; ++k) {
+        const Int32s upper = rows.row[2 * k], lower = rows.row[2 * k + 1];
+        even[k] = (upper & kEvenBytes) | (lower & kEvenBytes) << 8;
+        odd[k] = (upper >> 8 & kEvenBytes) | (lower & ~kEvenBytes);
+    }
+    rows.row[0] = (even[0] & kLowHalf) | even[1] << 16;
+    rows.row[1] = (odd[0] & kLowHalf) | odd[1] << 16;
+    rows.row[2] = (even[0] >> 16 & kLowHalf) | (even[1] & ~kLowHalf);
+    rows.row[3] = (odd[0] >> 16 & kLowHalf) | (odd[1] & ~kLowHalf);
+}
+
+// decide(entry, rows), with tiles that lie turned in memory the right way round meanwhile: ties are
+// not broken alike in rows and in columns.
+template <bool kTurned, class Decide>
+inline __attribute__((always_inline)) auto decide_upright(const Floats (*entry)[4],
+                                                          FourRows<Floats>& rows,
+                                                          const Decide& decide) {
+    if constexpr (!kTurned) {
+        return decide(entry, rows);
+    } else {
+        Floats upright[4][4];
+        for (int i = 0; i < 4; ++i)
+            for (int j = 0; j < 4; ++j) upright[i][j] = entry[j][i];
+        const auto decided = decide(upright, rows);
+        turn_masks(rows);
+        return decided;
+    }
+}
+
 // A bound on the sum of all magnitudes.
 template <Score kScore>
 inline __attribute__((always_inline)) Floats total_magnitude(const Floats (*entry)[4]) {

@@ -110,15 +110,19 @@ inline __attribute__((always_inline)) FourRows<Floats> mask_elements(const Float
 }
 
 // The same, and from doubles where they help. Returns the lanes that need another road.
-template <int kN, Dtype kDtype, Score kScore>
+template <int kN, Dtype kDtype, Score kScore, bool kTurned>
 inline __attribute__((always_inline)) std::uint64_t decide_elements(const Floats (*entry)[4],
                                                                     FourRows<Floats>& rows) {
     constexpr Score kSign = kScore == Score::identity ? Score::identity : Score::abs;
-    if constexpr (kColumnsAreExact<kDtype, kScore>)
-        return decide<kN, kSign>(entry, kTotalOfInfinity<kDtype, kScore>, rows);
-    Int32s uncertain;
-    rows = mask_elements<kN, kDtype, kScore>(entry, &uncertain);
-    return bits_of(uncertain);
+    return decide_upright<kTurned>(
+        entry, rows,
+        [](const auto* upright, FourRows<Floats>& masks) __attribute__((always_inline)) {
+            if constexpr (kColumnsAreExact<kDtype, kScore>)
+                return decide<kN, kSign>(upright, kTotalOfInfinity<kDtype, kScore>, masks);
+            Int32s uncertain;
+            masks = mask_elements<kN, kDtype, kScore>(upright, &uncertain);
+            return bits_of(uncertain);
+        });
 }
 
 }  // namespace tnm::TNM_ISA

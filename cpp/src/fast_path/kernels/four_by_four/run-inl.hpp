@@ -14,7 +14,7 @@ namespace tnm::TNM_ISA {
 // From doubles, for strips in which rounding might decide. Where one is close, its neighbours
 // mostly are: stops after the first that is not, and before one that needs another road; returns
 // how many are done.
-template <int kN, Dtype kDtype, Score kScore>
+template <int kN, Dtype kDtype, Score kScore, bool kTurned>
 __attribute__((noinline)) int mask_uncertain_strips(const std::byte* data, std::int64_t row_stride,
                                                     int strips, std::uint8_t* mask,
                                                     std::int64_t mask_row_stride) {
@@ -28,8 +28,11 @@ __attribute__((noinline)) int mask_uncertain_strips(const std::byte* data, std::
                 load_columns<kDtype, kScore>(data + i * row_stride + c * kDtypeBytes<kDtype>,
                                              entry[i]);
             FourRows<Floats> rows{};
-            if (!decide_in_doubles<kN, kSign>(entry, kTotalOfInfinity<kDtype, kScore>, rows, close))
-                return strip;
+            const auto decide = [&](const auto* upright, FourRows<Floats>& masks) {
+                return decide_in_doubles<kN, kSign>(upright, kTotalOfInfinity<kDtype, kScore>,
+                                                    masks, close);
+            };
+            if (!decide_upright<kTurned>(entry, rows, decide)) return strip;
             for (int i = 0; i < 4; ++i)
                 store(reinterpret_cast<std::int32_t*>(mask + i * mask_row_stride + c),
                       in_tile_order<kTileOrder<kDtype>>(rows.row[i]));
@@ -41,7 +44,7 @@ __attribute__((noinline)) int mask_uncertain_strips(const std::byte* data, std::
 
 // Stops at the first strip in which rounding might decide: a call inside this loop would cost a
 // tenth, because constants then do not stay in registers.
-template <int kN, Dtype kDtype, Score kScore>
+template <int kN, Dtype kDtype, Score kScore, bool kTurned>
 __attribute__((noinline)) int mask_certain_strips(const std::byte* data, std::int64_t row_stride,
                                                   int strips, std::uint8_t* mask,
                                                   std::int64_t mask_row_stride) {
@@ -53,10 +56,14 @@ __attribute__((noinline)) int mask_certain_strips(const std::byte* data, std::in
             for (int i = 0; i < 4; ++i)
                 load_columns<kDtype, kScore>(data + i * row_stride + c * kDtypeBytes<kDtype>,
                                              entry[i]);
-            Int32s uncertain_tiles;
-            const FourRows<Floats> rows =
-                mask_elements<kN, kDtype, kScore>(entry, &uncertain_tiles);
-            uncertain |= uncertain_tiles;
+            FourRows<Floats> rows;
+            uncertain |= decide_upright<kTurned>(
+                entry, rows,
+                [](const auto* upright, FourRows<Floats>& masks) __attribute__((always_inline)) {
+                    Int32s uncertain_tiles;
+                    masks = mask_elements<kN, kDtype, kScore>(upright, &uncertain_tiles);
+                    return uncertain_tiles;
+                });
             for (int i = 0; i < 4; ++i)
                 store(reinterpret_cast<std::int32_t*>(mask + i * mask_row_stride + c),
                       in_tile_order<kTileOrder<kDtype>>(rows.row[i]));
@@ -66,7 +73,7 @@ __attribute__((noinline)) int mask_certain_strips(const std::byte* data, std::in
     return strips;
 }
 
-template <int kN, Dtype kDtype, Score kScore>
+template <int kN, Dtype kDtype, Score kScore, bool kTurned>
 int mask_run_of_four(const std::byte* data, std::int64_t row_stride, int strips, std::uint8_t* mask,
                      std::int64_t mask_row_stride) {
     constexpr int kStripBytes = kStripColumns * kDtypeBytes<kDtype>;
@@ -78,30 +85,35 @@ int mask_run_of_four(const std::byte* data, std::int64_t row_stride, int strips,
         return done;
     };
     if constexpr (kColumnsAreExact<kDtype, kScore>) {
-        do run(mask_certain_strips<kN, kDtype, kScore>);
-        while (strip < strips && run(mask_uncertain_strips<kN, kDtype, kScore>) > 0);
+        do run(mask_certain_strips<kN, kDtype, kScore, kTurned>);
+        while (strip < strips && run(mask_uncertain_strips<kN, kDtype, kScore, kTurned>) > 0);
     } else {
-        run(mask_certain_strips<kN, kDtype, kScore>);
+        run(mask_certain_strips<kN, kDtype, kScore, kTurned>);
     }
     return strip;
 }
 
-template <int kN>
+template <int kN, bool kTurned>
 inline MaskRun mask_run(Dtype dtype, Score score) {
     return by_element<MaskRun>(dtype, score, []<Dtype kDtype, Score kScore>() -> MaskRun {
         // Every one of them takes its time to compile.
         if constexpr (kN != 2 && !kColumnsAreExact<kDtype, kScore>)
             return nullptr;
         else
-            return mask_run_of_four<kN, kDtype, kScore>;
+            return mask_run_of_four<kN, kDtype, kScore, kTurned>;
     });
 }
 
-inline MaskRun four_by_four_run(Pattern pattern, Dtype dtype, Score score) {
+template <bool kTurned>
+inline MaskRun mask_run(Pattern pattern, Dtype dtype, Score score) {
     if (pattern.m != 4) return nullptr;
-    return pattern.n == 1   ? mask_run<1>(dtype, score)
-           : pattern.n == 2 ? mask_run<2>(dtype, score)
-                            : mask_run<3>(dtype, score);
+    return pattern.n == 1   ? mask_run<1, kTurned>(dtype, score)
+           : pattern.n == 2 ? mask_run<2, kTurned>(dtype, score)
+                            : mask_run<3, kTurned>(dtype, score);
+}
+
+inline MaskRun four_by_four_run(Pattern pattern, Dtype dtype, Score score, bool turned) {
+    return turned ? mask_run<true>(pattern, dtype, score) : mask_run<false>(pattern, dtype, score);
 }
 
 }  // namespace tnm::TNM_ISA

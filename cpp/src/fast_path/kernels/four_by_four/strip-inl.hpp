@@ -45,7 +45,7 @@ void mask_strip_of_four(const T* scores, Pattern, std::uint64_t* kept) {
     FlagsOfFour flags;
     bool done = false;
     if constexpr (sizeof(T) == sizeof(float))
-        done = mask_certain_strips<kN, Dtype::float32, Score::identity>(
+        done = mask_certain_strips<kN, Dtype::float32, Score::identity, false>(
                    reinterpret_cast<const std::byte*>(scores), kStripColumns * sizeof(T), 1,
                    flags.row[0], kStripColumns) == 1;
     if (!done) mask_strip_exactly<kN>(scores, flags);

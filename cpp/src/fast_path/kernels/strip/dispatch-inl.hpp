@@ -45,19 +45,4 @@ inline Function by_element(Dtype dtype, Score score, const Select& select) {
     return found;
 }
 
-// select.template operator()<T>(), T being an unsigned integer of so many bytes.
-template <class Select>
-inline auto by_item_bytes(int bytes, const Select& select) {
-    switch (bytes) {
-        case 1:
-            return select.template operator()<std::uint8_t>();
-        case 2:
-            return select.template operator()<std::uint16_t>();
-        case 4:
-            return select.template operator()<std::uint32_t>();
-        default:
-            return select.template operator()<std::uint64_t>();
-    }
-}
-
 }  // namespace tnm::TNM_ISA

@@ -78,6 +78,21 @@ struct alignas(64) Nodes {
     Doubles least;  // of the distances, lane by lane
 };
 
+// Sets the scores by column.
+inline void turn_scores(TileWork& work) {
+    constexpr int kStep = kLanes<Doubles>;
+    for (int i = 0; i < work.rows; i += kStep)
+        for (int j = 0; j < work.columns; j += kStep) {
+            Doubles lines[kStep];
+            for (int k = 0; k < kStep; ++k)
+                lines[k] =
+                    load<Doubles>(work.scores + (i + k < work.rows ? i + k : i) * work.columns + j);
+            transpose_lines(lines);
+            for (int k = 0; k < kStep; ++k)
+                store(work.column_scores + (j + k) * TileWork::kColumnStride + i, lines[k]);
+        }
+}
+
 template <bool kExact>
 class TileAugmenter {
   public:
@@ -92,7 +107,7 @@ class TileAugmenter {
 
     // Finds what is missing, and writes mask and prices.
     void balance() {
-        if (missing_ > 0) transpose_scores();
+        if (missing_ > 0) turn_scores(work_);
         for (; missing_ > 0; --missing_) {
             start_search();
             augment(search());
@@ -189,19 +204,6 @@ class TileAugmenter {
                 transpose_words(block);
                 for (int j = 0; j < 64 && v * 64 + j < columns_.size; ++j)
                     columns_.kept[v * 64 + j].words[w] = block[j];
-            }
-    }
-
-    void transpose_scores() {
-        for (int i = 0; i < rows_.size; i += kStep)
-            for (int j = 0; j < columns_.size; j += kStep) {
-                Doubles lines[kStep];
-                for (int k = 0; k < kStep; ++k)
-                    lines[k] = load<Doubles>(work_.scores +
-                                             (i + k < rows_.size ? i + k : i) * work_.columns + j);
-                transpose_lines(lines);
-                for (int k = 0; k < kStep; ++k)
-                    store(work_.column_scores + (j + k) * TileWork::kColumnStride + i, lines[k]);
             }
     }
 

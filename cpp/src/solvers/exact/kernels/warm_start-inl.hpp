@@ -85,15 +85,18 @@ struct Neighbours {
     Int16s upper, lower;
 };
 
-// Destroys `values`.
-inline Neighbours select_by_sorting(Int16s* values, int count, int k) {
+// Where values are few.
+inline constexpr int kMostSorted = 16;
+
+// Moves the k + 1 largest to the front, in descending order.
+template <class Vector>
+inline void sort_largest(Vector* values, int count, int k) {
     for (int first = 0; first <= k; ++first)
         for (int j = first + 1; j < count; ++j) {
-            const Int16s low = minimum(values[first], values[j]);
+            const Vector low = minimum(values[first], values[j]);
             values[first] = maximum(values[first], values[j]);
             values[j] = low;
         }
-    return {values[k - 1], values[k]};
 }
 
 // Distances from a price, kept as unsigned numbers with the sign bit flipped: those above the price
@@ -204,14 +207,13 @@ class Bisection {
     Int16s above_{};                       // how many are above high
 };
 
-inline constexpr int kMostSorted = 16;
-
 inline Neighbours select_neighbours(const Side& side, const Side& other, int lane, int n) {
     Int16s values[kMaxM];
     for (int k = 0; k < side.others; ++k)
         values[k] = load<Int16s>(side.line(k) + lane) - splat<Int16s>(other.prices[k]);
-    return side.others <= kMostSorted ? select_by_sorting(values, side.others, n)
-                                      : Bisection(values, side.others, n).select();
+    if (side.others > kMostSorted) return Bisection(values, side.others, n).select();
+    sort_largest(values, side.others, n);
+    return {values[n - 1], values[n]};
 }
 
 // ---- sweeps ------------------------------------------------------------------------

@@ -65,7 +65,19 @@ struct MaskBytes {
     }
 };
 
-inline void check_tile(const Tile& tile, const Flags& kept) {
+// Scores or flags of a 4 x 4 tile whose rows and columns change places.
+template <class Entries>
+Entries turned(const Entries& entries) {
+    Entries result;
+    for (std::size_t k = 0; k < 16; ++k) result.push_back(entries[k % 4 * 4 + k / 4]);
+    return result;
+}
+
+// Checks the mask of a tile as it lies in memory, or of the tile that lies turned there.
+inline void check_tile(const Tile& in_memory, const Flags& flags, bool is_turned = false) {
+    Tile tile = in_memory;
+    if (is_turned) tile.scores = turned(in_memory.scores);
+    const Flags kept = is_turned ? turned(flags) : flags;
     const Given given([&] { return tile.description(); });
     const naive::BestOfFour best = naive::four_by_four(tile);
     TNM_CHECK(obeys_pattern(tile, kept));

@@ -20,7 +20,7 @@ struct Result {
     std::vector<std::uint8_t> uncertain;  // by row of tiles
 };
 
-Result mask_columns(const Array& matrix, Score score) {
+Result mask_columns(const Array& matrix, Score score, bool turned) {
     const auto rows = static_cast<int>(matrix.shape()[0]);
     Result result{{rows, kStripColumns},
                   std::vector<std::uint8_t>(static_cast<std::size_t>(rows / 4))};
@@ -28,15 +28,15 @@ Result mask_columns(const Array& matrix, Score score) {
     const ColumnBlock block{matrix.bytes().data(),
                             rows * static_cast<std::int64_t>(item_size(matrix.dtype())), rows,
                             kStripColumns};
-    isa::four_by_four_column_major(kPattern, matrix.dtype(), score)(
+    isa::four_by_four_column_major(kPattern, matrix.dtype(), score, turned)(
         block, result.mask.bytes.data(), result.mask.row_stride, space.data(),
         result.uncertain.data());
     TNM_CHECK(result.mask.gaps_are_untouched(kStripColumns));
     return result;
 }
 
-int check(const Array& matrix, Score score) {
-    const Result result = mask_columns(matrix, score);
+int check(const Array& matrix, Score score, bool turned) {
+    const Result result = mask_columns(matrix, score, turned);
     const std::vector<Tile> tiles = tiles_of(matrix, kPattern, score);
     constexpr int kTiles = kStripColumns / 4;
     int refused = 0;
@@ -47,7 +47,7 @@ int check(const Array& matrix, Score score) {
             if (result.uncertain[row])
                 may_be = may_be || may_be_refused(tile, matrix.dtype(), score);
             else
-                check_tile(tile, result.mask.tile(4 * static_cast<int>(row), 4 * k));
+                check_tile(tile, result.mask.tile(4 * static_cast<int>(row), 4 * k), turned);
         }
         TNM_CHECK_EQUAL(may_be, result.uncertain[row] != 0);
         refused += result.uncertain[row];
@@ -66,8 +66,10 @@ void test_every_distribution() {
                 constexpr int rows = kRowsOfMaskColumnMajor;
                 Array matrix(dtype, {rows, kStripColumns}, Memory::fortran);
                 fill(matrix, distribution, random);
-                refused += check(matrix, score);
-                tile_rows += rows / 4;
+                for (const bool turned : {false, true}) {
+                    refused += check(matrix, score, turned);
+                    tile_rows += rows / 4;
+                }
             }
     TNM_CHECK(0 < refused && refused < tile_rows / 2);
 }
@@ -85,7 +87,7 @@ void test_marks_what_is_not_finite() {
                     fill(matrix, Distribution::normal, random);
                     const int row = random.between(0, 2 * kRowsOfMaskColumnMajor - 1);
                     matrix.set(row * kStripColumns + random.between(0, kStripColumns - 1), special);
-                    const Result result = mask_columns(matrix, score);
+                    const Result result = mask_columns(matrix, score, repeat % 2 == 0);
                     TNM_CHECK_EQUAL(int{result.uncertain[static_cast<std::size_t>(row / 4)]}, 1);
                 }
 }
@@ -95,10 +97,12 @@ void test_only_what_it_is_made_for() {
         for (const Score score : kScores) {
             const bool made = std::find(kColumnMajorDtypes.begin(), kColumnMajorDtypes.end(),
                                         dtype) != kColumnMajorDtypes.end();
-            TNM_CHECK_EQUAL(isa::four_by_four_column_major(kPattern, dtype, score) != nullptr,
-                            made);
+            for (const bool turned : {false, true})
+                TNM_CHECK_EQUAL(
+                    isa::four_by_four_column_major(kPattern, dtype, score, turned) != nullptr,
+                    made);
             for (const Pattern other : {Pattern{1, 4}, Pattern{3, 4}, Pattern{4, 8}, Pattern{2, 3}})
-                TNM_CHECK(isa::four_by_four_column_major(other, dtype, score) == nullptr);
+                TNM_CHECK(isa::four_by_four_column_major(other, dtype, score, false) == nullptr);
         }
 }
 

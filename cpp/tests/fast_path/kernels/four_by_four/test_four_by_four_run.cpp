@@ -29,7 +29,9 @@ std::vector<bool> run(MaskRun kernel, const Array& matrix, MaskBytes& mask) {
     return refused;
 }
 
-int check(MaskRun kernel, const Array& matrix, const Pattern& pattern, Score score) {
+int check(const Array& matrix, const Pattern& pattern, Score score, bool turned) {
+    const MaskRun kernel = isa::four_by_four_run(pattern, matrix.dtype(), score, turned);
+    if (kernel == nullptr) return 0;
     MaskBytes mask(4, kColumns);
     const std::vector<bool> refused = run(kernel, matrix, mask);
     TNM_CHECK(mask.gaps_are_untouched(kColumns));
@@ -43,7 +45,7 @@ int check(MaskRun kernel, const Array& matrix, const Pattern& pattern, Score sco
             if (is_refused)
                 may_be = may_be || may_be_refused(tile, matrix.dtype(), score);
             else
-                check_tile(tile, mask.tile(0, column));
+                check_tile(tile, mask.tile(0, column), turned);
         }
         TNM_CHECK_EQUAL(may_be, is_refused);
     }
@@ -61,8 +63,8 @@ void test_every_distribution() {
                 Array matrix(dtype, {4, kColumns});
                 fill(matrix, distribution, random);
                 for (const Pattern pattern : kPatterns)
-                    if (const MaskRun kernel = isa::four_by_four_run(pattern, dtype, score)) {
-                        refused += check(kernel, matrix, pattern, score);
+                    for (const bool turned : {false, true}) {
+                        refused += check(matrix, pattern, score, turned);
                         strips += kStrips;
                     }
             }
@@ -84,7 +86,8 @@ void test_stops_at_what_is_not_finite() {
                                    random.between(0, kStripColumns - 1),
                                special);
                     for (const Pattern pattern : kPatterns)
-                        if (const MaskRun kernel = isa::four_by_four_run(pattern, dtype, score)) {
+                        if (const MaskRun kernel =
+                                isa::four_by_four_run(pattern, dtype, score, repeat % 2 == 0)) {
                             MaskBytes mask(4, kColumns);
                             TNM_CHECK(run(kernel, matrix, mask)[static_cast<std::size_t>(strip)]);
                         }
@@ -101,9 +104,7 @@ void test_ties_of_both_signs() {
             const int low = random.between(-2, 0), high = random.between(0, 2);
             for (std::int64_t k = 0; k < 4 * kColumns; ++k)
                 matrix.set(k, random.between(low, high));
-            const MaskRun kernel = isa::four_by_four_run(pattern, matrix.dtype(), Score::identity);
-            const int times = check(kernel, matrix, pattern, Score::identity);
-            refused += times;
+            refused += check(matrix, pattern, Score::identity, repeat % 2 == 0);
         }
     TNM_CHECK(0 < refused && refused < 3 * 40 * kStrips / 2);
 }
@@ -115,11 +116,12 @@ void test_which_there_are() {
                 const bool exact = dtype == Dtype::float16 ||
                                    (score != Score::square &&
                                     (dtype == Dtype::bfloat16 || dtype == Dtype::float32));
-                TNM_CHECK_EQUAL(isa::four_by_four_run(pattern, dtype, score) != nullptr,
-                                pattern.n == 2 || exact);
+                for (const bool turned : {false, true})
+                    TNM_CHECK_EQUAL(isa::four_by_four_run(pattern, dtype, score, turned) != nullptr,
+                                    pattern.n == 2 || exact);
             }
             for (const Pattern other : {Pattern{4, 8}, Pattern{2, 3}})
-                TNM_CHECK(isa::four_by_four_run(other, dtype, score) == nullptr);
+                TNM_CHECK(isa::four_by_four_run(other, dtype, score, false) == nullptr);
         }
 }
 

@@ -1,4 +1,4 @@
-#include "fast_path/blocks/block_copy.hpp"
+#include "copies/block_copy.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -8,18 +8,17 @@ namespace {
 
 constexpr std::int64_t kCacheLine = 64;
 
-// Kernels may read a strip beyond the last column. Another line keeps rows from lying a power of
-// two apart.
+// Another line keeps rows from lying a power of two apart.
 std::int64_t row_bytes(int item_bytes, int columns) {
-    const std::int64_t bytes = static_cast<std::int64_t>(item_bytes) * (columns + kStripColumns);
+    const std::int64_t bytes = static_cast<std::int64_t>(item_bytes) * columns;
     return (bytes + kCacheLine - 1) / kCacheLine * kCacheLine + kCacheLine;
 }
 
 }  // namespace
 
-BlockCopy::BlockCopy(int item_bytes, int planes, int rows, int columns)
+BlockCopy::BlockCopy(int item_bytes, int planes, int rows, int columns, int spare)
     : item_bytes_(item_bytes),
-      row_stride_(row_bytes(item_bytes, columns)),
+      row_stride_(row_bytes(item_bytes, columns + spare)),
       plane_stride_(rows * row_stride_),
       memory_(static_cast<std::size_t>(planes * plane_stride_ / kCacheLine)),
       copy_(item_bytes) {}

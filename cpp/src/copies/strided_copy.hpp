@@ -3,7 +3,8 @@
 
 #include <array>
 
-#include "fast_path/strip_kernels.hpp"
+#include "copies/copy_kernels.hpp"
+#include "tiles/prefetcher.hpp"
 
 namespace tnm {
 
@@ -21,8 +22,8 @@ class StridedCopy {
   public:
     explicit StridedCopy(int item_bytes)
         : item_bytes_(item_bytes),
-          transpose_(strip_kernels().transposing_copy(item_bytes)),
-          gather_row_(strip_kernels().strided_row_copy(item_bytes)) {}
+          transpose_(copy_kernels().transposing_copy(item_bytes)),
+          gather_row_(copy_kernels().strided_row_copy(item_bytes)) {}
 
     // Axes in any order. No element is written twice.
     void operator()(const std::byte* from, std::byte* to, CopyAxes axes) const;

@@ -1,5 +1,5 @@
 // Copying a block of contiguous columns, and rows with steps, so that rows are contiguous.
-#include "fast_path/kernels/strip/transpose_copy-inl.hpp"
+#include "copies/kernels/transpose_copy-inl.hpp"
 
 #include "fast_path/kernels/strips.hpp"
 

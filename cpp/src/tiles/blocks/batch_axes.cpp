@@ -1,4 +1,4 @@
-#include "fast_path/blocks/batch_axes.hpp"
+#include "tiles/blocks/batch_axes.hpp"
 
 #include <algorithm>
 #include <cstdlib>

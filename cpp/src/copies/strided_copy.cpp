@@ -1,4 +1,4 @@
-#include "fast_path/blocks/strided_copy.hpp"
+#include "copies/strided_copy.hpp"
 
 #include <algorithm>
 #include <cstdlib>

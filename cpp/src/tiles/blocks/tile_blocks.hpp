@@ -1,9 +1,13 @@
-// Blocks of tiles: how many are copied at once.
+// Blocks of tiles: a batch of matrices cut into pieces of several rows of tiles.
 #pragma once
 
-#include "tiles/solve_request.hpp"
+#include "tnm/array_view.hpp"
 
 namespace tnm {
+
+inline std::int64_t divide_up(std::int64_t a, std::int64_t b) {
+    return (a + b - 1) / b;
+}
 
 // Matrices of the last batch axis, rows and columns of tiles.
 struct TileBlock {
@@ -30,13 +34,6 @@ class TileBlocks {
     const std::int64_t tile_rows_, tile_columns_, in_axis_, batches_;
     const Size size_;
     const std::int64_t down_, across_, deep_;
-};
-
-// The most that is copied at once.
-struct CopySize {
-    explicit CopySize(const SolveRequest& request);
-
-    std::int64_t planes, tile_rows, tile_columns;
 };
 
 }  // namespace tnm

@@ -1,10 +1,11 @@
-#include "fast_path/blocks/block_size.hpp"
+#include "fast_path/blocks/copy_size.hpp"
 
 #include <algorithm>
 #include <cstdlib>
 #include <limits>
 
 #include "fast_path/strip.hpp"
+#include "tiles/blocks/tile_blocks.hpp"
 #include "tiles/element.hpp"
 
 namespace tnm {
@@ -17,10 +18,6 @@ constexpr std::int64_t kColumnBytes = 256, kLeastRows = kStripColumns;
 constexpr std::int64_t kMostPlanes = 64, kLeastPlanes = 16, kRowsOfAllPlanes = 1024;
 // What the second-level cache holds beside the next copy.
 constexpr std::int64_t kCopyEntries = 16384;
-
-std::int64_t divide_up(std::int64_t a, std::int64_t b) {
-    return (a + b - 1) / b;
-}
 
 // The axis along which elements lie closest.
 enum class Innermost { columns, rows, planes };
@@ -39,30 +36,6 @@ Innermost innermost_of(const Strides& strides) {
 
 }  // namespace
 
-TileBlocks::TileBlocks(const Strides& batch, std::int64_t tile_rows, std::int64_t tile_columns,
-                       const Size& size)
-    : tile_rows_(tile_rows),
-      tile_columns_(tile_columns),
-      in_axis_(batch.last_batch_count()),
-      batches_(in_axis_ == 0 ? 0 : batch.planes() / in_axis_),
-      size_(size),
-      down_(divide_up(tile_rows, size.tile_rows)),
-      across_(divide_up(tile_columns + size.missing, size.tile_columns)),
-      deep_(divide_up(in_axis_, size.planes)) {}
-
-TileBlock TileBlocks::operator[](std::int64_t index) const {
-    TileBlock block;
-    block.tile_row = index % down_ * size_.tile_rows;
-    block.tile_rows = std::min(size_.tile_rows, tile_rows_ - block.tile_row);
-    const std::int64_t first = index / down_ % across_ * size_.tile_columns - size_.missing;
-    block.tile_column = std::max<std::int64_t>(first, 0);
-    block.tile_columns = std::min(first + size_.tile_columns, tile_columns_) - block.tile_column;
-    const std::int64_t layer = index / down_ / across_, plane = layer % deep_ * size_.planes;
-    block.plane = layer / deep_ * in_axis_ + plane;
-    block.planes = std::min(size_.planes, in_axis_ - plane);
-    return block;
-}
-
 CopySize::CopySize(const SolveRequest& request) {
     const TileGrid grid = request.grid();
     const std::int64_t m = grid.m, tiles_per_strip = kStripColumns / field_width(grid.m);
@@ -74,7 +47,9 @@ CopySize::CopySize(const SolveRequest& request) {
         planes = std::min(request.array.strides.last_batch_count(),
                           std::clamp(kRowsOfAllPlanes / m, kLeastPlanes, kMostPlanes));
     if (read == Innermost::rows || written == Innermost::rows)
-        tile_rows = std::min(std::max(kLeastRows, kColumnBytes / item) / m, grid.tile_rows());
+        // Closed forms are so quick that many strips in a row matter more.
+        tile_rows =
+            std::min(std::max(kLeastRows, m == 4 ? 0 : kColumnBytes / item) / m, grid.tile_rows());
     const std::int64_t strips =
         divide_up(kCopyEntries, planes * tile_rows * m * m * tiles_per_strip);
     tile_columns = std::min(strips * tiles_per_strip, grid.tile_columns());

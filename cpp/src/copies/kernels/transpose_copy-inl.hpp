@@ -4,11 +4,25 @@
 // vectors are that wide. Where a block is smaller than that, vectors are shorter.
 #pragma once
 
-#include "fast_path/kernels/strip/dispatch-inl.hpp"
-#include "fast_path/strip_kernels.hpp"
+#include "copies/copy_kernels.hpp"
 #include "simd/transpose-inl.hpp"
 
 namespace tnm::TNM_ISA {
+
+// select.template operator()<T>(), T being an unsigned integer of so many bytes.
+template <class Select>
+inline auto by_item_bytes(int bytes, const Select& select) {
+    switch (bytes) {
+        case 1:
+            return select.template operator()<std::uint8_t>();
+        case 2:
+            return select.template operator()<std::uint16_t>();
+        case 4:
+            return select.template operator()<std::uint32_t>();
+        default:
+            return select.template operator()<std::uint64_t>();
+    }
+}
 
 // As many rows and columns as a vector has elements.
 template <class Vector, class T>

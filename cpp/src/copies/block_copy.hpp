@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "fast_path/blocks/strided_copy.hpp"
+#include "copies/strided_copy.hpp"
 #include "tiles/load_scores.hpp"
 
 namespace tnm {
@@ -23,8 +23,9 @@ struct ElementBox : ElementsInMemory {
 
 class BlockCopy {
   public:
-    // For boxes of up to so many planes, rows and columns.
-    BlockCopy(int item_bytes, int planes, int rows, int columns);
+    // For boxes of up to so many planes, rows and columns. Of a row, `spare` more elements can be
+    // read than there are columns.
+    BlockCopy(int item_bytes, int planes, int rows, int columns, int spare);
 
     // Names what to copy; nothing is copied yet.
     void start(const ElementBox& box);
