@@ -61,5 +61,6 @@ def test_they_go_straight(order: str) -> None:
     out = np.ones(values.shape, dtype=np.bool_, order="F")
     assert tnm.explain_path(values, 2, 4, out=out).straight
     assert tnm.explain_path(values, 1, 4, out=out).straight == (order == "F")
-    integers = values.astype(np.int8)
-    assert tnm.explain_path(integers, 2, 4, out=out).straight == (order == "F")
+    for dtype, turned in ((np.int8, True), (np.int16, False)):
+        integers = values.astype(dtype)
+        assert tnm.explain_path(integers, 2, 4, out=out).straight == (turned or order == "F")
