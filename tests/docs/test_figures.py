@@ -123,3 +123,15 @@ def test_results_are_kept_and_pages_written_again(
     assert (copy / "surface.md").read_text() == (DOCS / "surface.md").read_text()
     assert kept(copy, "surface") == json.loads((tmp_path / "results.json").read_text())
     assert all((copy / "images" / name).is_file() for name in plots["surface"])
+
+
+@pytest.mark.parametrize("model", ["smollm2", "efficientnet"])
+def test_tables_of_pruning_after_training_are_what_their_results_say(model: str) -> None:
+    """Else run `python -m bench.post_training --model MODEL --docs docs`."""
+    from bench.post_training import MEASURED_PAGE, MODELS, PAGE
+    from bench.study.tables import quality, seconds_by_layer
+
+    found = kept(DOCS, f"post-training-{model}")
+    assert quality(found) in (DOCS / PAGE).read_text()
+    table = seconds_by_layer(found, MODELS[model]().facts.kinds)
+    assert table in (DOCS / MEASURED_PAGE).read_text()
