@@ -115,7 +115,8 @@ class OptimizerHook:
     def detach(self) -> None:
         """Leave the optimizer; the masks stay, and gradients of pruned entries are zero again.
 
-        Layers that are dense at this step are masked from now on, with a warning.
+        Where this decides over masks, layers that are dense at this step are masked from now on,
+        with a warning.
         """
         for handle in self._handles:
             handle.remove()
