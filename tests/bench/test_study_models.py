@@ -128,6 +128,10 @@ def test_a_network(pictures: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0.5 < pruned["measures"]["logit cosine"] < 1
     assert pruned["measures"]["divergence"] > 0
     assert pruned["seconds"] > 0
+    monkeypatch.setattr(efficientnet, "LEAST_SECONDS", 0.01)
+    speeds = network.speeds(_small_network(), _small_network())
+    assert set(speeds) == {"images a second", "times dense"}
+    assert all(value > 0 for value in speeds.values())
 
 
 class _Words:
