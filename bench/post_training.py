@@ -89,6 +89,9 @@ def options() -> tuple[argparse.Namespace, list[Plan]]:
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--out", type=Path, default=Path("build/post_training"))
     parser.add_argument(
+        "--without-speeds", action="store_true", help="leave timing for when the machine is idle"
+    )
+    parser.add_argument(
         "--docs", type=Path, help=f"folder whose {PAGE} and {MEASURED_PAGE} to bring up to date"
     )
     given = parser.parse_args()
@@ -133,7 +136,8 @@ def main() -> None:
                 given.workers,
                 announce,
             )
-            complete_speeds(plan.speeds, results.found, plan.model, announce)
+            if not given.without_speeds:
+                complete_speeds(plan.speeds, results.found, plan.model, announce)
         except KeyboardInterrupt:
             kept = sum(one in results for one in wanted)
             sys.exit(f"interrupted; {results.path} holds {kept} of {len(wanted)} runs: start again")
