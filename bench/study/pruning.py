@@ -27,7 +27,6 @@ from tnm_core.torch.calibrate import (
     permute_,
 )
 from tnm_core.torch.calibrate.allocate import (
-    Sensitivity,
     allocate,
     output_change,
     sensitivity_scan,
@@ -98,7 +97,8 @@ def pruned(
         done = permute_(model, free, variant.pattern, statistics=statistics)
         told["permuted"] = {"before": done.before, "after": done.after}
     if variant.recipe == "allocated":
-        pattern, told["allocated"] = allocated(model, batches, facts.exclude)
+        few = _few(study_model, batches, seed)
+        pattern, told["allocated"] = allocated(model, batches, few, facts.exclude)
     # A mapping of patterns names all that is pruned.
     exclude = None if isinstance(pattern, dict) else facts.exclude or None
     others = None
@@ -133,25 +133,30 @@ def final_recipe(recipe: str) -> str:
     return last if last in RECIPES else "best"
 
 
+def _few(study_model: StudyModel, batches: Batches, seed: int) -> Batches:
+    """What a scan runs on: some of the batches, or as many samples as the model says."""
+    wanted = study_model.facts.scanned
+    if wanted is not None:
+        return study_model.calibration(seed, wanted)
+    return batches[:: max(1, len(batches) // SCANNED_BATCHES)]
+
+
 def allocated(
-    model: nn.Module, batches: Batches, exclude: tuple[str, ...] = ()
+    model: nn.Module, batches: Batches, few: Batches, exclude: tuple[str, ...] = ()
 ) -> tuple[dict[str, str], dict[str, float]]:
-    """Each layer its own pattern, and what is told about the choice."""
-    scan = scanned(model, batches, exclude)
-    chosen = allocate(scan, BUDGET)
-    uniform = float(scan.loss[:, scan.patterns.index(UNIFORM)].sum())
-    return chosen.sparse, {"cost": chosen.cost, "loss": chosen.loss, "uniform loss": uniform}
+    """Each layer its own pattern, and what is told about the choice.
 
-
-def scanned(model: nn.Module, batches: Batches, exclude: tuple[str, ...] = ()) -> Sensitivity:
-    """How far pruning one layer moves the outputs of the model on some of the batches."""
-    few = batches[:: max(1, len(batches) // SCANNED_BATCHES)]
-    return sensitivity_scan(
+    A scan prunes one layer at a time, and says how far that moves the outputs for a few batches.
+    """
+    scan = sensitivity_scan(
         model,
         collect_statistics(model, batches, exclude=exclude or None),
         MIXED,
         evaluate=output_change(model, few),
     )
+    chosen = allocate(scan, BUDGET)
+    uniform = float(scan.loss[:, scan.patterns.index(UNIFORM)].sum())
+    return chosen.sparse, {"cost": chosen.cost, "loss": chosen.loss, "uniform loss": uniform}
 
 
 @contextmanager
