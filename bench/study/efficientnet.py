@@ -10,9 +10,9 @@ from torch import nn
 from torch.nn.functional import cosine_similarity
 
 from bench.products.rounds import time_in_turns
+from bench.study.measures import rates
 from bench.study.photographs import CropShape, measured_crops, random_crops
 from bench.study.study_model import Batches, Facts
-from bench.study.turns import rates
 from bench.study.variants import BRIEF
 from examples.packaged_network import DEVIATION, MEAN, efficientnet_lite0
 

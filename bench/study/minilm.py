@@ -13,9 +13,8 @@ from torch import nn
 
 from bench.minilm_weights import weights_path
 from bench.products.rounds import time_in_turns
-from bench.study.measures import mean_cosine, same_neighbour, similarity_correlation
+from bench.study.measures import mean_cosine, rates, same_neighbour, similarity_correlation
 from bench.study.study_model import Batches, Facts
-from bench.study.turns import rates
 from bench.study.variants import ENCODER, SAMPLES
 from examples.bert_encoder import BertEncoder, embed, load, sentence_batches
 
