@@ -36,7 +36,7 @@ from bench.study.tables import markdown, with_table
 from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import collect_statistics, find_free_dimensions, permute_
 
-PIECES, BLOCKS = 24, 10
+PIECES, BLOCKS = 24, 6
 LOW_RANK_SHARE = 1 / 32
 PAGE = "post-training-study.md"
 
