@@ -128,6 +128,17 @@ def test_copies_of_parameters_are_parameters() -> None:
     assert int(statistics.layers["0"].count) == 2 * 4 * 4
 
 
+def test_hooks_and_modes_of_modules_make_no_difference() -> None:
+    plain, hooked = (nn.Sequential(Activated(4, 8, 3)).double() for _ in range(2))
+    hooked.load_state_dict(plain.state_dict())
+    hooked[0].register_forward_hook(lambda module, given, output: output**2)
+    hooked.train()
+    expected, got = (collect_statistics(one, make_images()).layers["0"] for one in (plain, hooked))
+    for key, value in expected.state_dict().items():
+        assert torch.equal(got.state_dict()[key], value)
+    assert hooked[0].training
+
+
 def test_layers_that_multiply_by_something_else_are_left_out(tmp_path: Path) -> None:
     class Model(nn.Module):
         def __init__(self) -> None:
