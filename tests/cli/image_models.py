@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +71,3 @@ def write_images(folder: Path, count: int = 20) -> Path:
     (folder / "labels.csv").write_text("0,cat\n")
     (folder / "._0.jpg").write_bytes(b"what a Mac leaves")
     return folder
-
-
-def copy_of(folder: Path, target: Path) -> Path:
-    """Copy a directory, to spoil the copy."""
-    shutil.copytree(folder, target)
-    return target

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -267,11 +266,7 @@ def test_data_of_another_kind(
 
 def test_pillow_is_named(folder: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = load(folder)
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *rest: None if name == "PIL" else find(name, *rest)
-    )
+    monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(CommandError, match="the package pillow") as refused:
         image_batches(loaded, images, 8, 8)
     assert how_to_install("transformers") in str(refused.value)
-    assert "torchvision" not in sys.modules
