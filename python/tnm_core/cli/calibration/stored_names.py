@@ -42,7 +42,7 @@ def _same_bytes(
 
 def _digest(tensor: torch.Tensor) -> bytes:
     flat = tensor.detach().cpu().contiguous().reshape(-1)
-    return hashlib.sha256(flat.view(torch.uint8).numpy()).digest()
+    return hashlib.sha256(flat.view(torch.uint8).numpy().tobytes()).digest()
 
 
 class _Digest(io.RawIOBase):
