@@ -44,6 +44,8 @@ _EXAMPLES = {
             -o models/minilm-16-32 --pattern 16:32
         tnm calibrate models/smollm news.txt --tokens 12288 \\
             -o models/smollm-16-32 --pattern 16:32
+        tnm calibrate models/vit photographs --images 256 \\
+            -o models/vit-16-32 --pattern 16:32
         """,
     "check": """
         tnm check pruned.safetensors
@@ -91,6 +93,7 @@ _EXAMPLES = {
             --dense models/minilm --threads 1
         tnm bench model models/smollm-16-32 others.txt \\
             --length 512 --threads 1
+        tnm bench model models/vit-16-32 photographs
         """,
 }
 

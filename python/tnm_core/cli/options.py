@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -44,6 +44,16 @@ def parse_memory(text: str) -> int:
         raise CommandError(f"--memory is {text!r}; expected a size such as 512M or 2G")
     power = " KMGT".index(match[2].upper() or " ")
     return int(float(match[1]) * 1024**power)
+
+
+def refuse_given(options: Mapping[str, object], purpose: str, instead: str) -> None:
+    """Raise `CommandError` if options are given, which are for something else than there is."""
+    given = [option for option, value in options.items() if value is not None]
+    if given:
+        verb, them = ("is", "it") if len(given) == 1 else ("are", "them")
+        raise CommandError(
+            f"{' and '.join(given)} {verb} for {purpose}, and {instead}; leave {them} out"
+        )
 
 
 def metavar(choices: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import tnm_core as tnm
 
 # What results can depend on, in the order in which it is told.
 _TOLD = ("numpy", "ml_dtypes", "safetensors", "typer", "scipy", "matplotlib", "torch",
-         "transformers", "onnxruntime")  # fmt: skip
+         "transformers", "pillow", "onnxruntime")  # fmt: skip
 
 
 def is_installed(name: str) -> bool:

@@ -12,6 +12,7 @@ import torch
 import transformers
 
 from tests.cli.conftest import Tnm, snapshot
+from tests.cli.image_models import mobilenet, save_with_processor, vit, write_images
 from tests.cli.local_models import WORDS, save_with_tokenizer
 from tnm_core.extras import how_to_install
 from tnm_core.torch import remove_sparsity_, sparsify_
@@ -246,4 +247,90 @@ def test_bad_input(
 ) -> None:
     save_with_tokenizer(_bert(hidden_size=32), tmp_path / "other")
     meant = {"MODEL": sparse, "TEXT": text, "OTHER": tmp_path / "other"}
+    tnm("bench", "model", *(meant.get(word, word) for word in words), *QUICK).assert_refused(*told)
+
+
+def _images_model(path: Path, kind: str) -> Path:
+    """A model of images, pruned where packed products pay, with an image processor."""
+    model = (
+        vit(hidden_size=64, intermediate_size=128)
+        if kind == "vit"
+        else mobilenet(depth_multiplier=1.0)
+    )
+    sparsify_(model, "16:32", exclude="classifier")
+    remove_sparsity_(model)
+    return save_with_processor(model, path)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    return write_images(tmp_path / "images")
+
+
+@pytest.mark.parametrize("kind", ["vit", "mobilenet"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_images(tnm: Tnm, tmp_path: Path, images: Path, kind: str, dtype: str) -> None:
+    sparse = _images_model(tmp_path / "sparse", kind)
+    before = snapshot(tmp_path)
+    sizes = ("--batch-size", 1, "--batch-size", 20)
+    report = _report(tnm, sparse, images, *sizes, "--dtype", dtype)
+    assert snapshot(tmp_path) == before
+    assert [one["batch_size"] for one in report["speeds"]] == [1, 20]
+    assert report["speeds"][1]["images"] == 20
+    for speed in report["speeds"]:
+        assert set(speed) == {"batch_size", "images", "variants"}
+        for variant in speed["variants"].values():
+            assert set(variant) == {"seconds", "images_per_second", "speedup"}
+            rate = speed["images"] / variant["seconds"]
+            assert variant["images_per_second"] == pytest.approx(rate)
+    assert len(report["packed"]) > 10
+    for change in report["changes"]:
+        assert change["largest"] <= (1e-4 if dtype == "float32" else 0.2) * change["scale"]
+        assert change["mean_cosine"] > 0.99
+
+
+def test_table_of_images(
+    tnm: Tnm, tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sparse = _images_model(tmp_path / "sparse", "vit")
+    monkeypatch.setattr("tnm_core.cli.model_speed.samples._MOST_IMAGES", 12)
+    result = tnm("bench", "model", sparse, images, *QUICK)
+    assert result.status == 0, result.err
+    assert result.err.count(f"tnm: note: 12 of 20 images in {images} are taken") == 1
+    assert result.err.count("2 other files") == 1
+    assert "images/s" in result.out
+    assert "tokens" not in result.out
+
+
+def test_onnx_runtime_takes_images(tnm: Tnm, tmp_path: Path, images: Path) -> None:
+    sparse = _images_model(tmp_path / "sparse", "vit")
+    sizes = ("--batch-size", 1, "--batch-size", 8)
+    report = _report(tnm, sparse, images, "--onnxruntime", *sizes)
+    change = {one["variant"]: one for one in report["changes"]}["dense, ONNX Runtime"]
+    assert 0 < change["largest"] <= 1e-4 * change["scale"]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("VIT", "TEXT"), ("takes 'pixel_values' and no sentences", "a folder of images")),
+        (("BERT", "IMAGES"), ("takes 'input_ids' and no images", "a text file")),
+        (("VIT", "IMAGES", "--max-tokens", "8"), ("--max-tokens is for a text", "leave it out")),
+        (("VIT", "IMAGES", "--length", "8", "--new-tokens", "2"), ("leave them out",)),
+        (("VIT", "EMPTY"), ("holds no image",)),
+    ],
+)
+def test_images_where_there_should_be_none(
+    tnm: Tnm,
+    sparse: Path,
+    text: Path,
+    images: Path,
+    tmp_path: Path,
+    words: tuple[str, ...],
+    told: tuple[str, ...],
+) -> None:
+    (tmp_path / "empty").mkdir()
+    folder = _images_model(tmp_path / "vit", "vit")
+    meant = {"BERT": sparse, "VIT": folder, "TEXT": text, "IMAGES": images}
+    meant["EMPTY"] = tmp_path / "empty"
     tnm("bench", "model", *(meant.get(word, word) for word in words), *QUICK).assert_refused(*told)

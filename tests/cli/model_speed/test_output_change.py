@@ -39,6 +39,17 @@ def test_scores_of_classes_and_several_batches() -> None:
     assert (change.least_cosine, change.mean_cosine) == pytest.approx((-1.0, 0.0))
 
 
+def test_maps_of_images_are_compared_by_their_means_over_positions() -> None:
+    expected = torch.zeros(1, 2, 2, 3)  # channels, and positions behind them
+    expected[:, 0] = 1.0
+    found = expected.clone()
+    found[0, 0, 0, 0], found[0, 1, 0, 0] = -5.0, 6.0  # the means are (0, 1)
+    batch = {"pixel_values": torch.zeros(1, 3, 4, 6)}
+    change = output_change(_returns(found), _returns(expected), [batch])
+    assert (change.largest, change.scale) == (6.0, 1.0)
+    assert change.least_cosine == pytest.approx(0.0, abs=1e-12)
+
+
 def test_outputs_of_other_shapes_are_refused() -> None:
     with pytest.raises(CommandError, match=r"\(2, 3, 4\) and \(2, 3, 5\).*same kind of model"):
         output_change(_returns(torch.ones(2, 3, 4)), _returns(torch.ones(2, 3, 5)), [BATCH])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import ml_dtypes  # noqa: F401 - tells NumPy what bfloat16 is
 import numpy as np
@@ -58,8 +59,16 @@ def _size_of(model: nn.Module, layer: PrunedLayer) -> LayerSize:
     dtype = np.dtype(str(weight.dtype).removeprefix("torch."))
     info = TensorInfo(layer.name, tuple(weight.shape), dtype.name, weight.nbytes, dtype)
     matrix = None
-    if weight.ndim == 2:
-        rows, columns = weight.shape if layer.kind != "Conv1D" else weight.shape[::-1]
+    if weight.ndim == 2 or _is_pointwise(model, layer):
+        rows, columns = weight.shape[:2] if layer.kind != "Conv1D" else weight.shape[::-1]
         matrix = (rows, columns)
     kept = round((layer.density or 0.0) * weight.numel())
     return LayerSize(info, kept, matrix, layer.pattern or "")
+
+
+def _is_pointwise(model: nn.Module, layer: PrunedLayer) -> bool:
+    """Tell whether a layer is a convolution that multiplies by one matrix at every position."""
+    if layer.kind != "Conv2d":
+        return False
+    module: Any = model.get_submodule(layer.name)
+    return set(module.kernel_size) == {1} and module.groups == 1

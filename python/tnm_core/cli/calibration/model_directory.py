@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tnm_core.checkpoint import FileTransaction, SafetensorsFile
 from tnm_core.cli.calibration.result import CalibrationResult
+from tnm_core.cli.calibration.stored_names import stored_names
 from tnm_core.cli.console import note
 from tnm_core.cli.hugging_face import Loaded, tensors_of, tokenizer_of
 from tnm_core.cli.model_directory import Companions, copy_companions
@@ -31,11 +32,12 @@ def write(
     with foreign_errors(f"cannot write the model to {target}"):
         model.save_pretrained(staging, state_dict=state, max_shard_size="1000000GB")
     with SafetensorsFile(staging / WEIGHTS) as saved:
-        metadata = {**saved.metadata, **result.metadata(saved.tensors)}
-        renamed = result.renamed(saved.tensors)
-        if renamed:
+        names = stored_names(model, saved)
+        metadata = {**saved.metadata, **result.metadata(names)}
+        others = result.not_found(names)
+        if others:
             note(
-                f"{len(renamed)} layers, such as {renamed[0]}, are stored under other names, as "
+                f"{len(others)} layers, such as {others[0]}, are stored under other names, as "
                 "transformers splits experts; tnm check finds those only with --pattern"
             )
         saved.copy_to(transaction.open(target / WEIGHTS, last=True), metadata)

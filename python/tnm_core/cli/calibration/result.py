@@ -91,20 +91,23 @@ class CalibrationResult:
         )
         return lines
 
-    def metadata(self, tensors: Mapping[str, Any]) -> dict[str, str]:
-        """Return metadata for `tnm check`, one record per pattern, of tensors that a file holds."""
+    def metadata(self, stored: Mapping[str, str]) -> dict[str, str]:
+        """Return metadata for `tnm check`, one record per pattern, of tensors that a file holds.
+
+        `stored` gives their names in the file by those in the model.
+        """
         names: dict[Pattern, list[str]] = {}
         for layer in self.report.pruned:
-            name = _stored_name(layer, tensors)
+            name = _stored_name(layer, stored)
             if name is not None and layer.name not in self.uneven:
                 names.setdefault(as_pattern(layer.pattern or ""), []).append(name)
         told = f"calibrated by {self.report.recipe}"
         records = [PruneRecord.of(one, "optimal", told, layers) for one, layers in names.items()]
         return record_metadata(records[0], records[1:]) if records else {}
 
-    def renamed(self, tensors: Mapping[str, Any]) -> list[str]:
-        """Return the layers that a file holds under other names, as transformers splits experts."""
-        return [one.name for one in self.report.pruned if _stored_name(one, tensors) is None]
+    def not_found(self, stored: Mapping[str, str]) -> list[str]:
+        """Return the layers that a file holds in another form, as transformers splits experts."""
+        return [one.name for one in self.report.pruned if _stored_name(one, stored) is None]
 
     def as_json(self) -> dict[str, Any]:
         """Return figures by layer, for machines."""
@@ -148,7 +151,7 @@ def _batch_norm_json(correction: BatchNormCorrection | None) -> dict[str, Any] |
     }
 
 
-def _stored_name(layer: PrunedLayer, tensors: Mapping[str, Any]) -> str | None:
+def _stored_name(layer: PrunedLayer, stored: Mapping[str, str]) -> str | None:
     """Return the name of a layer's weight in a file; that of experts is a parameter's own."""
     weight = f"{layer.name}.weight" if layer.name else "weight"
-    return next((name for name in (weight, layer.name) if name in tensors), None)
+    return stored.get(weight, stored.get(layer.name))

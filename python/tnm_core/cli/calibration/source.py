@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,13 @@ from tnm_core.cli.calibration.result import CalibrationResult
 from tnm_core.cli.calibration.state_dict import batches_of, model_of, write_state_dict
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.model_directory import Companions, check_target
+from tnm_core.cli.options import refuse_given
 from tnm_core.cli.references import EXPECTED, is_reference
 from tnm_core.cli.targets import check_unused
 
+# Images that are taken of a folder, all of which are held in memory, and how many in a batch; the
+# latter also holds for sentences.
+MOST_IMAGES, BATCH_SIZE = 512, 32
 # Tokens of a piece of text for a causal language model, and of what orders of units are tried on:
 # such a model runs hundreds of times for that, and a short text shows as much as a long one.
 DEFAULT_LENGTH, _TRIED_TOKENS = 512, 32
@@ -38,6 +43,7 @@ class CalibrateArguments:
     length: int | None = None
     tokens: int | None = None
     distill_tokens: int | None = None
+    images: int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,38 +65,60 @@ class LoadedModel:
 
 def open_source(arguments: CalibrateArguments, transaction: FileTransaction) -> LoadedModel:
     """Load model and data, after a look at whether the result can be written."""
-    is_text = Path(arguments.data).is_file() and not arguments.data.endswith(".py")
-    if not is_text:
-        _check_reference("DATA", arguments.data, "a text file")
-        given = [
-            option
-            for option, value in (
-                ("--batch-size", arguments.batch_size),
-                ("--max-tokens", arguments.max_tokens),
-                ("--length", arguments.length),
-                ("--tokens", arguments.tokens),
-                ("--distill-tokens", arguments.distill_tokens),
-            )
-            if value is not None
-        ]
-        if given:
-            raise CommandError(
-                f"{' and '.join(given)} {'is' if len(given) == 1 else 'are'} for a text file; "
-                f"{arguments.data} makes its batches itself"
-            )
+    kind = _kind_of(arguments.data)
+    _check_options(arguments, kind)
     if hugging_face.is_model(Path(arguments.model)):
-        return _from_folder(arguments, is_text, transaction)
+        return _from_folder(arguments, kind, transaction)
     _check_reference("MODEL", arguments.model, "a directory or a .gguf file")
-    if is_text:
+    if kind is not _Data.FUNCTION:
+        brought = "tokenizer" if kind is _Data.TEXT else "image processor"
         raise CommandError(
-            f"{arguments.data} is a file, but {arguments.model} brings no tokenizer; expected "
-            f"{EXPECTED}, which returns batches"
+            f"{arguments.data} is {kind.value}, but {arguments.model} brings no {brought}; "
+            f"expected {EXPECTED}, which returns batches"
         )
     return _from_reference(arguments, transaction)
 
 
+class _Data(Enum):
+    """What DATA is."""
+
+    TEXT = "a file"
+    IMAGES = "a folder"
+    FUNCTION = "a function"
+
+
+def _kind_of(data: str) -> _Data:
+    if Path(data).is_dir():
+        return _Data.IMAGES
+    if Path(data).is_file() and not data.endswith(".py"):
+        return _Data.TEXT
+    _check_reference("DATA", data, "a text file or a folder of images")
+    return _Data.FUNCTION
+
+
+def _check_options(arguments: CalibrateArguments, kind: _Data) -> None:
+    """Refuse options that are for other data."""
+    of_texts = {
+        "--max-tokens": arguments.max_tokens,
+        "--length": arguments.length,
+        "--tokens": arguments.tokens,
+        "--distill-tokens": arguments.distill_tokens,
+    }
+    of_images = {"--images": arguments.images}
+    both = {"--batch-size": arguments.batch_size}
+    if kind is _Data.FUNCTION:
+        expected = "a text file or a folder of images"
+        told = f"{arguments.data} makes its batches itself"
+        refuse_given(both | of_texts | of_images, expected, told)
+    elif kind is _Data.IMAGES:
+        told = f"{arguments.data} is a folder of images, of which --images takes so many"
+        refuse_given(of_texts, "a text file", told)
+    else:
+        refuse_given(of_images, "a folder of images", f"{arguments.data} is a text file")
+
+
 def _from_folder(
-    arguments: CalibrateArguments, is_text: bool, transaction: FileTransaction
+    arguments: CalibrateArguments, kind: _Data, transaction: FileTransaction
 ) -> LoadedModel:
     path = Path(arguments.model)
     folder = path if path.is_dir() else path.parent
@@ -99,13 +127,17 @@ def _from_folder(
     batches: Iterable[Any]
     distilling = trial = None
     notes = loaded.notes
-    if is_text and loaded.is_causal:
+    if kind is _Data.TEXT and loaded.is_causal:
         packed = _packed_batches(loaded, arguments)
         batches, distilling = packed.batches, packed.others
         notes += packed.notes
         first = packed.batches[0]
         trial = [{name: value[:1, :_TRIED_TOKENS] for name, value in first.items()}]
+    elif kind is _Data.IMAGES:
+        pictures = _images(loaded, arguments)
+        batches, notes = pictures.batches, notes + pictures.notes
     else:
+        is_text = kind is _Data.TEXT
         batches = _sentences(loaded, arguments) if is_text else batches_of(arguments.data)
     transaction.make_folder(arguments.output)
 
@@ -139,18 +171,28 @@ def _packed_batches(
 
 def _sentences(loaded: hugging_face.Loaded, arguments: CalibrateArguments) -> Iterable[Any]:
     """Take the lines of a text as sentences."""
-    for option, value in (
-        ("--length", arguments.length),
-        ("--tokens", arguments.tokens),
-        ("--distill-tokens", arguments.distill_tokens),
-    ):
-        if value is not None:
-            raise CommandError(
-                f"{option} is for causal language models, and a {type(loaded.model).__name__} "
-                "takes sentences; expected --max-tokens"
-            )
-    path, size = Path(arguments.data), arguments.batch_size or 32
+    kind = type(loaded.model).__name__
+    options = {
+        "--length": arguments.length,
+        "--tokens": arguments.tokens,
+        "--distill-tokens": arguments.distill_tokens,
+    }
+    instead = f"a {kind} takes sentences, which --max-tokens cuts"
+    refuse_given(options, "causal language models", instead)
+    path, size = Path(arguments.data), arguments.batch_size or BATCH_SIZE
     return hugging_face.sentence_batches(loaded, path, size, arguments.max_tokens or 512)
+
+
+def _images(
+    loaded: hugging_face.Loaded, arguments: CalibrateArguments
+) -> hugging_face.ImageBatches:
+    """Take the images of a folder."""
+    folder, size = Path(arguments.data), arguments.batch_size or BATCH_SIZE
+    wanted = arguments.images or MOST_IMAGES
+    pictures = hugging_face.image_batches(loaded, folder, size, wanted)
+    few = arguments.images is not None and pictures.found < arguments.images
+    told = f"{folder} has {pictures.found:,} images, fewer than --images {arguments.images}"
+    return replace(pictures, notes=(*pictures.notes, *([told] if few else [])))
 
 
 def _from_reference(arguments: CalibrateArguments, transaction: FileTransaction) -> LoadedModel:
@@ -164,7 +206,8 @@ def _from_reference(arguments: CalibrateArguments, transaction: FileTransaction)
     model = model_of(arguments.model)
 
     def write(result: CalibrationResult) -> Companions:
-        write_state_dict(file, model, result.metadata(model.state_dict()))
+        names = {name: name for name in model.state_dict()}
+        write_state_dict(file, model, result.metadata(names))
         return Companions()
 
     return LoadedModel(model, batches_of(arguments.data), write, arguments.head_size)

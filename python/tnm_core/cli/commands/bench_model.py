@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _DTYPES = ("float32", "bfloat16")
 _MB = 1e6
+_DECIMALS = {"sentences": 1, "images": 1, "tokens": 0}
 
 
 def bench_model(
@@ -34,11 +35,12 @@ def bench_model(
             show_default=False,
         ),
     ],
-    sentences: Annotated[
+    data: Annotated[
         Path,
         typer.Argument(
-            metavar="SENTENCES",
-            help="A text file with one sentence per line; any text for a causal language model.",
+            metavar="DATA",
+            help="A text file with one sentence per line; any text for a causal language model; a "
+            "folder of images for a model that takes those.",
             show_default=False,
         ),
     ],
@@ -56,8 +58,8 @@ def bench_model(
             "--batch-size",
             metavar="N",
             min=1,
-            help="Sentences in a batch; may be repeated (1, 8 and 32). Texts side by side for a "
-            "causal language model (1).",
+            help="Sentences or images in a batch; may be repeated (1, 8 and 32). Texts side by "
+            "side for a causal language model (1).",
             show_default=False,
         ),
     ] = None,
@@ -112,7 +114,7 @@ def bench_model(
     ] = False,
     json_output: options.Json = False,
 ) -> None:
-    """Time a pruned model dense and packed, in turns on the same sentences, on the CPU.
+    """Time a pruned model dense and packed, in turns on the same data, on the CPU.
 
     The masks are the zeros of the weights; nothing is searched for. Beside the speeds stand how far
     outputs move, which packing does not change but for rounding, and the memory of the weights.
@@ -136,7 +138,7 @@ def bench_model(
             )
     arguments = SpeedArguments(
         model,
-        sentences,
+        data,
         dense,
         tuple(dict.fromkeys(batch_size)) if batch_size else None,
         dtype,
@@ -213,17 +215,17 @@ def _threads(report: SpeedReport) -> str:
 
 
 def _print_speeds(console: Console, report: SpeedReport) -> None:
-    headers = ("batch", "model", "speed-up", "sentences/s", "tokens/s", "ms a batch")
+    units = [f"{unit}/s" for unit in report.speeds[0].counts]
+    headers = ("batch", "model", "speed-up", *units, "ms a batch")
     table = Table(f"Speed, {report.dtype}, {_threads(report)}", headers, left=2)
     for speed in report.speeds:
-        batches = -(-speed.sentences // speed.batch_size)
+        batches = -(-speed.samples // speed.batch_size)
         for position, (name, seconds) in enumerate(speed.seconds.items()):
             table.add_row(
                 str(speed.batch_size) if position == 0 else "",
                 name,
                 f"{speed.speedup(name):.2f}",
-                f"{speed.sentences / seconds:,.1f}",
-                f"{speed.tokens / seconds:,.0f}",
+                *(f"{rate:,.{_DECIMALS[unit]}f}" for unit, rate in speed.rates(name).items()),
                 f"{seconds / batches * 1e3:,.2f}",
             )
     table.print(console)

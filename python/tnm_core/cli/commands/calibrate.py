@@ -71,8 +71,8 @@ def calibrate(
         typer.Argument(
             metavar="DATA",
             help="A text file, with one sentence per line if the model is no causal language model "
-            "(for a directory that has a tokenizer), or such a function, which returns batches; "
-            "its code is run, too.",
+            "(for a directory that has a tokenizer); a folder of images (for one that has an image "
+            "processor); or such a function, which returns batches; its code is run, too.",
             show_default=False,
         ),
     ],
@@ -159,7 +159,7 @@ def calibrate(
             "--batch-size",
             metavar="N",
             min=1,
-            help="Sentences in a batch (32), or pieces (about 1024 tokens).",
+            help="Sentences or images in a batch (32), or pieces (about 1024 tokens).",
             show_default=False,
         ),
     ] = None,
@@ -204,6 +204,16 @@ def calibrate(
             show_default=False,
         ),
     ] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="For a folder of images: take so many, spread evenly over them (at most 512). All "
+            "are held in memory.",
+            show_default=False,
+        ),
+    ] = None,
     force: Annotated[
         bool, typer.Option("--force", "-f", help="Replace files in OUT that exist.")
     ] = False,
@@ -228,6 +238,9 @@ def calibrate(
     file names the patterns. Naming FILE:FUNCTION runs the code in that file, with all that you may
     do: name only files that you trust. Functions are called without arguments. A directory runs
     no code of its own, and nothing is fetched from the network.
+
+    Images (.jpg, .jpeg, .png, .webp, .bmp) lie anywhere below a folder, and are prepared by the
+    model's own image processor.
 
     For a causal language model the text is cut into pieces of --length tokens, without padding.
     Weights of a .gguf file are widened to float32, and OUT is a directory.
@@ -271,6 +284,7 @@ def calibrate(
         length,
         tokens,
         distill_tokens,
+        images,
     )
     reports = ReportFiles(report_paths, force)
     kept = KeptRun(output, _warn)

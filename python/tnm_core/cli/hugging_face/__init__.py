@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from tnm_core.cli.hugging_face.images import ImageBatches, image_batches
 from tnm_core.cli.hugging_face.loading import (
     GGUF,
+    PIXELS,
     Loaded,
     arguments_of,
     is_model,
@@ -23,11 +25,14 @@ from tnm_core.cli.hugging_face.sentences import sentence_batches
 
 __all__ = [
     "GGUF",
+    "PIXELS",
+    "ImageBatches",
     "Loaded",
     "PackedBatches",
     "TextTokens",
     "arguments_of",
     "check_length",
+    "image_batches",
     "is_model",
     "load",
     "packed_batches",

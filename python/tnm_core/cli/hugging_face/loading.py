@@ -23,7 +23,9 @@ from tnm_core.cli.references import foreign_errors
 from tnm_core.extras import how_to_install
 
 GGUF = ".gguf"
+PIXELS = "pixel_values"  # the main input of a model of images
 _TOKENIZER = ("tokenizer.json", "vocab*", "*.model", "*.tiktoken", "tekken.json")
+_PROCESSOR = ("preprocessor_config.json", "processor_config.json")
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -138,6 +140,21 @@ def tokenizer_of(loaded: Loaded) -> Any:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def image_processor_of(loaded: Loaded) -> Any:
+    """Load the image processor that lies beside a model; it needs Pillow, and no torchvision."""
+    folder = loaded.folder
+    if not any((folder / name).is_file() for name in _PROCESSOR):
+        # transformers would make up one by the kind of the model.
+        raise CommandError(
+            f"{folder} has no {_PROCESSOR[0]}, which says how images are resized and scaled; "
+            "expected the file that the model was trained with"
+        )
+    if not is_installed("PIL"):
+        raise CommandError(f"images need the package pillow: {how_to_install('transformers')}")
+    with foreign_errors(f"cannot load an image processor from {folder}"):
+        return transformers().AutoImageProcessor.from_pretrained(folder, backend="pil", **_LOCAL)
 
 
 def read_text(path: Path) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from tnm_core.cli.errors import CommandError
 from tnm_core.cli.hugging_face.loading import Loaded, read_text, tokenizer_of
+from tnm_core.cli.hugging_face.spread import evenly_spread
 from tnm_core.cli.references import foreign_errors
 
 # Tokens of a batch: what a block makes of them, and the logits, are there at once. Where a batch is
@@ -120,8 +121,8 @@ def packed_batches(
 
 def _spread(count: int, most_tokens: int | None, length: int) -> torch.Tensor:
     """Choose pieces, spread evenly, of at most so many tokens, but at least one."""
-    wanted = count if most_tokens is None else max(1, min(count, most_tokens // length))
-    return torch.arange(wanted) * count // wanted
+    most = count if most_tokens is None else max(1, most_tokens // length)
+    return torch.tensor(evenly_spread(count, most))
 
 
 def _as_batches(pieces: torch.Tensor, size: int) -> Batches:

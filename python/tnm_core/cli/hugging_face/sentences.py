@@ -8,7 +8,13 @@ import torch
 from torch import nn
 
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.hugging_face.loading import Loaded, arguments_of, read_text, tokenizer_of
+from tnm_core.cli.hugging_face.loading import (
+    PIXELS,
+    Loaded,
+    arguments_of,
+    read_text,
+    tokenizer_of,
+)
 from tnm_core.cli.references import foreign_errors
 
 
@@ -19,6 +25,7 @@ def sentence_batches(
     lines = [line for line in map(str.strip, read_text(path).splitlines()) if line]
     if not lines:
         raise CommandError(f"{path} holds no sentence; expected one per line")
+    taken = _arguments_for_sentences(loaded.model)
     tokenizer = tokenizer_of(loaded)
     if tokenizer.pad_token is None and size > 1:
         raise CommandError(
@@ -26,7 +33,6 @@ def sentence_batches(
         )
     limits = (most_tokens, tokenizer.model_max_length,
               getattr(loaded.config, "max_position_embeddings", most_tokens))  # fmt: skip
-    taken = _arguments_for_sentences(loaded.model)
     start = _decoder_start(loaded, taken)
     with foreign_errors(f"cannot tokenize {path}"):
         tokens = tokenizer(lines, truncation=True, max_length=min(limits))
@@ -47,9 +53,11 @@ def _arguments_for_sentences(model: nn.Module) -> frozenset[str]:
     taken = arguments_of(model)
     main = getattr(model, "main_input_name", "input_ids")
     if main != "input_ids" or main not in taken:
+        function = "a function that returns batches, path/to/file.py:function"
+        expected = f"a folder of images (tnm calibrate also takes {function})"
         raise CommandError(
-            f"a {type(model).__name__} takes {main!r} and no sentences; expected DATA to be a "
-            "function that returns batches, path/to/file.py:function"
+            f"a {type(model).__name__} takes {main!r} and no sentences; expected DATA to be "
+            + (expected if main == PIXELS else function)
         )
     return taken
 

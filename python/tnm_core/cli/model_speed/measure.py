@@ -10,16 +10,18 @@ from pathlib import Path
 import torch
 
 from tnm_core.cli.errors import CommandError
-from tnm_core.cli.hugging_face import Loaded, load, packed_pieces, sentence_batches
+from tnm_core.cli.hugging_face import Loaded, load, packed_pieces
 from tnm_core.cli.model_speed.generation import GenerationSpeed, generation_speed
 from tnm_core.cli.model_speed.onnx_runtime import OnnxRuntimeModel
 from tnm_core.cli.model_speed.output_change import OutputChange, output_change
 from tnm_core.cli.model_speed.rounds import Batch, best_seconds, some_of
+from tnm_core.cli.model_speed.samples import Samples, count_of, images_of, sentences_of
 from tnm_core.cli.model_speed.speed_report import BatchSpeed, SpeedReport
 from tnm_core.cli.model_speed.variants import DENSE, Variants, variants_of
+from tnm_core.cli.options import refuse_given
 from tnm_core.cli.references import foreign_errors
 
-# Sentences whose outputs are compared.
+# Sentences or images whose outputs are compared.
 _COMPARED, _COMPARED_BATCH = 256, 16
 # The same of pieces of a text for a causal language model, whose outputs are large.
 _COMPARED_PIECES = 4
@@ -33,11 +35,12 @@ ONNX_RUNTIME = "dense, ONNX Runtime"
 class SpeedArguments:
     """Arguments of the command, as they were written; None where they were not.
 
-    `length` and `new_tokens` are for causal language models, `most_tokens` is for sentences.
+    `data` is a text or a folder of images. `length` and `new_tokens` are for causal language
+    models, `most_tokens` is for sentences.
     """
 
     model: Path
-    sentences: Path
+    data: Path
     original: Path | None
     batch_sizes: tuple[int, ...] | None
     dtype: str
@@ -53,16 +56,11 @@ class SpeedArguments:
 def measure_speed(arguments: SpeedArguments, advance: Callable[[float], None]) -> SpeedReport:
     """Measure a model; `advance` is told the share that is done."""
     loaded = load(arguments.model)
-    if loaded.is_causal:
+    if loaded.is_causal and not arguments.data.is_dir():
         return _measure_generation(loaded, arguments, advance)
-    if arguments.length is not None or arguments.new_tokens is not None:
-        raise CommandError(
-            f"--length and --new-tokens are for causal language models, and a "
-            f"{type(loaded.model).__name__} takes sentences; expected --max-tokens"
-        )
+    samples = _samples(loaded, arguments)
     sizes = arguments.batch_sizes or DEFAULT_SIZES
-    texts = {size: _batches(loaded, arguments, size) for size in sizes}
-    compared = _spread(_batches(loaded, arguments, _compared_size(sizes)), _COMPARED)
+    compared = _spread(samples.batches(_compared_size(sizes)), _COMPARED)
     variants = variants_of(loaded.model, getattr(torch, arguments.dtype), arguments.compiled)
     with _threads(arguments.threads), torch.inference_mode():
         if arguments.compiled:
@@ -72,9 +70,9 @@ def measure_speed(arguments: SpeedArguments, advance: Callable[[float], None]) -
         with foreign_errors("the model failed"):
             changes = _changes(variants, arguments.original, compared)
             speeds = []
-            for position, (size, batches) in enumerate(texts.items()):
-                step = _share(advance, position, len(texts))
-                speeds.append(_speed(variants, size, batches, arguments.seconds, step))
+            for position, size in enumerate(sizes):
+                step = _share(advance, position, len(sizes))
+                speeds.append(_speed(variants, size, samples, arguments.seconds, step))
         threads = torch.get_num_threads()
     return SpeedReport(arguments.dtype, threads, speeds, changes, variants.packing)
 
@@ -87,7 +85,7 @@ def _measure_generation(
     sizes = arguments.batch_sizes or DEFAULT_TEXTS
     length, new_tokens = _lengths(loaded, arguments)
     whole = length + new_tokens
-    pieces = packed_pieces(loaded, arguments.sentences, whole)
+    pieces = packed_pieces(loaded, arguments.data, whole)
     variants = variants_of(loaded.model, getattr(torch, arguments.dtype), compiled=False)
     compared = [{"input_ids": one[None, :length]} for one in pieces[:_COMPARED_PIECES]]
     speeds: list[GenerationSpeed] = []
@@ -134,19 +132,26 @@ def _share(advance: Callable[[float], None], position: int, count: int) -> Calla
     return lambda share: advance((position + share) / count)
 
 
-def _batches(loaded: Loaded, arguments: SpeedArguments, size: int) -> list[Batch]:
-    most = arguments.most_tokens or DEFAULT_MOST_TOKENS
-    return sentence_batches(loaded, arguments.sentences, size, most)
+def _samples(loaded: Loaded, arguments: SpeedArguments) -> Samples:
+    """Say what a model is timed on, after a look at whether the options are for that."""
+    options = {"--length": arguments.length, "--new-tokens": arguments.new_tokens}
+    if arguments.data.is_dir():
+        options["--max-tokens"] = arguments.most_tokens
+        refuse_given(options, "a text", f"{arguments.data} is a folder of images")
+        return images_of(loaded, arguments.data)
+    instead = f"a {type(loaded.model).__name__} takes sentences, which --max-tokens cuts"
+    refuse_given(options, "causal language models", instead)
+    return sentences_of(loaded, arguments.data, arguments.most_tokens or DEFAULT_MOST_TOKENS)
 
 
 def _compared_size(sizes: tuple[int, ...]) -> int:
-    """Take sentences one by one where the user does, whose tokenizer may not pad."""
+    """Take samples one by one where the user does, whose tokenizer may not pad."""
     return min(_COMPARED_BATCH, max(sizes))
 
 
-def _spread(batches: list[Batch], sentences: int) -> list[Batch]:
-    """Take batches of all lengths until there are so many sentences."""
-    step = max(1, len(batches) * len(batches[0]["input_ids"]) // sentences)
+def _spread(batches: list[Batch], most: int) -> list[Batch]:
+    """Take batches of all lengths until there are so many samples."""
+    step = max(1, len(batches) * count_of(batches[0]) // most)
     return batches[::step]
 
 
@@ -194,16 +199,10 @@ def _changes(
 def _speed(
     variants: Variants,
     size: int,
-    batches: list[Batch],
+    samples: Samples,
     seconds: float,
     advance: Callable[[float], None],
 ) -> BatchSpeed:
-    some = some_of(variants.models, batches, seconds)
+    some = some_of(variants.models, samples.batches(size), seconds)
     best = best_seconds(variants.models, some, seconds, advance)
-    sentences = sum(len(batch["input_ids"]) for batch in some)
-    return BatchSpeed(size, sentences, sum(map(_real, some)), best)
-
-
-def _real(batch: Batch) -> int:
-    """Count the tokens that are not padding."""
-    return int(batch.get("attention_mask", torch.ones_like(batch["input_ids"])).sum())
+    return BatchSpeed(size, samples.unit, sum(map(count_of, some)), samples.tokens(some), best)

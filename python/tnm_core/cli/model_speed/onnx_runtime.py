@@ -22,9 +22,10 @@ class OnnxRuntimeModel:
     Parameters
     ----------
     model : torch.nn.Module
-        A model in evaluation, in float32, whose inputs have axes of sentences and tokens.
+        A model in evaluation, in float32, whose inputs have axes of sentences and tokens, or an
+        axis of images and others of one length.
     batch : dict of str to torch.Tensor
-        An example of its inputs; other batches may have other lengths.
+        An example of its inputs; other batches may have other numbers of samples and tokens.
     threads : int
         How many threads ONNX Runtime may use.
     """
@@ -52,8 +53,11 @@ class OnnxRuntimeModel:
 
 def _export(model: torch.nn.Module, batch: Batch, path: Path) -> None:
     # An axis of length 1 would be taken for one that is always 1.
-    example = {name: tensor[:1].repeat(2, 1) for name, tensor in batch.items()}
-    any_length = {name: {0: torch.export.Dim.AUTO, 1: torch.export.Dim.AUTO} for name in example}
+    example = {name: torch.cat([tensor[:1]] * 2) for name, tensor in batch.items()}
+    any_length = {
+        name: dict.fromkeys(range(2 if tensor.ndim == 2 else 1), torch.export.Dim.AUTO)
+        for name, tensor in example.items()
+    }
     with _quiet():
         torch.onnx.export(
             model,

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 from tnm_core.cli.errors import CommandError
+from tnm_core.cli.hugging_face import PIXELS
 from tnm_core.cli.model_speed.rounds import Batch
 
 
 @dataclass(frozen=True)
 class OutputChange:
-    """Differences of the first output: of each entry, and of each sentence.
+    """Differences of the first output: of each entry, and of each sentence or image.
 
     Attributes
     ----------
@@ -23,7 +24,7 @@ class OutputChange:
     scale : float
         The largest magnitude of an entry in what it is compared with.
     mean_cosine, least_cosine : float
-        Over sentences, of their means over tokens.
+        Over sentences, of their means over tokens; over images, over patches or positions.
     """
 
     largest: float
@@ -44,6 +45,8 @@ def output_change(model: Any, other: Any, batches: Sequence[Batch]) -> OutputCha
                 "batch; expected outputs of one shape, so the same kind of model"
             )
         real = _real_tokens(found, batch)
+        if PIXELS in batch and found.ndim == 4:  # channels, and positions behind them
+            found, expected = (one.flatten(2).movedim(1, 2) for one in (found, expected))
         difference = (found - expected).abs() * real
         largest = max(largest, float(difference.max()))
         scale = max(scale, float((expected.abs() * real).max()))
@@ -67,7 +70,7 @@ def _real_tokens(output: torch.Tensor, batch: Batch) -> torch.Tensor:
 
 
 def _mean_over_tokens(output: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """Return a vector for each sentence, in double so that cosines near 1 are told apart."""
+    """Return a vector for each sample, in double so that cosines near 1 are told apart."""
     if output.ndim < 3:
         return output.reshape(output.shape[0], -1).double()
     return (output * real).double().sum(1).flatten(1)  # its length does not matter to a cosine

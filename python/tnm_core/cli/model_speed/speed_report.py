@@ -14,30 +14,47 @@ from tnm_core.torch import InferenceReport
 
 @dataclass(frozen=True)
 class BatchSpeed:
-    """Batches of one size: how many sentences and tokens, and the seconds of each variant."""
+    """Batches of one size: how many samples, and the seconds of each variant.
+
+    Attributes
+    ----------
+    unit : str
+        What a sample is called, in the plural: sentences or images.
+    tokens : int, optional
+        Of all sentences together, padding left out.
+    """
 
     batch_size: int
-    sentences: int
-    tokens: int
+    unit: str
+    samples: int
+    tokens: int | None
     seconds: dict[str, float]
 
     def speedup(self, variant: str) -> float:
         """Tell how many times as fast as dense a variant is."""
         return self.seconds[DENSE] / self.seconds[variant]
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many there are of what is counted: samples, and tokens if they have some."""
+        tokens = {} if self.tokens is None else {"tokens": self.tokens}
+        return {self.unit: self.samples, **tokens}
+
+    def rates(self, variant: str) -> dict[str, float]:
+        """Tell how many of each a variant takes in a second."""
+        return {unit: count / self.seconds[variant] for unit, count in self.counts.items()}
+
     def as_json(self) -> dict[str, Any]:
         """Return figures for machines."""
         variants = {
             name: {
                 "seconds": seconds,
-                "sentences_per_second": self.sentences / seconds,
-                "tokens_per_second": self.tokens / seconds,
+                **{f"{unit}_per_second": rate for unit, rate in self.rates(name).items()},
                 "speedup": self.speedup(name),
             }
             for name, seconds in self.seconds.items()
         }
-        measured = {"sentences": self.sentences, "tokens": self.tokens}
-        return {"batch_size": self.batch_size, **measured, "variants": variants}
+        return {"batch_size": self.batch_size, **self.counts, "variants": variants}
 
 
 @dataclass(frozen=True)
@@ -47,7 +64,7 @@ class SpeedReport:
     Attributes
     ----------
     speeds : list of BatchSpeed
-        Of sentences; empty for a causal language model.
+        Of sentences or images; empty for a causal language model.
     generation : list of GenerationSpeed
         Of a causal language model; else empty.
     changes : dict of (str, str) to OutputChange

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -29,6 +30,9 @@ def variants_of(model: nn.Module, dtype: torch.dtype, compiled: bool) -> Variant
     dense = model if dtype == torch.float32 else copy.deepcopy(model).to(dtype)
     packed = copy.deepcopy(dense)
     packing = _pack_(packed)
+    if dtype != torch.float32:
+        for one in (dense, packed):
+            one.register_forward_pre_hook(partial(_cast, dtype), with_kwargs=True)
     models: dict[str, Any] = {DENSE: dense, PACKED: packed}
     if compiled:
         # Batches differ in length.
@@ -38,6 +42,17 @@ def variants_of(model: nn.Module, dtype: torch.dtype, compiled: bool) -> Variant
     return Variants(model, models, packing)
 
 
+def _cast(
+    dtype: torch.dtype, module: nn.Module, given: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Give a model pixels in its own dtype."""
+    cast = {
+        name: value.to(dtype) if value.is_floating_point() else value
+        for name, value in named.items()
+    }
+    return given, cast
+
+
 def _pack_(model: nn.Module) -> InferenceReport:
     try:
         return pack_for_inference_(model)
@@ -45,5 +60,5 @@ def _pack_(model: nn.Module) -> InferenceReport:
         told = str(error).partition(": ")[2]
         raise CommandError(
             "the model has no layer with enough zeros for packed products; expected a pruned one: "
-            f"tnm calibrate MODEL SENTENCES -o OUT --pattern 16:32 makes it ({told[:200]})"
+            f"tnm calibrate MODEL DATA -o OUT --pattern 16:32 makes it ({told[:200]})"
         ) from None

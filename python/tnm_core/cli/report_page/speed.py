@@ -49,7 +49,8 @@ def _commands(matrices: list[LayerSize], report: Mapping[str, Any]) -> list[str]
     dense = _dense_model(report)
     if dense is not None:
         timed, beside = ["tnm", "bench", "model", report["output"]], ["--dense", str(dense)]
-        commands.append(f"{shlex.join(timed)} YOUR_TEXT.txt {shlex.join(beside)}")
+        data = "YOUR_IMAGES" if Path(report.get("data", "")).is_dir() else "YOUR_TEXT.txt"
+        commands.append(f"{shlex.join(timed)} {data} {shlex.join(beside)}")
     return commands
 
 

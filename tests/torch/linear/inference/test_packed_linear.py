@@ -53,6 +53,15 @@ def _pair(kind: str = "linear", density: float = 0.3, **options: Any) -> tuple[A
     return model[0], dense, torch.randn(shape)
 
 
+@pytest.mark.parametrize("kind", ["pointwise 1d", "pointwise 2d"])
+def test_packed_convolutions_tell_of_their_positions_what_dense_ones_tell(kind: str) -> None:
+    """Models that pad by hand, as TensorFlow does, ask for it."""
+    packed, dense, _ = _pair(kind)
+    for name in ("kernel_size", "stride", "padding", "dilation", "groups", "in_channels",
+                 "out_channels"):  # fmt: skip
+        assert getattr(packed, name) == getattr(dense, name), name
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_products_are_those_of_the_dense_layer(kind: str) -> None:
     packed, dense, x = _pair(kind)

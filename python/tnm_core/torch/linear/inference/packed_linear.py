@@ -244,7 +244,10 @@ class PackedPointwise(PackedLinear):
         **options: Any,
     ) -> None:
         super().__init__(shape, bias, dtype, **options)
-        self.stride = tuple(stride)
+        # What else a convolution tells: code of models pads its input by these.
+        self.stride, ones = tuple(stride), (1,) * len(stride)
+        self.kernel_size, self.dilation, self.padding, self.groups = ones, ones, (0,) * len(ones), 1
+        self.in_channels, self.out_channels = self.in_features, self.out_features
 
     def _empty_dense(self) -> Any:
         kind = nn.Conv1d if len(self.stride) == 1 else nn.Conv2d
