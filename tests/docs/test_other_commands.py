@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import runpy
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.cli import language_models
-from tests.docs.documents import ROOT, SHELL, Block, blocks, shell_lines
+from tests.docs.documents import ROOT, SHELL, Block, blocks, shell_lines, words_of
 from tests.docs.small_clone import run_line, run_tnm, write_clone
 
 LEFT_OUT = {
@@ -108,6 +110,24 @@ def _quick(line: str) -> str:
     if "tnm calibrate" in line and "--recipe" not in line:
         line += " --recipe magnitude"
     return f"{line} --seconds 0.001" if "tnm bench linear" in line else line
+
+
+def test_fine_tuning_runs_after_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_clone(tmp_path, Path("build/demo/minilm"))
+    (line,) = (
+        line
+        for block in blocks(*SHELL, documents=[ROOT / "docs" / "fine-tuning.md"])
+        for line in shell_lines(block)
+        if line.startswith("python examples/")
+    )
+    program, *arguments = words_of(line)[1:]
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    monkeypatch.setattr(sys, "argv", [program, *arguments, "--steps", "2", "--pattern", "2:4"])
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        runpy.run_path(str(ROOT / program), run_name="__main__")
+    assert "zeros in the pruned layers 0.500" in out.getvalue()
+    assert (tmp_path / arguments[-1] / "model.safetensors").is_file()
 
 
 def test_every_page_with_commands_is_run_somewhere() -> None:
