@@ -32,6 +32,18 @@ def describe() -> dict[str, Any]:
     }
 
 
+def hardware() -> str:
+    """Say in a few words what processor this is."""
+    wide = {"avx512f": "AVX-512", "avx2": "AVX2"}
+    widest = next((f" with {word}" for name, word in wide.items() if name in flags()), "")
+    return f"{os.cpu_count()} cores of an {_cpu_model()}{widest}"
+
+
+def software() -> str:
+    """Say in a few words which Python and torch these are."""
+    return f"Python {platform.python_version()}, torch {_version('torch')}"
+
+
 def processor_share(seconds: float = 0.2) -> float:
     """Measure how much of a core a busy process gets: below 1 others are at work as well."""
     wall, busy = perf_counter(), process_time()

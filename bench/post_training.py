@@ -15,22 +15,26 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from pathlib import Path
 
-from bench import machine
 from bench.output import figures
 from bench.output.kept import keep
 from bench.study.picture import draw
 from bench.study.pruning import run
 from bench.study.runs import Result, Results, complete
+from bench.study.speeds import Timed, complete_speeds
 from bench.study.study_model import Facts, StudyModel
-from bench.study.tables import quality, seconds_by_layer, stamped, with_table
+from bench.study.tables import (
+    quality,
+    seconds_by_layer,
+    speeds_by_pattern,
+    stamped,
+    with_table,
+)
 from bench.study.variants import NOTHING, Variant, chosen_variants, full_grid
 
 PAGE, MEASURED_PAGE, PICTURE = "post-training.md", "post-training-study.md", "post-training.png"
@@ -68,6 +72,7 @@ class Plan:
     model: StudyModel
     wanted: list[tuple[Variant, int]]
     results: Results[Variant]
+    speeds: Results[Timed]
     folder: Path
 
 
@@ -83,6 +88,9 @@ def options() -> tuple[argparse.Namespace, list[Plan]]:
     parser.add_argument("--samples", type=int, help="to calibrate with")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--out", type=Path, default=Path("build/post_training"))
+    parser.add_argument(
+        "--without-speeds", action="store_true", help="leave timing for when the machine is idle"
+    )
     parser.add_argument(
         "--docs", type=Path, help=f"folder whose {PAGE} and {MEASURED_PAGE} to bring up to date"
     )
@@ -111,7 +119,8 @@ def _plan(model: StudyModel, given: argparse.Namespace) -> Plan:
     folder = given.out / facts.name
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(one, seed) for seed in range(given.seeds or facts.seeds) for one in variants]
-    return Plan(model, wanted, Results(folder / "results.json", Variant), folder)
+    results = Results(folder / "results.json", Variant)
+    return Plan(model, wanted, results, Results(folder / "speeds.json", Timed), folder)
 
 
 def main() -> None:
@@ -127,52 +136,77 @@ def main() -> None:
                 given.workers,
                 announce,
             )
+            if not given.without_speeds:
+                complete_speeds(plan.speeds, results.found, plan.model, announce)
         except KeyboardInterrupt:
             kept = sum(one in results for one in wanted)
             sys.exit(f"interrupted; {results.path} holds {kept} of {len(wanted)} runs: start again")
-        print(report(results.found, plan.model.facts, plan.folder))
+        print(report(results.found, plan.speeds.found, plan.model.facts, plan.folder))
         if given.docs is not None:
-            update(results.found, plan.model.facts, given.docs)
+            update(results.found, plan.speeds.found, plan.model.facts, given.docs)
 
 
 def announce(result: Result, done: int, total: int) -> None:
-    """Print one line for each run."""
+    """Print one line for each run, and for each pattern that was timed."""
     found = ", ".join(f"{name} {value:.4f}" for name, value in result["measures"].items())
-    variant = f"{result['pattern']} {result['recipe']} {result['method']}"
-    print(f"[{done}/{total}] {variant} seed {result['seed']}: {found}, {result['seconds']:.0f} s",
-          flush=True)  # fmt: skip
+    what = f"{result['pattern']}, timed"
+    if "recipe" in result:
+        found += f", {result['seconds']:.0f} s"
+        what = f"{result['pattern']} {result['recipe']} {result['method']} seed {result['seed']}"
+    print(f"[{done}/{total}] {what}: {found or 'nothing to gain'}", flush=True)
 
 
-def report(results: list[Result], facts: Facts, folder: Path) -> str:
+def report(results: list[Result], speeds: list[Result], facts: Facts, folder: Path) -> str:
     """Write the tables and the picture; return the tables."""
-    text = "\n\n".join([quality(results), seconds_by_layer(results, facts.kinds), ""])
+    tables = [quality(results), speeds_by_pattern(speeds), seconds_by_layer(results, facts.kinds)]
+    text = "\n\n".join([*tables, ""])
     (folder / "tables.md").write_text(text)
     _draw(results, folder / PICTURE)
     return text
 
 
-def update(results: list[Result], facts: Facts, docs: Path) -> None:
+def update(results: list[Result], speeds: list[Result], facts: Facts, docs: Path) -> None:
     """Replace the tables and the picture of the documentation, and keep what they come from."""
-    tables = {PAGE: quality(results), MEASURED_PAGE: seconds_by_layer(results, facts.kinds)}
-    for name, table in tables.items():
-        page = docs / name
-        told = stamped(table, how_measured(results, facts))
-        page.write_text(with_table(page.read_text(), told, facts.title))
+    how = how_measured(results, facts)
+    page = docs / PAGE
+    text = with_table(page.read_text(), stamped(quality(results), how), facts.title)
+    if any(one["measures"] for one in speeds):
+        text = with_table(text, speeds_by_pattern(speeds), facts.title, same=1)
+    page.write_text(text)
+    page = docs / MEASURED_PAGE
+    table = stamped(seconds_by_layer(results, facts.kinds), how)
+    page.write_text(with_table(page.read_text(), table, facts.title))
     _draw(results, docs / "images" / PICTURE)
     keep(results, docs, f"post-training-{facts.name}")
+    keep(speeds, docs, f"post-training-{facts.name}-speeds")
     figures.update(docs)
 
 
 def how_measured(results: list[Result], facts: Facts) -> str:
-    """Say by which command, on what, and when."""
-    here = machine.describe()
+    """Say by which command, on what, and when; rows of another machine are named."""
     samples = {one["samples"] for one in results} - {facts.samples}
     told = f" --samples {min(samples)}" if len(samples) == 1 else ""
-    return (
-        f"`python -m bench.post_training --model {facts.name}{told}` on\n{here['cores']} cores "
-        f"of an {here['cpu']}, one thread a run, Python {platform.python_version()}, torch "
-        f"{here['packages']['torch']}, {date.today().isoformat()}"
-    )
+    by_machine: dict[tuple[str, str], list[Result]] = {}
+    for one in results:
+        by_machine.setdefault((one["machine"], one["software"]), []).append(one)
+    (most, found), *others = sorted(by_machine.items(), key=lambda item: -len(item[1]))
+    command = f"`python -m bench.post_training --model {facts.name}{told}`"
+    text = f"{command} on\n{most[0]}, one thread a run, {most[1]}, {_days(found)}"
+    for where, rows in others:
+        names = ", ".join(dict.fromkeys(_name(one) for one in rows))
+        text += f";\n{names} on {', '.join(where)}, {_days(rows)}"
+    return text
+
+
+def _days(results: list[Result]) -> str:
+    days = sorted({one["date"] for one in results})
+    return days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+
+
+def _name(result: Result) -> str:
+    if result["recipe"] == NOTHING:
+        return str(result["pattern"])
+    return f"{result['pattern']} {result['recipe']}"
 
 
 def _draw(results: list[Result], path: Path) -> None:

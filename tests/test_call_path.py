@@ -25,7 +25,7 @@ def test_roads_of_layouts() -> None:
     assert _road(WEIGHTS, "8:8") == "tile by tile"
     assert _road(WEIGHTS, method="greedy") == "tile by tile"
     assert sorted(tnm.build_info()["roads"]) == [  # type: ignore[arg-type]
-        "copied", "gathered", "in place", "tile by tile",
+        "copied", "gathered", "groups copied", "groups in place", "in place", "tile by tile",
     ]  # fmt: skip
 
 
@@ -43,6 +43,41 @@ def test_tiles_of_four_go_straight_unless_something_is_asked_in_between() -> Non
         assert not straight(WEIGHTS, pattern, return_certificate=True)
     assert not straight(WEIGHTS, "4:8")
     assert not straight(WEIGHTS, return_certificate=True)
+
+
+def test_roads_of_rowwise_masks() -> None:
+    def road(array: Any, pattern: str = "row 4:8", **options: Any) -> str:
+        found = tnm.explain_path(array, pattern, **options)
+        assert found.scores == "integers"
+        assert str(found).startswith("64 groups side by side")
+        return found.road
+
+    turned = np.asfortranarray(WEIGHTS)
+    assert road(WEIGHTS) == road(WEIGHTS, axis=0) == road(WEIGHTS[0]) == "groups in place"
+    assert road(turned, out=np.empty(WEIGHTS.shape, bool, order="F")) == "groups in place"
+    assert road(turned, out=np.empty(WEIGHTS.shape, bool)) == "groups copied"
+    assert road(WEIGHTS, out=np.empty(WEIGHTS.shape, bool, order="F")) == "groups copied"
+
+
+def test_groups_of_four_go_straight() -> None:
+    def straight(array: Any, pattern: str = "row 2:4", **options: Any) -> bool:
+        return tnm.explain_path(array, pattern, **options).straight
+
+    for pattern in ("row 1:4", "row 2:4", "row 3:4"):
+        assert straight(WEIGHTS, pattern)
+        assert straight(WEIGHTS, pattern, axis=0)
+    assert straight(WEIGHTS.astype(np.float64), axis=0)
+    assert not straight(WEIGHTS.astype(np.float64))
+    assert not straight(WEIGHTS, "row 4:8")
+    assert not straight(WEIGHTS[0, :100])
+
+
+def test_short_groups_count() -> None:
+    path = tnm.explain_path(np.zeros((3, 10), dtype=">f4"), "row 2:4")
+    assert path.edge_share == pytest.approx(0.2)
+    assert path.converted
+    assert "20.00% of the entries in short groups" in str(path)
+    assert tnm.explain_path(np.zeros((3, 0)), "row 2:4").edge_share == 0
 
 
 def test_scores_are_floats_where_they_fit() -> None:
@@ -75,8 +110,14 @@ def test_out_counts_and_is_left_alone() -> None:
 
 
 def test_arguments_are_checked_as_in_the_call() -> None:
-    with pytest.raises(ValueError, match="expected a transposable one"):
-        tnm.explain_path(WEIGHTS, "row 2:4")
+    with pytest.raises(ValueError, match="2:4 is transposable"):
+        tnm.explain_path(WEIGHTS, "2:4", axis=0)
+    with pytest.raises(ValueError, match="row-wise masks are always optimal"):
+        tnm.explain_path(WEIGHTS, "row 2:4", method="greedy")
+    with pytest.raises(ValueError, match="row-wise pattern, expected False"):
+        tnm.explain_path(WEIGHTS, "row 2:4", return_certificate=True)
+    with pytest.raises(ValueError, match="axis"):
+        tnm.explain_path(WEIGHTS, "row 2:4", axis=2)
     with pytest.raises(ValueError, match="score is 'cube'"):
         tnm.explain_path(WEIGHTS, "2:4", score="cube")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least 2"):

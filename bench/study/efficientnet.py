@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import nn
 from torch.nn.functional import cosine_similarity
 
+from bench.products.rounds import time_in_turns
+from bench.study.measures import rates
 from bench.study.photographs import CropShape, measured_crops, random_crops
 from bench.study.study_model import Batches, Facts
 from bench.study.variants import BRIEF
 from examples.packaged_network import DEVIATION, MEAN, efficientnet_lite0
 
-BATCH, TIMED, ROUNDS = 32, 16, 5
+BATCH, TIMED, LEAST_SECONDS = 32, 16, 5.0
 OTHER_CROPS = 1000
 
 
@@ -72,16 +73,11 @@ class EfficientNet:
 
     @torch.inference_mode()
     def speeds(self, dense: nn.Module, packed: nn.Module) -> dict[str, float]:
-        """Batches of 16, in turns; the fastest of five."""
+        """Batches of 16, in turns; the fastest."""
         batch = torch.zeros(TIMED, 3, self.size, self.size)
         batch = batch.contiguous(memory_format=torch.channels_last)
-        best = [float("inf"), float("inf")]
-        for _ in range(ROUNDS):
-            for index, model in enumerate((dense, packed)):
-                start = time.perf_counter()
-                model(batch)
-                best[index] = min(best[index], time.perf_counter() - start)
-        return {"images a second": TIMED / best[1], "times dense": best[0] / best[1]}
+        times = time_in_turns([partial(dense, batch), partial(packed, batch)], LEAST_SECONDS)
+        return rates("images a second", TIMED, *times)
 
     def answers(self, model: nn.Module) -> torch.Tensor:
         """Logits of the crops that measure."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,14 @@ import torch
 from torch import nn
 
 from bench.minilm_weights import weights_path
-from bench.study.measures import mean_cosine, same_neighbour, similarity_correlation
+from bench.products.rounds import time_in_turns
+from bench.study.measures import mean_cosine, rates, same_neighbour, similarity_correlation
 from bench.study.study_model import Batches, Facts
 from bench.study.variants import ENCODER, SAMPLES
 from examples.bert_encoder import BertEncoder, embed, load, sentence_batches
 
 POOLS, POOL = 3, 384
+TIMED, LEAST_SECONDS = 32, 5.0
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,12 @@ class MiniLM:
             "Lee": similarity_correlation(embed(model, _directory(), texts), human),
         }
 
+    @torch.inference_mode()
     def speeds(self, dense: nn.Module, packed: nn.Module) -> dict[str, float]:
-        """None: `tnm bench model` measures sentence encoders."""
-        return {}
+        """32 sentences at a time, padded, in turns; the fastest."""
+        batch = sentence_batches(_directory(), shuffled_news(0)[:TIMED], TIMED)[0][0]
+        times = time_in_turns([partial(dense, **batch), partial(packed, **batch)], LEAST_SECONDS)
+        return rates("sentences a second", TIMED, *times)
 
 
 @cache

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
+from bench import machine
 from bench.study.kept_steps import KeptSteps
 from bench.study.peak_memory import peak_mebibytes, reset_peak
 from bench.study.runs import Result
 from bench.study.study_model import Batches, StudyModel
 from bench.study.variants import NOTHING, Variant
-from tnm_core.torch import pack_for_inference_, prune_model_, remove_sparsity_
+from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import (
     RECIPES,
     collect_statistics,
     find_free_dimensions,
-    fold_batch_norm_,
     permute_,
 )
 from tnm_core.torch.calibrate.allocate import (
-    Sensitivity,
     allocate,
     output_change,
     sensitivity_scan,
@@ -44,7 +42,7 @@ SHARING = ("best", "distilled")  # the second goes on where the first ends
 
 def run(study_model: StudyModel, variant: Variant, seed: int, steps: Path | None = None) -> Result:
     """Prune a fresh model and measure it; what recipes have in common is kept in a folder."""
-    with _one_thread():
+    with one_thread():
         model = study_model.model()
         batches = study_model.calibration(seed, variant.samples)
         reset_peak()
@@ -60,14 +58,15 @@ def run(study_model: StudyModel, variant: Variant, seed: int, steps: Path | None
         memory = None if before and "distillation" not in told else peak_mebibytes()
         remove_sparsity_(model)
         measures = study_model.measure(model, seed)
-        speeds = sparse_speeds(study_model, model, told, batches[0])
     return {
         **asdict(variant),
         "seed": seed,
         "seconds": seconds,
         "mebibytes": memory,
         "measures": measures,
-        "speeds": speeds,
+        "machine": machine.hardware(),
+        "software": machine.software(),
+        "date": date.today().isoformat(),
         "layers": [],
         **told,
     }
@@ -98,7 +97,8 @@ def pruned(
         done = permute_(model, free, variant.pattern, statistics=statistics)
         told["permuted"] = {"before": done.before, "after": done.after}
     if variant.recipe == "allocated":
-        pattern, told["allocated"] = allocated(model, batches, facts.exclude)
+        few = _few(study_model, batches, seed)
+        pattern, told["allocated"] = allocated(model, batches, few, facts.exclude)
     # A mapping of patterns names all that is pruned.
     exclude = None if isinstance(pattern, dict) else facts.exclude or None
     others = None
@@ -127,56 +127,41 @@ def pruned(
     return told
 
 
-def sparse_speeds(
-    study_model: StudyModel, model: nn.Module, told: dict[str, Any], batch: Any
-) -> dict[str, float]:
-    """Compare the pruned model as it is with one that has sparse products where they pay.
-
-    Both have no batch normalisation left, as in use.
-    """
-    layers = [layer["name"] for layer in told.get("layers", [])]
-    if not layers:
-        return {}
-    if any(isinstance(module, _BatchNorm) for module in model.modules()):
-        fold_batch_norm_(model, batch)
-    packed = copy.deepcopy(model)
-    try:
-        pack_for_inference_(packed, include=layers)
-    except ValueError as error:  # nothing to gain in any layer
-        told["not packed"] = str(error)
-        return {}
-    return study_model.speeds(model, packed)
-
-
 def final_recipe(recipe: str) -> str:
     """What `prune_model_` is asked for at the end."""
     last = recipe.removeprefix(PERMUTED).removeprefix(", ")
     return last if last in RECIPES else "best"
 
 
+def _few(study_model: StudyModel, batches: Batches, seed: int) -> Batches:
+    """What a scan runs on: some of the batches, or as many samples as the model says."""
+    wanted = study_model.facts.scanned
+    if wanted is not None:
+        return study_model.calibration(seed, wanted)
+    return batches[:: max(1, len(batches) // SCANNED_BATCHES)]
+
+
 def allocated(
-    model: nn.Module, batches: Batches, exclude: tuple[str, ...] = ()
+    model: nn.Module, batches: Batches, few: Batches, exclude: tuple[str, ...] = ()
 ) -> tuple[dict[str, str], dict[str, float]]:
-    """Each layer its own pattern, and what is told about the choice."""
-    scan = scanned(model, batches, exclude)
-    chosen = allocate(scan, BUDGET)
-    uniform = float(scan.loss[:, scan.patterns.index(UNIFORM)].sum())
-    return chosen.sparse, {"cost": chosen.cost, "loss": chosen.loss, "uniform loss": uniform}
+    """Each layer its own pattern, and what is told about the choice.
 
-
-def scanned(model: nn.Module, batches: Batches, exclude: tuple[str, ...] = ()) -> Sensitivity:
-    """How far pruning one layer moves the outputs of the model on some of the batches."""
-    few = batches[:: max(1, len(batches) // SCANNED_BATCHES)]
-    return sensitivity_scan(
+    A scan prunes one layer at a time, and says how far that moves the outputs for a few batches.
+    """
+    scan = sensitivity_scan(
         model,
         collect_statistics(model, batches, exclude=exclude or None),
         MIXED,
         evaluate=output_change(model, few),
     )
+    chosen = allocate(scan, BUDGET)
+    uniform = float(scan.loss[:, scan.patterns.index(UNIFORM)].sum())
+    return chosen.sparse, {"cost": chosen.cost, "loss": chosen.loss, "uniform loss": uniform}
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread within."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -49,6 +49,7 @@ class SmolLM2:
             most_samples=400,
             sample=f"pieces of {self.length} tokens",
             head_size=64,
+            scanned=2,
             kinds={
                 r"self_attn\.[qkv]_proj": "query, key, value",
                 r"o_proj": "attention output",

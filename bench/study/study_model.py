@@ -33,6 +33,9 @@ class Facts:
         Units in a head of attention, where heads can be reordered.
     returns_logits : bool
         Whether it returns nothing but the logits of classes.
+    scanned : int or None
+        Samples that the model runs on for each layer and pattern, where patterns are allocated; by
+        default those of about three batches.
     exclude : tuple of str
         Layers that stay dense beside those that a name tells.
     kinds : mapping of str to str
@@ -48,6 +51,7 @@ class Facts:
     seeds: int = 1
     head_size: int | None = None
     returns_logits: bool = False
+    scanned: int | None = None
     exclude: tuple[str, ...] = ()
     kinds: Mapping[str, str] = field(default_factory=dict)
 

@@ -12,6 +12,7 @@ from bench.study.variants import DENSE, METHODS, MIXED, NOTHING, PATTERNS, RECIP
 
 _NAMES = ("pattern", "recipe", "masks", "samples")
 _ORDER = (NOTHING, *RECIPES, "permuted", "permuted, tuned", "allocated")
+_PATTERNS = (DENSE, *PATTERNS, MIXED)
 _STAMP = "Measured by"
 
 
@@ -26,7 +27,7 @@ def by_variant(results: Iterable[Result]) -> dict[Variant, list[Result]]:
 
 def _place(variant: Variant) -> tuple[int, ...]:
     return (
-        (DENSE, *PATTERNS, MIXED).index(variant.pattern),
+        _PATTERNS.index(variant.pattern),
         _ORDER.index(variant.recipe),
         -METHODS.index(variant.method),
         variant.samples,
@@ -44,25 +45,22 @@ def deviation(found: np.ndarray) -> float:
 
 
 def quality(results: Sequence[Result]) -> str:
-    """Mean and standard deviation over the seeds of every measure, and the best of every speed."""
+    """Mean and standard deviation over the seeds of every measure."""
     measures = list(results[0]["measures"])
-    speeds = list(dict.fromkeys(name for one in results for name in one.get("speeds", {})))
     rows = []
     for variant, found in by_variant(results).items():
         told = [_cell(values(found, measure)) for measure in measures]
-        fastest = [_fastest(found, name) for name in speeds]
         memory = [one["mebibytes"] for one in found if one.get("mebibytes")]
         rows.append(
             [
                 *_names(variant),
                 *told,
-                *("" if one is None else _number(one, 2) for one in fastest),
                 f"{np.mean([one['seconds'] for one in found]):.0f}",
                 f"{max(memory):.0f}" if memory else "",
                 str(len(found)),
             ]
         )
-    return markdown([*_NAMES, *measures, *speeds, "CPU seconds", "peak MiB", "seeds"], rows)
+    return markdown([*_NAMES, *measures, "CPU seconds", "peak MiB", "seeds"], rows)
 
 
 def seconds_by_layer(results: Sequence[Result], kinds: Mapping[str, str]) -> str:
@@ -79,6 +77,17 @@ def seconds_by_layer(results: Sequence[Result], kinds: Mapping[str, str]) -> str
         rows.append([*_names(variant), *cells])
     header = [f"{kind}, {layers}" if layers else kind for kind, layers in shapes.items()]
     return markdown([*_NAMES, *header], rows)
+
+
+def speeds_by_pattern(speeds: Sequence[Result]) -> str:
+    """Speeds with sparse products, a row for each pattern and machine."""
+    timed = [one for one in speeds if one["measures"]]
+    names = list(dict.fromkeys(name for one in timed for name in one["measures"]))
+    rows = [
+        [one["pattern"], *(_number(one["measures"][name], 2) for name in names), one["machine"]]
+        for one in sorted(timed, key=lambda one: (one["machine"], _PATTERNS.index(one["pattern"])))
+    ]
+    return markdown(["pattern", *names, "on"], rows)
 
 
 def stamped(table: str, how: str) -> str:
@@ -104,10 +113,6 @@ def with_table(text: str, table: str, title: str = "", same: int = len(_NAMES)) 
     if count != 1:
         raise ValueError(f"there are {count} tables that begin with {start!r}, expected one")
     return replaced
-
-
-def _fastest(results: Sequence[Result], name: str) -> float | None:
-    return max((one["speeds"][name] for one in results if one.get("speeds")), default=None)
 
 
 def _names(variant: Variant) -> tuple[str, ...]:

@@ -20,7 +20,8 @@ using Integers = py::array_t<std::int32_t, py::array::c_style>;
 
 // In the order of the enumerators.
 constexpr const char* kScores[] = {"abs", "square", "identity"};
-constexpr const char* kRoads[] = {"tile by tile", "gathered", "copied", "in place"};
+constexpr const char* kRoads[] = {"tile by tile", "gathered",        "copied",
+                                  "in place",     "groups in place", "groups copied"};
 constexpr const char* kMethods[] = {"optimal", "two_approximation", "greedy"};
 
 Score score_of(const std::string& name) {
@@ -94,6 +95,12 @@ std::tuple<std::string, bool, bool> road(const py::array& array, const std::stri
     return {kRoads[static_cast<int>(report.road)], report.straight, report.in_float};
 }
 
+std::tuple<std::string, bool> rowwise_road(const py::array& array, const std::string& dtype,
+                                           py::array mask, int n, int m) {
+    const RoadReport report = rowwise_road_of(array_view(array, dtype), mask_view(mask), {n, m});
+    return {kRoads[static_cast<int>(report.road)], report.straight};
+}
+
 std::optional<std::int64_t> first_non_finite(const py::array& array, const std::string& dtype,
                                              int threads) {
     const ArrayView scores = array_view(array, dtype);
@@ -118,5 +125,6 @@ void register_masks(pybind11::module_& module) {
                "score"_a, "threads"_a);
     module.def("road_of", &road, "array"_a, "dtype"_a, "mask"_a, "n"_a, "m"_a, "method"_a,
                "score"_a, "certified"_a);
+    module.def("rowwise_road_of", &rowwise_road, "array"_a, "dtype"_a, "mask"_a, "n"_a, "m"_a);
     module.def("find_non_finite", &first_non_finite, "array"_a, "dtype"_a, "threads"_a);
 }

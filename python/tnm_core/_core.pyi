@@ -43,6 +43,9 @@ def road_of(
     score: str,
     certified: bool,
 ) -> tuple[str, bool, bool]: ...
+def rowwise_road_of(
+    array: NDArray[Any], dtype: str, mask: NDArray[np.bool_], n: int, m: int
+) -> tuple[str, bool]: ...
 def find_non_finite(array: NDArray[Any], dtype: str, threads: int) -> int | None: ...
 def nm_mask(
     array: NDArray[Any],

@@ -65,6 +65,10 @@ class SkipCode(Enum):
         "masked by the magnitudes of its weights alone: no row reaches it, or the model's code "
         "multiplies by it in a way that is not watched"
     )
+    OWN_PRODUCT = (
+        "its own code multiplies by something else than its weight, adds something else than its "
+        "bias, or does so in a way that is not watched"
+    )
     UNPAIRED = (
         "pruned on what it gets in the dense model alone: the pruned model takes another way "
         "through its code (at {step}), so rows of the two cannot be paired"

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 import torch
 
-from bench import post_training
+import tnm_core as tnm
+from bench import machine, post_training
+from bench.study import speeds
 from bench.study.measures import (
     mean_cosine,
     same_neighbour,
@@ -23,12 +25,15 @@ from bench.study.measures import (
 from bench.study.picture import picture
 from bench.study.pruning import MIXED, run
 from bench.study.runs import Results, complete
+from bench.study.speeds import Timed, complete_speeds
 from bench.study.study_model import Facts
 from bench.study.tables import quality, seconds_by_layer, with_table
 from bench.study.variants import (
     BRIEF,
+    DENSE,
     ENCODER,
     NOTHING,
+    PATTERNS,
     Variant,
     chosen_variants,
     full_grid,
@@ -127,7 +132,7 @@ def test_optimal_masks_keep_the_most() -> None:
 
 def test_results_of_a_run(kept: Results[Variant]) -> None:
     for one in kept.found:
-        assert one["recipe"] != NOTHING or (one["layers"], one["speeds"]) == ([], {})
+        assert one["recipe"] != NOTHING or one["layers"] == []
         assert one["seconds"] >= sum(layer["seconds"] for layer in one["layers"]) - 1e-9
         assert all(layer["seconds"] > 0 for layer in one["layers"])
         if one["recipe"] == "allocated":
@@ -144,8 +149,72 @@ def test_results_of_a_run(kept: Results[Variant]) -> None:
             assert one["permuted"]["before"] < one["permuted"]["after"]
 
 
+def _speed(pattern: str, machine: str) -> dict[str, Any]:
+    return {"pattern": pattern, "machine": machine, "measures": {"times dense": 1.25}}
+
+
+def test_each_pattern_is_timed_once_on_a_machine(
+    kept: Results[Variant], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[set[str]] = []
+
+    def pack(model: Any, include: list[str]) -> None:
+        weights = [model.get_submodule(name).weight.detach().numpy() for name in include]
+        fitting = [
+            {pattern for pattern in (*PATTERNS, *MIXED) if _fits(weight, pattern)}
+            for weight in weights
+        ]
+        seen.append(set.intersection(*fitting) if len(fitting) == 12 else set())
+
+    monkeypatch.setattr(speeds, "pack_for_inference_", pack)
+    timed = Results(tmp_path / "speeds.json", Timed)
+    for _ in range(2):
+        complete_speeds(timed, kept.found, SmallEncoder())
+    patterns = [one["pattern"] for one in timed.found]
+    assert sorted(patterns) == sorted({one["pattern"] for one in kept.found} - {DENSE})
+    assert all(one["measures"] == {"times dense": 1.25} for one in timed.found)
+    for pattern, found in zip(patterns, seen, strict=True):
+        assert pattern == "mixed" or pattern in found
+    monkeypatch.setattr(machine, "hardware", lambda: "another machine")
+    complete_speeds(timed, kept.found, SmallEncoder())
+    assert [one["pattern"] for one in timed.found] == 2 * patterns
+    assert Results(timed.path, Timed).found == timed.found
+
+
+def test_nothing_to_gain_from_sparse_products_is_told(
+    kept: Results[Variant], tmp_path: Path
+) -> None:
+    timed = Results(tmp_path / "speeds.json", Timed)
+    (best,) = (one for one in kept.found if one["recipe"] == "permuted" and one["seed"] == 0)
+    told: list[Any] = []
+    complete_speeds(timed, [best], SmallEncoder(), lambda one, *_: told.append(one))
+    assert told == timed.found
+    (one,) = told
+    assert (one["measures"] == {}) == ("dense is faster" in one.get("not packed", ""))
+
+
+def _fits(weight: Any, pattern: str) -> bool:
+    return bool(tnm.check_mask(weight != 0, pattern).valid)
+
+
+def test_rows_of_another_machine_are_named(kept: Results[Variant]) -> None:
+    found = [
+        {**one, "machine": "most", "software": "S", "date": "2026-01-02"} for one in kept.found
+    ]
+    found[0] |= {"machine": "another", "date": "2026-01-01"}
+    assert post_training.how_measured(found, FACTS) == (
+        "`python -m bench.post_training --model small` on\nmost, one thread a run, S, 2026-01-02;"
+        f"\n{found[0]['pattern']} {found[0]['recipe']} on another, S, 2026-01-01"
+    )
+
+
 def test_tables_and_picture(kept: Results[Variant], tmp_path: Path) -> None:
-    text = post_training.report(kept.found, FACTS, tmp_path)
+    speeds = [_speed("2:4", "B"), _speed("mixed", "A"), _speed("row 2:4", "B"), _speed("4:8", "A")]
+    speeds[-1]["measures"] = {}  # nothing to gain
+    text = post_training.report(kept.found, speeds, FACTS, tmp_path)
+    assert re.findall(r"^\| ([^|]*) \| 1\.25 \| (.) \|$", text, re.MULTILINE) == [
+        ("mixed", "A"), ("row 2:4", "B"), ("2:4", "B")
+    ]  # fmt: skip
     assert (tmp_path / "tables.md").read_text() == text
     assert (tmp_path / "post-training.png").read_bytes().startswith(b"\x89PNG")
     (row,) = re.findall(r"\| 2:4 \| best \| optimal \| 144 \| (.* ± .*)", text)
@@ -172,7 +241,7 @@ def test_documentation_is_brought_up_to_date(kept: Results[Variant], tmp_path: P
     for page, table in zip(pages, first, strict=True):
         page.write_text(f"before\n\n{table}\n\nafter")
     for _ in range(2):  # the second time there are stamps below the tables
-        post_training.update(kept.found, FACTS, tmp_path)
+        post_training.update(kept.found, [], FACTS, tmp_path)
         for page, table in zip(pages, new, strict=True):
             before, found, stamp, after = page.read_text().split("\n\n")
             assert (before, found, after) == ("before", table, "after")

@@ -20,7 +20,7 @@ from bench.study.photographs import CropShape, Photograph, measured_crops, rando
 from bench.study.pruning import run
 from bench.study.qt_resources import resource_files
 from bench.study.smollm2 import SmolLM2
-from bench.study.variants import DENSE, NOTHING, Variant
+from bench.study.variants import DENSE, MIXED, NOTHING, Variant
 
 
 def _picture(seed: int, size: tuple[int, int] = (200, 160)) -> Photograph:
@@ -128,6 +128,10 @@ def test_a_network(pictures: None, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0.5 < pruned["measures"]["logit cosine"] < 1
     assert pruned["measures"]["divergence"] > 0
     assert pruned["seconds"] > 0
+    monkeypatch.setattr(efficientnet, "LEAST_SECONDS", 0.01)
+    speeds = network.speeds(_small_network(), _small_network())
+    assert set(speeds) == {"images a second", "times dense"}
+    assert all(value > 0 for value in speeds.values())
 
 
 class _Words:
@@ -176,6 +180,9 @@ def test_a_language_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     ]
     assert sum(one["seconds"] for one in best["layers"]) > 0
     assert len(list(tmp_path.rglob("*.step"))) == 8  # not the distillation
+    mixed = run(model, Variant(MIXED, "allocated", samples=12), seed=0)
+    assert mixed["allocated"]["cost"] <= 0.5
+    assert mixed["allocated"]["loss"] < mixed["allocated"]["uniform loss"]
     speeds = model.speeds(_small_model().model, _small_model().model)
     assert set(speeds) >= {"prefill tokens a second", "times dense", "decode times dense"}
     assert all(value > 0 for value in speeds.values())

@@ -121,9 +121,11 @@ def test_results_are_kept_and_pages_written_again(
 def test_tables_of_pruning_after_training_are_what_their_results_say(model: str) -> None:
     """Else run `python -m bench.post_training --model MODEL --docs docs`."""
     from bench.post_training import MEASURED_PAGE, MODELS, PAGE
-    from bench.study.tables import quality, seconds_by_layer
+    from bench.study.tables import quality, seconds_by_layer, speeds_by_pattern
 
     found = kept(DOCS, f"post-training-{model}")
-    assert quality(found) in (DOCS / PAGE).read_text()
+    page = (DOCS / PAGE).read_text()
+    assert quality(found) in page
+    assert speeds_by_pattern(kept(DOCS, f"post-training-{model}-speeds")) in page
     table = seconds_by_layer(found, MODELS[model]().facts.kinds)
     assert table in (DOCS / MEASURED_PAGE).read_text()

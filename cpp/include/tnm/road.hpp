@@ -2,22 +2,25 @@
 #pragma once
 
 #include "tnm/array_view.hpp"
+#include "tnm/pattern.hpp"
 #include "tnm/transposable.hpp"
 
 namespace tnm {
 
 enum class Road {
-    tile_by_tile,  // the solver of the method, one tile after another
-    gathered,      // tiles of narrow matrices are copied side by side
-    copied,        // blocks are copied so that the elements of a row are neighbours
-    in_place,      // strips are read where they lie
+    tile_by_tile,     // the solver of the method, one tile after another
+    gathered,         // tiles of narrow matrices are copied side by side
+    copied,           // blocks are copied so that the elements of a row are neighbours
+    in_place,         // strips are read where they lie
+    groups_in_place,  // row-wise: groups are read and flags written where they lie
+    groups_copied,    // row-wise: elements or flags are copied, so that neighbours lie side by side
 };
 
 struct RoadReport {
     Road road = Road::tile_by_tile;
-    // 4 x 4 tiles from memory to memory, without a strip in between.
+    // Tiles of 4 x 4, or groups of 4, from memory to memory, without a stop in between.
     bool straight = false;
-    // Scores are kept as float32, else as float64.
+    // Scores are kept as float32, else as float64; row-wise they are integers.
     bool in_float = false;
 };
 
@@ -25,5 +28,8 @@ struct RoadReport {
 // read or written.
 RoadReport road_of(const ArrayView& scores, const MaskView& mask,
                    const TransposableOptions& options, bool certified);
+
+// That of nm_mask() with the same arguments.
+RoadReport rowwise_road_of(const ArrayView& scores, const MaskView& mask, const Pattern& pattern);
 
 }  // namespace tnm

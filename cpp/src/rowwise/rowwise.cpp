@@ -12,6 +12,7 @@
 #include "rowwise/score_order.hpp"
 #include "tiles/element.hpp"
 #include "tiles/solve_request.hpp"
+#include "tnm/road.hpp"
 
 namespace tnm {
 namespace {
@@ -61,12 +62,19 @@ struct Cut {
     std::int64_t next = 1, lanes_per_piece;
 };
 
+// How the kernel finds elements and flags: as the grid does, but in the copy.
+RowwiseTask with_copy(RowwiseTask task, Turned turned, std::int64_t item_bytes) {
+    if (turned == Turned::elements) task.elements = {kGroupLanes * item_bytes, item_bytes};
+    if (turned == Turned::flags) task.flags = {kGroupLanes, 1};
+    return task;
+}
+
 // Takes pieces of a grid. Owns the scratch memory of one thread.
 class GroupMasker {
   public:
     GroupMasker(const GroupGrid& grid, RowwiseTask task, const Cut& cut, std::int64_t item_bytes)
         : grid_(grid),
-          task_(task),
+          task_(with_copy(task, cut.turned, item_bytes)),
           cut_(cut),
           item_bytes_(item_bytes),
           kernel_(rowwise_kernels().mask_groups(static_cast<int>(item_bytes))) {
@@ -81,8 +89,6 @@ class GroupMasker {
         std::byte* const flags = ranks + lines * kCacheLine;
         space_ = {keys, ranks, reinterpret_cast<std::uint8_t*>(flags)};
         copy_ = flags + (lines + 1) * kCacheLine;
-        if (cut.turned == Turned::elements) task_.elements = {kGroupLanes * item_bytes, item_bytes};
-        if (cut.turned == Turned::flags) task_.flags = {kGroupLanes, 1};
     }
 
     Status operator()(std::int64_t other, std::int64_t first_next, std::int64_t first_lane) {
@@ -150,7 +156,7 @@ class GroupMasker {
     }
 
     const GroupGrid& grid_;
-    RowwiseTask task_;
+    const RowwiseTask task_;
     const Cut& cut_;
     const std::int64_t item_bytes_;
     const MaskGroups kernel_;
@@ -181,6 +187,17 @@ Status mask_groups(const ArrayView& array, const MaskView& mask, int n, const Gr
 }
 
 }  // namespace
+
+RoadReport rowwise_road_of(const ArrayView& scores, const MaskView& mask, const Pattern& pattern) {
+    const GroupGrid grid(scores, mask, {0, scores.strides.columns() / pattern.m, pattern.m});
+    const std::int64_t item = item_bytes(scores.dtype);
+    const Turned turned = Cut(grid, pattern.m, item).turned;
+    const RowwiseTask task{pattern, false, {}, grid.elements, grid.flags};
+    const bool straight =
+        grid.lanes.count >= kGroupLanes && goes_straight(with_copy(task, turned, item), item);
+    return {turned == Turned::nothing ? Road::groups_in_place : Road::groups_copied, straight,
+            false};
+}
 
 Status nm_mask(const ArrayView& scores, const MaskView& mask, const Pattern& pattern, Score score,
                const Execution& execution) {

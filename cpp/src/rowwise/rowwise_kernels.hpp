@@ -36,6 +36,27 @@ struct RowwiseTask {
     GroupStrides elements, flags;
 };
 
+// Whether groups of four follow each other in memory, and their flags do.
+__attribute__((always_inline)) inline bool are_one_row(const RowwiseTask& task,
+                                                       std::int64_t item_bytes) {
+    const auto &from = task.elements, &to = task.flags;
+    return from.in_group == item_bytes && from.between == 4 * item_bytes && to.in_group == 1 &&
+           to.between == 4;
+}
+
+// Whether those of neighbouring groups follow each other.
+__attribute__((always_inline)) inline bool are_four_rows(const RowwiseTask& task,
+                                                         std::int64_t item_bytes) {
+    return task.elements.between == item_bytes && task.flags.between == 1;
+}
+
+// Whether 64 groups of four at equal distances go from memory to memory.
+__attribute__((always_inline)) inline bool goes_straight(const RowwiseTask& task,
+                                                         std::int64_t item_bytes) {
+    return task.pattern.m == 4 &&
+           (are_four_rows(task, item_bytes) || (item_bytes <= 4 && are_one_row(task, item_bytes)));
+}
+
 // Groups at equal distances in memory, and the lanes that they go to.
 struct LaneRun {
     const std::byte* elements;

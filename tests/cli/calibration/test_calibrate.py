@@ -184,6 +184,37 @@ def test_budget(tnm: Tnm, code: Path, tmp_path: Path) -> None:
     least.assert_refused_at_the_end("budget is 0.1", "no assignment needs less than 0.28")
 
 
+OWN_CODE = """
+import torch
+from torch import nn
+
+
+class Scaled(nn.Linear):
+    def forward(self, given):
+        return nn.functional.linear(given, 2 * self.weight, self.bias)
+
+
+def model():
+    return nn.Sequential(nn.Linear(16, 16), Scaled(16, 16), nn.Linear(16, 16))
+
+
+def batches():
+    return [torch.randn(40, 16) for _ in range(2)]
+"""
+
+
+def test_a_budget_says_why_layers_are_left_out(tnm: Tnm, tmp_path: Path) -> None:
+    code = tmp_path / "own_user_code.py"
+    code.write_text(OWN_CODE)
+    options = ("-o", tmp_path / "out.safetensors", "--budget", "0.5", "--patterns", "2:4", "--json")
+    result = tnm("calibrate", f"{code}:model", f"{code}:batches", *options)
+    assert result.status == 0, result.err
+    told = json.loads(result.out)
+    assert [layer["name"] for layer in told["layers"]] == ["0", "2"]
+    (left,) = told["skipped"]
+    assert (left["name"], left["code"]) == ("1", "own_product")
+
+
 @pytest.mark.parametrize("data", ["many", "loader"])
 def test_budget_goes_by_the_outputs_of_the_model(
     tnm: Tnm, code: Path, tmp_path: Path, data: str, monkeypatch: pytest.MonkeyPatch

@@ -1,6 +1,7 @@
 #include "fast_path/narrow/solve_narrow.hpp"
 
 #include <algorithm>
+#include <optional>
 
 #include "fast_path/narrow/gathered_tiles.hpp"
 #include "fast_path/strip.hpp"
@@ -27,8 +28,7 @@ TileBlocks::Size block_size(const SolveRequest& request) {
 // Edge tiles: those at the right of every row of tiles, and all of a last row that is not full.
 class EdgeTiles {
   public:
-    explicit EdgeTiles(const SolveRequest& request)
-        : request_(request), grid_(request.grid()), pipeline_(request) {}
+    explicit EdgeTiles(const SolveRequest& request) : request_(request), grid_(request.grid()) {}
 
     static std::int64_t rows_with_edges(const TileGrid& grid) {
         if (grid.columns % grid.m != 0) return grid.tile_rows();
@@ -41,14 +41,16 @@ class EdgeTiles {
         const std::int64_t first = grid_.height(tile_row) == grid_.m ? grid_.columns / grid_.m : 0;
         const TileRun run{plane, tile_row, first, grid_.tile_columns() - first};
         if (run.tile_columns == 0) return Status::ok;
-        return pipeline_(run, elements_of(request_.array, grid_.m, run),
-                         flags_of(request_.mask, grid_.m, run));
+        if (!pipeline_) pipeline_.emplace(request_);
+        return (*pipeline_)(run, elements_of(request_.array, grid_.m, run),
+                            flags_of(request_.mask, grid_.m, run));
     }
 
   private:
     const SolveRequest& request_;
     const TileGrid grid_;
-    TilePipeline pipeline_;
+    // Made when first needed: small calls have no time for it.
+    std::optional<TilePipeline> pipeline_;
 };
 
 }  // namespace

@@ -6,18 +6,6 @@
 
 namespace tnm::TNM_ISA {
 
-// Whether groups follow each other in memory, and their flags do.
-inline bool are_one_row(const RowwiseTask& task, int item_bytes) {
-    const auto &from = task.elements, &to = task.flags;
-    return from.in_group == item_bytes && from.between == 4 * item_bytes && to.in_group == 1 &&
-           to.between == 4;
-}
-
-// Whether those of neighbouring groups follow each other.
-inline bool are_four_rows(const RowwiseTask& task, int item_bytes) {
-    return task.elements.between == item_bytes && task.flags.between == 1;
-}
-
 // The flags of a vector of four-byte groups, in the order of memory, where chunk c holds those of
 // chunk c of several vectors, of kTogether groups each.
 template <int kTogether, class Vector>

@@ -12,10 +12,9 @@ bool mask_groups(const RowwiseTask& task, const LaneRun* runs, int count,
     using Vector = typename VectorOf<T>::type;
     constexpr int kItemBytes = sizeof(T);
     const int m = task.pattern.m, end = runs[count - 1].first_lane + runs[count - 1].lanes;
-    if (m == 4 && runs[0].lanes == kGroupLanes) {
+    if (runs[0].lanes == kGroupLanes && goes_straight(task, kItemBytes)) {
         if (are_four_rows(task, kItemBytes)) return mask_rows_of_fours<T>(task, runs[0]);
-        if constexpr (kItemBytes <= 4)
-            if (are_one_row(task, kItemBytes)) return mask_row_of_fours<T>(task, runs[0]);
+        if constexpr (kItemBytes <= 4) return mask_row_of_fours<T>(task, runs[0]);
     }
     const Lines<T> lines{reinterpret_cast<T*>(space.keys), m};
     // No lane may hold what is left of other groups.

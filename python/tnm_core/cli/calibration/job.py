@@ -147,7 +147,7 @@ def _allocate(
     assignment = allocate(scan, budget.share)
     if not assignment.sparse:
         raise CommandError(f"a budget of {budget.share:g} leaves every layer dense; lower it")
-    return Allocation(assignment, len(some))
+    return Allocation(assignment, len(some), statistics.skips)
 
 
 def _evenly_spread(batches: Iterable[Any], most: int) -> list[Any]:

@@ -17,10 +17,14 @@ from tnm_core.torch.calibrate.allocate import Assignment
 
 @dataclass(frozen=True)
 class Allocation:
-    """The patterns that meet a budget, and on how many batches their losses were measured."""
+    """The patterns that meet a budget, and on how many batches their losses were measured.
+
+    `skips` says why layers were left out.
+    """
 
     assignment: Assignment
     batches: int
+    skips: Mapping[str, Skip]
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,14 @@ class CalibrationResult:
     @property
     def skipped(self) -> dict[str, Skip]:
         """Why the others were left alone: where a layer has no pattern, perhaps for the budget."""
-        allocated = {} if self.allocation is None else self.allocation.assignment.patterns
+        unnamed: dict[str, Skip] = {}
+        if self.allocation is not None:
+            allocated = self.allocation.assignment.patterns
+            unnamed = dict.fromkeys(allocated, SkipCode.DENSE_WITHIN_BUDGET())
+            unnamed |= self.allocation.skips
         return {
-            layer.name: SkipCode.DENSE_WITHIN_BUDGET()
-            if layer.skip.code is SkipCode.NO_PATTERN and layer.name in allocated
+            layer.name: unnamed.get(layer.name, layer.skip)
+            if layer.skip.code is SkipCode.NO_PATTERN
             else layer.skip
             for layer in self.report.layers
             if layer.skip is not None

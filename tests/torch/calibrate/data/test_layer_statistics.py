@@ -50,10 +50,12 @@ class Shared(nn.Module):
 def test_statistics_are_those_of_what_layers_get_and_return() -> None:
     model = Shared()
     data = [torch.randn(5, 8) for _ in range(3)]
-    statistics = collect_statistics(model, data).layers
+    collected = collect_statistics(model, data)
+    statistics = collected.layers
     assert statistics["query"].xx is statistics["key"].xx
     assert statistics["query"].xx is not statistics["value"].xx
-    assert len(statistics) == 7
+    assert len(statistics) == 6
+    assert collected.own_products == {"standardised"}
     for name, moments in statistics.items():
         layer, calls = model.get_submodule(name), []
         with layer.register_forward_hook(lambda _, x, y, calls=calls: calls.append((x[0], y))):

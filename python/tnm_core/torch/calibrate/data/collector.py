@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
 from tnm_core.torch.calibrate.data.decisions import Unpaired
 from tnm_core.torch.calibrate.data.execution_order import Group
 from tnm_core.torch.calibrate.data.layer_matrices import (
+    CalibratedLayer,
     input_rows,
     is_linear_map,
+    is_own_convolution,
     layer_matrices_of,
     layer_of,
     output_rows,
     parameters_of,
 )
 from tnm_core.torch.calibrate.data.moments import Moments, MomentSums
+from tnm_core.torch.calibrate.data.own_products import Product
 from tnm_core.torch.calibrate.data.paired_runs import PairedRuns, Run
 from tnm_core.torch.calibrate.data.recording import Call, record, same_inputs
 
@@ -71,6 +75,7 @@ class Collector:
                 sums = MomentSums(x.shape[0], x.shape[2], outputs, x.device)
             sums.add(x, y)
         if sums is None:  # no row at all
+            _check_multiplied(group, layers)
             one = layer_matrices_of(layers[0])
             sums = MomentSums(one.groups, one.columns, outputs)
         moments = sums.moments()
@@ -101,22 +106,20 @@ class Collector:
         for run in self.runs.of_layer(first) if once else self.runs.of_whole_model():
             dense, pruned = self._calls(run, group, source, outputs)
             residual = _residual(source, dense, pruned)
-            for index in range(len(dense.get(first, ()))):
-                x = input_rows(layer, pruned[first][index].input, run.rows)
-                calls = {name: dense[name][index] for name in group.names}
-                yield x, self._outputs(calls, residual, run.rows) if outputs else x[:, :, :0]
+            wanted = {name: _wanted(dense.get(name, ()), residual) for name in group.names}
+            for index, made in enumerate(_products(pruned.get(first, ()))):
+                x = input_rows(layer, made.given, run.rows, made.unfolding)
+                returned = {name: one[index] for name, one in wanted.items()}
+                yield x, self._outputs(returned, run.rows) if outputs else x[:, :, :0]
 
     def _outputs(
-        self, calls: Mapping[str, Call], residual: torch.Tensor | None, rows: torch.Tensor | None
+        self, wanted: Mapping[str, torch.Tensor | None], rows: torch.Tensor | None
     ) -> torch.Tensor:
         """Return what the layers of a group should return, beside each other."""
-        wanted = []
-        for name, call in calls.items():
-            output = call.output
-            if output is not None and residual is not None and residual.shape == output.shape:
-                output = output + residual
-            wanted.append(output_rows(layer_of(self.runs.dense, name), output, rows))
-        return torch.cat(wanted, 2)
+        return torch.cat(
+            [output_rows(layer_of(self.runs.dense, name), one, rows)
+             for name, one in wanted.items()], 2
+        )  # fmt: skip
 
     def _calls(
         self, run: Run, group: Group, source: str | None, outputs: bool
@@ -135,15 +138,52 @@ class Collector:
         return dense, pruned
 
 
+def _products(calls: Sequence[Call]) -> list[Product]:
+    return [made for call in calls for made in call.products]
+
+
+def _wanted(calls: Sequence[Call], residual: torch.Tensor | None) -> list[torch.Tensor | None]:
+    """Return what products should return: more, where the stream that they are added to is off."""
+    return [
+        made.output + residual
+        if made.output is not None and residual is not None and _is_added(call, made, residual)
+        else made.output
+        for call in calls
+        for made in call.products
+    ]
+
+
+def _is_added(call: Call, made: Product, residual: torch.Tensor) -> bool:
+    """Whether what was added to a residual stream is what a product returned, and nothing else."""
+    if made.output is None or call.output is None or made.output.shape != residual.shape:
+        return False
+    return call.own is None or torch.equal(made.output, call.output)
+
+
 def _check_paired(dense: _Calls, pruned: _Calls) -> None:
     """Raise `Unpaired` unless modules are called as often, with as many rows, in both models."""
     for name in dense.keys() | pruned.keys():
-        shapes = [
-            [None if call.input is None else call.input.shape for call in calls.get(name, ())]
-            for calls in (dense, pruned)
-        ]
-        if shapes[0] != shapes[1]:
+        first, second = (list(map(_shapes, calls.get(name, ()))) for calls in (dense, pruned))
+        if first != second:
             raise Unpaired(name)
+
+
+def _shapes(call: Call) -> list[Any]:
+    """Say how many rows a call has; equal for calls whose rows can be paired."""
+    given = [call.input, *(made.given for made in call.products)]
+    shapes: list[Any] = [None if one is None else one.shape for one in given]
+    return shapes + [made.unfolding for made in call.products]
+
+
+def _check_multiplied(group: Group, layers: Sequence[CalibratedLayer]) -> None:
+    """Refuse a layer whose code multiplies in the model, but not in a copy of that."""
+    for name, layer in zip(group.names, layers, strict=True):
+        if is_own_convolution(layer):
+            raise ValueError(
+                f"the forward of layer {name!r} multiplies by its weight in the model, but not in "
+                "a copy of that, expected a method, which is copied with the layer; leave the "
+                "layer out by exclude="
+            )
 
 
 def _residual(source: str | None, dense: _Calls, pruned: _Calls) -> torch.Tensor | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.calibrate.data.batches import Calibration
+from tnm_core.torch.calibrate.data.layer_matrices import has_own_code
+from tnm_core.torch.calibrate.data.own_products import Product, watching
 from tnm_core.torch.calibrate.data.recording import given_tensor
 
 _Layers = Mapping[str, nn.Module]
@@ -27,11 +30,27 @@ class Group:
 
 @dataclass(frozen=True)
 class Order:
-    """Layers as a model calls them, those that no data reach, and the first batch."""
+    """Layers as a model calls them, and the first batch.
+
+    Left out of the groups are those that no data reach, and those of `own_products`, whose own code
+    multiplies by something else than their weight or in a way that is not watched.
+    """
 
     groups: list[Group]
     unreached: tuple[str, ...]
+    own_products: tuple[str, ...]
     batch: Any
+
+    @property
+    def skips(self) -> dict[str, Skip]:
+        """Why layers are left out, by name."""
+        return why_left_out(self.unreached, self.own_products)
+
+
+def why_left_out(unreached: Iterable[str], own_products: Iterable[str]) -> dict[str, Skip]:
+    """Return the reason of each layer that calibration data say nothing of."""
+    own = dict.fromkeys(own_products, SkipCode.OWN_PRODUCT())
+    return dict.fromkeys(unreached, SkipCode.NEVER_CALLED()) | own
 
 
 def execution_order(model: nn.Module, calibration: Calibration, layers: _Layers) -> Order:
@@ -43,7 +62,7 @@ def execution_order(model: nn.Module, calibration: Calibration, layers: _Layers)
     order: list[str] = []
     first: Any = None
     seen = 0
-    trace = _Trace()
+    trace = _Trace({name: layer for name, layer in layers.items() if has_own_code(layer)})
     for seen, batch in enumerate(calibration.batches, 1):
         first = batch if seen == 1 else first
         calls = trace.of_run(model, calibration, batch, layers)
@@ -55,25 +74,41 @@ def execution_order(model: nn.Module, calibration: Calibration, layers: _Layers)
             break
     if not seen:
         raise ValueError("batches holds no batch, expected at least one")
-    if not found:
-        some = ", ".join(map(repr, list(layers)[:3]))
-        raise ValueError(
-            f"the calibration data reach none of the {len(layers)} selected layers ({some}"
-            f"{', ...' if len(layers) > 3 else ''}), expected a model that calls some of them; "
-            "where its own code reads their weights, use sparsify_"
-        )
+    own = tuple(name for name in order if not found[name].multiplied)
+    _check_some_are_met(len(found), own, list(layers))
     unreached = tuple(name for name in layers if name not in found)
-    return Order(_groups({name: found[name] for name in order}, layers), unreached, first)
+    calls = {name: found[name] for name in order if name not in own}
+    return Order(_groups(calls, layers), unreached, own, first)
+
+
+def _check_some_are_met(found: int, own: Sequence[str], names: Sequence[str]) -> None:
+    if not found:
+        raise ValueError(
+            f"the calibration data reach none of the {len(names)} selected layers "
+            f"({_some(names)}), expected a model that calls some of them; where its own code reads "
+            "their weights, use sparsify_"
+        )
+    if len(own) == found:
+        raise ValueError(
+            f"none of the {len(own)} layers that the calibration data reach ({_some(own)}) "
+            f"multiplies by its weight, expected some that do; of each: {SkipCode.OWN_PRODUCT()}"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(map(repr, names[:3])) + (", ..." if len(names) > 3 else "")
 
 
 @dataclass
 class _Calls:
     """How often a layer is called in a run, whether with rows, and with which tensor.
 
-    `tensor` is a number that calls with one tensor in a row share; 0 for none.
+    `tensor` is a number that calls with one tensor in a row share; 0 for none. `multiplied` says
+    whether the weight was multiplied by, which is known of layers without code of their own.
     """
 
     tensor: int
+    multiplied: bool
     count: int = 0
     with_rows: bool = False
 
@@ -82,6 +117,7 @@ class _Calls:
 class _Trace:
     """The calls of layers in a run, in order; of tensors, the latest alone is kept."""
 
+    own: _Layers  # those with code of their own
     calls: dict[str, _Calls] = field(default_factory=dict)
     latest: torch.Tensor | None = None
     number: int = 0
@@ -92,9 +128,12 @@ class _Trace:
         if has_rows and given is not self.latest:
             self.latest, self.number = given, self.number + 1
         number = self.number if has_rows and given is not None else 0
-        made = self.calls.setdefault(name, _Calls(number))
+        made = self.calls.setdefault(name, _Calls(number, name not in self.own))
         made.count += 1
         made.with_rows |= has_rows
+
+    def multiplied(self, name: str, _: Product) -> None:
+        self.calls[name].multiplied = True
 
     @torch.no_grad()
     def of_run(
@@ -106,6 +145,7 @@ class _Trace:
             for name, layer in layers.items():
                 hook = partial(self.add, name)
                 hooks.enter_context(layer.register_forward_pre_hook(hook, with_kwargs=True))
+            hooks.enter_context(watching(self.own, self.multiplied))
             calibration.forward(model, batch)
         return self.calls
 

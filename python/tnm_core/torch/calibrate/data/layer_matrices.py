@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from tnm_core.arguments import Method
 from tnm_core.pattern import Pattern
 from tnm_core.torch.calibrate.data.batches import drop_padding
+from tnm_core.torch.calibrate.data.unfolding import Unfolding
 from tnm_core.torch.tensors import nm_mask, transposable_mask
 
 # Layers that are pruned with calibration data.
@@ -108,30 +108,46 @@ def write_parameters_(
         layer.bias.detach().copy_(bias.reshape(-1))
 
 
+def has_own_code(module: nn.Module) -> bool:
+    """Whether a Linear or Conv2d runs other code than these do; False for other modules."""
+    if isinstance(module, nn.Conv2d):
+        own = (type(module).forward, type(module)._conv_forward)
+        changed = own != (nn.Conv2d.forward, nn.Conv2d._conv_forward)
+        return changed or bool({"forward", "_conv_forward"} & vars(module).keys())
+    if isinstance(module, nn.Linear):
+        return "forward" in vars(module) or type(module).forward is not nn.Linear.forward
+    return False
+
+
+def is_own_convolution(module: nn.Module) -> bool:
+    """Whether a module is a Conv2d with code of its own, of which its calls of conv2d count."""
+    return isinstance(module, nn.Conv2d) and has_own_code(module)
+
+
 def is_linear_map(layer: CalibratedLayer) -> bool:
-    """Whether a layer returns nothing but its weight times its input, plus its bias."""
-    if "forward" in vars(layer) or layer._forward_hooks:
-        return False
-    if isinstance(layer, nn.Conv2d):
-        own = (type(layer).forward, type(layer)._conv_forward)
-        return own == (nn.Conv2d.forward, nn.Conv2d._conv_forward)
-    return type(layer).forward is nn.Linear.forward
+    """Whether what counts as a layer's output is its weight times its rows, plus its bias.
+
+    Of a convolution with code of its own it is what conv2d returns to that.
+    """
+    return is_own_convolution(layer) or not (has_own_code(layer) or layer._forward_hooks)
 
 
 def input_rows(
-    layer: CalibratedLayer, given: torch.Tensor | None, rows: torch.Tensor | None = None
+    layer: CalibratedLayer,
+    given: torch.Tensor | None,
+    rows: torch.Tensor | None = None,
+    unfolding: Unfolding | None = None,
 ) -> torch.Tensor:
-    """Return what a layer's weights meet in an input without padding: (groups, rows, columns)."""
+    """Return what a layer's weights meet in an input without padding: (groups, rows, columns).
+
+    `unfolding` is that of the call of conv2d, where it is not the layer's.
+    """
     given = _without_padding(given, rows)
     matrices = layer_matrices_of(layer)
     if isinstance(layer, nn.Linear):
         return given.reshape(1, -1, matrices.channels)
     images = given[None] if given.ndim == 3 else given
-    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
-    padded = functional.pad(images, layer._reversed_padding_repeated_twice, mode=mode)
-    patches = functional.unfold(
-        padded, layer.kernel_size, dilation=layer.dilation, stride=layer.stride
-    )
+    patches = (unfolding or Unfolding.of_layer(layer)).patches(images)
     by_group = patches.reshape(
         images.shape[0], matrices.groups, matrices.channels, matrices.positions, -1
     )

@@ -16,8 +16,13 @@ from torch import nn
 from tnm_core.pattern import Pattern
 from tnm_core.selection import Names, Selection, as_selection
 from tnm_core.short_repr import short_repr
+from tnm_core.skip import Skip
 from tnm_core.torch.calibrate.data.batches import Calibration
-from tnm_core.torch.calibrate.data.execution_order import Group, execution_order
+from tnm_core.torch.calibrate.data.execution_order import (
+    Group,
+    execution_order,
+    why_left_out,
+)
 from tnm_core.torch.calibrate.data.layer_matrices import (
     CALIBRATED_LAYERS,
     CalibratedLayer,
@@ -46,24 +51,35 @@ class Statistics:
         To add rows, use ``collect_statistics(..., into=)``.
     unreached : set of str
         Layers that were selected, but that no data reached.
+    own_products : set of str
+        Layers that were selected, but whose own code multiplies by something else than their
+        weight, adds something else than their bias, or does so in a way that is not watched.
     """
 
     layers: dict[str, Moments]
     unreached: set[str] = field(default_factory=set)
+    own_products: set[str] = field(default_factory=set)
 
     __repr__ = short_repr
 
-    __repr__ = short_repr
+    @property
+    def skips(self) -> dict[str, Skip]:
+        """Why layers that were selected are not among `layers`, by name."""
+        return why_left_out(sorted(self.unreached), sorted(self.own_products))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write them to a file, which is replaced as a whole."""
-        state = {name: moments.state_dict() for name, moments in self.layers.items()}
+        state = {
+            "format": _FORMAT,
+            "layers": {name: moments.state_dict() for name, moments in self.layers.items()},
+            "unreached": sorted(self.unreached),
+            "own_products": sorted(self.own_products),
+        }
         target = Path(path)
         handle, beside = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                unreached = sorted(self.unreached)
-                torch.save({"format": _FORMAT, "layers": state, "unreached": unreached}, file)
+                torch.save(state, file)
             Path(beside).replace(target)
         except BaseException:
             Path(beside).unlink(missing_ok=True)
@@ -82,7 +98,8 @@ class Statistics:
         if not isinstance(saved, dict) or saved.get("format") != _FORMAT:
             raise ValueError(f"{os.fspath(path)} holds no calibration statistics of this version")
         layers = {name: Moments.from_state_dict(s) for name, s in saved["layers"].items()}
-        return cls(layers, set(saved.get("unreached", ())))
+        left_out = (set(saved.get(key, ())) for key in ("unreached", "own_products"))
+        return cls(layers, *left_out)
 
 
 def collect_statistics(
@@ -116,7 +133,7 @@ def collect_statistics(
     Raises
     ------
     ValueError
-        If no layer is selected, or the data reach none of them.
+        If no layer is selected, or none of them would be among the `layers`.
 
     Examples
     --------
@@ -142,19 +159,27 @@ def collect_statistics(
         _check_same_layers(into, layers)
     with evaluating(model):
         order = execution_order(model, calibration, layers)
-        reached = {name: one for name, one in layers.items() if name not in order.unreached}
-        moments = _collect(model, calibration, order.groups, reached)
+        met = {name: layers[name] for group in order.groups for name in group.names}
+        moments = _collect(model, calibration, order.groups, met)
+    statistics = Statistics(moments, set(order.unreached), set(order.own_products))
     if into is None:
-        return Statistics(moments, set(order.unreached))
-    for name in list(moments):
-        new = moments.pop(name)
-        into.layers[name] = into.layers[name].plus(new) if name in into.layers else new
-        into.unreached.discard(name)
+        return statistics
+    _add_(into, statistics)
     return into
 
 
+def _add_(into: Statistics, found: Statistics) -> None:
+    """Add statistics to others, and let go of them one by one."""
+    for name in list(found.layers):
+        new = found.layers.pop(name)
+        into.layers[name] = into.layers[name].plus(new) if name in into.layers else new
+    into.own_products.update(found.own_products)
+    into.own_products.difference_update(into.layers)
+    into.unreached.difference_update(into.layers, into.own_products)
+
+
 def _check_same_layers(into: Statistics, layers: Mapping[str, CalibratedLayer]) -> None:
-    if set(into.layers) | into.unreached != set(layers):
+    if set(into.layers) | into.unreached | into.own_products != set(layers):
         raise ValueError("into holds statistics of other layers, expected those selected")
     for name in into.layers:
         matrices = layer_matrices_of(layers[name])
@@ -186,9 +211,9 @@ def _collect(
         mask = calibration.rows(batch)
         for name in dict.fromkeys(first_of.values()):
             layer = layers[name]
-            for call in calls.get(name, ()):
-                x = input_rows(layer, call.input, mask)
-                y = output_rows(layer, call.output, mask) if name in looked_at else None
+            for made in (one for call in calls.get(name, ()) for one in call.products):
+                x = input_rows(layer, made.given, mask, made.unfolding)
+                y = output_rows(layer, made.output, mask) if name in looked_at else None
                 if name not in sums:
                     outputs = 0 if y is None else y.shape[2]
                     sums[name] = MomentSums(x.shape[0], x.shape[2], outputs, x.device)

@@ -123,10 +123,10 @@ class Products(TorchFunctionMode):
                 if isinstance(layers, MatrixLayers):
                     layers.look_at_(module)
                     axis = _as_matrix_layer(layers[0]).input_axis
-                    key = (axis, *_place(getattr(module, layers.of)))
+                    key = (axis, *place_of(getattr(module, layers.of)))
                     self._stacks[key] = layers
                     for layer in map(_as_matrix_layer, layers):
-                        self._layers[_place(layer.weight)] = layer
+                        self._layers[place_of(layer.weight)] = layer
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -159,13 +159,15 @@ class Products(TorchFunctionMode):
     def _bmm(self, given: torch.Tensor, other: torch.Tensor) -> torch.Tensor | None:
         if not isinstance(other, torch.Tensor) or other.ndim != 3 or given.ndim != 3:
             return None
-        layers = self._stacks.get((0, *_place(other))) or self._stacks.get((1, *_place(other.mT)))
+        layers = self._stacks.get((0, *place_of(other))) or self._stacks.get(
+            (1, *place_of(other.mT))
+        )
         if layers is None or len(given) != len(layers):
             return None
         return torch.stack([layer(rows) for layer, rows in zip(layers, given, strict=True)])
 
     def _layer(self, weight: torch.Tensor) -> MatrixLayer | None:
-        return self._layers.get(_place(weight)) if weight.ndim == 2 else None
+        return self._layers.get(place_of(weight)) if weight.ndim == 2 else None
 
 
 def _as_matrix_layer(layer: nn.Module) -> MatrixLayer:
@@ -181,7 +183,7 @@ def _with_bias(layer: MatrixLayer, given: torch.Tensor, bias: torch.Tensor | Non
     return own if bias is None else own + bias
 
 
-def _place(tensor: torch.Tensor) -> tuple[Any, ...]:
+def place_of(tensor: torch.Tensor) -> tuple[Any, ...]:
     """Say where a tensor lies and how: a view of the same matrix is another tensor."""
     return (
         tensor.device,
@@ -198,3 +200,5 @@ _PRODUCTS: dict[Any, Callable[..., torch.Tensor | None]] = {
     **dict.fromkeys(_MATMUL, Products._matmul),
     **dict.fromkeys(_BMM, Products._bmm),
 }
+# Functions that multiply by matrices.
+MATRIX_PRODUCTS = frozenset({*_PRODUCTS, torch.einsum})

@@ -11,19 +11,31 @@ from typing import Any
 import torch
 from torch import nn
 
+from tnm_core.torch.calibrate.data.layer_matrices import is_own_convolution
+from tnm_core.torch.calibrate.data.own_products import Product, watching
+
 
 @dataclass(frozen=True)
 class Call:
-    """What a module got and returned; `output` is None if the run ended before."""
+    """What a module got and returned; `output` is None if the run ended before.
+
+    `own` are the products with the weight of a convolution whose own code makes them.
+    """
 
     positional: tuple[Any, ...]
     named: dict[str, Any]
     output: torch.Tensor | None = None
+    own: tuple[Product, ...] | None = None
 
     @property
     def input(self) -> torch.Tensor | None:
         """The first tensor that the module got."""
         return given_tensor(self.positional, self.named)
+
+    @property
+    def products(self) -> tuple[Product, ...]:
+        """What the weight of a layer was multiplied by, and the results."""
+        return (Product(self.input, self.output),) if self.own is None else self.own
 
 
 class _Enough(Exception):  # noqa: N818 - it ends a run and is no error
@@ -58,26 +70,35 @@ def record(
     """Run a model, and return the calls of each module, in the order of first calls.
 
     The run ends when the module `stop` has been called, or is about to be if no `outputs` are
-    wanted.
+    wanted and it is no convolution with code of its own, which has to multiply first.
     """
     calls: dict[str, list[Call]] = {}
+    own = {name: one for name, one in modules.items() if is_own_convolution(one)}
 
     def before(name: str, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        calls.setdefault(name, []).append(Call(args, kwargs))
-        if not outputs and name == stop:
+        calls.setdefault(name, []).append(Call(args, kwargs, own=() if name in own else None))
+        if not outputs and name == stop and name not in own:
             raise _Enough
 
+    def multiplied(name: str, made: Product) -> None:
+        # Copied, since the layer's own code may write into it.
+        output = made.output.clone() if outputs and made.output is not None else None
+        call = calls[name][-1]
+        calls[name][-1] = replace(call, own=(*call.products, replace(made, output=output)))
+
     def after(name: str, _: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        calls[name][-1] = replace(calls[name][-1], output=first_tensor(output))
+        if outputs:
+            calls[name][-1] = replace(calls[name][-1], output=first_tensor(output))
         if name == stop:
             raise _Enough
 
     with ExitStack() as hooks, suppress(_Enough):
+        hooks.enter_context(watching(own, multiplied))
         for name, module in modules.items():
             hooks.enter_context(
                 module.register_forward_pre_hook(partial(before, name), with_kwargs=True)
             )
-            if outputs:
+            if outputs or name == stop:
                 hooks.enter_context(module.register_forward_hook(partial(after, name)))
         run()
     return calls

@@ -11,7 +11,7 @@ from torch import nn
 from tnm_core.pattern import PatternLike
 from tnm_core.scale import ExecutorLike, workers_of
 from tnm_core.selection import Names, Selection, as_selection
-from tnm_core.skip import Skip, SkipCode
+from tnm_core.skip import Skip
 from tnm_core.torch.calibrate.data import Calibration, evaluating, standing_in
 from tnm_core.torch.calibrate.model.journal import Journal, NoJournal
 from tnm_core.torch.calibrate.model.layer_plan import PlannedLayer, plan_layers
@@ -121,7 +121,10 @@ def prune_model_(
     Notes
     -----
     A layer that no row of the data reaches stays dense, and the report says so: an expert without
-    tokens, or a layer whose weight other code reads (`torch.nn.MultiheadAttention.out_proj`).
+    tokens, or a layer whose weight other code reads (`torch.nn.MultiheadAttention.out_proj`). Of
+    a Conv2d with a forward of its own, its calls of `torch.nn.functional.conv2d` with its weight
+    and bias count, not what it does before and afterwards; without such calls it stays dense, too,
+    as does a Linear whose own forward multiplies by something else than its weight.
 
     Recipes that go in order compare rows of both models. What the dense model decides about its
     rows (an order, the expert of a token) is therefore repeated in the pruned one while it is
@@ -212,7 +215,7 @@ def prune_model_(
             )
     return PruneReport(
         recipe if isinstance(recipe, str) else "a Recipe",
-        tuple(_told(one, decision, layers) for one, decision in decided),
+        tuple(_told(one, decision, layers, done.skips) for one, decision in decided),
         tuple(done.blocks),
         done.untuned,
         done.batch_norm,
@@ -221,9 +224,12 @@ def prune_model_(
 
 
 def _told(
-    one: Candidate, decision: PlannedLayer | Skip, layers: Mapping[str, PrunedLayer]
+    one: Candidate,
+    decision: PlannedLayer | Skip,
+    layers: Mapping[str, PrunedLayer],
+    skips: Mapping[str, Skip],
 ) -> PrunedLayer:
     if isinstance(decision, PlannedLayer) and one.name in layers:
         return layers[one.name]
-    skip = decision if isinstance(decision, Skip) else SkipCode.NEVER_CALLED()
+    skip = decision if isinstance(decision, Skip) else skips[one.name]
     return PrunedLayer(one.name, one.kind, one.shape, skip=skip)

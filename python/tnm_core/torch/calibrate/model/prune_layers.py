@@ -52,7 +52,7 @@ Announce = Callable[[PrunedLayer | TunedBlock | DistillStep | Distillation, int,
 class PrunedLayers:
     """What was done so far: layers and their masks by name, and the blocks that were tuned.
 
-    `unreached` are those that no data reach; `untuned` says why blocks were not tuned;
+    `skips` says why layers stay dense; `untuned` why blocks were not tuned;
     `batch_norm` what became of batch normalisations, if there are any; `distilled` holds what
     distilling has brought, once it is done.
     """
@@ -60,7 +60,7 @@ class PrunedLayers:
     layers: dict[str, PrunedLayer] = field(default_factory=dict)
     masks: dict[str, torch.Tensor] = field(default_factory=dict)
     blocks: list[TunedBlock] = field(default_factory=list)
-    unreached: tuple[str, ...] = ()
+    skips: dict[str, Skip] = field(default_factory=dict)
     untuned: dict[str, Skip] = field(default_factory=dict)
     batch_norm: BatchNormCorrection | None = None
     distilled: list[Distillation] = field(default_factory=list)
@@ -96,7 +96,7 @@ def prune_layers_(
     selected = {name: model.get_submodule(name) for name in patterns}
     order = execution_order(model, calibration, selected)
     groups, batch = order.groups, order.batch
-    layers = {name: one for name, one in selected.items() if name not in order.unreached}
+    layers = {name: selected[name] for group in groups for name in group.names}
     if residuals is None:
         wanted = recipe.sequential and recipe.residual
         residuals = find_residuals(model, calibration, batch, list(layers)) if wanted else {}
@@ -111,7 +111,7 @@ def prune_layers_(
     one_stream = not (recipe.sequential or recipe.tune_epochs)
     runs = PairedRuns(dense, model, calibration, chain, one_stream=one_stream)
     collector = Collector(runs, residuals, recipe.sequential)
-    done = PrunedLayers(unreached=order.unreached)
+    done = PrunedLayers(skips=order.skips)
     steps: list[Callable[[], PruneStep]] = []
     for index, group in enumerate(groups):
         steps.append(partial(_prune_, collector, group, patterns, recipe, workers))
