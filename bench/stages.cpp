@@ -61,11 +61,12 @@ void run_strip(const float* weights, std::int64_t columns, std::uint8_t* mask, S
     const std::uint64_t tied =
         threshold<kW>(scores.values, state.quantized, state.prices, kW, state.thresholded);
     solution.wants_prices = false;
-    accept<kW>(state, ~std::uint64_t{0}, solution);
+    accept<kW>(state.proposal(), ~std::uint64_t{0}, solution);
     const std::uint64_t unbalanced = unbalanced_tiles<kW>(state.thresholded, kPattern) & ~tied;
     watch.lap(kThreshold);
     solution.unsolved = tied;
-    balance_tiles<kW, Ties::few>(scores.values, unbalanced, kPattern, state, kW / 2, solution);
+    balance_tiles<kW, Ties::few>(scores.values, unbalanced, kPattern, state.proposal(), kW / 2,
+                                 solution);
     if (solution.unsolved != 0)
         solve_tied_tiles<kW, false>(scores.values, solution.unsolved, kPattern, state, solution);
     searched += __builtin_popcountll(unbalanced | tied);

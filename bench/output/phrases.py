@@ -65,16 +65,38 @@ def _products(begins: str, rows: tuple[str, ...], digits: int = 1) -> Callable[[
     )
 
 
-def _training_steps(pattern: str) -> Callable[[Path], str]:
+def _training_steps(pattern: str, models: str = "MLP", digits: int = 2) -> Callable[[Path], str]:
     def value(docs: Path) -> str:
         table = table_of(docs / "products.md", "a training step")
         place, named = table.column("times dense"), table.column("pattern")
         rows = [
-            row for row in table.rows if row[0].startswith("MLP") and row[named] in pattern.split()
+            row for row in table.rows if row[0].startswith(models) and row[named] in pattern.split()
         ]
-        return _span([float(row[place]) for row in rows], 2)
+        return _span([float(row[place]) for row in rows], digits)
 
     return value
+
+
+def _of_the_peak(rows: tuple[str, ...]) -> Callable[[Path], str]:
+    """Percents of the processor's peak, which stand in parentheses."""
+
+    def value(docs: Path) -> str:
+        table = table_of(docs / "products.md", "dense-equivalent GF/s")
+        cells = [cell for row in table.rows if row[0] in rows for cell in row[1:]]
+        return _span([float(cell.split("(")[1].split()[0]) for cell in cells], 0)
+
+    return value
+
+
+def _held_to_avx2(docs: Path) -> str:
+    table = table_of(docs / "products.md", "BERT-base up, times torch")
+    cells = [table.cell("avx2, 1 thread, float32", pattern) for pattern in ("2:4", "16:32")]
+    return _span([float(cell.split(" / ")[0]) for cell in cells], 1)
+
+
+def _two_threads(docs: Path) -> str:
+    table = table_of(docs / "products.md", "2 threads, times one")
+    return _span(_numbers(table, ("tnm_core", "torch")), 1)
 
 
 def _tokens(layer: str, column: str, place: int) -> Callable[[Path], str]:
@@ -95,6 +117,45 @@ def _milliseconds(threads: str, m: int) -> Callable[[Path], str]:
         return f"{float(table.cell(threads, f'm = {m}')):.0f} ms"
 
     return value
+
+
+def _lost(method: str) -> Callable[[Path], str]:
+    """What a method loses of the score of the optimum, over all sizes of tiles."""
+
+    def value(docs: Path) -> str:
+        cells = [cell for cell in table_of(docs / "benchmarks.md", _LOSS).row(method)[1:] if cell]
+        ordered = sorted(cells, key=lambda cell: float(cell.split()[0]))
+        return " to ".join(dict.fromkeys((ordered[0], ordered[-1])))
+
+    return value
+
+
+def _study(column: str, *row: str) -> Callable[[Path], str]:
+    """A cell of the sentence encoder's table, without its spread over seeds."""
+
+    def value(docs: Path) -> str:
+        table = table_of(docs / "post-training.md", "pattern", row[0])
+        return table.row(*row)[table.column(column)].split()[0].removeprefix("0")
+
+    return value
+
+
+def _trained(task: str, *row: str, spread: bool = False) -> Callable[[Path], str]:
+    """How far a training of the study ends above the dense one, with three digits."""
+
+    def value(docs: Path) -> str:
+        table = table_of(docs / "training-study.md", "task", task)
+        cell = table.row(task, *row)[table.column("above dense")]
+        parts = [f"{float(part):.3f}".removeprefix("0") for part in cell.split(" ± ")]
+        return " ± ".join(parts) if spread else parts[0]
+
+    return value
+
+
+def _arrays_times_single_masks(docs: Path) -> str:
+    table = table_of(docs / "benchmarks.md", "million masks per second")
+    single, arrays = (table.column(f"`enumerate_masks`, {way}") for way in ("one by one", "arrays"))
+    return _span([round(float(row[arrays]) / float(row[single]), -1) for row in table.rows], 0)
 
 
 def _said(page: str, pattern: str) -> Callable[[Path], str]:
@@ -119,6 +180,22 @@ def _slower(docs: Path) -> str:
 
 
 _FORWARD, _GRADIENT = "times torch", "input gradient"
+_BEST = ("2:4", "best", "optimal", "512")
+_MOST = ("2:4", "permuted, tuned", "optimal", "1024")
+_NARROW, _WIDE = "text, width 32", "text, width 64"
+_RECIPES = {
+    "fading": ("2:4", "fading", "optimal"),
+    "dense for 60 %, then static": ("2:4", "late static"),
+    "static from the start, masks of the untrained weights": ("2:4", "static"),
+    "a dense model with half of the weights": ("half size",),
+    "`sr_ste`: every step, decoupled decay of .02": ("2:4", "sr ste"),
+    "straight-through, every 10 steps": ("2:4", "every 10"),
+    "straight-through, every 40 steps": ("2:4", "every 40"),
+}
+_LOSS = "relative loss of score"
+_DENSE = ("torch", "oneDNN, weights prepacked", "MKL, weights prepacked", "NumPy (OpenBLAS)",
+          "onnxruntime")  # fmt: skip
+_PACKED = tuple(f"tnm_core, {pattern}" for pattern in _HALF)
 PHRASES = (
     Phrase("README.md", "forward products are {} times as fast", _products(_FORWARD, _HALF)),
     Phrase("README.md", "input gradients {} times", _products(_GRADIENT, _HALF)),
@@ -130,6 +207,34 @@ PHRASES = (
         "deploy-cpu.md", "its products {} times as fast ([products]", _products(_FORWARD, _HALF)
     ),
     Phrase("deploy-cpu.md", "pruned | products {} times as fast", _products(_FORWARD, ("1:4",))),
+    Phrase(
+        "deploy-cpu.md", "by token | products {} times as fast", _tokens("Llama-1B", "1 token", 0)
+    ),
+    Phrase("deploy-cpu.md", "into the caches; {} times, a loss", _tokens("MiniLM", "1 token", 0)),
+    Phrase("deploy-cpu.md", "two threads make products {} times as fast", _two_threads),
+    Phrase(
+        "packed-products.md", "the kernels reach {} % of the processor's", _of_the_peak(_PACKED)
+    ),
+    Phrase("packed-products.md", "and the dense libraries {} % of it", _of_the_peak(_DENSE)),
+    Phrase("packed-products.md", "the same core gains {} times", _held_to_avx2),
+    Phrase(
+        "packed-products.md", "is the limit, {} was measured", _training_steps("2:4 16:32", "", 1)
+    ),
+    Phrase(
+        "train-from-scratch.md",
+        "of about 512 on: {} times at half",
+        _training_steps("2:4 16:32", "", 1),
+    ),
+    Phrase(
+        "sparse-linear.md",
+        "of 512 tokens are {} times as fast as torch's",
+        _products(_FORWARD, _HALF),
+    ),
+    Phrase(
+        "sparse-linear.md", "and {} times at a quarter. A training", _products(_FORWARD, ("1:4",))
+    ),
+    Phrase("sparse-linear.md", "an MLP is {} times as fast", _training_steps("2:4 16:32")),
+    Phrase("sparse-linear.md", "and {} times at a quarter, as dW", _training_steps("1:4")),
     Phrase(
         "measured.md",
         "repacking included, is {} times as fast at half",
@@ -154,6 +259,31 @@ PHRASES = (
         _said("surface.md", r"median ratio is ([\d.]+)\.\s"),
     ),
     Phrase("masks.md", "They are slower as well, {} times on normal", _slower),
+    Phrase(
+        "comparison.md",
+        "tiles loses {} of the optimal score",
+        _lost("4x4 tile greedy in torch's style"),
+    ),
+    Phrase("comparison.md", "as we implemented it {}. For", _lost("entropic transport, T = 300")),
+    Phrase("enumeration.md", "which is {} times as fast", _arrays_times_single_masks),
+    Phrase("prune.md", "keep a cosine of {} to the", _study("cosine", "2:4", "magnitude")),
+    Phrase("prune.md", "512 sentences they keep {}, in", _study("cosine", *_BEST)),
+    Phrase("prune.md", "in {} CPU seconds", _study("CPU seconds", *_BEST)),
+    Phrase(
+        "prune.md",
+        "with 1024, {} ([the",
+        _study("cosine", *_MOST),
+    ),
+    Phrase("allocate.md", "kept a cosine of {} where", _study("cosine", "mixed", "allocated")),
+    Phrase("allocate.md", "throughout kept {}, with", _study("cosine", "16:32", *_BEST[1:])),
+    Phrase("tutorial.md", "even 2:4 keeps a cosine of {} ([the", _study("cosine", *_MOST)),
+    Phrase("training.md", "character model 2:4 lost {} bits", _trained(_WIDE, "2:4", "fading")),
+    Phrase("training.md", "that way (2 %), 16:32 {} and", _trained(_WIDE, "16:32", "fading")),
+    Phrase("training.md", "half of the weights {}; on", _trained(_WIDE, "half size")),
+    *(
+        Phrase("training.md", f"| {words} | {{}} |", _trained(_NARROW, *row, spread=True))
+        for words, row in _RECIPES.items()
+    ),
     Phrase("masks.md", "both retain {} of the score", retained_share("2:4", "greedy")),
     Phrase("masks.md", "the optimum retains {} (`tnm", retained_share("2:4")),
 )

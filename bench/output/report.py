@@ -9,7 +9,7 @@ from bench.output.pages import PAGES
 from bench.sections import SECTIONS
 
 QUIET = 0.95
-ABSENT = "Not available on this machine or with this build.\n"
+ABSENT = "This run could not measure it.\n"
 
 
 def pages(results: dict[str, Any]) -> list[str]:

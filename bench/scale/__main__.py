@@ -5,7 +5,7 @@
 A checkpoint of bfloat16 in the layout of Hugging Face is generated in the folder, pruned and copied
 there; the folder needs five times its size, and holds nothing of it afterwards. The outputs of one
 process and of two workers are compared byte by byte. Figures go to a JSON file, and with --docs
-into docs/scale.md.
+into docs/scale.md and docs/results/scale.json.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 from bench import machine
 from bench.context import note
+from bench.output.kept import keep
 from bench.scale.big_checkpoint import write_checkpoint, write_tiny_file
 from bench.scale.pages import page_with, tables
 from bench.scale.process_tree import run_measured
@@ -60,7 +61,11 @@ def options() -> argparse.Namespace:
     parser.add_argument("--gigabytes", type=float, default=8.0)
     parser.add_argument("--pattern", default="2:4")
     parser.add_argument("--out", type=Path, default=Path("build/scale/results.json"))
-    parser.add_argument("--docs", type=Path, help="folder whose scale.md to bring up to date")
+    parser.add_argument(
+        "--docs",
+        type=Path,
+        help="folder whose scale.md to bring up to date, and to keep the results in",
+    )
     return parser.parse_args()
 
 
@@ -77,6 +82,7 @@ def main() -> None:
     if given.docs is not None:
         page = given.docs / "scale.md"
         page.write_text(page_with(page.read_text(), results))
+        keep(results, given.docs, "scale")
 
 
 def measure(folder: Path, gigabytes: float, pattern: str) -> dict[str, Any]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -93,6 +96,44 @@ def test_wheels_are_tested_where_they_are_made() -> None:
     assert command.split()[3:5] == ["pytest", "tests/wheel"]
     jobs = _yaml(".github/workflows/wheels.yml")["jobs"]
     assert "make wheels" in [step.get("run") for step in jobs["sdist"]["steps"]]
+
+
+@pytest.mark.parametrize("job", ["oldest", "wheels"])
+def test_jobs_install_what_their_tests_import(job: str) -> None:
+    """Jobs that do not install the extra `test` name each package."""
+    if job == "oldest":
+        steps = _yaml(".github/workflows/ci.yml")["jobs"][job]["steps"]
+        installs, tests = (step["run"] for step in steps if "run" in step)
+    else:
+        installs = PYPROJECT.partition("\ntest-requires = ")[2].partition("\n")[0]
+        tests = PYPROJECT.partition("test-command = ")[2].partition('\n"""')[0]
+    folders, left_out = (
+        re.findall(r"(?<!ignore )\btests/\w+", tests),
+        re.findall(r"ignore (\S+)", tests),
+    )
+    assert "tests/masks" in folders
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    wanted = _packages({path for path in files if str(path.relative_to(ROOT)) not in left_out})
+    assert wanted - {"numpy"} <= set(re.findall(r"\w+", installs))
+
+
+def _packages(files: set[Path]) -> set[str]:
+    """Name the packages that files of tests import, themselves or by others of the tests."""
+    found: set[str] = set()
+    seen: set[Path] = set()
+    while files:
+        path = files.pop()
+        seen.add(path)
+        for node in ast.parse(path.read_text()).body:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            for name in names:
+                inside = ROOT.joinpath(*name.split("."))
+                own = {inside.with_suffix(".py"), inside / "__init__.py"}
+                files |= {one for one in own - seen if one.is_file()}
+            found |= {name.partition(".")[0] for name in names}
+    return found - set(sys.stdlib_module_names) - {"tests", "tnm_core", "bench"}
 
 
 def test_free_threaded_python_is_told_of_where_the_module_declares_it() -> None:

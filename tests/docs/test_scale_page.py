@@ -60,6 +60,18 @@ def test_commands_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert sorted(kept) == [1024, 1024, 1024, 2048]
 
 
+def test_tables_are_what_the_results_say() -> None:
+    """Else run `python -m bench.scale --folder FOLDER --docs docs`, which keeps them."""
+    from bench.output.kept import FOLDER, kept
+    from bench.scale.pages import page_with
+
+    docs = PAGE.parent
+    if not (docs / FOLDER / "scale.json").exists():
+        pytest.skip("the results of the run that the page shows were not kept")
+    text = PAGE.read_text()
+    assert page_with(text, kept(docs, "scale")) == text
+
+
 def test_figures_are_of_the_benchmark() -> None:
     """The plan for a terabyte follows from the costs that stand beside it."""
     from bench.scale.pages import plan
