@@ -147,6 +147,9 @@ inline bool any_set(Mask mask) {
 // ---- comparison masks to bits: lane k becomes bit k ---------------------------
 
 #if defined(__AVX512BW__)
+inline std::uint64_t bits_of_lanes(__m512i mask, std::integral_constant<int, 1>) {
+    return _mm512_movepi8_mask(mask);
+}
 inline std::uint64_t bits_of_lanes(__m512i mask, std::integral_constant<int, 2>) {
     return _mm512_movepi16_mask(mask);
 }
@@ -158,6 +161,9 @@ inline std::uint64_t bits_of_lanes(__m512i mask, std::integral_constant<int, 8>)
 }
 using RawMask = __m512i;
 #elif defined(__AVX2__)
+inline std::uint64_t bits_of_lanes(__m256i mask, std::integral_constant<int, 1>) {
+    return static_cast<std::uint32_t>(_mm256_movemask_epi8(mask));
+}
 inline std::uint64_t bits_of_lanes(__m256i mask, std::integral_constant<int, 2>) {
     const __m256i bytes = _mm256_packs_epi16(mask, _mm256_setzero_si256());
     const auto packed = static_cast<std::uint32_t>(_mm256_movemask_epi8(bytes));
@@ -171,6 +177,9 @@ inline std::uint64_t bits_of_lanes(__m256i mask, std::integral_constant<int, 8>)
 }
 using RawMask = __m256i;
 #elif defined(__SSE2__)
+inline std::uint64_t bits_of_lanes(__m128i mask, std::integral_constant<int, 1>) {
+    return static_cast<std::uint32_t>(_mm_movemask_epi8(mask));
+}
 inline std::uint64_t bits_of_lanes(__m128i mask, std::integral_constant<int, 2>) {
     return static_cast<std::uint32_t>(
         _mm_movemask_epi8(_mm_packs_epi16(mask, _mm_setzero_si128())));

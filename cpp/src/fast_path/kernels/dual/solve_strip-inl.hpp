@@ -2,6 +2,7 @@
 #pragma once
 
 #include "fast_path/kernels/dual/augment-inl.hpp"
+#include "fast_path/kernels/dual/fill_tight-inl.hpp"
 #include "fast_path/kernels/dual/price_sweeps-inl.hpp"
 #include "fast_path/kernels/dual/quantize-inl.hpp"
 #include "fast_path/kernels/dual/scatter_ties-inl.hpp"
@@ -78,23 +79,6 @@ inline void accept(const Proposal<Price>& proposal, std::uint64_t lanes, StripSo
     }
 }
 
-template <int kW>
-inline void fill_tight(int tile, Pattern pattern, ThresholdedStrip& strip) {
-    const int first = tile * kW, m = pattern.m, n = pattern.n;
-    TightFill<kW> fill;
-    for (int i = 0; i < m; ++i) {
-        const std::uint64_t kept = strip.kept[i] >> first & kFieldMask<kW>;
-        fill.set_row(i, kept, strip.undecided[i] >> first & kFieldMask<kW>, n - popcount(kept));
-    }
-    for (int j = 0; j < m; ++j) fill.set_column_need(j, n - strip.column_counts[first + j]);
-    fill.run(m);
-    for (int i = 0; i < m; ++i)
-        strip.kept[i] = (strip.kept[i] & ~(kFieldMask<kW> << first)) | fill.kept(i) << first;
-    for (int j = 0; j < m; ++j)
-        if (strip.column_counts[first + j] < n)
-            strip.column_counts[first + j] = static_cast<std::int16_t>(n - fill.column_need(j));
-}
-
 // A second attempt at the tiles in `tiles`, which have many ties or miss too many units.
 template <int kW, bool kPadded, class T>
 __attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t tiles,
@@ -115,8 +99,7 @@ __attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t t
                           prices.columns);
     threshold_with_ties<kW>(scores, strip, prices, exact, state.thresholded);
 
-    for (std::uint64_t rest = tiles; rest != 0; rest &= rest - 1)
-        fill_tight<kW>(__builtin_ctzll(rest), pattern, state.thresholded);
+    fill_tight<kW>(tiles, pattern, state.thresholded);
     accept<kW>(state.proposal(), lanes_of_tiles<kW>(tiles), solution);
     solution.unsolved &= ~tiles;
     const std::uint64_t unbalanced = unbalanced_tiles<kW>(state.thresholded, pattern) & tiles;

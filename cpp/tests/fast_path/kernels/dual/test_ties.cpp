@@ -3,6 +3,8 @@
 
 #include <numeric>
 
+#include "fast_path/kernels/dual/fill_tight-inl.hpp"
+
 #include "fast_path/kernels/dual/prices.hpp"
 #include "reference/fast_path/threshold.hpp"
 #include "reference/fast_path/ties.hpp"
@@ -244,7 +246,8 @@ void test_fills_as_much_as_can_be() {
                     fill.set_row(i, tile.kept[k], tile.tight[k], tile.row_needs[k]);
                     fill.set_column_need(i, tile.column_needs[k]);
                 }
-                fill.run(pattern.m);
+                fill.fill_greedily(pattern.m);
+                fill.augment(pattern.m);
                 std::vector<int> in_column(static_cast<std::size_t>(pattern.m));
                 int added = 0;
                 for (int i = 0; i < pattern.m; ++i) {
@@ -270,6 +273,47 @@ void test_fills_as_much_as_can_be() {
             });
 }
 
+// What the threshold leaves of a strip, tile by tile.
+template <int kW>
+isa::ThresholdedStrip draw_thresholded(Pattern pattern, Random& random) {
+    isa::ThresholdedStrip strip{};
+    for (int c = 0; c < kStripColumns; ++c) strip.column_counts[c] = 0;
+    for (int first = 0; first < kStripColumns; first += kW) {
+        const FillCase tile(pattern, random);
+        for (int i = 0; i < pattern.m; ++i) {
+            const auto k = static_cast<std::size_t>(i);
+            strip.kept[i] |= tile.kept[k] << first;
+            strip.undecided[i] |= tile.tight[k] << first;
+            strip.column_counts[first + i] =
+                static_cast<std::int16_t>(pattern.n - tile.column_needs[k]);
+        }
+    }
+    return strip;
+}
+
+// All tiles at once as one after another, and nothing but the tiles that were asked for.
+void test_fills_strips_as_tiles() {
+    Random random(10);
+    for (const Pattern pattern : kStripPatterns)
+        for (int repeat = 0; repeat < 10; ++repeat)
+            by_field_width(pattern.m, [&]<int kW>() {
+                const isa::ThresholdedStrip before = draw_thresholded<kW>(pattern, random);
+                isa::ThresholdedStrip filled = before, expected = before;
+                std::uint64_t tiles = 0;
+                for (int tile = 0; tile < kStripColumns / kW; ++tile)
+                    if (random.between(0, 3) != 0) {
+                        tiles |= std::uint64_t{1} << tile;
+                        isa::fill_tile<kW>(tile * kW, pattern, nullptr, expected);
+                    }
+                isa::fill_tight<kW>(tiles, pattern, filled);
+                for (int i = 0; i < pattern.m; ++i)
+                    TNM_CHECK_EQUAL(filled.kept[i], expected.kept[i]);
+                for (int c = 0; c < kStripColumns; ++c)
+                    if (c % kW < pattern.m)
+                        TNM_CHECK_EQUAL(filled.column_counts[c], expected.column_counts[c]);
+            });
+}
+
 }  // namespace
 
 int test_stage(int argc, char** argv) {
@@ -281,6 +325,7 @@ int test_stage(int argc, char** argv) {
                          {"tells_what_is_tight", test_tells_what_is_tight},
                          {"takes_the_neediest", test_takes_the_neediest},
                          {"fills_as_much_as_can_be", test_fills_as_much_as_can_be},
+                         {"fills_strips_as_tiles", test_fills_strips_as_tiles},
                      });
 }
 
