@@ -20,8 +20,7 @@ using Integers = py::array_t<std::int32_t, py::array::c_style>;
 
 // In the order of the enumerators.
 constexpr const char* kScores[] = {"abs", "square", "identity"};
-constexpr const char* kRoads[] = {"tile by tile", "gathered",        "copied",
-                                  "in place",     "groups in place", "groups copied"};
+constexpr const char* kRoads[] = {"tile by tile", "gathered", "copied", "in place"};
 constexpr const char* kMethods[] = {"optimal", "two_approximation", "greedy"};
 
 Score score_of(const std::string& name) {
@@ -97,8 +96,9 @@ std::tuple<std::string, bool, bool> road(const py::array& array, const std::stri
 
 std::tuple<std::string, bool> rowwise_road(const py::array& array, const std::string& dtype,
                                            py::array mask, int n, int m) {
-    const RoadReport report = rowwise_road_of(array_view(array, dtype), mask_view(mask), {n, m});
-    return {kRoads[static_cast<int>(report.road)], report.straight};
+    const RowwiseRoadReport report =
+        rowwise_road_of(array_view(array, dtype), mask_view(mask), {n, m});
+    return {report.copied ? "groups copied" : "groups in place", report.straight};
 }
 
 std::optional<std::int64_t> first_non_finite(const py::array& array, const std::string& dtype,

@@ -8,20 +8,25 @@
 namespace tnm {
 
 enum class Road {
-    tile_by_tile,     // the solver of the method, one tile after another
-    gathered,         // tiles of narrow matrices are copied side by side
-    copied,           // blocks are copied so that the elements of a row are neighbours
-    in_place,         // strips are read where they lie
-    groups_in_place,  // row-wise: groups are read and flags written where they lie
-    groups_copied,    // row-wise: elements or flags are copied, so that neighbours lie side by side
+    tile_by_tile,  // the solver of the method, one tile after another
+    gathered,      // tiles of narrow matrices are copied side by side
+    copied,        // blocks are copied so that the elements of a row are neighbours
+    in_place,      // strips are read where they lie
 };
 
 struct RoadReport {
     Road road = Road::tile_by_tile;
-    // Tiles of 4 x 4, or groups of 4, from memory to memory, without a stop in between.
+    // 4 x 4 tiles from memory to memory, without a strip in between.
     bool straight = false;
-    // Scores are kept as float32, else as float64; row-wise they are integers.
+    // Scores are kept as float32, else as float64.
     bool in_float = false;
+};
+
+struct RowwiseRoadReport {
+    // Elements or flags are copied, so that neighbours lie side by side.
+    bool copied = false;
+    // Groups of four from memory to memory, without a stop in between.
+    bool straight = false;
 };
 
 // That of transposable_mask() with the same arguments; `certified`: with a certificate. Nothing is
@@ -30,6 +35,7 @@ RoadReport road_of(const ArrayView& scores, const MaskView& mask,
                    const TransposableOptions& options, bool certified);
 
 // That of nm_mask() with the same arguments.
-RoadReport rowwise_road_of(const ArrayView& scores, const MaskView& mask, const Pattern& pattern);
+RowwiseRoadReport rowwise_road_of(const ArrayView& scores, const MaskView& mask,
+                                  const Pattern& pattern);
 
 }  // namespace tnm

@@ -188,15 +188,15 @@ Status mask_groups(const ArrayView& array, const MaskView& mask, int n, const Gr
 
 }  // namespace
 
-RoadReport rowwise_road_of(const ArrayView& scores, const MaskView& mask, const Pattern& pattern) {
+RowwiseRoadReport rowwise_road_of(const ArrayView& scores, const MaskView& mask,
+                                  const Pattern& pattern) {
     const GroupGrid grid(scores, mask, {0, scores.strides.columns() / pattern.m, pattern.m});
     const std::int64_t item = item_bytes(scores.dtype);
     const Turned turned = Cut(grid, pattern.m, item).turned;
     const RowwiseTask task{pattern, false, {}, grid.elements, grid.flags};
     const bool straight =
         grid.lanes.count >= kGroupLanes && goes_straight(with_copy(task, turned, item), item);
-    return {turned == Turned::nothing ? Road::groups_in_place : Road::groups_copied, straight,
-            false};
+    return {turned != Turned::nothing, straight};
 }
 
 Status nm_mask(const ArrayView& scores, const MaskView& mask, const Pattern& pattern, Score score,
