@@ -73,18 +73,20 @@ template <int kW>
 inline std::uint64_t fill_row(std::uint64_t tight, std::uint64_t row_counts, int n,
                               std::int8_t* needs) {
     alignas(64) std::uint64_t candidate_bytes[kStripColumns / 8], count_bytes[kStripColumns / 8];
-    alignas(64) std::int8_t places[kLanes<SignedBytes>];
+    alignas(64) std::uint8_t places[kLanes<Bytes>];
     spread_bits(tight, candidate_bytes);
     spread_counts<kW>(row_counts, count_bytes);
-    for (int k = 0; k < kLanes<SignedBytes>; ++k)
-        places[k] = static_cast<std::int8_t>(kW - 1 - k % kW - 128);
-    const SignedBytes place = load<SignedBytes>(places);
+    for (int k = 0; k < kLanes<Bytes>; ++k) places[k] = static_cast<std::uint8_t>(kW - 1 - k % kW);
+    const Bytes place = load<Bytes>(places);
     std::uint64_t taken = 0;
     for (int c = 0; c < kStripColumns; c += kLanes<SignedBytes>) {
         const SignedBytes need = load<SignedBytes>(needs + c);
         const SignedBytes candidate = (load_bytes(candidate_bytes, c) != 0) & (need > 0);
-        const SignedBytes keys = candidate ? need * static_cast<std::int8_t>(kW) + place
-                                           : splat<SignedBytes>(static_cast<std::int8_t>(-128));
+        // From 0 to 255, less 128, because signed bytes are what is compared quickest.
+        const Bytes key = reinterpret_cast<Bytes>(need) * static_cast<std::uint8_t>(kW) + place;
+        const SignedBytes keys =
+            reinterpret_cast<SignedBytes>(key & reinterpret_cast<Bytes>(candidate)) ^
+            static_cast<std::int8_t>(-128);
         const SignedBytes wanted = static_cast<std::int8_t>(n) - load_bytes(count_bytes, c);
         const SignedBytes chosen = candidate & (rank_in_fields<kW>(keys) < wanted);
         store(needs + c, need + chosen);
