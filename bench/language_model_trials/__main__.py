@@ -54,12 +54,12 @@ class Trial:
         return f"{self.pattern} {self.idea}"
 
 
-IDEAS = ("best", "tuned", "permuted", "principal axes", "rotated", "low rank")
+IDEAS = ("best", "low rank", "rotated", "principal axes", "permuted", "tuned")
 TRIALS = (
+    Trial("dense", "nothing"),
     *(Trial("16:32", idea) for idea in IDEAS),
     Trial("17:32", "best"),
     *(Trial("2:4", idea) for idea in IDEAS),
-    Trial("dense", "nothing"),
 )
 
 
