@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tests.cli import language_models
+from tests.cli import image_models, language_models
 from tests.docs.documents import ROOT, SHELL, Block, blocks, shell_lines, words_of
 from tests.docs.small_clone import run_line, run_tnm, write_clone
 
@@ -56,8 +56,18 @@ def _write_models() -> None:
         Path(name).write_text(text)
 
 
+def _write_image_models() -> None:
+    """Large enough for tiles of 32, and for something to gain by packing."""
+    vit = image_models.vit(hidden_size=64, intermediate_size=128)
+    image_models.save_with_processor(vit, Path("models/vit"))
+    image_models.save_with_processor(image_models.mobilenet(), Path("models/mobilenet"))
+    for folder in ("photographs", "others"):
+        image_models.write_images(Path(folder))
+
+
 def _write_models_and_code() -> None:
     _write_models()
+    _write_image_models()
     options = {"hidden_size": 64, "intermediate_size": 64, "max_position_embeddings": 1024}
     language_models.save(language_models.llama(**options), Path("models/smollm2.gguf"))
     language_models.write_text(Path("news.txt"), 1200)

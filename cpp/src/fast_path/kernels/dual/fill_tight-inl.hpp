@@ -101,8 +101,8 @@ class TightFill {
     }
 
     // Breadth-first: rows reach columns over tight entries that are dropped, columns reach rows
-    // over tight entries that are kept. Sends one unit from row `source` to a column in need. What a
-    // search in vain has seen leads nowhere, also for the searches after it.
+    // over tight entries that are kept. Sends one unit from row `source` to a column in need. What
+    // a search in vain has seen leads nowhere, also for the searches after it.
     bool augment_from(int source) {
         if ((dead_rows_ >> source & 1) != 0) return false;
         const std::uint64_t wanted = needs_.any();
