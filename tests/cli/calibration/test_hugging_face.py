@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,8 @@ from tnm_core.cli.hugging_face import load, sentence_batches
 from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import collect_statistics
 
+pytestmark = pytest.mark.usefixtures("offline")
+
 SIZES = {
     "vocab_size": 64,
     "hidden_size": 16,
@@ -31,22 +30,6 @@ SIZES = {
     "intermediate_size": 32,
     "max_position_embeddings": 12,
 }
-
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One thread, no network, and nothing that outlives the test."""
-
-    def refuse(*_: object) -> None:
-        raise AssertionError("the network was asked")
-
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,12 @@ from tnm_core.cli.hugging_face import image_batches, load
 from tnm_core.extras import how_to_install
 from tnm_core.torch import prune_model_, remove_sparsity_
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*data are rank-deficient")
+pytestmark = [
+    pytest.mark.usefixtures("offline"),
+    pytest.mark.filterwarnings("ignore:.*data are rank-deficient"),
+]
 MODELS = {"vit": vit, "mobilenet": mobilenet}
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp"}
-
-
-@pytest.fixture(autouse=True)
-def _alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One thread, no network."""
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture
