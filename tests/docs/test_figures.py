@@ -129,3 +129,11 @@ def test_tables_of_pruning_after_training_are_what_their_results_say(model: str)
     assert speeds_by_pattern(kept(DOCS, f"post-training-{model}-speeds")) in page
     table = seconds_by_layer(found, MODELS[model]().facts.kinds)
     assert table in (DOCS / MEASURED_PAGE).read_text()
+
+
+def test_the_table_of_trials_is_what_its_results_say() -> None:
+    """Else run `python -m bench.language_model_trials --docs docs`."""
+    from bench.language_model_trials.__main__ import table
+
+    found = kept(DOCS, "language-model-trials")
+    assert table(found) in (DOCS / "post-training-study.md").read_text()
