@@ -158,7 +158,9 @@ def announce(result: Result, done: int, total: int) -> None:
 
 def report(results: list[Result], speeds: list[Result], facts: Facts, folder: Path) -> str:
     """Write the tables and the picture; return the tables."""
-    tables = [quality(results), speeds_by_pattern(speeds), seconds_by_layer(results, facts.kinds)]
+    tables = [quality(results), seconds_by_layer(results, facts.kinds)]
+    if any(one["measures"] for one in speeds):
+        tables.insert(1, speeds_by_pattern(speeds))
     text = "\n\n".join([*tables, ""])
     (folder / "tables.md").write_text(text)
     _draw(results, folder / PICTURE)

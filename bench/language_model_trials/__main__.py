@@ -1,6 +1,6 @@
 """Ideas for pruning SmolLM2, tried on its first blocks: perplexity on two kinds of text.
 
-    python -m bench.language_model_trials                  # all, half an hour on one core
+    python -m bench.language_model_trials                  # all, more than an hour on one core
     python -m bench.language_model_trials --trials '16:32 (best|rotated)'
 
 The other blocks stay dense, so that a trial takes minutes. Results are kept in a file after each
@@ -11,6 +11,7 @@ trial, so that the next run goes on from there. Needs what the study of this mod
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -78,7 +79,11 @@ def main() -> None:
         results = Results(given.out / "results.json", Trial)
     except ValueError as error:
         parser.error(str(error))
-    complete(results, wanted, partial(run, SmolLM2()), 0, announce)
+    try:
+        complete(results, wanted, partial(run, SmolLM2()), 0, announce)
+    except KeyboardInterrupt:
+        kept = sum(one in results for one in wanted)
+        sys.exit(f"interrupted; {results.path} holds {kept} of {len(wanted)} trials: start again")
     print(table(results.found))
     if given.docs is not None:
         page = given.docs / PAGE

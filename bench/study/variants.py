@@ -61,7 +61,7 @@ BRIEF = (
     *(Variant(pattern, recipe) for recipe in QUICK for pattern in COMPARED),
     Variant(DENSE, NOTHING),
 )
-# Where it takes longest: `bench.language_model_trials` says what tuning brings.
+# Where it takes longest: `bench.language_model_trials` tunes a few blocks.
 LANGUAGE_MODEL = tuple(
     one
     for one in BRIEF

@@ -135,3 +135,13 @@ def test_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) ->
     assert lines[0].startswith("| pattern | idea | news | news, times dense | CPU")
     assert lines[2].startswith("| dense |  | 1.00 | 1.000 |")
     assert lines[3].startswith("| 2:4 | best |")
+
+
+def test_an_interruption_says_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trials, "run", run)
+    monkeypatch.setattr(sys, "argv", ["trials", "--trials", "dense", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit, match=r"results\.json holds 0 of 1 trials: start again"):
+        trials.main()

@@ -38,7 +38,7 @@ inline __attribute__((always_inline)) SignedBytes rank_in_fields(SignedBytes key
     return rank;
 }
 
-// Eight times the byte of each tile's field count, for eight columns after another.
+// For each column a byte, which is the count of its field.
 template <int kW>
 inline void spread_counts(std::uint64_t counts, std::uint64_t* bytes) {
     for (int c = 0; c < kStripColumns; c += 8)
