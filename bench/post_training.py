@@ -86,6 +86,7 @@ def options() -> tuple[argparse.Namespace, list[Plan]]:
     parser.add_argument("--variants", default="", help="regular expression, such as '^2:4 best'")
     parser.add_argument("--seeds", type=int, help="splits of the data")
     parser.add_argument("--samples", type=int, help="to calibrate with")
+    parser.add_argument("--distilled", type=int, help="further samples, to distill with")
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--out", type=Path, default=Path("build/post_training"))
     parser.add_argument(
@@ -95,7 +96,7 @@ def options() -> tuple[argparse.Namespace, list[Plan]]:
         "--docs", type=Path, help=f"folder whose {PAGE} and {MEASURED_PAGE} to bring up to date"
     )
     given = parser.parse_args()
-    for name in ("seeds", "workers", "samples"):
+    for name in ("seeds", "workers", "samples", "distilled"):
         value = getattr(given, name)
         if value is not None and value < 1:
             parser.error(f"--{name} is {value}, expected at least 1")
@@ -114,8 +115,14 @@ def _plan(model: StudyModel, given: argparse.Namespace) -> Plan:
             f"--samples is {samples}, expected at most {facts.most_samples} {facts.sample} "
             f"for {facts.name}"
         )
+    distilled = given.distilled or facts.distilled
+    if distilled > facts.most_distilled:
+        raise ValueError(
+            f"--distilled is {distilled}, expected at most {facts.most_distilled} {facts.sample} "
+            f"for {facts.name}"
+        )
     grid = full_grid() if given.full else facts.variants
-    variants = chosen_variants(grid, given.variants, samples)
+    variants = chosen_variants(grid, given.variants, samples, distilled)
     folder = given.out / facts.name
     folder.mkdir(parents=True, exist_ok=True)
     wanted = [(one, seed) for seed in range(given.seeds or facts.seeds) for one in variants]

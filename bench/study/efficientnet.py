@@ -26,7 +26,6 @@ class EfficientNet:
 
     size: int = 224
     parts: int = 1  # of each photograph that measures, beside its middle
-    distilled: int = 1024  # crops to distill with
 
     @property
     def facts(self) -> Facts:
@@ -37,6 +36,8 @@ class EfficientNet:
             variants=BRIEF,
             samples=128,
             most_samples=100_000,
+            distilled=1024,
+            most_distilled=100_000,
             sample="crops",
             returns_logits=True,
             exclude=("_fc",),
@@ -55,9 +56,9 @@ class EfficientNet:
         """Crops of photographs none of which measures; more samples contain fewer."""
         return _in_batches(random_crops(_shape(self.size), samples, seed))
 
-    def distillation(self, seed: int) -> Batches:
+    def distillation(self, seed: int, samples: int) -> Batches:
         """Other crops of the same photographs, few at a time."""
-        crops = random_crops(_shape(self.size), self.distilled, OTHER_CROPS + seed)
+        crops = random_crops(_shape(self.size), samples, OTHER_CROPS + seed)
         return _in_batches(crops, TIMED)
 
     @torch.inference_mode()

@@ -29,12 +29,15 @@ class MiniLM:
     @property
     def facts(self) -> Facts:
         """What is told of it."""
+        known = len(_sentences()) - POOLS * POOL
         return Facts(
             name="minilm",
             title="a sentence encoder",
             variants=ENCODER,
             samples=SAMPLES,
-            most_samples=len(_sentences()) - POOLS * POOL,
+            most_samples=known,
+            distilled=known,
+            most_distilled=known,
             sample="sentences",
             head_size=32,
             kinds={
@@ -55,10 +58,10 @@ class MiniLM:
         assert samples <= len(known)
         return sentence_batches(_directory(), known[:samples])[0]
 
-    def distillation(self, seed: int) -> Batches:
-        """All sentences that are in no pool, few at a time."""
+    def distillation(self, seed: int, samples: int) -> Batches:
+        """Sentences that are in no pool, few at a time; by default all of them."""
         known = shuffled_news(seed)[POOLS * POOL :]
-        batches = sentence_batches(_directory(), known, 8)[0]
+        batches = sentence_batches(_directory(), known[:samples], 8)[0]
         order = np.random.default_rng(seed).permutation(len(batches))
         return [batches[index] for index in order]
 

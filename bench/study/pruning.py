@@ -18,7 +18,7 @@ from bench.study.kept_steps import KeptSteps
 from bench.study.peak_memory import peak_mebibytes, reset_peak
 from bench.study.runs import Result
 from bench.study.study_model import Batches, StudyModel
-from bench.study.variants import NOTHING, Variant
+from bench.study.variants import DISTILLED, NOTHING, Variant
 from tnm_core.torch import prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import (
     RECIPES,
@@ -37,7 +37,7 @@ UNIFORM = "16:32"
 BUDGET = 0.5
 SCANNED_BATCHES = 3
 PERMUTED = "permuted"
-SHARING = ("best", "distilled")  # the second goes on where the first ends
+SHARING = ("best", DISTILLED)  # the second goes on where the first ends
 
 
 def run(study_model: StudyModel, variant: Variant, seed: int, steps: Path | None = None) -> Result:
@@ -103,7 +103,7 @@ def pruned(
     exclude = None if isinstance(pattern, dict) else facts.exclude or None
     others = None
     if recipe.distill_epochs:
-        others = study_model.distillation(seed)
+        others = study_model.distillation(seed, variant.distilled)
         if facts.returns_logits:
             recipe = replace(recipe, distill_loss="divergence")
     report = prune_model_(

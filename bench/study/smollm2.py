@@ -36,7 +36,6 @@ class SmolLM2:
     path: Path | None = None  # of a directory or a GGUF file; by default that of the package
     measured: int = 24  # pieces of each text
     length: int = LENGTH
-    distilled: int = 640  # pieces to distill with
 
     @property
     def facts(self) -> Facts:
@@ -47,6 +46,8 @@ class SmolLM2:
             variants=LANGUAGE_MODEL,
             samples=48,
             most_samples=400,
+            distilled=960,
+            most_distilled=4000,
             sample=f"pieces of {self.length} tokens",
             head_size=64,
             scanned=2,
@@ -65,13 +66,24 @@ class SmolLM2:
 
     def calibration(self, seed: int, samples: int) -> Batches:
         """Pieces of a mixture of news, plays and an encyclopedia, spread evenly over each."""
-        shift = seed * self.length // 8 % self.length
-        pieces = self._pieces(text_to_prune(), samples, shift)
+        pieces = self._pieces(text_to_prune(), samples, self._shift(seed))
         return [{"input_ids": part} for part in pieces.split(4)]
 
-    def distillation(self, seed: int) -> Batches:
-        """More pieces of the same mixture, each one a batch, in random order."""
-        pieces = torch.cat([one["input_ids"] for one in self.calibration(seed, self.distilled)])
+    def distillation(self, seed: int, samples: int) -> Batches:
+        """More pieces of the same mixture, each one a batch, in random order.
+
+        What is more than the text holds is cut from it anew, from other tokens on.
+        """
+        text, shift = text_to_prune(), self._shift(seed)
+        passes = math.ceil(samples * self.length / (len(self._tokens(text)) - self.length))
+        pieces = torch.cat(
+            [
+                self._pieces(
+                    text, len(part), (shift + number * self.length // passes) % self.length
+                )
+                for number, part in enumerate(torch.arange(samples).tensor_split(passes))
+            ]
+        )
         order = torch.randperm(len(pieces), generator=torch.Generator().manual_seed(seed))
         return [{"input_ids": piece[None]} for piece in pieces[order]]
 
@@ -83,6 +95,9 @@ class SmolLM2:
             )
             for kind, pieces in self._measured().items()
         }
+
+    def _shift(self, seed: int) -> int:
+        return seed * self.length // 8 % self.length
 
     def _measured(self) -> dict[str, torch.Tensor]:
         texts = measured_texts()

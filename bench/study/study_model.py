@@ -25,6 +25,8 @@ class Facts:
         The default selection.
     samples, most_samples : int
         To prune with, by default and at most.
+    distilled, most_distilled : int
+        Further ones to distill with, by default and at most.
     sample : str
         What one is, in the plural.
     seeds : int
@@ -47,6 +49,8 @@ class Facts:
     variants: tuple[Variant, ...]
     samples: int
     most_samples: int
+    distilled: int
+    most_distilled: int
     sample: str
     seeds: int = 1
     head_size: int | None = None
@@ -69,7 +73,7 @@ class StudyModel(Protocol):
     def calibration(self, seed: int, samples: int) -> Batches:
         """Data to prune with, as `prune_model_` takes them."""
 
-    def distillation(self, seed: int) -> Batches:
+    def distillation(self, seed: int, samples: int) -> Batches:
         """More and smaller batches, mixed, for recipes that distill."""
 
     def measure(self, model: nn.Module, seed: int) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def by_variant(results: Iterable[Result]) -> dict[Variant, list[Result]]:
     """The results of all seeds: by pattern, recipe and mask method, worse ones first."""
     found: dict[Variant, list[Result]] = {}
     for one in results:
-        variant = Variant(one["pattern"], one["recipe"], one["method"], one["samples"])
+        variant = Variant(**{field.name: one[field.name] for field in fields(Variant)})
         found.setdefault(variant, []).append(one)
     return {variant: found[variant] for variant in sorted(found, key=_place)}
 
@@ -31,6 +32,7 @@ def _place(variant: Variant) -> tuple[int, ...]:
         _ORDER.index(variant.recipe),
         -METHODS.index(variant.method),
         variant.samples,
+        variant.distilled,
     )
 
 
@@ -118,7 +120,8 @@ def with_table(text: str, table: str, title: str = "", same: int = len(_NAMES)) 
 def _names(variant: Variant) -> tuple[str, ...]:
     if variant.recipe == NOTHING:
         return variant.pattern, "", "", ""
-    return variant.pattern, variant.recipe, variant.method.replace("_", "-"), str(variant.samples)
+    samples = f"{variant.samples} + {variant.distilled}" if variant.distilled else variant.samples
+    return variant.pattern, variant.recipe, variant.method.replace("_", "-"), str(samples)
 
 
 def _by_kind(results: Sequence[Result], kinds: Mapping[str, str]) -> dict[str, tuple[str, float]]:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 from bench.study.choice import matching
 
+DISTILLED = "distilled"
 PATTERNS = ("1:4", "row 2:4", "2:4", "4:8", "8:16", "16:32")
 RECIPES = (
     *("magnitude", "wanda", "adaprune", "least_squares"),
-    *("sequential", "sparsegpt", "best", "tuned", "distilled"),
+    *("sequential", "sparsegpt", "best", "tuned", DISTILLED),
 )
 COMPARED = ("row 2:4", "2:4", "16:32")
-QUICK, SLOW = ("wanda", "sparsegpt"), ("distilled", "tuned")
+QUICK, SLOW = ("wanda", "sparsegpt"), (DISTILLED, "tuned")
 METHODS = ("optimal", "two_approximation", "greedy")
 SAMPLES = 512
 MIXED, DENSE, NOTHING = "mixed", "dense", "nothing"
@@ -32,6 +33,7 @@ class Variant:
     recipe: str
     method: str = "optimal"
     samples: int = SAMPLES
+    distilled: int = 0  # further samples, where a recipe distils
 
     def __str__(self) -> str:
         return f"{self.pattern} {self.recipe} {self.method}"
@@ -42,7 +44,7 @@ class Variant:
 ENCODER = (
     Variant(MIXED, "allocated"),
     Variant("2:4", "permuted, tuned"),
-    Variant("2:4", "tuned"),
+    *(Variant(pattern, recipe) for recipe in SLOW for pattern in ("2:4", "16:32")),
     Variant("2:4", "permuted"),
     *(Variant(pattern, "best") for pattern in PATTERNS if pattern != "1:4"),
     Variant("2:4", "best", "greedy"),
@@ -66,7 +68,7 @@ LANGUAGE_MODEL = tuple(
     one
     for one in BRIEF
     if one.recipe != "tuned"
-    and (one.pattern, one.recipe) not in (("row 2:4", "distilled"), ("row 2:4", "sparsegpt"))
+    and (one.pattern, one.recipe) not in (("row 2:4", DISTILLED), ("row 2:4", "sparsegpt"))
 )
 
 
@@ -83,9 +85,11 @@ def full_grid() -> Iterator[Variant]:
 
 
 def chosen_variants(
-    variants: Iterable[Variant], expression: str = "", samples: int = SAMPLES
+    variants: Iterable[Variant], expression: str = "", samples: int = SAMPLES, distilled: int = 0
 ) -> list[Variant]:
     """The variants whose names match a regular expression, with so many samples.
+
+    Those that distil do so with `distilled` further ones.
 
     Raises
     ------
@@ -93,4 +97,7 @@ def chosen_variants(
         If none does, or it is no regular expression.
     """
     found = matching(variants, expression, "variants")
-    return [replace(variant, samples=samples) for variant in found]
+    return [
+        replace(one, samples=samples, distilled=distilled if one.recipe == DISTILLED else 0)
+        for one in found
+    ]

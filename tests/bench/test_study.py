@@ -42,6 +42,7 @@ from tests.support.small_encoder import BATCH, sentences, small_encoder
 
 SAMPLES = 6 * BATCH
 SEEDS = 2
+DISTILLED_WITH = 6 * BATCH
 KINDS = {
     r"attention\.self\.": "query, key, value",
     r"attention\.output\.": "attention output",
@@ -49,7 +50,16 @@ KINDS = {
     r"output\.": "feed-forward down",
 }
 FACTS = Facts(
-    "small", "a small encoder", ENCODER, SAMPLES, SAMPLES, "sentences", head_size=16, kinds=KINDS
+    "small",
+    "a small encoder",
+    ENCODER,
+    samples=SAMPLES,
+    most_samples=SAMPLES,
+    distilled=DISTILLED_WITH,
+    most_distilled=2 * DISTILLED_WITH,
+    sample="sentences",
+    head_size=16,
+    kinds=KINDS,
 )
 
 
@@ -65,8 +75,8 @@ class SmallEncoder:
     def calibration(self, seed: int, samples: int) -> list[dict[str, Any]]:
         return sentences(seed, samples // BATCH)
 
-    def distillation(self, seed: int) -> list[dict[str, Any]]:
-        return sentences(seed, 6)
+    def distillation(self, seed: int, samples: int) -> list[dict[str, Any]]:
+        return sentences(seed, samples // BATCH)
 
     @torch.no_grad()
     def measure(self, model: Any, seed: int) -> dict[str, float]:
@@ -88,7 +98,7 @@ class SmallEncoder:
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Results[Variant]:
     """The default variants on two seeds."""
     results = Results(tmp_path_factory.mktemp("study") / "results.json", Variant)
-    variants = chosen_variants(ENCODER, samples=SAMPLES)
+    variants = chosen_variants(ENCODER, samples=SAMPLES, distilled=DISTILLED_WITH)
     wanted = [(variant, seed) for seed in range(SEEDS) for variant in variants]
     complete(results, wanted, partial(run, SmallEncoder()), workers=0)
     assert len(results.found) == len(wanted)
@@ -284,6 +294,8 @@ def test_measures() -> None:
         (["--seeds", "0"], "--seeds is 0, expected at least 1"),
         (["--workers", "0"], "--workers is 0, expected at least 1"),
         (["--samples", "2000"], "--samples is 2000, expected at most 144 sentences for small"),
+        (["--distilled", "0"], "--distilled is 0, expected at least 1"),
+        (["--distilled", "2000"], "--distilled is 2000, expected at most 288 sentences for small"),
         (["--model", "large"], "invalid choice: 'large'"),
         ([], "results.json does not hold results of this study"),
     ],

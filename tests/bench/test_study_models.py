@@ -20,7 +20,7 @@ from bench.study.photographs import CropShape, Photograph, measured_crops, rando
 from bench.study.pruning import run
 from bench.study.qt_resources import resource_files
 from bench.study.smollm2 import SmolLM2
-from bench.study.variants import DENSE, MIXED, NOTHING, Variant
+from bench.study.variants import DENSE, DISTILLED, MIXED, NOTHING, Variant
 
 
 def _picture(seed: int, size: tuple[int, int] = (200, 160)) -> Photograph:
@@ -159,11 +159,17 @@ def test_a_language_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(smollm2, "text_to_prune", lambda: text)
     monkeypatch.setattr(smollm2, "measured_texts", lambda: {"news": text[3:], "plays": text[9:]})
     monkeypatch.setattr(smollm2, "LEAST_SECONDS", 0.01)
-    model = SmolLM2(path=tmp_path, measured=3, length=20, distilled=6)
+    model = SmolLM2(path=tmp_path, measured=3, length=20)
     pieces = torch.cat([batch["input_ids"] for batch in model.calibration(0, 12)])
     assert pieces.shape == (12, 20)
     assert not torch.equal(pieces[:4], model.calibration(1, 12)[0]["input_ids"])
-    variant = Variant("2:4", "distilled", samples=12)
+    few, many = (
+        torch.cat([one["input_ids"] for one in model.distillation(0, count)]) for count in (6, 200)
+    )
+    assert few.shape == (6, 20)
+    assert many.shape == (200, 20)  # more than the text holds
+    assert len(many.unique(dim=0)) > len(text) // 20
+    variant = Variant("2:4", DISTILLED, samples=12, distilled=6)
     result = run(model, variant, seed=0)
     assert {name: result[name] for name in asdict(variant)} == asdict(variant)
     assert result["distillation"]["steps"] > 0
