@@ -13,11 +13,12 @@ from bench.products.rounds import time_in_turns
 from bench.study.measures import rates
 from bench.study.photographs import CropShape, measured_crops, random_crops
 from bench.study.study_model import Batches, Facts
-from bench.study.variants import BRIEF
+from bench.study.variants import NETWORK
 from examples.packaged_network import DEVIATION, MEAN, efficientnet_lite0
 
 BATCH, TIMED, LEAST_SECONDS = 32, 16, 5.0
 OTHER_CROPS = 1000
+SURE = 0.5  # a class that is likelier than all others together
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class EfficientNet:
         return Facts(
             name="efficientnet",
             title="a convolutional network",
-            variants=BRIEF,
+            variants=NETWORK,
             samples=128,
             most_samples=100_000,
             distilled=1024,
@@ -63,11 +64,19 @@ class EfficientNet:
 
     @torch.inference_mode()
     def measure(self, model: nn.Module, seed: int) -> dict[str, float]:
-        """On crops of other photographs, the same for all seeds; KL in nats."""
+        """On crops of other photographs, the same for all seeds; KL in nats.
+
+        How often even the dense network keeps its class when a crop is mirrored says how much
+        agreement can mean on such crops.
+        """
         dense, found = _dense_answers(self), self.answers(model)
         surprise = dense.softmax(1) * (dense.log_softmax(1) - found.log_softmax(1))
+        same = (dense.argmax(1) == found.argmax(1)).float()
+        mirrored = self.answers(model, mirrored=True)
         return {
-            "top-1 agreement": float((dense.argmax(1) == found.argmax(1)).float().mean()),
+            "top-1 agreement": float(same.mean()),
+            "where sure": float(same[dense.softmax(1).amax(1) > SURE].mean()),
+            "mirrored": float((dense.argmax(1) == mirrored.argmax(1)).float().mean()),
             "logit cosine": float(cosine_similarity(dense, found).mean()),
             "divergence": float(surprise.sum(1).mean()),
         }
@@ -80,9 +89,10 @@ class EfficientNet:
         times = time_in_turns([partial(dense, batch), partial(packed, batch)], LEAST_SECONDS)
         return rates("images a second", TIMED, *times)
 
-    def answers(self, model: nn.Module) -> torch.Tensor:
+    def answers(self, model: nn.Module, *, mirrored: bool = False) -> torch.Tensor:
         """Logits of the crops that measure."""
-        return torch.cat([model(batch) for batch in _measured(self.size, self.parts)])
+        batches = _measured(self.size, self.parts)
+        return torch.cat([model(batch.flip(3) if mirrored else batch) for batch in batches])
 
 
 def _shape(size: int) -> CropShape:

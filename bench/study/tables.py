@@ -9,11 +9,11 @@ from dataclasses import fields
 import numpy as np
 
 from bench.study.runs import Result
-from bench.study.variants import DENSE, METHODS, MIXED, NOTHING, PATTERNS, RECIPES, Variant
+from bench.study.variants import DENSE, DENSER, METHODS, MIXED, NOTHING, PATTERNS, RECIPES, Variant
 
 _NAMES = ("pattern", "recipe", "masks", "samples")
 _ORDER = (NOTHING, *RECIPES, "permuted", "permuted, tuned", "allocated")
-_PATTERNS = (DENSE, *PATTERNS, MIXED)
+_PATTERNS = (DENSE, *PATTERNS, DENSER, MIXED)
 _STAMP = "Measured by"
 
 

@@ -17,6 +17,7 @@ COMPARED = ("row 2:4", "2:4", "16:32")
 QUICK, SLOW = ("wanda", "sparsegpt"), (DISTILLED, "tuned")
 METHODS = ("optimal", "two_approximation", "greedy")
 SAMPLES = 512
+DENSER = "24:32"
 MIXED, DENSE, NOTHING = "mixed", "dense", "nothing"
 
 
@@ -70,6 +71,10 @@ LANGUAGE_MODEL = tuple(
     if one.recipe != "tuned"
     and (one.pattern, one.recipe) not in (("row 2:4", DISTILLED), ("row 2:4", "sparsegpt"))
 )
+
+
+# Few weights to spare: what another quarter of them is worth.
+NETWORK = (*BRIEF, Variant(DENSER, "best"))
 
 
 def full_grid() -> Iterator[Variant]:

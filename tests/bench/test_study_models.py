@@ -114,6 +114,7 @@ def _small_network() -> Any:
 
 def test_a_network(pictures: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(efficientnet, "efficientnet_lite0", _small_network)
+    monkeypatch.setattr(efficientnet, "SURE", 0.1)  # it is sure of nothing
     network = EfficientNet(size=16, parts=1)
     monkeypatch.setattr(EfficientNet, "facts", replace(network.facts, exclude=("0", "9")))
     dense, pruned = (
@@ -121,8 +122,15 @@ def test_a_network(pictures: None, monkeypatch: pytest.MonkeyPatch) -> None:
         for variant in (Variant(DENSE, NOTHING, samples=8), Variant("16:32", "best", samples=8))
     )
     assert dense["measures"] == pytest.approx(
-        {"top-1 agreement": 1.0, "logit cosine": 1.0, "divergence": 0.0}, abs=1e-5
+        {"top-1 agreement": 1.0, "where sure": 1.0, "logit cosine": 1.0, "divergence": 0.0}
+        | {"mirrored": dense["measures"]["mirrored"]},
+        abs=1e-5,
     )
+    assert 0 <= dense["measures"]["mirrored"] <= 1
+    model = _small_network()
+    with torch.inference_mode():
+        answers = [network.answers(model, mirrored=one) for one in (False, True)]
+    assert not torch.equal(*answers)
     assert [layer["name"] for layer in pruned["layers"]] == ["3"]
     assert "batch normalisation: " in pruned["batch norm"]
     assert 0.5 < pruned["measures"]["logit cosine"] < 1
