@@ -36,7 +36,9 @@ def _bounds(missed: list[Record]) -> str:
     for record in sorted(missed, key=lambda record: record["share"]):
         cases.setdefault((record["group"], record["case"]), []).append(record)
     rows = [_row(*case, cells) for case, cells in cases.items()]
-    return markdown(["case", "reached / target / yardstick", "the yardstick is", "why"], rows)
+    return markdown(
+        ["what misses it", "reached / target / yardstick", "the yardstick is", "why"], rows
+    )
 
 
 def _row(group: str, case: str, cells: list[Record]) -> list[str]:
@@ -56,7 +58,7 @@ def _cell(record: Record) -> str:
 
 def _profiles(records: list[Record]) -> str:
     header = [
-        "case", "m", "first attempt", "second", "searches", "in float",
+        "scores", "m", "first attempt", "second", "searches", "in float",
         "tiles tied", "searched", "units in each",
     ]  # fmt: skip
     records = sorted(records, key=lambda record: (record["column"], record["share"]))
