@@ -14,11 +14,11 @@ WHY = (
     "after the cell.\n\n"
 )
 STAGES = (
-    "\nWhere the time goes if scores tie or span many decades, in ns per entry, stage by stage "
-    "(`bench/stages.cpp`). Of the first attempt the sweeps are the larger part. Tied tiles get a "
-    "second one, which puts prices where ties are exact and fills what costs just these; tiles "
-    "whose counts are still off are searched, for so many units in each that shortest paths of "
-    "several entries have to bring there.\n\n"
+    "\nWhere the time goes if scores tie or span many decades: ns per entry (`bench/stages.cpp`). "
+    "The first attempt is what normal weights take, mostly price sweeps. Tied tiles get a second "
+    "one: prices move to where ties are exact, and entries that cost just these fill up rows and "
+    "columns. In tiles whose counts are still off, a search for each missing unit finds the "
+    "shortest path, one after another. Tiles of many decades are swept and searched in floats.\n\n"
 )
 
 
@@ -58,8 +58,8 @@ def _cell(record: Record) -> str:
 
 def _profiles(records: list[Record]) -> str:
     header = [
-        "scores", "m", "first attempt", "second", "searches", "in float",
-        "tiles tied", "searched", "units in each",
+        "scores", "m", "first attempt", "second", "searches", "in floats",
+        "tiles tied", "tiles searched", "units in each",
     ]  # fmt: skip
     records = sorted(records, key=lambda record: (record["column"], record["share"]))
     return markdown(header, [_profile(record) for record in records])
