@@ -139,11 +139,29 @@ class Strip {
         return scattered_;
     }
 
+    // What solve_tied_tiles() does before it balances; returns the tiles on a lattice.
+    std::uint64_t fill_tied(const float* scores, std::uint64_t tiles) {
+        std::uint64_t exact[kW];
+        alignas(64) std::int16_t price_bits[kStripColumns];
+        QuantizedStrip& strip = state_.quantized;
+        StripPrices& prices = state_.prices;
+        find_exact_entries<kW>(scores, strip, exact);
+        find_lattices<kW>(strip, exact, kW, price_bits);
+        for (int c = 0; c < kStripColumns; ++c)
+            prices.columns[c] = static_cast<std::int16_t>(prices.columns[c] & price_bits[c]);
+        sweep_side_to_nth<kW>(strip.by_column, prices.columns, nullptr, price_bits, kW / 2,
+                              prices.rows);
+        sweep_side_to_nth<kW>(strip.by_row, prices.rows, nullptr, price_bits, kW / 2,
+                              prices.columns);
+        threshold_with_ties<kW>(scores, strip, prices, exact, state_.thresholded);
+        fill_tight<kW>(tiles, kPattern, state_.thresholded);
+        return tiles_on_lattice<kW>(price_bits);
+    }
+
     // Returns the tiles that needed a search after the second attempt.
     std::uint64_t solve_tied(const float* scores) {
         const std::uint64_t tiles = solution_.unsolved;
-        const std::uint64_t on_lattice =
-            fill_tied_tiles<kW>(scores, tiles, kPattern, nullptr, state_);
+        const std::uint64_t on_lattice = fill_tied(scores, tiles);
         accept<kW>(state_.proposal(), lanes_of_tiles<kW>(tiles), solution_);
         solution_.unsolved = 0;
         const std::uint64_t unbalanced = unbalanced_tiles<kW>(state_.thresholded, kPattern) & tiles;

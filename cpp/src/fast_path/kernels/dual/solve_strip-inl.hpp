@@ -79,13 +79,14 @@ inline void accept(const Proposal<Price>& proposal, std::uint64_t lanes, StripSo
     }
 }
 
-// Puts prices on the lattices of tiles in `tiles`, and fills these over tight entries. Returns the
-// tiles that are on a lattice.
-template <int kW, class T>
-inline std::uint64_t fill_tied_tiles(const T* scores, std::uint64_t tiles, Pattern pattern,
-                                     const std::int16_t* real_lanes, StripState& state) {
+// A second attempt at the tiles in `tiles`, which have many ties or miss too many units.
+template <int kW, bool kPadded, class T>
+__attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t tiles,
+                                                Pattern pattern, StripState& state,
+                                                StripSolution& solution) {
     std::uint64_t exact[kW];
     alignas(64) std::int16_t price_bits[kStripColumns];
+    const std::int16_t* real_lanes = kPadded ? state.real_lanes : nullptr;
     QuantizedStrip& strip = state.quantized;
     StripPrices& prices = state.prices;
     find_exact_entries<kW>(scores, strip, exact);
@@ -97,20 +98,12 @@ inline std::uint64_t fill_tied_tiles(const T* scores, std::uint64_t tiles, Patte
     sweep_side_to_nth<kW>(strip.by_row, prices.rows, real_lanes, price_bits, pattern.n,
                           prices.columns);
     threshold_with_ties<kW>(scores, strip, prices, exact, state.thresholded);
-    fill_tight<kW>(tiles, pattern, state.thresholded);
-    return tiles_on_lattice<kW>(price_bits);
-}
 
-// A second attempt at the tiles in `tiles`, which have many ties or miss too many units.
-template <int kW, bool kPadded, class T>
-__attribute__((noinline)) void solve_tied_tiles(const T* scores, std::uint64_t tiles,
-                                                Pattern pattern, StripState& state,
-                                                StripSolution& solution) {
-    const std::uint64_t on_lattice =
-        fill_tied_tiles<kW>(scores, tiles, pattern, kPadded ? state.real_lanes : nullptr, state);
+    fill_tight<kW>(tiles, pattern, state.thresholded);
     accept<kW>(state.proposal(), lanes_of_tiles<kW>(tiles), solution);
     solution.unsolved &= ~tiles;
     const std::uint64_t unbalanced = unbalanced_tiles<kW>(state.thresholded, pattern) & tiles;
+    const std::uint64_t on_lattice = tiles_on_lattice<kW>(price_bits);
     // On a lattice many units go with every search; elsewhere few do, and the general solver, which
     // starts from better prices, is quicker when many are missing.
     balance_tiles<kW, Ties::many>(scores, unbalanced & on_lattice, pattern, state.proposal(),
