@@ -146,7 +146,7 @@ def _stages(array: Array, missed: Missed) -> Record:
 _SMALL = "A call takes some microseconds before it looks at an entry."
 _EDGES = "Edge tiles go one by one through the general solver; what is left is the call itself."
 _LANES = "Tiles take the lanes of the next power of two; what is beyond them idles."
-_MEMORY = "2:4 does next to nothing for an entry, so that it waits for memory."
+_MEMORY = "Masks take so little time here that they wait for memory."
 _TIES = (
     "Equal scores: sweeps leave tiles with other counts, which are filled and searched one by one."
 )
@@ -158,6 +158,11 @@ _TURN = Bound(
     "Lines that lie far apart in memory are read, or written, across.",
     "NumPy's copy of the transposed array",
     _rate(lambda array, _: lambda: np.ascontiguousarray(array.swapaxes(-1, -2))),
+)
+_COPY = Bound(
+    "Values are read and written, flags or positions beside them.",
+    "NumPy's copy of the array",
+    _rate(lambda array, _: lambda: array.copy()),
 )
 _FULL = Bound(_EDGES, "a call on the full tiles alone, counted as all", _rate(_full_tiles))
 _PROVE = Bound(_PROOF, "NumPy fills a new mask and new arrays of a certificate",
@@ -179,6 +184,8 @@ BOUNDS: dict[str, Bound] = {
     "`return_certificate": _PROVE,
     "`compress(axis=-2)": _TURN,
     "`decompress(axis=-2)": _TURN,
+    "`compress`": _COPY,
+    "`decompress`": _COPY,
     "two threads": Bound("Two processors of this machine do not give twice what one gives.",
                          "two calls at once, each of one thread on a half", _rate(_two_calls)),
     "12 decades": Bound("16 bits are too few for its tiles, which are swept in float.",
