@@ -27,7 +27,8 @@ SURFACE = """\
 # The surface
 
 Whatever one hands over, layout, dtype, score, shape or values, should cost about what the best case
-does. This is how far that holds; [performance](performance.md) says which path a call takes.
+does. This is how far that holds, and [why some rows fall behind](#why-rows-miss-their-targets);
+[performance](performance.md) says which path a call takes.
 
 Written by `python -m bench --only surface --docs docs`, everything in one run.
 """

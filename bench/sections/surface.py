@@ -11,9 +11,12 @@ from bench.context import Context, Record, note
 from bench.measure import Timing
 from bench.products.rounds import time_in_turns
 from bench.sections.base import Section
+from bench.surface.bounds import Missed, bound_of
 from bench.surface.calls import headline
 from bench.surface.case import Case
 from bench.surface.cases import all_cases
+from bench.surface.reasons import reasons
+from bench.surface.target import misses
 from bench.tables import by_m, markdown, number
 
 # A part of what other sections give to a measurement: there are some seven hundred here.
@@ -39,13 +42,22 @@ def _compare(case: Case, column: int, context: Context) -> Record:
         timing, best, *copy = time_in_turns(calls, context.seconds * SHARE_OF_SECONDS)
     rate, best_rate = _rate(timing, job.entries), _rate(best, beside.entries)
     copy_rate = _rate(copy[0], job.entries) if copy else None
-    return {
+    share = target.share(rate, best_rate, copy_rate)
+    record: Record = {
         "group": case.group, "case": case.name, "n": case.n(m), "m": m, "column": column,
         "entries": job.entries, **timing.record(job.entries),
         "headline": best_rate, "ratio": rate / best_rate, "copy": copy_rate,
         "target": str(target), "target_is_rate": target.is_rate,
-        "share": target.share(rate, best_rate, copy_rate),
+        "share": share,
     }  # fmt: skip
+    if misses(record):
+        record |= _bound(Missed(job, case.n(m), m, best_rate, context.seconds / 2), record)
+    return record
+
+
+def _bound(missed: Missed, record: Record) -> Record:
+    bound = bound_of(record["group"], record["case"])
+    return {} if bound is None else bound.measure(missed)
 
 
 def _rate(timing: Timing, entries: int) -> float:
@@ -80,10 +92,6 @@ def worst_first(records: list[Record]) -> list[tuple[str, str]]:
     return sorted(worst, key=lambda row: worst[row])
 
 
-def misses(record: Record) -> bool:
-    return record["share"] is not None and record["share"] < 1
-
-
 def _table(records: list[Record]) -> str:
     found = {(r["group"], r["case"], r["column"]): r for r in records}
     targets: dict[tuple[str, str], list[str]] = {}
@@ -98,6 +106,7 @@ def _table(records: list[Record]) -> str:
     return (
         f"{_summary(records)}\n\n"
         + markdown(["case", "varies", "target", *map(by_m, columns)], lines)
+        + reasons(records)
     )  # fmt: skip
 
 

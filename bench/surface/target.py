@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bench.context import Record
+
 
 @dataclass(frozen=True)
 class Target:
@@ -40,6 +42,11 @@ class Target:
         parts = [f"{self.ratio:g}"] if self.ratio else []
         parts += [f"{self.rate:g} M/s"] if self.rate else []
         return ", ".join(parts) + (", or of a copy" if self.copied else "")
+
+
+def misses(record: Record) -> bool:
+    """Return whether a cell is below its target."""
+    return record["share"] is not None and record["share"] < 1
 
 
 # The target for an m.

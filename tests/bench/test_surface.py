@@ -7,14 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench import machine
 from bench.context import Context
 from bench.distributions import cast, draw
 from bench.output import surface_plot
 from bench.sections import surface
 from bench.surface import weights as forms
+from bench.surface.bounds import Missed, bound_of
 from bench.surface.calls import mask, with_out
-from bench.surface.case import Case, on
+from bench.surface.case import Case, Job, on
 from bench.surface.cases import all_cases
+from bench.surface.reasons import reasons
+from bench.surface.stage_profile import STAGES
 from bench.surface.target import Target, as_the_optimum, half_of_a_copy, million, no_target
 from tests.support.arrays import DTYPES
 
@@ -113,5 +117,49 @@ def test_ratios_and_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert lines[2].startswith("| case | varies | target | m = 4 | m = 8 | m = 16")
     assert lines[4].split("|")[1].strip() == "eight times the work"
     assert lines[4].count("**") == 4
+    unknown = next(line for line in lines if "This is not known." in line)
+    assert unknown.split("|")[1].strip() == "eight times the work"
     assert list(surface_plot.draw({"surface": records}, tmp_path)) == ["surface.png"]
     assert (tmp_path / "surface.png").stat().st_size > 0
+
+
+def test_what_bounds_a_case_can_be_measured() -> None:
+    """Of every case that anybody looked into: a rate, and stages where these are the reason."""
+    compiled = machine.compiler_version() is not None
+    for case in all_cases():
+        m, bound = case.m(16), bound_of(case.group, case.name)
+        if bound is None or 16 not in case.columns:
+            continue
+        job = case.make(case.n(m), m, 128)
+        found = bound.measure(Missed(job, case.n(m), m, headline=100.0, seconds=0.0))
+        by_stages = case.group in ("values", "dtype")
+        assert found.get("bound", 0.0) > 0 or (by_stages and not compiled), case.name
+        assert ("stages" in found) == (by_stages and compiled), case.name
+
+
+def test_the_share_of_lanes_at_work() -> None:
+    job = Job(lambda: None, forms.square(8, 16, SIDE))
+    lanes = bound_of("n and m", "m = 5, 10, 20, 40, n = m / 2")
+    assert lanes is not None
+    assert lanes.measure(Missed(job, 5, 10, 400.0, 0.0))["bound"] == 400 * (10 / 16) ** 2
+    assert lanes.measure(Missed(job, 1, 3, 400.0, 0.0))["bound"] == 400 * (3 / 4) ** 2
+    assert bound_of("check", "`check_mask`") is None
+
+
+def test_reasons_are_told() -> None:
+    """Reached, target and yardstick of each cell, and what the stages of those that tie took."""
+    stages = dict.fromkeys(STAGES, 0.0) | {
+        "price sweeps": 0.25, "ties": 0.25, "augmenting paths": 0.5, "best_rate": 100.0,
+        "tied": 0.9, "searched": 0.5, "units": 1.0,
+    }  # fmt: skip
+    record = {
+        "group": "values", "case": "binary", "column": 8, "m": 8, "best_rate": 90.0, "share": 0.5,
+        "bound": 400.0, "stages": stages,
+    }  # fmt: skip
+    reached = record | {"column": 16, "share": 1.0}
+    told = reasons([record, reached])
+    assert "| binary | m = 8: 90.0 / 180 / 400 |" in told
+    assert "| binary | 8 | 2.50 | 2.50 | 5.00 | 0.00 | 90% | 50% | 2.0 |" in told
+    unmeasured = {key: record[key] for key in record if key not in ("bound", "stages")}
+    assert "m = 8: 90.0 / 180 / not measured" in reasons([unmeasured])
+    assert reasons([reached]) == ""

@@ -60,27 +60,34 @@ inline __attribute__((always_inline)) void for_rows(const T* prices, int first, 
 }
 
 // Which of neighbouring lanes rows keep.
+template <class Mask>
 class KeptLanes {
+    using Lane = decltype(+Mask{}[0]);
+
   public:
-    explicit KeptLanes(int first) {
+    explicit KeptLanes(int first) : first_(first) {
         [&]<std::size_t... l>(std::index_sequence<l...>) {
-            bits_ = Int64s{(std::int64_t{1} << l)...} << first;
-        }(std::make_index_sequence<kLanes<Int64s>>{});
+            bits_ = Mask{static_cast<Lane>(Lane{1} << l)...};
+        }(std::make_index_sequence<kLanes<Mask>>{});
     }
     // All bits of the lanes that are kept.
-    inline __attribute__((always_inline)) Int64s operator()(std::uint64_t row) const {
-        return (splat<Int64s>(static_cast<std::int64_t>(row)) & bits_) == bits_;
+    inline __attribute__((always_inline)) Mask operator()(std::uint64_t row) const {
+        return (splat<Mask>(static_cast<Lane>(row >> first_)) & bits_) == bits_;
     }
 
   private:
-    Int64s bits_;
+    const int first_;
+    Mask bits_;
 };
 
-inline __attribute__((always_inline)) Int32s narrow(Int64s low, Int64s high) {
+// The lower or the upper half of the lanes.
+template <int kHalf>
+inline __attribute__((always_inline)) Doubles widen(Floats floats) {
     return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
-        return __builtin_shufflevector(reinterpret_cast<Int32s>(low),
-                                       reinterpret_cast<Int32s>(high), (2 * l)...);
-    }(std::make_index_sequence<kLanes<Int32s>>{});
+        constexpr int kFirst = kHalf * kLanes<Doubles>;
+        return __builtin_convertvector(
+            __builtin_shufflevector(floats, floats, (kFirst + static_cast<int>(l))...), Doubles);
+    }(std::make_index_sequence<kLanes<Doubles>>{});
 }
 
 // What lanes keep, and zero.
@@ -179,28 +186,26 @@ inline __attribute__((always_inline)) std::uint64_t prove_lanes(const TilesInLan
     const Floats column_prices = load_rounded(tiles.column_prices + first);
     const Floats certain = -largest_error(prices.largest, column_prices);
     Int32s uncertain{}, minus_count{};
-    constexpr int kHalf = kLanes<Doubles>;
-    const KeptLanes low_lanes(first), high_lanes(first + kHalf);
+    const KeptLanes<Int32s> lanes_of(first);
     Doubles low{}, high{};
     const auto visit_row = [&](int i, Floats row_price) __attribute__((always_inline)) {
-        const T* source = tiles.scores + i * kTileLanes + first;
-        const Floats scores = load_rounded(source);
-        const Int64s kept_low = low_lanes(tiles.kept[i]), kept_high = high_lanes(tiles.kept[i]);
-        const Int32s kept = narrow(kept_low, kept_high);
+        const Floats scores = load_rounded(tiles.scores + i * kTileLanes + first);
+        const Int32s kept = lanes_of(tiles.kept[i]);
         // Written so that NaN is uncertain.
         uncertain |= ~(contradiction((scores - row_price) - column_prices, kept) < certain);
         minus_count += kept;
         if constexpr (sizeof(T) == sizeof(float)) {
             sizes.measure(scores, kept);
-            low += kept_scores(source, kept_low);
-            high += kept_scores(source + kHalf, kept_high);
+            const auto of_kept = reinterpret_cast<Floats>(reinterpret_cast<Int32s>(scores) & kept);
+            low += widen<0>(of_kept);
+            high += widen<1>(of_kept);
         }
     };
     for_rows<kWidth, Floats>(prices.rows, first, tiles.pattern.m, visit_row);
     store(lanes.sums + first, low);
-    store(lanes.sums + first + kHalf, high);
+    store(lanes.sums + first + kLanes<Doubles>, high);
     store(lanes.rests + first, Doubles{});
-    store(lanes.rests + first + kHalf, Doubles{});
+    store(lanes.rests + first + kLanes<Doubles>, Doubles{});
     lanes.refuted |= bits_of(minus_count != -tiles.pattern.n) << first;
     return bits_of(uncertain) << first;
 }
@@ -209,7 +214,7 @@ inline __attribute__((always_inline)) std::uint64_t prove_lanes(const TilesInLan
 template <class T>
 inline void sum_exactly(const TilesInLanes<T>& tiles, LaneProofs& lanes) {
     for (int first = 0; first < kTileLanes; first += kLanes<Doubles>) {
-        const KeptLanes lanes_of(first);
+        const KeptLanes<Int64s> lanes_of(first);
         ExactSum kept{};
         for (int i = 0; i < tiles.pattern.m; ++i)
             kept.add(kept_scores(tiles.scores + i * kTileLanes + first, lanes_of(tiles.kept[i])));
@@ -222,7 +227,7 @@ inline void sum_exactly(const TilesInLanes<T>& tiles, LaneProofs& lanes) {
 template <int kWidth, class T>
 inline std::uint64_t contradicted(const TilesInLanes<T>& tiles, int first) {
     const Doubles column_prices = load_doubles(tiles.column_prices + first);
-    const KeptLanes lanes(first);
+    const KeptLanes<Int64s> lanes(first);
     Int64s found{};
     for_rows<kWidth, Doubles>(
         tiles.row_prices, first, tiles.pattern.m,

@@ -55,9 +55,13 @@ inline bool mask_rows_of_fours(const RowwiseTask& task, const LaneRun& run) {
         Vector kept[4][kBytes];
         for (int v = 0; v < kBytes; ++v) {
             Vector line[4];
-            for (int k = 0; k < 4; ++k)
-                line[k] = load<Vector>(reinterpret_cast<const T*>(
-                    run.elements + k * task.elements.in_group + (first + v * kStep) * kBytes));
+            for (int k = 0; k < 4; ++k) {
+                const std::byte* const source =
+                    run.elements + k * task.elements.in_group + (first + v * kStep) * kBytes;
+                // Of the next run of lanes: memory does not follow so many short pieces by itself.
+                __builtin_prefetch(source + kGroupLanes * kBytes);
+                line[k] = load<Vector>(reinterpret_cast<const T*>(source));
+            }
             selection.select_of_four(line, wrong);
             for (int k = 0; k < 4; ++k) kept[k][v] = line[k];
         }

@@ -1,9 +1,11 @@
-// The n highest of every lane, of equal ones the first: all pairs of lines are compared.
+// The n highest of every lane, of equal ones the first: all pairs of lines are compared, or, where
+// there are many, all lines with bounds that close in on the n-th.
 //
 // There is nothing to sort and nothing to branch on. Lines meet in vectors of integers of the
 // elements' own size, so that small elements go many at a time.
 #pragma once
 
+#include "rowwise/kernels/nth_highest-inl.hpp"
 #include "rowwise/kernels/read_lanes-inl.hpp"
 
 namespace tnm::TNM_ISA {
@@ -109,6 +111,7 @@ class Selection {
         for (int k = 0; k < m_; ++k)
             store(elements + k * kStep,
                   to_key<T>(load<Vector>(elements + k * kStep), order_, wrong));
+        if (n_ < m_ && m_ >= kLeastLinesBounded) return keep_highest(elements, m_, n_, least_);
         for (int k = m_; k < lines; ++k) store(elements + k * kStep, splat<Vector>(kLowest));
         if (n_ < m_)
             rank_lines(elements, lines, ranks);

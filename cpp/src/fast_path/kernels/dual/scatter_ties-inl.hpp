@@ -84,24 +84,30 @@ template <int kW>
 inline void gather_prices(int m, std::int16_t price_bits, double unit, double* rows,
                           double* columns) {
     const int lattice = price_bits == 0 ? 1 << kFractionBits : -price_bits;
+    // What is repeated beyond m widens no gap. Gaps are one less here, so that what there is
+    // between equal prices counts as the whole lattice.
     int price[2 * kW];
-    for (int k = 0; k < m; ++k) {
-        price[k] = static_cast<int>(rows[k] / unit);
-        price[m + k] = -static_cast<int>(columns[k] / unit);
+    std::uint16_t residue[2 * kW], gap[2 * kW];
+    const auto most = static_cast<std::uint16_t>(lattice - 1);
+    for (int k = 0; k < kW; ++k) {
+        price[k] = static_cast<int>(rows[k < m ? k : 0] / unit);
+        price[kW + k] = -static_cast<int>(columns[k < m ? k : 0] / unit);
     }
-    int class_start = 0, widest = 0;
-    for (int k = 0; k < 2 * m; ++k) {
-        int gap = lattice;
-        for (int other = 0; other < 2 * m; ++other) {
-            const int below = (price[k] - price[other]) & (lattice - 1);
-            gap = below != 0 && below < gap ? below : gap;
+    for (int k = 0; k < 2 * kW; ++k) {
+        residue[k] = static_cast<std::uint16_t>(price[k]);
+        gap[k] = most;
+    }
+    for (const std::uint16_t other : residue)
+        for (int k = 0; k < 2 * kW; ++k) {
+            const auto below = static_cast<std::uint16_t>((residue[k] - other - 1) & most);
+            gap[k] = below < gap[k] ? below : gap[k];
         }
-        if (gap > widest) class_start = price[k];
-        widest = gap > widest ? gap : widest;
-    }
+    int widest = 0;
+    for (int k = 1; k < 2 * kW; ++k) widest = gap[k] > gap[widest] ? k : widest;
+    const int class_start = price[widest];
     for (int k = 0; k < m; ++k) {
         rows[k] = ((price[k] - class_start) & -lattice) * unit;
-        columns[k] = -((price[m + k] - class_start) & -lattice) * unit;
+        columns[k] = -((price[kW + k] - class_start) & -lattice) * unit;
     }
 }
 
