@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.output.kept import kept
+from bench.output.kept_tables import WHOLE_MODEL, speedups
 from bench.output.markdown_tables import Table, read_tables, table_of
 from bench.output.retained import retained_share
 
@@ -170,6 +172,38 @@ def _said(page: str, pattern: str) -> Callable[[Path], str]:
     return value
 
 
+def _limit(begins: str) -> Callable[[Path], str]:
+    """What the machine does, in G entries per second: the median of a pass over memory."""
+
+    def value(docs: Path) -> str:
+        table = table_of(docs / "benchmarks.md", "pass over memory")
+        (row,) = (row for row in table.rows if row[0].startswith(begins))
+        return f"{float(row[table.column('median')]) / 1000:.1f} G"
+
+    return value
+
+
+def _rate_at_2_4(begins: str, row: str) -> Callable[[Path], str]:
+    """The second column of a table of masks, in G entries per second."""
+
+    def value(docs: Path) -> str:
+        cell = table_of(docs / "benchmarks.md", begins).row(row)[1]
+        return f"{float(cell.split()[0]) / 1000:.1f} G"
+
+    return value
+
+
+def _whole_model(size: int) -> Callable[[Path], str]:
+    """How many times as fast as the dense one the packed sentence encoder is."""
+
+    def value(docs: Path) -> str:
+        speeds = kept(docs, WHOLE_MODEL)["speeds"]
+        (found,) = (speedups(one)["packed"] for one in speeds if one["batch_size"] == size)
+        return f"{found:.1f}"
+
+    return value
+
+
 def _forms(docs: Path) -> str:
     return str(len(table_of(docs / "surface.md", "case").rows))
 
@@ -253,6 +287,17 @@ PHRASES = (
     Phrase("measured.md", "on one thread, {} and", _milliseconds("2 threads", 4)),
     Phrase("measured.md", "ms and {} on two", _milliseconds("2 threads", 16)),
     Phrase("measured.md", "of {} forms the median", _forms),
+    Phrase("performance.md", "reads float32 at {} entries/s, and", _limit("read float32 (sum")),
+    Phrase(
+        "performance.md", "writing bool at {} entries/s. 2:4", _limit("read float32, write bool")
+    ),
+    Phrase(
+        "performance.md",
+        "at {} entries/s on 8192 x 8192 and",
+        _rate_at_2_4("8192 x 8192 float32", "1 thread, the core alone"),
+    ),
+    Phrase("performance.md", "and at {} in the cache", _rate_at_2_4("shape", "64 x 16384")),
+    Phrase("deploy-cpu.md", "the whole model about {} times as fast ([a", _whole_model(8)),
     Phrase(
         "measured.md",
         "median reaches {} of that rate",
