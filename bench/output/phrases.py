@@ -213,6 +213,17 @@ def _slower(docs: Path) -> str:
     return _span(_numbers(table, ("tnm_core",)), 0)
 
 
+def _faster_than(solver: str) -> Callable[[Path], str]:
+    """How many times as fast as another exact solver, over all sizes of tiles."""
+
+    def value(docs: Path) -> str:
+        table = table_of(docs / "benchmarks.md", "tnm_core is faster by", solver)
+        (row,) = (row for row in table.rows if row[0].startswith(solver))
+        return _span([float(cell.split()[0]) for cell in row[1:]], 0)
+
+    return value
+
+
 _FORWARD, _GRADIENT = "times torch", "input gradient"
 _BEST = ("2:4", "best", "optimal", "512")
 _MOST = ("2:4", "permuted, tuned", "optimal", "1024")
@@ -233,6 +244,9 @@ _PACKED = tuple(f"tnm_core, {pattern}" for pattern in _HALF)
 PHRASES = (
     Phrase("README.md", "forward products are {} times as fast", _products(_FORWARD, _HALF)),
     Phrase("README.md", "input gradients {} times", _products(_GRADIENT, _HALF)),
+    Phrase("README.md", "are found in {} at 2:4 and", _milliseconds("1 thread", 4)),
+    Phrase("README.md", "at 2:4 and in {} at 8:16, on", _milliseconds("1 thread", 16)),
+    Phrase("README.md", "takes {} times as long ([all solvers", _faster_than("LEMON")),
     Phrase(
         "index.md", "forward products with packed weights are {} times", _products(_FORWARD, _HALF)
     ),
