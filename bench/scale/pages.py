@@ -74,10 +74,10 @@ def plan(worker: float, client: float, storage: Sequence[float] = STORAGE) -> li
     """
     rows = []
     for speed in storage:
-        workers = max(1, round(speed * worker))
-        keeps_up = min(speed, 1 / client) if client > 0 else speed
-        minutes = LARGE / keeps_up / 60
-        rows.append([f"{speed:g}", f"{workers}", f"{speed * client:.1%}", f"{minutes:.2g}"])
+        reached = min(speed, 1 / client) if client > 0 else speed
+        workers = max(1, round(reached * worker))
+        minutes = LARGE / reached / 60
+        rows.append([f"{speed:g}", f"{workers}", f"{reached * client:.1%}", f"{minutes:.2g}"])
     return rows
 
 
