@@ -35,8 +35,8 @@ Written by `python -m bench --only surface --docs docs`, everything in one run.
 STAGES = """\
 # Stage by stage
 
-A strip is 64 columns of one row of tiles. The kernels that solve it are timed one by one here, as their
-shares of the whole; [where the time goes](performance.md) says what limits each of them.
+A strip is 64 columns of one row of tiles. The kernels that solve it are timed one by one here, as
+their shares of the whole; [where the time goes](performance.md) says what limits each of them.
 
 Written by `python -m bench --only stages --docs docs`.
 """

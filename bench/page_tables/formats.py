@@ -59,7 +59,9 @@ def _tnm(*words: str | Path) -> None:
     with contextlib.redirect_stdout(io.StringIO()) as out:
         status = run([str(word) for word in words])
     if status != 0:
-        raise RuntimeError(f"tnm {' '.join(map(str, words))} ended with {status}:\n{out.getvalue()}")
+        raise RuntimeError(
+            f"tnm {' '.join(map(str, words))} ended with {status}:\n{out.getvalue()}"
+        )
 
 
 def codes(folder: Path, shape: tuple[int, int], seconds: float) -> list[dict[str, Any]]:

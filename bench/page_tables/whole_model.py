@@ -3,8 +3,8 @@
     make demo
     python -m bench.page_tables.whole_model --docs docs
 
-Times the sentence encoder that `make demo` leaves in build/demo by `tnm bench model`, compiled and in
-ONNX Runtime as well. Takes two minutes of an idle machine, and needs the extra onnxruntime.
+Times the sentence encoder that `make demo` leaves in build/demo by `tnm bench model`, compiled and
+in ONNX Runtime as well. Takes two minutes of an idle machine, and needs the extra onnxruntime.
 """
 
 from __future__ import annotations

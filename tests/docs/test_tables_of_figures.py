@@ -26,7 +26,11 @@ COMPARED = {
     "diversity.md": "tests/counting, with docs/diversity-counts.csv",
 }
 # What follows from definitions, and is the same everywhere: pages and beginnings of tables.
-COUNTED = {("checkpoints.md", "of what"), ("packed-files.md", "kept"), ("enumeration.md", "pattern")}
+COUNTED = {
+    ("checkpoints.md", "of what"),
+    ("packed-files.md", "kept"),
+    ("enumeration.md", "pattern"),
+}
 # What was measured once, and cannot be measured again: of code that is gone, or too long.
 NOTES = ("fine-tuning.md", "notes/performance.md")
 
@@ -80,4 +84,4 @@ def test_what_was_measured_once_says_when_and_how(page: str) -> None:
 def test_exceptions_are_still_needed() -> None:
     pages = {place[0] for place in PLACES}
     assert {*COMPARED, *NOTES} <= pages
-    assert COUNTED <= {(page, table.header[0]) for page, _, table in PLACES}
+    assert {(page, table.header[0]) for page, _, table in PLACES} >= COUNTED
