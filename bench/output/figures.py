@@ -4,8 +4,9 @@
 
 Below a line such as `<!-- figures of products.md -->` stands a table whose cells are those of a
 table of that page: of ONE table, so that rows of different runs never stand side by side. The table
-itself says which rows and columns; `by 4 columns` says that so many columns name a row. Figures
-within sentences are found by the words around them (phrases.py).
+itself says which rows and columns; `by 4 columns` says that so many columns name a row. In place of
+a page stands the name of results whose table no other page has (kept_tables.py). Figures within
+sentences are found by the words around them (phrases.py).
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from bench.output.kept_tables import KEPT_TABLES
 from bench.output.markdown_tables import Table, read_table, read_tables
 from bench.output.phrases import PHRASES
-from bench.output.retained import RETAINED, retained_table
 
 ROOT = Path(__file__).resolve().parents[2]
 _MARKED = re.compile(
@@ -44,9 +45,8 @@ def update(docs: Path, readme: Path | None = None) -> list[Path]:
 def _fill(found: re.Match[str], docs: Path) -> str:
     """Fill the table below a marker."""
     wanted = read_table(found["table"])
-    wholes = (
-        [retained_table(docs)] if found["page"] == RETAINED else read_tables(docs / found["page"])
-    )
+    made = KEPT_TABLES.get(found["page"])
+    wholes = read_tables(docs / found["page"]) if made is None else made(docs)
     rows = next(filter(None, (_part(wanted, one, int(found["keys"] or 1)) for one in wholes)), None)
     if rows is None:
         raise ValueError(f"{found['page']} has no table that holds all of\n{found['table']}")

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.tables import markdown
+
 _TABLE = re.compile(r"(?:^\|.*\n?)+", re.MULTILINE)
 
 
@@ -36,6 +38,10 @@ class Table:
     def cell(self, row: str, column: str) -> str:
         """One cell, by the first cell of its row and the title of its column."""
         return self.row(row)[self.column(column)]
+
+    def markdown(self) -> str:
+        """Write it as a page has it."""
+        return markdown(self.header, self.rows)
 
 
 def read_table(text: str) -> Table:

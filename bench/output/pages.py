@@ -33,5 +33,14 @@ does. This is how far that holds, and [why some rows fall behind](#why-rows-miss
 Written by `python -m bench --only surface --docs docs`, everything in one run.
 """
 
+STAGES = """\
+# Stage by stage
+
+A strip is 64 columns of one row of tiles. The kernels that solve it are timed one by one here, as
+their shares of the whole; [where the time goes](performance.md) says what limits each of them.
+
+Written by `python -m bench --only stages --docs docs`.
+"""
+
 # By name of the file, without its ending.
-PAGES = {"benchmarks": BENCHMARKS, "products": PRODUCTS, "surface": SURFACE}
+PAGES = {"benchmarks": BENCHMARKS, "products": PRODUCTS, "stages": STAGES, "surface": SURFACE}

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.output.kept import kept
+from bench.output.kept_tables import WHOLE_MODEL, speedups
 from bench.output.markdown_tables import Table, read_tables, table_of
 from bench.output.retained import retained_share
 
@@ -170,6 +172,38 @@ def _said(page: str, pattern: str) -> Callable[[Path], str]:
     return value
 
 
+def _limit(begins: str) -> Callable[[Path], str]:
+    """What the machine does, in G entries per second: the median of a pass over memory."""
+
+    def value(docs: Path) -> str:
+        table = table_of(docs / "benchmarks.md", "pass over memory")
+        (row,) = (row for row in table.rows if row[0].startswith(begins))
+        return f"{float(row[table.column('median')]) / 1000:.1f} G"
+
+    return value
+
+
+def _rate_at_2_4(begins: str, row: str) -> Callable[[Path], str]:
+    """The second column of a table of masks, in G entries per second."""
+
+    def value(docs: Path) -> str:
+        cell = table_of(docs / "benchmarks.md", begins).row(row)[1]
+        return f"{float(cell.split()[0]) / 1000:.1f} G"
+
+    return value
+
+
+def _whole_model(size: int) -> Callable[[Path], str]:
+    """How many times as fast as the dense one the packed sentence encoder is."""
+
+    def value(docs: Path) -> str:
+        speeds = kept(docs, WHOLE_MODEL)["speeds"]
+        (found,) = (speedups(one)["packed"] for one in speeds if one["batch_size"] == size)
+        return f"{found:.1f}"
+
+    return value
+
+
 def _forms(docs: Path) -> str:
     return str(len(table_of(docs / "surface.md", "case").rows))
 
@@ -177,6 +211,17 @@ def _forms(docs: Path) -> str:
 def _slower(docs: Path) -> str:
     table = table_of(docs / "benchmarks.md", "tnm_core optimal is faster by", "tnm_core")
     return _span(_numbers(table, ("tnm_core",)), 0)
+
+
+def _faster_than(solver: str) -> Callable[[Path], str]:
+    """How many times as fast as another exact solver, over all sizes of tiles."""
+
+    def value(docs: Path) -> str:
+        table = table_of(docs / "benchmarks.md", "tnm_core is faster by", solver)
+        (row,) = (row for row in table.rows if row[0].startswith(solver))
+        return _span([float(cell.split()[0]) for cell in row[1:]], 0)
+
+    return value
 
 
 _FORWARD, _GRADIENT = "times torch", "input gradient"
@@ -199,6 +244,9 @@ _PACKED = tuple(f"tnm_core, {pattern}" for pattern in _HALF)
 PHRASES = (
     Phrase("README.md", "forward products are {} times as fast", _products(_FORWARD, _HALF)),
     Phrase("README.md", "input gradients {} times", _products(_GRADIENT, _HALF)),
+    Phrase("README.md", "are found in {} at 2:4 and", _milliseconds("1 thread", 4)),
+    Phrase("README.md", "at 2:4 and in {} at 8:16, on", _milliseconds("1 thread", 16)),
+    Phrase("README.md", "takes {} times as long ([all solvers", _faster_than("LEMON")),
     Phrase(
         "index.md", "forward products with packed weights are {} times", _products(_FORWARD, _HALF)
     ),
@@ -253,6 +301,17 @@ PHRASES = (
     Phrase("measured.md", "on one thread, {} and", _milliseconds("2 threads", 4)),
     Phrase("measured.md", "ms and {} on two", _milliseconds("2 threads", 16)),
     Phrase("measured.md", "of {} forms the median", _forms),
+    Phrase("performance.md", "reads float32 at {} entries/s, and", _limit("read float32 (sum")),
+    Phrase(
+        "performance.md", "writing bool at {} entries/s. 2:4", _limit("read float32, write bool")
+    ),
+    Phrase(
+        "performance.md",
+        "at {} entries/s on 8192 x 8192 and",
+        _rate_at_2_4("8192 x 8192 float32", "1 thread, the core alone"),
+    ),
+    Phrase("performance.md", "and at {} in the cache", _rate_at_2_4("shape", "64 x 16384")),
+    Phrase("deploy-cpu.md", "the whole model about {} times as fast ([a", _whole_model(8)),
     Phrase(
         "measured.md",
         "median reaches {} of that rate",

@@ -11,18 +11,22 @@ from bench.tables import markdown, number
 _BEGIN, _END = "<!-- measured -->", "<!-- end of measured -->"
 STORAGE = (0.2, 1.0, 5.0, 20.0)  # GB/s that a file system reads, while it writes as much
 LARGE = 1000.0  # GB
+QUIET = 0.95  # of a core, below which others were at work
 
 
 def tables(results: dict[str, Any]) -> str:
     """Say what was measured on what, and what it takes for a terabyte."""
     gigabytes = results["bytes"] / 1e9
     same = "the same in every byte of every tensor" if results["same"] else "NOT THE SAME"
+    facts = results["machine"]
+    busy = " that others used as well" if results["processor_share"] < QUIET else ""
     told = (
         f"A generated checkpoint of {gigabytes:.1f} GB, bfloat16, pruned to {results['pattern']} "
-        f"on {results['date']} ({results['machine']['cpu']}, {results['machine']['cores']} cores "
-        f"that others used as well: what counts are CPU seconds). All outputs are {same}."
+        f"on {results['date']} ({facts['cpu']}, {facts['cores']} cores{busy}: what counts are CPU "
+        f"seconds). All outputs are {same}."
     )
-    return "\n\n".join([told, _measured(results, gigabytes), _plan_text(results, gigabytes)])
+    parts = [_measured(results, gigabytes), _plan_text(results, gigabytes), _remarks(results)]
+    return "\n\n".join([told, *parts])
 
 
 def page_with(text: str, results: dict[str, Any]) -> str:
@@ -70,9 +74,10 @@ def plan(worker: float, client: float, storage: Sequence[float] = STORAGE) -> li
     """
     rows = []
     for speed in storage:
-        workers = max(1, round(speed * worker))
-        minutes = LARGE / min(speed, 1 / client) / 60
-        rows.append([f"{speed:g}", f"{workers}", f"{speed * client:.1%}", f"{minutes:.2g}"])
+        reached = min(speed, 1 / client) if client > 0 else speed
+        workers = max(1, round(reached * worker))
+        minutes = LARGE / reached / 60
+        rows.append([f"{speed:g}", f"{workers}", f"{reached * client:.1%}", f"{minutes:.2g}"])
     return rows
 
 
@@ -87,3 +92,20 @@ def _plan_text(results: dict[str, Any], gigabytes: float) -> str:
     header = ["GB/s read, and as much written", "workers", "busy client", "minutes for 1 TB"]
     table = markdown(header, plan(worker, client)).strip()
     return f"{told}\n\n{table}"
+
+
+def _remarks(results: dict[str, Any]) -> str:
+    """What else the figures say, as a list."""
+    runs, (_, client) = results["runs"], unit_costs(results)
+    pool, dask = runs["two workers"], runs.get("two workers of Dask")
+    needs = f"needs {pool['peaks'][0]} MiB"
+    lines = []
+    if dask is not None:
+        more = max(dask["cpu"] - pool["cpu"], 0.0) / dask["seconds"]
+        lines.append(f"Dask's own processes took {more:.2f} of a core, all through the run.")
+        needs += f", with a scheduler of Dask in it {dask['peaks'][0]}"
+    lines.append(f"The process that hands out tasks, the first of those in a row, {needs}.")
+    if client > 0:
+        speed = number(1 / client)
+        lines.append(f"From {speed} GB/s on it would be busy itself: more workers would wait.")
+    return "\n".join(f"* {line}" for line in lines)

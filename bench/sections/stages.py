@@ -31,14 +31,15 @@ def _table(records: list[Record]) -> str:
     ]
     rows.append(["all stages", *(f"{1000 / r['rate']:.3f}" for r in records)])
     rows.append(["million entries/s", *(number(r["rate"]) for r in records)])
-    rows.append(["tiles that need a search", *(f"{r['searched']:.1%}" for r in records)])
+    rows.append(["tiles that need a search", *(f"{100 * r['searched']:.1f} %" for r in records)])
     return markdown(header, rows)
 
 
 SECTION = Section(
     "stages",
-    "Where the time goes",
+    "The stages of a strip",
     "One thread, n = m / 2, normal float32 weights, one strip after another.",
     _run,
     _table,
+    page="stages",
 )

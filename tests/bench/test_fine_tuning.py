@@ -16,6 +16,8 @@ from bench.fine_tuning import report, task, texts
 from bench.fine_tuning.__main__ import chosen, main
 from bench.fine_tuning.arms import DEFAULT, Arm
 from bench.fine_tuning.run import POINTS, finished, run
+from bench.output.figures import ROOT
+from bench.output.kept import kept
 from tests.support.small_encoder import CONFIG, small_encoder
 
 STEPS = 40
@@ -124,6 +126,18 @@ def test_table_and_curves(folder: Path) -> None:
     cosine = results[0]["fine-tuned"]["news"]["cosine"]
     assert f"| fine-tuned | **{cosine:.3f} / " in lines[3]
     assert (folder / "fine-tuning.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_page_is_brought_up_to_date(folder: Path, tmp_path: Path) -> None:
+    results = _results(folder)
+    page = tmp_path / "fine-tuning.md"
+    page.write_text((ROOT / "docs" / "fine-tuning.md").read_text())
+    (tmp_path / "images").mkdir()
+    report.update(results, tmp_path)
+    assert report.table(results) in page.read_text()
+    assert kept(tmp_path, report.RESULTS)["runs"] == results
+    assert "date" in kept(tmp_path, report.RESULTS)["machine"]
+    assert (tmp_path / "images" / "fine-tuning.png").exists()
 
 
 def test_runs_are_chosen_by_name() -> None:

@@ -72,6 +72,41 @@ def test_tables_are_what_the_results_say() -> None:
     assert page_with(text, kept(docs, "scale")) == text
 
 
+def _run(cpu: float, first: float, *peaks: int) -> dict[str, Any]:
+    return {"cpu": cpu, "cpu_of_first": first, "seconds": 2 * cpu, "peaks": list(peaks)}
+
+
+def test_sentences_take_their_figures_from_the_run() -> None:
+    """Those below the tables, too: nothing is left to write by hand after a run."""
+    from bench.scale.pages import page_with
+
+    runs = {
+        "one process": _run(40, 40, 190),
+        "two workers": _run(44, 1.5, 61, 160, 160),
+        "two workers of Dask": _run(84, 20, 92, 200, 200),
+        "start of two workers": _run(2, 1.1, 56, 55),
+    }
+    results: dict[str, Any] = {
+        **{"bytes": 4e9, "pattern": "2:4", "date": "2026-01-02", "same": True, "runs": runs},
+        **{"machine": {"cpu": "a processor", "cores": 2}, "processor_share": 1.0},
+    }
+    text = page_with(PAGE.read_text(), results)
+    for told in (
+        "(a processor, 2 cores: what counts are CPU seconds)",
+        "A worker takes 10.4 CPU seconds per GB, the process that hands out tasks 0.100.",
+        "Dask's own processes took 0.24 of a core",
+        "needs 61 MiB, with a scheduler of Dask in it 92.",
+        "From 10.0 GB/s on it would be busy itself",
+    ):
+        assert told in text
+    del runs["two workers of Dask"]
+    runs["start of two workers"]["cpu_of_first"] = 1.5
+    text = page_with(text, results | {"processor_share": 0.5})
+    assert "2 cores that others used as well" in text
+    assert "needs 61 MiB.\n\n<!-- end of measured -->" in text
+    assert text.endswith(PAGE.read_text().partition("<!-- end of measured -->")[2])
+
+
 def test_figures_are_of_the_benchmark() -> None:
     """The plan for a terabyte follows from the costs that stand beside it."""
     from bench.scale.pages import plan

@@ -22,7 +22,6 @@ TUTORIAL = ROOT / "docs" / "tutorial.md"
 INSTALLING = (
     "python3 -m venv",
     ". ",
-    "export ",
     "pip install",
     "mkdir ",
     "cp -r ",

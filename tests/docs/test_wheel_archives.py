@@ -1,4 +1,4 @@
-"""What `make wheels` looks for in its archives is found."""
+"""What `make wheels` looks for in its archives is found, and what it runs against a wheel."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.wheels import __main__ as wheels
 from tests.support.wheels import archives
+from tests.support.wheels.environments import Python
 
 WHEEL = "tnm_core-1.0.0-cp311-cp311-manylinux_2_28_x86_64.whl"
 METADATA = "tnm_core-1.0.0.dist-info"
@@ -92,3 +94,21 @@ def test_a_large_archive_is_found(tmp_path: Path) -> None:
         archive.writestr(f"{METADATA}/LARGE", os.urandom(5_000_000))
     (fault,) = archives.why_bad_wheel(path)
     assert fault.endswith(" MB, expected at most 4")
+
+
+@pytest.mark.parametrize("free_threaded", [False, True])
+def test_wheel_is_tried(
+    free_threaded: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the command line where the packages that it needs have no wheels, which is said."""
+    installed: list[tuple[object, ...]] = []
+    ran: list[str] = []
+    monkeypatch.setattr(wheels, "create", lambda python, folder: folder)
+    monkeypatch.setattr(wheels, "install", lambda folder, *names: installed.append(names))
+    monkeypatch.setattr(wheels, "run_tests", lambda folder, place: ran.append(place))
+    wheels.try_wheel(Python("python3", 13, free_threaded), Path(f"/{WHEEL}"))
+    assert [names[1] for names in installed[:2]] == ["numpy==2.1.*", "numpy"]
+    said = capsys.readouterr().out
+    assert ("the command line is not tested" in said) == free_threaded
+    assert (ran[2:] == []) == free_threaded
+    assert ran[:2] == ["tests/wheel"] * 2

@@ -24,7 +24,9 @@ class Refuser:
     allowed = {*sys.stdlib_module_names, "numpy", "tnm_core", "_distutils_hack"}
 
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] not in self.allowed:
+        # What Python itself was built with is a module of it, whose name has the system in it.
+        own = name.startswith("_sysconfigdata_")
+        if name.partition(".")[0] not in self.allowed and not own:
             raise ModuleNotFoundError(f"{name} is not NumPy")
         return None
 

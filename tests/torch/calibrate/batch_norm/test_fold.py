@@ -189,7 +189,7 @@ def _pair() -> nn.Sequential:
 
 LEFT: list[tuple[Callable[[], nn.Module], str]] = [
     (lambda: nn.Sequential(Standardised(3, 3, 1), nn.BatchNorm2d(3)), "its code does more"),
-    (lambda: nn.Sequential(nn.Conv2d(3, 3, 1), NormAndActivation(3)), "is a NormAndActivation"),
+    (lambda: nn.Sequential(nn.Conv2d(3, 3, 1), NormAndActivation(3)), "type is NormAndActivation"),
     (lambda: nn.Sequential(nn.BatchNorm2d(3)), "output of one convolution"),
     (lambda: nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU(), nn.BatchNorm2d(3)), "one convolution"),
     (lambda: nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3, track_running_stats=False)),

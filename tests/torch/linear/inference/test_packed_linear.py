@@ -264,7 +264,7 @@ def test_what_stays_dense_is_told() -> None:
         ("hooked", "has hooks"),
         ("normed", "has parametrizations"),
         ("tied", "shared with another module"),
-        ("words", "is a Embedding"),
+        ("words", "its type is Embedding"),
         ("meta", "no data"),
     ):
         assert part in told.pop(name)
