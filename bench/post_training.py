@@ -215,7 +215,8 @@ def _days(results: list[Result]) -> str:
 def _name(result: Result) -> str:
     if result["recipe"] == NOTHING:
         return str(result["pattern"])
-    return f"{result['pattern']} {result['recipe']}"
+    told = f" with {result['distilled']}" if result["distilled"] else ""
+    return f"{result['pattern']} {result['recipe']}{told}"
 
 
 def _draw(results: list[Result], path: Path) -> None:

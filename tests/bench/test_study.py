@@ -31,6 +31,7 @@ from bench.study.tables import quality, seconds_by_layer, with_table
 from bench.study.variants import (
     BRIEF,
     DENSE,
+    DISTILLED,
     ENCODER,
     NOTHING,
     PATTERNS,
@@ -216,6 +217,8 @@ def test_rows_of_another_machine_are_named(kept: Results[Variant]) -> None:
         "`python -m bench.post_training --model small` on\nmost, one thread a run, S, 2026-01-02;"
         f"\n{found[0]['pattern']} {found[0]['recipe']} on another, S, 2026-01-01"
     )
+    found[0] |= {"pattern": "2:4", "recipe": DISTILLED, "distilled": 9}
+    assert "\n2:4 distilled with 9 on another" in post_training.how_measured(found, FACTS)
 
 
 def test_tables_and_picture(kept: Results[Variant], tmp_path: Path) -> None:
@@ -227,6 +230,7 @@ def test_tables_and_picture(kept: Results[Variant], tmp_path: Path) -> None:
     ]  # fmt: skip
     assert (tmp_path / "tables.md").read_text() == text
     assert (tmp_path / "post-training.png").read_bytes().startswith(b"\x89PNG")
+    assert "| 2:4 | distilled | optimal | 144 + 144 | " in text
     (row,) = re.findall(r"\| 2:4 \| best \| optimal \| 144 \| (.* ± .*)", text)
     best = _values(kept, Variant("2:4", "best"), "cosine")
     assert row.startswith(f"{np.mean(best):.3f} ± {np.std(best, ddof=1):.3f} |")
