@@ -9,11 +9,21 @@ from dataclasses import fields
 import numpy as np
 
 from bench.study.runs import Result
-from bench.study.variants import DENSE, DENSER, METHODS, MIXED, NOTHING, PATTERNS, RECIPES, Variant
+from bench.study.variants import (
+    DENSE,
+    DENSER,
+    METHODS,
+    MIXED,
+    NOTHING,
+    PATTERNS,
+    RECIPES,
+    WIDEST,
+    Variant,
+)
 
 _NAMES = ("pattern", "recipe", "masks", "samples")
 _ORDER = (NOTHING, *RECIPES, "permuted", "permuted, tuned", "allocated")
-_PATTERNS = (DENSE, *PATTERNS, DENSER, MIXED)
+_PATTERNS = (DENSE, *PATTERNS, WIDEST, DENSER, MIXED)
 _STAMP = "Measured by"
 
 

@@ -17,7 +17,7 @@ COMPARED = ("row 2:4", "2:4", "16:32")
 QUICK, SLOW = ("wanda", "sparsegpt"), (DISTILLED, "tuned")
 METHODS = ("optimal", "two_approximation", "greedy")
 SAMPLES = 512
-DENSER = "24:32"
+WIDEST, DENSER = "64:128", "24:32"
 MIXED, DENSE, NOTHING = "mixed", "dense", "nothing"
 
 
@@ -73,8 +73,12 @@ LANGUAGE_MODEL = tuple(
 )
 
 
-# Few weights to spare: what another quarter of them is worth.
-NETWORK = (*BRIEF, Variant(DENSER, "best"))
+# Few weights to spare: what larger tiles are worth, and another quarter of the weights.
+NETWORK = (
+    *(Variant(WIDEST, recipe) for recipe in ("best", DISTILLED)),
+    *BRIEF,
+    Variant(DENSER, "best"),
+)
 
 
 def full_grid() -> Iterator[Variant]:
