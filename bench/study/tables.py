@@ -17,13 +17,13 @@ from bench.study.variants import (
     NOTHING,
     PATTERNS,
     RECIPES,
-    WIDEST,
+    WIDER,
     Variant,
 )
 
 _NAMES = ("pattern", "recipe", "masks", "samples")
 _ORDER = (NOTHING, *RECIPES, "permuted", "permuted, tuned", "allocated")
-_PATTERNS = (DENSE, *PATTERNS, WIDEST, DENSER, MIXED)
+_PATTERNS = (DENSE, *PATTERNS, *WIDER, DENSER, MIXED)
 _STAMP = "Measured by"
 
 

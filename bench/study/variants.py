@@ -17,7 +17,7 @@ COMPARED = ("row 2:4", "2:4", "16:32")
 QUICK, SLOW = ("wanda", "sparsegpt"), (DISTILLED, "tuned")
 METHODS = ("optimal", "two_approximation", "greedy")
 SAMPLES = 512
-WIDEST, DENSER = "64:128", "24:32"
+WIDER, DENSER = ("32:64", "64:128"), "24:32"
 MIXED, DENSE, NOTHING = "mixed", "dense", "nothing"
 
 
@@ -75,7 +75,8 @@ LANGUAGE_MODEL = tuple(
 
 # Few weights to spare: what larger tiles are worth, and another quarter of the weights.
 NETWORK = (
-    *(Variant(WIDEST, recipe) for recipe in ("best", DISTILLED)),
+    Variant("64:128", DISTILLED),
+    *(Variant(pattern, "best") for pattern in WIDER),
     *BRIEF,
     Variant(DENSER, "best"),
 )
