@@ -33,6 +33,7 @@ from tnm_core.cli.pruning.bands import KeptTasks, TaskCutter, TaskRun
 from tnm_core.cli.pruning.layer_mask import Settings, find_masks, solve_block
 from tnm_core.cli.pruning.matrix_axes import MatrixAxes, ThreeD
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
+from tnm_core.cli.pruning.score_sums import drop_
 from tnm_core.cli.pruning.selection import SelectedTensors
 from tnm_core.cli.skips import skip_json
 from tnm_core.scale import Workers
@@ -156,7 +157,7 @@ class PruneJob:
 
     def _prune(self, info: TensorInfo, advance: Advance) -> Iterator[NDArray[Any]]:
         for block, mask in self._blocks(info, advance, fortran=info.fortran):
-            np.copyto(block, block.dtype.type(0), where=~mask)
+            drop_(block, mask)
             yield block
 
     def _blocks(self, info: TensorInfo, advance: Advance, *, fortran: bool) -> Iterator[_Block]:

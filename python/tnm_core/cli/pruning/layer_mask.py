@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -19,6 +19,7 @@ from tnm_core.cli.pruning.magnitude_counts import MagnitudeCounts
 from tnm_core.cli.pruning.matrix_axes import MatrixAxes, panels
 from tnm_core.cli.pruning.memory import most_entries
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
+from tnm_core.cli.pruning.score_sums import ScoreSums
 from tnm_core.cli.pruning.unstructured import Blocks, unstructured_score
 from tnm_core.pattern import Pattern
 
@@ -180,21 +181,9 @@ def _solve_panel(
     if settings.kind == "optimal":
         figures.worst_gap = certificate.worst_gap
     figures.kept = int(np.count_nonzero(masks[settings.kind]))
-    _add_scores(figures, panel, masks, settings.score)
+    sums = ScoreSums.of(panel, masks, settings.score)
+    figures.largest, figures.score, figures.kept_scores = sums.largest, sums.total, sums.kept
     return masks, figures
-
-
-def _add_scores(
-    figures: PrunedTensor, panel: NDArray[Any], masks: Mapping[str, NDArray[np.bool_]], score: Score
-) -> None:
-    with np.errstate(over="ignore"):  # float64 weights near its limit: their sum is inf
-        scores = np.abs(panel.astype(np.float64, order="C"))
-        figures.largest = float(scores.max(initial=0.0))
-        if score == "square":
-            np.square(scores, out=scores)
-        figures.score = float(scores.sum())
-        for kind, mask in masks.items():
-            figures.kept_scores[kind] = float(scores.sum(where=mask))
 
 
 def _check_finite(name: str, panel: NDArray[Any], start: Sequence[int], axes: MatrixAxes) -> None:

@@ -21,6 +21,7 @@ from tnm_core.checkpoint import Box, Checkpoint, CheckpointError, disk_errors, o
 from tnm_core.cli.pruning.layer_mask import Settings, UnstructuredScore, solve_block
 from tnm_core.cli.pruning.matrix_axes import MatrixAxes
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
+from tnm_core.cli.pruning.score_sums import drop_
 
 _BUFFER_BYTES = 1 << 22
 
@@ -138,7 +139,7 @@ class MaskTask(Task):
                 if out is not None and self.as_masks:
                     rest = _write_flags(out, np.concatenate([rest, mask.reshape(-1)]))
                 elif out is not None:
-                    np.copyto(block, block.dtype.type(0), where=~mask)
+                    drop_(block, mask)
                     out.write(_bytes_of(block.T if info.fortran else block))
             if out is not None and rest.size:
                 out.write(np.packbits(rest, bitorder="little").data)
