@@ -102,7 +102,7 @@ def test_low_rank_is_the_best_of_its_rank() -> None:
 class _Study:
     """A small model in place of SmolLM2."""
 
-    facts = Facts("small", "a small decoder", (), 4, 4, "pieces", head_size=8)
+    facts = Facts("small", "a small decoder", (), 4, 4, 4, 4, "pieces", head_size=8)
 
     def model(self) -> Any:
         return small_decoder()
