@@ -65,14 +65,15 @@ BRIEF = (
     Variant(DENSE, NOTHING),
 )
 # Where it takes longest: `bench.language_model_trials` tunes a few blocks.
-LANGUAGE_MODEL = tuple(
-    one
-    for one in BRIEF
-    if one.recipe != "tuned"
-    and (one.pattern, one.recipe) not in (("row 2:4", DISTILLED), ("row 2:4", "sparsegpt"))
+LANGUAGE_MODEL = (
+    Variant("64:128", "best"),
+    *(
+        one
+        for one in BRIEF
+        if one.recipe != "tuned"
+        and (one.pattern, one.recipe) not in (("row 2:4", DISTILLED), ("row 2:4", "sparsegpt"))
+    ),
 )
-
-
 # Few weights to spare: what larger tiles are worth, and another quarter of the weights.
 NETWORK = (
     Variant("64:128", DISTILLED),
