@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from tnm_core.arguments import Score
 from tnm_core.cli.pruning import score_sums
-from tnm_core.cli.pruning.score_sums import ScoreSums, drop_
+from tnm_core.cli.pruning.layer_mask import drop_
+from tnm_core.cli.pruning.score_sums import ScoreSums
 
 DTYPES = [
     *(np.dtype(name) for name in ("f2", "f4", "f8", "i1", "i4", "u2", ">f4")),

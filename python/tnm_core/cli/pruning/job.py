@@ -30,10 +30,9 @@ from tnm_core.cli.model_directory import (
 )
 from tnm_core.cli.progress import progress_bar
 from tnm_core.cli.pruning.bands import KeptTasks, TaskCutter, TaskRun
-from tnm_core.cli.pruning.layer_mask import Settings, find_masks, solve_block
+from tnm_core.cli.pruning.layer_mask import Settings, drop_, find_masks, solve_block
 from tnm_core.cli.pruning.matrix_axes import MatrixAxes, ThreeD
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
-from tnm_core.cli.pruning.score_sums import drop_
 from tnm_core.cli.pruning.selection import SelectedTensors
 from tnm_core.cli.skips import skip_json
 from tnm_core.scale import Workers

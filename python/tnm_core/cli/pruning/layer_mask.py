@@ -1,4 +1,4 @@
-"""Compute the mask of one layer, block by block, and what it and its rivals retain."""
+"""Compute the mask of one layer, block by block, and what it and its rivals retain; apply it."""
 
 from __future__ import annotations
 
@@ -196,3 +196,10 @@ def _check_finite(name: str, panel: NDArray[Any], start: Sequence[int], axes: Ma
         f"{name}[{index}] is {panel[first]}; expected finite weights: repair the tensor or leave "
         f"it out with --exclude"
     )
+
+
+def drop_(block: NDArray[Any], mask: NDArray[np.bool_]) -> None:
+    """Set to zero what a mask of the same shape does not keep, in place."""
+    # As integers, since NumPy has no loop for bfloat16, and `where=` goes entry by entry.
+    bits = block.view(f"u{block.itemsize}")
+    np.multiply(bits, mask, out=bits)

@@ -18,10 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tnm_core.checkpoint import Box, Checkpoint, CheckpointError, disk_errors, open_checkpoint
-from tnm_core.cli.pruning.layer_mask import Settings, UnstructuredScore, solve_block
+from tnm_core.cli.pruning.layer_mask import Settings, UnstructuredScore, drop_, solve_block
 from tnm_core.cli.pruning.matrix_axes import MatrixAxes
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
-from tnm_core.cli.pruning.score_sums import drop_
 
 _BUFFER_BYTES = 1 << 22
 
