@@ -1,4 +1,4 @@
-"""What surrounds the optimum: row-wise masks, checking, packing, proving, files."""
+"""What surrounds the optimum: row-wise masks, checking, sums, packing, proving, files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 import tnm_core as tnm
 from bench.surface import weights as forms
-from bench.surface.calls import mask, row_mask
+from bench.surface.calls import THREADS, mask, row_mask
 from bench.surface.case import Array, Case, Job, Maker, on
 from bench.surface.target import a_quarter, as_the_optimum, million, no_target
 from tnm_core import checkpoint
@@ -48,6 +48,10 @@ def _check(weights: Array, found: Array, n: int, m: int, **options: Any) -> obje
     return tnm.check_mask(found, n, m, **options)
 
 
+def _retain(weights: Array, found: Array, n: int, m: int) -> object:
+    return tnm.retained_score(weights, found, threads=THREADS)
+
+
 def _compress(weights: Array, found: Array, n: int, m: int, axis: int = -1) -> object:
     return tnm.compress(weights, found, n, m, axis=axis)
 
@@ -78,6 +82,21 @@ def checks() -> list[Case]:
         "`check_mask(transposable=False)`": _masked(partial(_check, transposable=False)),
     }
     return [Case("check", name, make, goal=million(3000)) for name, make in made.items()]
+
+
+def sums() -> list[Case]:
+    """What a mask retains, beside all."""
+    names = {f"`retained_score`, {dtype}": _masked(_retain, dtype) for dtype in VALUES}
+    return [
+        *(Case("check", name, make, goal=million(3000)) for name, make in names.items()),
+        Case("check", "`retained_score` in Fortran order, float32", _turned, goal=million(1500)),
+    ]
+
+
+def _turned(n: int, m: int, side: int) -> Job:
+    given = forms.fortran()(n, m, side)
+    found = np.asfortranarray(tnm.transposable_mask(given, n, m))
+    return Job(partial(_retain, given, found, n, m), given)
 
 
 def packing() -> list[Case]:
@@ -142,4 +161,4 @@ def files() -> list[Case]:
 
 
 def around_cases() -> list[Case]:
-    return [*rowwise(), *checks(), *packing(), *proofs(), *files()]
+    return [*rowwise(), *checks(), *sums(), *packing(), *proofs(), *files()]

@@ -159,6 +159,11 @@ _TURN = Bound(
     "NumPy's copy of the transposed array",
     _rate(lambda array, _: lambda: np.ascontiguousarray(array.swapaxes(-1, -2))),
 )
+_TURN_SUMS = Bound(
+    "Scores are added up in the same order for every layout, and turned for that.",
+    "NumPy's copy of the array in C order",
+    _rate(lambda array, _: lambda: np.ascontiguousarray(array)),
+)
 _COPY = Bound(
     "Values are read and written, flags or positions beside them.",
     "NumPy's copy of the array",
@@ -186,6 +191,8 @@ BOUNDS: dict[str, Bound] = {
     "`decompress(axis=-2)": _TURN,
     "`compress`": _COPY,
     "`decompress`": _COPY,
+    "`retained_score`,": Bound("Values and flags are read.", _COPY.what, _COPY.measure),
+    "`retained_score` in Fortran order": _TURN_SUMS,
     "two threads": Bound("Two processors of this machine do not give twice what one gives.",
                          "two calls at once, each of one thread on a half", _rate(_two_calls)),
     "12 decades": Bound("16 bits are too few for its tiles, which are swept in float.",

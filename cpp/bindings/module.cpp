@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, module, pybind11::mod_gil_not_used()) {
     module.doc() = "Compiled core of tnm_core. Arguments are checked by the Python API, not here.";
     register_masks(module);
     register_groups(module);
+    register_retained(module);
     register_counting(module);
     register_listing(module);
     register_products(module);

@@ -5,6 +5,7 @@
 
 #include "convert.hpp"
 #include "tnm/dtype.hpp"
+#include "tnm/pattern.hpp"
 
 namespace tnm::python {
 
@@ -13,6 +14,7 @@ inline constexpr const char* kDtypes[] = {"bool",     "int8",    "int16",  "int3
                                           "uint8",    "uint16",  "uint32", "uint64", "float16",
                                           "bfloat16", "float32", "float64"};
 static_assert(std::size(kDtypes) == static_cast<std::size_t>(Dtype::float64) + 1);
+inline constexpr const char* kScores[] = {"abs", "square", "identity"};
 
 template <class Enum, std::size_t kCount>
 Enum from_name(const char* const (&names)[kCount], const char* what, const std::string& name) {
@@ -23,6 +25,15 @@ Enum from_name(const char* const (&names)[kCount], const char* what, const std::
 
 inline Dtype dtype_of(const std::string& name) {
     return from_name<Dtype>(kDtypes, "dtype", name);
+}
+
+inline Score score_of(const std::string& name) {
+    return from_name<Score>(kScores, "score", name);
+}
+
+// bfloat16 comes as a uint16 view.
+inline ArrayView array_view(const py::array& array, const std::string& dtype) {
+    return {static_cast<const std::byte*>(array.data()), dtype_of(dtype), strides_of(array)};
 }
 
 inline std::string name_of_dtype(Dtype dtype) {

@@ -5,6 +5,7 @@
 
 void register_masks(pybind11::module_& module);
 void register_groups(pybind11::module_& module);
+void register_retained(pybind11::module_& module);
 void register_counting(pybind11::module_& module);
 void register_listing(pybind11::module_& module);
 void register_products(pybind11::module_& module);

@@ -19,18 +19,8 @@ using Doubles = py::array_t<double, py::array::c_style>;
 using Integers = py::array_t<std::int32_t, py::array::c_style>;
 
 // In the order of the enumerators.
-constexpr const char* kScores[] = {"abs", "square", "identity"};
 constexpr const char* kRoads[] = {"tile by tile", "gathered", "copied", "in place"};
 constexpr const char* kMethods[] = {"optimal", "two_approximation", "greedy"};
-
-Score score_of(const std::string& name) {
-    return from_name<Score>(kScores, "score", name);
-}
-
-// bfloat16 comes as a uint16 view.
-ArrayView array_view(const py::array& array, const std::string& dtype) {
-    return {static_cast<const std::byte*>(array.data()), dtype_of(dtype), strides_of(array)};
-}
 
 MaskView mask_view(py::array& mask) {
     return {static_cast<std::uint8_t*>(mask.mutable_data()), strides_of(mask)};

@@ -1,10 +1,14 @@
 // Any bytes are an array, a mask and a pattern, or the compressed form of one: what is counted and
-// packed agrees with the mask, and indices that lead out of their group are found.
+// packed agrees with the mask, sums of scores are those of a plain copy, and indices that lead out
+// of their group are found.
+#include <bit>
+#include <cmath>
 #include <vector>
 
 #include "reader.hpp"
 #include "tnm/compress.hpp"
 #include "tnm/count.hpp"
+#include "tnm/retained.hpp"
 
 namespace tnm::test {
 namespace {
@@ -88,6 +92,34 @@ void check_packed(Array& array, const MaskArray& mask, const Pattern& pattern,
     }
 }
 
+// Bit for bit those of the same elements in C order, on one thread.
+void check_retained(const Array& array, const MaskArray& mask, const Execution& execution) {
+    Array plain(array.dtype(), array.shape());
+    MaskArray flags(array.shape());
+    bool finite = true;
+    std::int64_t entries = 0;
+    for (std::int64_t flat = 0; flat < array.size(); ++flat) {
+        plain.set_bits(flat, array.get_bits(flat));
+        flags.set(flat, mask.get(flat) != 0);
+        finite &= std::isfinite(array.get(flat));
+        entries += mask.get(flat);
+    }
+    for (const Score score : {Score::abs, Score::square, Score::identity}) {
+        RetainedScore found, expected;
+        const Status status =
+            retained_score(array.view(), mask.const_view(), score, found, execution);
+        TNM_CHECK(status == (finite ? Status::ok : Status::non_finite_score));
+        TNM_CHECK(retained_score(plain.view(), flags.const_view(), score, expected, {}) == status);
+        if (!finite) continue;
+        TNM_CHECK_EQUAL(found.kept_entries, entries);
+        TNM_CHECK(std::bit_cast<std::uint64_t>(found.total) ==
+                  std::bit_cast<std::uint64_t>(expected.total));
+        TNM_CHECK(std::bit_cast<std::uint64_t>(found.kept) ==
+                  std::bit_cast<std::uint64_t>(expected.kept));
+        TNM_CHECK(found.largest == expected.largest);
+    }
+}
+
 // Positions that anybody may have written.
 void check_foreign(Reader& reader, Array& array, const Pattern& pattern,
                    const Execution& execution) {
@@ -117,6 +149,7 @@ void check_one(Reader reader) {
         [&] { return join(array.description(), ", pattern ", pattern.n, ":", pattern.m); });
     check_counts(mask, pattern, execution);
     check_packed(array, mask, pattern, execution);
+    check_retained(array, mask, execution);
     check_foreign(reader, array, pattern, execution);
 }
 

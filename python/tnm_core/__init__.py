@@ -27,6 +27,7 @@ from tnm_core.listing import (
 from tnm_core.masks import nm_mask, transposable_mask
 from tnm_core.pattern import Pattern
 from tnm_core.products import PackedMatrix, TransposedPackedMatrix, matmul, pack
+from tnm_core.retained import RetainedScore, retained_score
 
 if TYPE_CHECKING:
     from tnm_core import checkpoint as checkpoint
@@ -40,6 +41,7 @@ __all__ = [
     "MaskReport",
     "PackedMatrix",
     "Pattern",
+    "RetainedScore",
     "TransposedPackedMatrix",
     "Violation",
     "__version__",
@@ -57,6 +59,7 @@ __all__ = [
     "nm_mask",
     "pack",
     "rank_mask",
+    "retained_score",
     "sample_masks",
     "transposable_mask",
     "unrank_mask",

@@ -57,6 +57,9 @@ def nm_mask(
     score: str,
     threads: int,
 ) -> bool: ...
+def retained_score(
+    array: NDArray[Any], dtype: str, mask: NDArray[np.bool_], score: str, threads: int
+) -> tuple[float, float, float, int] | None: ...
 def count_kept(
     mask: NDArray[np.bool_],
     n: int,

@@ -15,7 +15,7 @@ import tnm_core as tnm
 BUILT = tnm.build_info()["instruction_sets"]
 assert isinstance(BUILT, list)
 
-# Prints the instruction set in use and a digest of many masks and prices.
+# Prints the instruction set in use and a digest of many masks, sums and prices.
 DIGEST = """
 import hashlib
 import ml_dtypes
@@ -44,6 +44,8 @@ for m in (3, 4, 7, 8, 12, 16, 20, 32, 48, 64, 96):
                 mask = tnm.transposable_mask(array, n, m, score="identity")
                 rowwise = tnm.nm_mask(array, n, m)
                 digest.update(mask.tobytes() + rowwise.tobytes())
+                sums = tnm.retained_score(array, mask, score="square")
+                digest.update(np.array([sums.kept, sums.total, sums.largest]).tobytes())
                 for other in (array.T, array[::-1, ::-1], np.asfortranarray(array)):
                     digest.update(tnm.nm_mask(other, n, m, axis=0).tobytes())
             for dtype in (np.int8, np.int16, np.int32, np.int64):

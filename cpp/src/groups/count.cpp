@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -11,6 +10,7 @@
 #include "groups/tile_bands.hpp"
 #include "parallel/guarded.hpp"
 #include "parallel/parallel_for.hpp"
+#include "tiles/memory_order.hpp"
 
 namespace tnm {
 namespace {
@@ -19,25 +19,6 @@ Strides turned(Strides strides) {
     std::swap(strides.shape[strides.rank - 1], strides.shape[strides.rank - 2]);
     std::swap(strides.bytes[strides.rank - 1], strides.bytes[strides.rank - 2]);
     return strides;
-}
-
-// Whether planes lie one after another, as their rows do.
-bool is_one_matrix(const Strides& strides) {
-    for (int axis = strides.rank - 3; axis >= 0; --axis)
-        if (strides.shape[axis] > 1 &&
-            strides.bytes[axis] != strides.shape[axis + 1] * strides.bytes[axis + 1])
-            return false;
-    return true;
-}
-
-Strides as_one_matrix(const Strides& strides) {
-    Strides matrix;
-    matrix.rank = 2;
-    matrix.shape[0] = strides.planes() * strides.rows();
-    matrix.shape[1] = strides.columns();
-    matrix.bytes[0] = strides.row_stride();
-    matrix.bytes[1] = strides.column_stride();
-    return matrix;
 }
 
 // What is counted. Memory is walked along the smaller stride: if that is the rows', everything
@@ -50,8 +31,7 @@ class CountTask {
           row_counts(given_row_counts),
           column_counts(given_column_counts),
           rule(group_rule),
-          is_turned_(std::llabs(given.strides.row_stride()) <
-                     std::llabs(given.strides.column_stride())) {
+          is_turned_(lies_across(given.strides)) {
         if (is_turned_) {
             std::swap(row_counts, column_counts);
             for (Strides* strides : all_strides()) *strides = turned(*strides);

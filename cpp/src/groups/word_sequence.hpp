@@ -3,18 +3,13 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstdlib>
 
 #include "groups/group_blocks.hpp"
+#include "tiles/memory_order.hpp"
 #include "tnm/array_view.hpp"
 #include "words/word_kernels.hpp"
 
 namespace tnm {
-
-// Whether lines lie next to each other: then many are taken at once.
-inline bool lies_across(const Strides& strides) {
-    return std::llabs(strides.column_stride()) > std::llabs(strides.row_stride());
-}
 
 // The words of a line, one after another.
 struct WordSequence {

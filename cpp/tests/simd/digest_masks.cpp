@@ -1,5 +1,5 @@
-// Prints one line for each of many problems: a digest of its masks and prices. Run once for each
-// instruction set by compare_instruction_sets.cmake; the lines must be the same.
+// Prints one line for each of many problems: a digest of its masks, prices and sums. Run once for
+// each instruction set by compare_instruction_sets.cmake; the lines must be the same.
 //
 // Returns 77 if TNM_FORCE_ISA names an instruction set that this machine does not have.
 #include <bit>
@@ -10,6 +10,7 @@
 #include "support/values.hpp"
 #include "support/verify.hpp"
 #include "tnm/build_info.hpp"
+#include "tnm/retained.hpp"
 #include "tnm/rowwise.hpp"
 
 namespace tnm::test {
@@ -41,6 +42,10 @@ std::uint64_t digest_of(const Array& array, const Pattern& pattern, Score score)
     MaskArray rows(array.shape());
     TNM_CHECK(nm_mask(array.view(), rows.view(), pattern, score, Execution{}) == Status::ok);
     for (const std::uint8_t flag : rows.flags()) digest.add(flag);
+    RetainedScore retained;
+    TNM_CHECK(retained_score(array.view(), rows.const_view(), score, retained, Execution{}) ==
+              Status::ok);
+    digest.add({retained.kept, retained.total, retained.largest});
     digest.add(certificate.row_prices);
     digest.add(certificate.column_prices);
     return digest.value();

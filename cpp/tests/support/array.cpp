@@ -252,6 +252,12 @@ void Array::set_bits(std::int64_t flat, std::uint64_t bits) {
     std::memcpy(at(flat), &bits, item_size(dtype_));
 }
 
+std::uint64_t Array::get_bits(std::int64_t flat) const {
+    std::uint64_t bits = 0;
+    std::memcpy(&bits, buffer_.data() + placement_.offset(flat), item_size(dtype_));
+    return bits;
+}
+
 ArrayView Array::view() const {
     return {buffer_.data() + placement_.first(), dtype_, placement_.strides()};
 }

@@ -77,6 +77,7 @@ class Array {
     void set(std::int64_t flat, double value);
     double get(std::int64_t flat) const;
     void set_bits(std::int64_t flat, std::uint64_t bits);
+    std::uint64_t get_bits(std::int64_t flat) const;
     ArrayView view() const;
     const std::vector<std::byte>& bytes() const { return buffer_; }
     std::string description() const;

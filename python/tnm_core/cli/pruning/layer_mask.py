@@ -19,7 +19,6 @@ from tnm_core.cli.pruning.magnitude_counts import MagnitudeCounts
 from tnm_core.cli.pruning.matrix_axes import MatrixAxes, panels
 from tnm_core.cli.pruning.memory import most_entries
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
-from tnm_core.cli.pruning.score_sums import ScoreSums
 from tnm_core.cli.pruning.unstructured import Blocks, unstructured_score
 from tnm_core.pattern import Pattern
 
@@ -180,9 +179,10 @@ def _solve_panel(
             figures.seconds = time.perf_counter() - start
     if settings.kind == "optimal":
         figures.worst_gap = certificate.worst_gap
-    figures.kept = int(np.count_nonzero(masks[settings.kind]))
-    sums = ScoreSums.of(panel, masks, settings.score)
-    figures.largest, figures.score, figures.kept_scores = sums.largest, sums.total, sums.kept
+    found = {kind: tnm.retained_score(panel, mask, **shared) for kind, mask in masks.items()}
+    chosen = found[settings.kind]
+    figures.kept, figures.largest, figures.score = chosen.kept_entries, chosen.largest, chosen.total
+    figures.kept_scores = {kind: one.kept for kind, one in found.items()}
     return masks, figures
 
 

@@ -1,0 +1,2 @@
+#define TNM_ISA baseline
+#include "retained/kernels/kernels_of_isa-inl.hpp"
