@@ -73,11 +73,18 @@ inline void store(T* target, Vector vector) {
 inline Doubles load_doubles(const double* source) {
     return load<Doubles>(source);
 }
+// Floats that are no longer in memory GCC would widen one by one, and __builtin_convertvector makes
+// several instructions.
 inline __attribute__((always_inline)) Doubles load_doubles(const float* source) {
-    // From __builtin_convertvector GCC makes several instructions.
+#if defined(__AVX512F__)
+    return reinterpret_cast<Doubles>(_mm512_maskz_cvtps_pd(0xff, _mm256_loadu_ps(source)));
+#elif defined(__AVX2__)
+    return reinterpret_cast<Doubles>(_mm256_cvtps_pd(_mm_loadu_ps(source)));
+#else
     return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
         return Doubles{static_cast<double>(source[l])...};
     }(std::make_index_sequence<kLanes<Doubles>>{});
+#endif
 }
 
 template <class Vector, class T>
@@ -106,6 +113,20 @@ inline __attribute__((always_inline)) Vector swap_lanes(Vector vector) {
     return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
         return __builtin_shufflevector(vector, vector, (l ^ kDistance)...);
     }(std::make_index_sequence<kLanes<Vector>>{});
+}
+
+// In every lane.
+template <class Vector, int kDistance = kLanes<Vector> / 2>
+inline __attribute__((always_inline)) Vector largest_of_lanes(Vector vector) {
+    vector = maximum(vector, swap_lanes<kDistance>(vector));
+    if constexpr (kDistance > 1) return largest_of_lanes<Vector, kDistance / 2>(vector);
+    return vector;
+}
+template <class Vector, int kDistance = kLanes<Vector> / 2>
+inline __attribute__((always_inline)) Vector smallest_of_lanes(Vector vector) {
+    vector = minimum(vector, swap_lanes<kDistance>(vector));
+    if constexpr (kDistance > 1) return smallest_of_lanes<Vector, kDistance / 2>(vector);
+    return vector;
 }
 
 // Of integers. Unlike (a + b) / 2 neither can overflow. Which one proposes a price can decide which

@@ -130,8 +130,7 @@ inline void round_prices(const double* prices, RoundedPrices& rounded) {
         // In this order NaN has no say.
         largest = maximum(magnitude(rows), largest);
     }
-    for (int l = 0; l < kLanes<Floats>; ++l)
-        rounded.largest = largest[l] > rounded.largest ? largest[l] : rounded.largest;
+    rounded.largest = largest_of_lanes(largest)[0];
 }
 
 // From where on the sign of a difference d between a score and its prices u, v is certain, though
@@ -159,12 +158,8 @@ struct KeptSizes {
     // All terms are multiples of the smallest one's last place, and so are sums of up to `terms` of
     // them, which have no more than 53 bits then.
     bool make_sums_exact(int terms) const {
-        std::int32_t most = 0;
-        std::uint32_t least = ~std::uint32_t{0};
-        for (int l = 0; l < kLanes<Int32s>; ++l) {
-            most = largest[l] > most ? largest[l] : most;
-            least = smallest[l] < least ? smallest[l] : least;
-        }
+        const std::int32_t most = largest_of_lanes(largest)[0];
+        const std::uint32_t least = smallest_of_lanes(smallest)[0];
         if (most == 0) return true;
         return static_cast<double>(__builtin_bit_cast(float, most)) * terms <=
                static_cast<double>(__builtin_bit_cast(float, least + 1)) * 0x1p29;

@@ -33,20 +33,6 @@ inline std::int64_t count_flags(const std::uint8_t* flags) {
     return kept;
 }
 
-inline Doubles widen(const double* values) {
-    return load<Doubles>(values);
-}
-// Floats that are no longer in memory GCC would widen one by one.
-inline Doubles widen(const float* values) {
-#if defined(__AVX512F__)
-    return reinterpret_cast<Doubles>(_mm512_maskz_cvtps_pd(0xff, _mm256_loadu_ps(values)));
-#elif defined(__AVX2__)
-    return reinterpret_cast<Doubles>(_mm256_cvtps_pd(_mm_loadu_ps(values)));
-#else
-    return load_doubles(values);
-#endif
-}
-
 // What a float holds becomes one first: there are instructions for that.
 template <Dtype kDtype>
 constexpr auto widened() {
@@ -73,7 +59,7 @@ void add_scores(const std::byte* elements, const std::uint8_t* flags, const SumR
             const T* values = read_columns<kDtype>(elements + first * kBytes, space);
             for (int c = 0; c < kGroup; c += kVector) {
                 const int k = (first + c) / kVector % kLaneVectors;
-                const Doubles value = widen(values + c);
+                const Doubles value = load_doubles(values + c);
                 const Doubles size = magnitude(value);
                 const Doubles score = kScore == Score::abs      ? size
                                       : kScore == Score::square ? value * value
