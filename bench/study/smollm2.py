@@ -46,11 +46,11 @@ class SmolLM2:
             variants=LANGUAGE_MODEL,
             samples=48,
             most_samples=400,
-            distilled=960,
+            distilled=640,
             most_distilled=4000,
             sample=f"pieces of {self.length} tokens",
             head_size=64,
-            scanned=2,
+            scanned=1,
             kinds={
                 r"self_attn\.[qkv]_proj": "query, key, value",
                 r"o_proj": "attention output",
