@@ -73,18 +73,19 @@ inline void store(T* target, Vector vector) {
 inline Doubles load_doubles(const double* source) {
     return load<Doubles>(source);
 }
-// Floats that are no longer in memory GCC would widen one by one, and __builtin_convertvector makes
-// several instructions.
-inline __attribute__((always_inline)) Doubles load_doubles(const float* source) {
+// GCC makes several instructions of __builtin_convertvector, and of lanes that are no longer in
+// memory.
+inline __attribute__((always_inline)) Doubles widen(HalfFloats floats) {
 #if defined(__AVX512F__)
-    return reinterpret_cast<Doubles>(_mm512_maskz_cvtps_pd(0xff, _mm256_loadu_ps(source)));
+    return reinterpret_cast<Doubles>(_mm512_maskz_cvtps_pd(0xff, reinterpret_cast<__m256>(floats)));
 #elif defined(__AVX2__)
-    return reinterpret_cast<Doubles>(_mm256_cvtps_pd(_mm_loadu_ps(source)));
+    return reinterpret_cast<Doubles>(_mm256_cvtps_pd(reinterpret_cast<__m128>(floats)));
 #else
-    return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
-        return Doubles{static_cast<double>(source[l])...};
-    }(std::make_index_sequence<kLanes<Doubles>>{});
+    return __builtin_convertvector(floats, Doubles);
 #endif
+}
+inline __attribute__((always_inline)) Doubles load_doubles(const float* source) {
+    return widen(load<HalfFloats>(source));
 }
 
 template <class Vector, class T>

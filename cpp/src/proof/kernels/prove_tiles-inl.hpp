@@ -82,11 +82,10 @@ class KeptLanes {
 
 // The lower or the upper half of the lanes.
 template <int kHalf>
-inline __attribute__((always_inline)) Doubles widen(Floats floats) {
+inline __attribute__((always_inline)) Doubles widen_half(Floats floats) {
     return [&]<std::size_t... l>(std::index_sequence<l...>) __attribute__((always_inline)) {
         constexpr int kFirst = kHalf * kLanes<Doubles>;
-        return __builtin_convertvector(
-            __builtin_shufflevector(floats, floats, (kFirst + static_cast<int>(l))...), Doubles);
+        return widen(__builtin_shufflevector(floats, floats, (kFirst + static_cast<int>(l))...));
     }(std::make_index_sequence<kLanes<Doubles>>{});
 }
 
@@ -192,8 +191,8 @@ inline __attribute__((always_inline)) std::uint64_t prove_lanes(const TilesInLan
         if constexpr (sizeof(T) == sizeof(float)) {
             sizes.measure(scores, kept);
             const auto of_kept = reinterpret_cast<Floats>(reinterpret_cast<Int32s>(scores) & kept);
-            low += widen<0>(of_kept);
-            high += widen<1>(of_kept);
+            low += widen_half<0>(of_kept);
+            high += widen_half<1>(of_kept);
         }
     };
     for_rows<kWidth, Floats>(prices.rows, first, tiles.pattern.m, visit_row);
