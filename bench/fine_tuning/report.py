@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench import machine
 from bench.output.kept import keep
 from bench.study.runs import Result
-from bench.study.tables import with_table
+from bench.study.tables import stamped, with_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,16 +21,24 @@ if TYPE_CHECKING:
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#777777", "#cc79a7")
 
 
-RESULTS = "fine-tuning"
+RESULTS, PAGE = "fine-tuning", "fine-tuning.md"
 
 
 def update(results: Sequence[Result], docs: Path) -> None:
     """Replace the table of the page and its picture, and keep what they come from."""
-    facts = {**machine.describe(), "date": datetime.now(timezone.utc).date().isoformat()}
-    keep({"machine": facts, "runs": list(results)}, docs, RESULTS)
-    page = docs / "fine-tuning.md"
-    page.write_text(with_table(page.read_text(), table(results), same=4))
+    today = datetime.now(timezone.utc).date().isoformat()
+    facts = {"machine": machine.hardware(), "software": machine.software(), "date": today}
+    found = {**facts, "runs": list(results)}
+    keep(found, docs, RESULTS)
+    page = docs / PAGE
+    page.write_text(with_table(page.read_text(), table_with_stamp(found), same=4))
     draw(results, docs / "images" / "fine-tuning.png")
+
+
+def table_with_stamp(found: Mapping[str, Any]) -> str:
+    """The table of results that are kept, and below it how they were measured."""
+    where = f"{found['machine']}, one thread, {found['software']}, {found['date']}"
+    return stamped(table(found["runs"]), f"`python -m bench.fine_tuning` on\n{where}")
 
 
 def table(results: Sequence[Result]) -> str:

@@ -136,7 +136,9 @@ def test_page_is_brought_up_to_date(folder: Path, tmp_path: Path) -> None:
     report.update(results, tmp_path)
     assert report.table(results) in page.read_text()
     assert kept(tmp_path, report.RESULTS)["runs"] == results
-    assert "date" in kept(tmp_path, report.RESULTS)["machine"]
+    assert report.table_with_stamp(kept(tmp_path, report.RESULTS)) in page.read_text()
+    report.update(results, tmp_path)
+    assert page.read_text().count("Measured by") == 1
     assert (tmp_path / "images" / "fine-tuning.png").exists()
 
 

@@ -117,7 +117,7 @@ def test_results_are_kept_and_pages_written_again(
     assert all((copy / "images" / name).is_file() for name in plots["surface"])
 
 
-@pytest.mark.parametrize("model", ["smollm2", "efficientnet"])
+@pytest.mark.parametrize("model", ["minilm", "smollm2", "efficientnet"])
 def test_tables_of_pruning_after_training_are_what_their_results_say(model: str) -> None:
     """Else run `python -m bench.post_training --model MODEL --docs docs`."""
     from bench.post_training import MEASURED_PAGE, MODELS, PAGE
@@ -129,6 +129,13 @@ def test_tables_of_pruning_after_training_are_what_their_results_say(model: str)
     assert speeds_by_pattern(kept(DOCS, f"post-training-{model}-speeds")) in page
     table = seconds_by_layer(found, MODELS[model]().facts.kinds)
     assert table in (DOCS / MEASURED_PAGE).read_text()
+
+
+def test_the_table_of_fine_tuning_is_what_its_results_say() -> None:
+    """Else run `python -m bench.fine_tuning --docs docs`."""
+    from bench.fine_tuning.report import PAGE, RESULTS, table_with_stamp
+
+    assert table_with_stamp(kept(DOCS, RESULTS)) in (DOCS / PAGE).read_text()
 
 
 def test_the_table_of_trials_is_what_its_results_say() -> None:
