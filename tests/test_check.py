@@ -15,6 +15,19 @@ from tests.support.arrays import LAYOUTS, make_array, with_layout
 from tests.support.strategies import Case, cases
 
 
+def test_axes_of_one_may_have_any_stride() -> None:
+    """A convolution of kernel (3, 1) as matrices; NumPy gives the single column the next stride."""
+    rng = np.random.default_rng(0)
+    mask = tnm.transposable_mask(rng.normal(size=(3, 1, 16, 8)), 2, 4)
+    view = np.ascontiguousarray(mask.transpose(2, 3, 0, 1)).transpose(2, 3, 0, 1)
+    assert tnm.check_mask(view, 2, 4)
+    _assert_report(view, 2, 4, exact=True)
+    part = np.repeat(np.eye(4, dtype=bool)[None, None], 2, axis=2).reshape(1, 1, 8, 4)
+    whole = np.concatenate([part, part])
+    whole[:, :, 4:] = True
+    _assert_report(whole[:, :, :4], 1, 4, exact=True)
+
+
 def _assert_report(mask: np.ndarray, n: int, m: int, exact: bool) -> None:
     report = tnm.check_mask(mask, n, m, exact=exact)
     expected = references.first_violation(mask, n, m, exact)

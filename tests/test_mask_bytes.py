@@ -27,6 +27,7 @@ def test_all_functions_take_them(odd: np.ndarray) -> None:
     assert report.density == 0.5
     np.testing.assert_array_equal(report.column_counts, expected.column_counts)
     for form in (odd, odd.T.copy().T, odd[:, ::-1][:, ::-1]):
+        assert tnm.retained_score(weights, form).kept_entries == plain.sum()
         compressed = tnm.compress(weights, form, 2, 4)
         np.testing.assert_array_equal(tnm.decompress(compressed), weights * plain)
         np.testing.assert_array_equal(tnm.pack(weights, form).mask, plain)

@@ -43,14 +43,16 @@ def test_sums(case: Case, layout: str) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_layout_and_threads_change_no_bit(dtype: str, layout: str) -> None:
     shape = (3, 150, 4200)  # several pieces, down and across
-    plain, mask = make_array(shape, dtype), _mask(shape, 1)
-    expected = _figures(tnm.retained_score(plain, mask, threads=1))
+    # Decades, so that every order of additions rounds in its own way.
+    plain, mask = make_array(shape, dtype, "decades"), _mask(shape, 1)
+    expected = _figures(tnm.retained_score(plain, mask, score="square", threads=1))
     for array, flags in (
         (with_layout(plain, layout), mask),
         (plain, with_layout(mask, layout)),
         (with_layout(plain, layout), with_layout(mask, layout)),
     ):
-        assert _figures(tnm.retained_score(array, flags, threads=3)) == expected
+        found = tnm.retained_score(array, flags, score="square", threads=3)
+        assert _figures(found) == expected
 
 
 def _figures(found: tnm.RetainedScore) -> tuple[float, float, float, int]:
@@ -61,7 +63,28 @@ def test_shares_and_text() -> None:
     found = tnm.retained_score([[1, -3], [2, 2]], np.eye(2, dtype=int))
     assert (found.share, found.density) == (3 / 8, 1 / 2)
     assert str(found) == "0.3750 of the score in 0.5000 of the entries"
-    assert "\n" not in repr(found)
+    assert repr(found) == (
+        "RetainedScore(kept=3.0, total=8.0, largest=3.0, kept_entries=2, entries=4)"
+    )
+
+
+def test_axes_of_one_may_have_any_stride() -> None:
+    """A convolution of kernel (3, 1) as matrices; NumPy gives the single column the next stride."""
+    weights = make_array((16, 8, 3, 1), "float32", seed=1).transpose(2, 3, 0, 1)
+    mask = _mask((16, 8, 3, 1), 2).transpose(2, 3, 0, 1)
+    found = tnm.retained_score(weights, mask)
+    assert found.total == pytest.approx(float(np.abs(weights.astype(np.float64)).sum()), rel=1e-14)
+    assert found.kept_entries == mask.sum()
+    part = np.zeros((2, 1, 8, 4), np.bool_)
+    part[:, :, 4:] = True
+    assert tnm.retained_score(np.ones((2, 1, 4, 4)), part[:, :, :4]).kept_entries == 0
+    assert tnm.retained_score(np.ones((2, 1, 4, 4)), part[:, :, 4:]).kept_entries == 32
+
+
+def test_the_share_of_nothing() -> None:
+    balanced = np.array([[1.0, -1.0], [2.0, -2.0]])
+    assert math.isnan(tnm.retained_score(balanced, balanced > 0, score="identity").share)
+    assert tnm.retained_score(balanced, balanced > 9, score="identity").share == 1
 
 
 def test_nothing_is_lost_where_there_is_nothing() -> None:
@@ -79,7 +102,9 @@ def test_sums_that_are_too_large() -> None:
     huge = np.full((2, 2), 1.5e308)
     assert tnm.retained_score(huge, huge > 0).kept == math.inf
     signed = np.array([[1.5e308, 1.5e308], [-1.5e308, -1.5e308]])
-    assert tnm.retained_score(signed, signed > 0, score="identity").kept == math.inf
+    found = tnm.retained_score(signed, signed > 0, score="identity")
+    assert (found.kept, found.total) == (math.inf, 0.0)  # lanes of both signs meet
+    assert math.isnan(tnm.retained_score(huge, huge > 0).share)
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,8 @@ def test_exports() -> None:
     assert sorted(tnm.__all__) == tnm.__all__ or set(tnm.__all__) <= set(dir(tnm))
     for name in (
         "Certificate", "Compressed", "MaskReport", "Violation", "__version__", "build_info",
-        "check_mask", "compress", "decompress", "is_transposable", "nm_mask", "transposable_mask",
+        "check_mask", "compress", "decompress", "is_transposable", "nm_mask", "retained_score",
+        "transposable_mask",
     ):  # fmt: skip
         assert name in tnm.__all__
         assert hasattr(tnm, name)

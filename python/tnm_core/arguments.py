@@ -288,6 +288,8 @@ def check_finite(array: ScoreArray, threads: int) -> None:
     value = array.data[index]
     if array.dtype == "bfloat16":
         value = (np.uint32(value) << np.uint32(16)).view(np.float32)
+    if np.isfinite(value):
+        raise _changing_array()
     raise ValueError(
         f"array[{_spell(index)}] is {value}, expected finite scores; "
         "replace such entries first, for example with np.nan_to_num"
@@ -297,9 +299,13 @@ def check_finite(array: ScoreArray, threads: int) -> None:
 def refuse_non_finite(array: ScoreArray, threads: int) -> NoReturn:
     """Raise because the core met a score that is NaN or infinite, whatever the array holds now."""
     check_finite(array, threads)
-    raise ValueError(
-        "array held a NaN or an infinity while its mask was computed and holds none now: another "
-        "thread writes to it; expected an array that stays as it is, pass a copy"
+    raise _changing_array()
+
+
+def _changing_array() -> ValueError:
+    return ValueError(
+        "array held a NaN or an infinity while it was read and holds none now: another thread "
+        "writes to it; expected an array that stays as it is, pass a copy"
     )
 
 

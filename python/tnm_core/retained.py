@@ -22,7 +22,7 @@ class RetainedScore:
     kept, total : float
         The sum of the scores that the mask keeps, and of all.
     largest : float
-        The largest magnitude of an entry.
+        The largest magnitude of an entry, as float64.
     kept_entries, entries : int
         How many the mask keeps, and how many there are.
     """
@@ -37,8 +37,14 @@ class RetainedScore:
 
     @property
     def share(self) -> float:
-        """Share of the total score that is kept; 1 where all scores are zero."""
-        return self.kept / self.total if self.total else 1.0
+        """Share of the total score that is kept.
+
+        1 where both are zero, NaN where both are infinite. It means something for scores that are
+        not negative; of identity it may be anything.
+        """
+        if self.total:
+            return self.kept / self.total
+        return float("nan") if self.kept else 1.0
 
     @property
     def density(self) -> float:
@@ -69,7 +75,8 @@ def retained_score(
     -------
     RetainedScore
         Sums are of float64. Their order depends on the shape alone, so that strides, threads and
-        instruction set change no bit; too large for float64 they are infinite.
+        instruction set change no bit. Where they overflow they are infinite, or NaN if both signs
+        do.
 
     Raises
     ------

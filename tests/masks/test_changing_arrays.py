@@ -16,6 +16,7 @@ CALLS: dict[str, Callable[[np.ndarray], Any]] = {
     "certificate": lambda array: tnm.transposable_mask(array, 2, 4, return_certificate=True),
     "approximation": lambda array: tnm.transposable_mask(array, 2, 4, method="greedy"),
     "rowwise": lambda array: tnm.nm_mask(array, 2, 4),
+    "retained": lambda array: tnm.retained_score(array, np.ones(array.shape, dtype=np.bool_)),
 }
 
 

@@ -48,6 +48,10 @@ for m in (3, 4, 7, 8, 12, 16, 20, 32, 48, 64, 96):
                 digest.update(np.array([sums.kept, sums.total, sums.largest]).tobytes())
                 for other in (array.T, array[::-1, ::-1], np.asfortranarray(array)):
                     digest.update(tnm.nm_mask(other, n, m, axis=0).tobytes())
+            for whole in (np.int64, np.uint64):
+                wide = np.asfortranarray((1e18 * np.clip(values, 0, 1)).astype(whole))
+                sums = tnm.retained_score(wide, rowwise, score="square")
+                digest.update(np.array([sums.kept, sums.total, sums.largest]).tobytes())
             for dtype in (np.int8, np.int16, np.int32, np.int64):
                 whole = (100 * np.clip(values, -1, 1)).astype(dtype)
                 for axis in (0, 1):

@@ -11,8 +11,12 @@ from tests.support.interrupts import interrupt
 
 INTERRUPTED_CALL = """
     import sys
+    import numpy as np
     import tnm_core as tnm
     from tnm_core import _core
+
+    def many(dtype):
+        return np.broadcast_to(np.ones((1, 1), dtype), (10**6, 10**6))
 
     print("started", flush=True)
     try:
@@ -32,6 +36,7 @@ INTERRUPTED_CALL = """
         "tnm.unrank_mask(0, 12, 24, memory_cap=2**33)",
         "tnm.sample_masks(64, 128, exact=False, trades=2**40)",
         "for codes in tnm.enumerate_masks(4, 8, as_array=True): pass",
+        "_core.retained_score(many(np.int8), 'int8', many(np.bool_), 'abs', 2)",
     ],
 )
 def test_ctrl_c(call: str) -> None:

@@ -40,6 +40,8 @@ TAKERS: list[Callable[[Any], object]] = [
     lambda one: tnm.transposable_mask(one, 2, 4),
     lambda one: tnm.nm_mask(one, 2, 4),
     lambda one: tnm.check_mask(one, 2, 4),
+    lambda one: tnm.retained_score(one, MASK),
+    lambda one: tnm.retained_score(W, one),
     lambda one: tnm.compress(one, MASK, 2, 4),
     lambda one: tnm.compress(W, one, 2, 4),
     lambda one: PROOF.verify(one, MASK),

@@ -54,7 +54,7 @@ def shapes(draw: st.DrawFn, m: int, max_tiles: int = 2) -> tuple[int, ...]:
     """Draw batched matrices of full tiles or with edge tiles; now and then one without entries."""
     whole = st.integers(1, max_tiles).map(lambda count: count * m)
     ragged = st.integers(1, max_tiles * m + m - 1)
-    batch = draw(st.sampled_from([(), (), (), (1,), (2,), (1, 2)]))
+    batch = draw(st.sampled_from([(), (), (), (1,), (2,), (1, 2), (2, 1), (2, 1, 2)]))
     shape = (*batch, draw(whole | ragged), draw(whole | ragged))
     if draw(st.integers(0, 9)) < 9:
         return shape

@@ -70,6 +70,7 @@ def everything(number: int) -> list[np.ndarray]:
         mask.astype(np.float32).T @ packed,
         tnm.decompress(tnm.compress(weights, tnm.nm_mask(weights, n, m), n, m)),
         np.array([tnm.check_mask(mask, n, m).valid]),
+        np.array([tnm.retained_score(weights, mask, threads=2).kept]),
     ]
 
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <new>
+#include <stdexcept>
 
 #include "parallel/floating_point.hpp"
 #include "tnm/status.hpp"
@@ -16,6 +17,8 @@ Status guarded(Call&& call) {
     try {
         return call();
     } catch (const std::bad_alloc&) {
+        return Status::out_of_memory;
+    } catch (const std::length_error&) {  // more than there are addresses
         return Status::out_of_memory;
     }
 }

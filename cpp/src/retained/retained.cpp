@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,7 +21,7 @@
 namespace tnm {
 namespace {
 
-// Rows of all planes, one after another.
+// Part of an array, whose rows are counted through all planes.
 struct Piece {
     std::int64_t row, rows, column, columns;
 
@@ -35,8 +36,8 @@ class Pieces {
           columns_(columns),
           width_(std::clamp<std::int64_t>(columns, 1, kMostColumns)),
           height_(kEntries / width_),
-          across_((columns + width_ - 1) / width_),
-          down_((rows + height_ - 1) / height_) {}
+          across_(columns / width_ + (columns % width_ != 0)),
+          down_(rows / height_ + (rows % height_ != 0)) {}
 
     std::int64_t count() const { return across_ * down_; }
     // The `step`-th to be read, where neighbours are those to the right or those below.
@@ -193,6 +194,8 @@ Status retained_score(const ArrayView& array, const ConstMaskView& mask, Score s
         return added;
     });
     if (status != Status::ok || std::isfinite(found.total)) return status;
+    // Whatever the array holds by now.
+    if (std::isnan(found.total) && score != Score::identity) return Status::non_finite_score;
     std::optional<std::int64_t> first;
     const Status searched = find_non_finite(array, first, execution);
     return searched == Status::ok && first ? Status::non_finite_score : searched;

@@ -21,8 +21,8 @@ struct ScoreLanes {
     std::int64_t kept_entries = 0;
 };
 
-// Steps of neighbouring elements, and how many bytes farther on what is read next begins, of
-// elements and of flags: memory is asked for meanwhile.
+// So many steps of neighbouring elements. Memory so many bytes ahead, where the next row is, is
+// asked for meanwhile.
 struct SumRun {
     std::int64_t steps, elements_ahead, flags_ahead;
 };

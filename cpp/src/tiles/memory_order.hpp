@@ -14,10 +14,13 @@ inline bool lies_across(const Strides& strides) {
 
 // Whether planes lie one after another, as their rows do.
 inline bool is_one_matrix(const Strides& strides) {
-    for (int axis = strides.rank - 3; axis >= 0; --axis)
-        if (strides.shape[axis] > 1 &&
-            strides.bytes[axis] != strides.shape[axis + 1] * strides.bytes[axis + 1])
-            return false;
+    std::int64_t next = strides.rows() * strides.row_stride();
+    for (int axis = strides.rank - 3; axis >= 0; --axis) {
+        // The stride of a single one means nothing.
+        if (strides.shape[axis] == 1) continue;
+        if (strides.bytes[axis] != next) return false;
+        next = strides.shape[axis] * strides.bytes[axis];
+    }
     return true;
 }
 

@@ -180,6 +180,27 @@ void test_counts_of_any_strides() {
     }
 }
 
+// The stride of an axis of one means nothing, though it be that of the rows of a whole array.
+void test_axes_of_one() {
+    const Shape shape{2, 1, 4, 8};
+    MaskArray whole({2, 1, 8, 8}), part(shape);
+    for (std::int64_t flat = 0; flat < whole.size(); ++flat) whole.set(flat, flat % 64 >= 32);
+    for (std::int64_t flat = 0; flat < part.size(); ++flat) part.set(flat, false);
+    const Counts expected = counted_one_by_one(part, 4);
+    ConstMaskView mask = whole.const_view();
+    mask.strides.shape[2] = 4;
+    for (const std::int64_t stride : {32, 64, -24}) {
+        mask.strides.bytes[1] = stride;
+        Counts counts{std::vector<std::uint8_t>(expected.row.size(), 0xee),
+                      std::vector<std::uint8_t>(expected.column.size(), 0xee)};
+        CountedMask counted;
+        TNM_CHECK(count_kept(mask, {{2, 4}, false}, counts_view(counts.row.data(), {2, 1, 4, 2}),
+                             counts_view(counts.column.data(), {2, 1, 1, 8}), counted,
+                             {}) == Status::ok);
+        TNM_CHECK(counts == expected && counted.kept == 0);
+    }
+}
+
 void test_threads_agree() {
     Random random(2);
     MaskArray mask({3, 130, 517});
@@ -219,6 +240,7 @@ int main(int argc, char** argv) {
                          {"against_reference", test_against_reference},
                          {"first_bad_tile", test_first_bad_tile},
                          {"counts_of_any_strides", test_counts_of_any_strides},
+                         {"axes_of_one", test_axes_of_one},
                          {"threads_agree", test_threads_agree},
                          {"bad_arguments", test_bad_arguments},
                          {"empty", test_empty},

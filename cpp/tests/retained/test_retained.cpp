@@ -61,14 +61,17 @@ void check_against_reference(const Array& array, const MaskArray& mask, Score sc
 void fill(Array& array, MaskArray& mask, std::uint64_t seed) {
     Random random(seed);
     for (std::int64_t flat = 0; flat < array.size(); ++flat) {
-        array.set(flat, 60.0 * random.normal());
+        // Over so many orders of magnitude that every order of additions rounds in its own way.
+        array.set(flat, std::ldexp(random.normal(), random.between(-16, 12)));
         mask.set(flat, random.between(0, 2) == 0);
     }
 }
 
-// Narrow, wide, beyond a piece, of several planes, and of none that is a whole step.
-const std::initializer_list<Shape> kShapes = {{5, 7},     {3, 64},      {2, 130, 64}, {70, 4, 4},
-                                              {3, 5, 33}, {2, 70, 200}, {3, 4170},    {2, 3, 5, 6}};
+// Narrow, wide, beyond a piece, of several planes, with axes of one, and of none that is a whole
+// step.
+const std::initializer_list<Shape> kShapes = {
+    {5, 7},       {3, 64},   {2, 130, 64}, {70, 4, 4},   {3, 5, 33},
+    {2, 70, 200}, {3, 4170}, {2, 3, 5, 6}, {3, 1, 5, 6}, {3, 1, 1, 65}};
 
 void test_against_reference() {
     std::uint64_t seed = 1;
@@ -98,6 +101,30 @@ void test_layout_changes_no_bit() {
                     check_same(by_library(array, mask, Score::square),
                                by_library(plain, flags, Score::square));
                 }
+}
+
+// A part of planes whose axis of one lies as those of a whole array would.
+void test_axes_of_one_may_have_any_stride() {
+    const Shape shape{2, 1, 4, 64};
+    Array whole(Dtype::float32, {2, 1, 8, 64}), part(Dtype::float32, shape);
+    MaskArray flags({2, 1, 8, 64}), kept(shape);
+    fill(whole, flags, 1);
+    for (std::int64_t flat = 0; flat < part.size(); ++flat) {
+        const std::int64_t from = flat / 256 * 512 + flat % 256;
+        part.set(flat, whole.get(from));
+        kept.set(flat, flags.get(from) != 0);
+    }
+    const RetainedScore expected = by_library(part, kept, Score::abs);
+    ArrayView array = whole.view();
+    ConstMaskView mask = flags.const_view();
+    array.strides.shape[2] = mask.strides.shape[2] = 4;
+    for (const std::int64_t stride : {std::int64_t{4}, std::int64_t{8}, std::int64_t{-3}}) {
+        array.strides.bytes[1] = stride * array.strides.row_stride();
+        mask.strides.bytes[1] = stride * mask.strides.row_stride();
+        RetainedScore found;
+        TNM_CHECK(retained_score(array, mask, Score::abs, found, {}) == Status::ok);
+        check_same(found, expected);
+    }
 }
 
 void test_threads_change_no_bit() {
@@ -136,6 +163,13 @@ void test_sums_too_large() {
     }
     const RetainedScore found = by_library(array, mask, Score::square);
     TNM_CHECK(std::isinf(found.total) && found.kept == 9.0 && found.largest == 1e200);
+    Array signs(Dtype::float64, {1, 64});
+    MaskArray none(signs.shape());
+    for (std::int64_t flat = 0; flat < 64; ++flat) {
+        signs.set(flat, flat % 16 > 1 ? 0.0 : flat % 16 == 0 ? 1.5e308 : -1.5e308);
+        none.set(flat, false);
+    }
+    TNM_CHECK(std::isnan(by_library(signs, none, Score::identity).total));
 }
 
 void test_empty() {
@@ -155,6 +189,7 @@ int main(int argc, char** argv) {
                      {
                          {"against_reference", test_against_reference},
                          {"layout_changes_no_bit", test_layout_changes_no_bit},
+                         {"axes_of_one_may_have_any_stride", test_axes_of_one_may_have_any_stride},
                          {"threads_change_no_bit", test_threads_change_no_bit},
                          {"not_finite", test_not_finite},
                          {"sums_too_large", test_sums_too_large},

@@ -48,6 +48,21 @@ def test_the_mask_is_the_optimum_of_the_api(tnm: Tnm, model: Path, tmp_path: Pat
         )
 
 
+@pytest.mark.parametrize("kernel", [(3, 1), (1, 3), (1, 1)])
+def test_convolutions_whose_kernels_have_a_side_of_one(
+    tnm: Tnm, tmp_path: Path, kernel: tuple[int, int]
+) -> None:
+    weights = np.random.default_rng(0).normal(size=(8, 16, *kernel)).astype(np.float32)
+    save_file({"conv.weight": weights}, tmp_path / "in.safetensors")
+    out = tmp_path / "out.safetensors"
+    result = tnm("prune", tmp_path / "in.safetensors", "-o", out, "--pattern", "2:4", "--json")
+    assert result.status == 0, result.err
+    kept = np.abs(load_file(out)["conv.weight"]).sum() / np.abs(weights).sum()
+    total = json.loads(result.out)["total"]
+    assert total["retained"]["optimal"] == pytest.approx(kept, rel=1e-6)
+    assert tnm("check", out).status == 0
+
+
 @pytest.mark.parametrize("score", ["abs", "square"])
 @pytest.mark.parametrize("method", ["optimal", "two_approximation", "greedy", "rowwise"])
 def test_retained_scores_of_the_report(
