@@ -193,15 +193,16 @@ def update(results: list[Result], speeds: list[Result], facts: Facts, docs: Path
 
 def how_measured(results: list[Result], facts: Facts) -> str:
     """Say by which command, on what, and when; rows of another machine are named."""
-    samples = {one["samples"] for one in results} - {facts.samples}
-    told = f" --samples {min(samples)}" if len(samples) == 1 else ""
+    samples = {one["samples"] for one in results}
+    others = samples - {facts.samples}
+    told = f" --samples {min(samples)}" if len(samples) == 1 and others else ""
     by_machine: dict[tuple[str, str], list[Result]] = {}
     for one in results:
         by_machine.setdefault((one["machine"], one["software"]), []).append(one)
-    (most, found), *others = sorted(by_machine.items(), key=lambda item: -len(item[1]))
+    (most, found), *rest = sorted(by_machine.items(), key=lambda item: -len(item[1]))
     command = f"`python -m bench.post_training --model {facts.name}{told}`"
     text = f"{command} on\n{most[0]}, one thread a run, {most[1]}, {_days(found)}"
-    for where, rows in others:
+    for where, rows in rest:
         names = ", ".join(dict.fromkeys(_name(one) for one in rows))
         text += f";\n{names} on {', '.join(where)}, {_days(rows)}"
     return text
