@@ -82,7 +82,11 @@ def seconds_by_layer(results: Sequence[Result], kinds: Mapping[str, str]) -> str
         for variant, ones in by_variant(results).items()
         if (layers := _by_kind(ones, kinds))
     }
-    shapes = {kind: layers for one in found.values() for kind, (layers, _) in one.items()}
+    shapes: dict[str, str] = {}
+    for one in found.values():
+        for kind, (layers, _) in one.items():
+            # Where patterns were allocated some layers of a block may be dense.
+            shapes[kind] = shapes.get(kind) or layers
     rows = []
     for variant, one in found.items():
         cells = [f"{one[kind][1]:.2f}" if kind in one else "" for kind in shapes]

@@ -65,14 +65,11 @@ BRIEF = (
     Variant(DENSE, NOTHING),
 )
 # Where it takes longest: `bench.language_model_trials` tunes a few blocks.
-LANGUAGE_MODEL = (
-    Variant("64:128", "best"),
-    *(
-        one
-        for one in BRIEF
-        if one.recipe != "tuned"
-        and (one.pattern, one.recipe) not in (("row 2:4", DISTILLED), ("row 2:4", "sparsegpt"))
-    ),
+LANGUAGE_MODEL = tuple(
+    one
+    for one in BRIEF
+    if one.recipe != "tuned"
+    and (one.pattern, one.recipe) not in (("row 2:4", DISTILLED), ("row 2:4", "sparsegpt"))
 )
 # Few weights to spare: what larger tiles are worth, and another quarter of the weights.
 NETWORK = (
@@ -89,7 +86,7 @@ def full_grid() -> Iterator[Variant]:
     yield Variant(MIXED, "allocated")
     yield Variant("2:4", "permuted")
     yield Variant("2:4", "permuted, tuned")
-    for pattern in PATTERNS:
+    for pattern in (*PATTERNS, *WIDER):
         for recipe in RECIPES:
             for method in METHODS[: 1 if pattern.startswith("row") else None]:
                 yield Variant(pattern, recipe, method)
