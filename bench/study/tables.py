@@ -85,8 +85,8 @@ def seconds_by_layer(results: Sequence[Result], kinds: Mapping[str, str]) -> str
     shapes: dict[str, str] = {}
     for one in found.values():
         for kind, (layers, _) in one.items():
-            # Where patterns were allocated some layers of a block may be dense.
-            shapes[kind] = shapes.get(kind) or layers
+            # Of the first: where patterns were allocated, which come last, some layers are dense.
+            shapes.setdefault(kind, layers)
     rows = []
     for variant, one in found.items():
         cells = [f"{one[kind][1]:.2f}" if kind in one else "" for kind in shapes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -316,6 +316,22 @@ def test_bad_options(
     assert left.value.code == 2
     assert told in capsys.readouterr().err
     assert (tmp_path / "small" / "results.json").read_text() == "[{}]"
+
+
+def test_an_allocation_does_not_say_what_layers_a_block_has() -> None:
+    """It prunes one of two here, and one of a block alone: shapes are told as before."""
+
+    def result(variant: Variant, names: list[str]) -> dict[str, Any]:
+        layers = [{"name": name, "shape": [8, 8], "seconds": 1.0} for name in names]
+        return {**asdict(variant), "seed": 0, "layers": layers}
+
+    whole = result(Variant("2:4", "best"), ["0.q", "0.k", "1.q", "1.k"])
+    uneven = result(Variant("2:4", "best"), ["0.q", "0.k", "1.q"])
+    mixed = result(Variant("mixed", "allocated"), ["0.q"])
+    kinds = {"q|k": "attention"}
+    assert "| attention, 2 of 8 x 8 |" in seconds_by_layer([mixed, whole], kinds)
+    assert "| attention |" in seconds_by_layer([mixed, uneven], kinds)
+    assert "| attention, 8 x 8 |" in seconds_by_layer([mixed], kinds)
 
 
 def test_variants_differ_and_the_grid_holds_the_default() -> None:

@@ -50,7 +50,8 @@ class Pieces {
     }
 
   private:
-    // Little enough for the second-level cache if it is copied.
+    // Rows of up to so many columns are one run of memory, which is read fastest; 64 of them are
+    // whole cache lines where columns are turned.
     static constexpr std::int64_t kEntries = 262144, kMostColumns = 4096;
 
     std::int64_t rows_, columns_, width_, height_, across_, down_;

@@ -150,12 +150,12 @@ def test_worth_of_four_is_what_the_solver_says(n: int) -> None:
 @pytest.mark.parametrize(("n", "m", "units"), [(2, 4, 18), (2, 8, 32), (2, 4, 4)])
 def test_regrouping_never_loses(n: int, m: int, units: int) -> None:
     scores = torch.rand(units, 16, dtype=torch.float64) ** 4
-    worth = [regrouping.rowwise_score(scores, n, m)]
+    worth = [regrouping.transposable_score(scores, n, m)]
     for rounds in (1, 2, 8):
         order = regrouping.regroup(scores, n, m, rounds)
         assert sorted(order.tolist()) == list(range(units))
         assert order[units - units % m :].tolist() == list(range(units - units % m, units))
-        worth.append(regrouping.rowwise_score(scores[order], n, m))
+        worth.append(regrouping.transposable_score(scores[order], n, m))
     assert worth == sorted(worth)
     assert units < 2 * m or worth[-1] > worth[0]
 

@@ -22,7 +22,7 @@ from tnm_core.torch.calibrate.permute.dimensions import (
     why_invalid,
 )
 from tnm_core.torch.calibrate.permute.probe import PermutationProbe
-from tnm_core.torch.calibrate.permute.regrouping import regroup, rowwise_score
+from tnm_core.torch.calibrate.permute.regrouping import regroup, transposable_score
 from tnm_core.torch.layers import WeightAxes, masked_parametrization, unwrap, weight_axes_of
 
 
@@ -202,7 +202,7 @@ def _best_order(
 
     def kept(order: torch.Tensor) -> float:
         flattened = (one[entries(order, len(one))] for one in runs)
-        return sum(rowwise_score(x, n, m) for x in (scores[order], *flattened))
+        return sum(transposable_score(x, n, m) for x in (scores[order], *flattened))
 
     stay = torch.arange(units)
     order = stay

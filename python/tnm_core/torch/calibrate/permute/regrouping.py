@@ -13,7 +13,7 @@ from tnm_core.torch.tensors import transposable_mask
 _PIECE = 1 << 19
 
 
-def rowwise_score(scores: torch.Tensor, n: int, m: int) -> float:
+def transposable_score(scores: torch.Tensor, n: int, m: int) -> float:
     """Return the total score of the optimal transposable mask."""
     mask = transposable_mask(scores, n, m, score="identity")
     return float(torch.where(mask, scores, 0.0).sum(dtype=torch.float64))
