@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bench import machine
 from bench.output.kept import keep
 from bench.study.runs import Result
 from bench.study.tables import stamped, with_table
@@ -26,19 +24,21 @@ RESULTS, PAGE = "fine-tuning", "fine-tuning.md"
 
 def update(results: Sequence[Result], docs: Path) -> None:
     """Replace the table of the page and its picture, and keep what they come from."""
-    today = datetime.now(timezone.utc).date().isoformat()
-    facts = {"machine": machine.hardware(), "software": machine.software(), "date": today}
-    found = {**facts, "runs": list(results)}
-    keep(found, docs, RESULTS)
+    keep(list(results), docs, RESULTS)
     page = docs / PAGE
-    page.write_text(with_table(page.read_text(), table_with_stamp(found), same=4))
+    page.write_text(with_table(page.read_text(), table_with_stamp(results), same=4))
     draw(results, docs / "images" / "fine-tuning.png")
 
 
-def table_with_stamp(found: Mapping[str, Any]) -> str:
-    """The table of results that are kept, and below it how they were measured."""
-    where = f"{found['machine']}, one thread, {found['software']}, {found['date']}"
-    return stamped(table(found["runs"]), f"`python -m bench.fine_tuning` on\n{where}")
+def table_with_stamp(results: Sequence[Result]) -> str:
+    """The table of some results, and below it how they were measured."""
+    where = "; ".join(dict.fromkeys(map(_where, results)))
+    return stamped(table(results), f"`python -m bench.fine_tuning` on\n{where}")
+
+
+def _where(result: Result) -> str:
+    threads = "one thread" if result["threads"] == 1 else f"{result['threads']} threads"
+    return f"{result['machine']}, {threads}, {result['software']}, {result['date']}"
 
 
 def table(results: Sequence[Result]) -> str:

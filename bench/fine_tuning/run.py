@@ -6,12 +6,14 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator
+from datetime import date
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from bench import machine
 from bench.fine_tuning.arms import Arm
 from bench.fine_tuning.measuring import Measuring
 from bench.fine_tuning.task import Encoded, Task
@@ -96,7 +98,13 @@ class _Run:
 
     def finish(self) -> Result:
         """Measure the model at the end."""
-        self.result["fine-tuned"] = self._measuring.whole(self._model)
+        self.result |= {
+            "fine-tuned": self._measuring.whole(self._model),
+            "machine": machine.hardware(),
+            "software": machine.software(),
+            "threads": torch.get_num_threads(),
+            "date": date.today().isoformat(),
+        }
         _write_text(self.result, self._path)
         self._checkpoint.unlink()
         return self.result
@@ -148,7 +156,7 @@ def finished(path: Path) -> Result | None:
         return None
     try:
         result: Result = json.loads(path.read_text())
-        return result if result["fine-tuned"] else None
+        return result if result["fine-tuned"] and result["machine"] else None
     except (ValueError, TypeError, KeyError) as error:
         raise ValueError(
             f"{path} does not hold a result of this study ({type(error).__name__}: {error}); "

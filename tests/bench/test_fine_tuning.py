@@ -135,8 +135,11 @@ def test_page_is_brought_up_to_date(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     report.update(results, tmp_path)
     assert report.table(results) in page.read_text()
-    assert kept(tmp_path, report.RESULTS)["runs"] == results
-    assert report.table_with_stamp(kept(tmp_path, report.RESULTS)) in page.read_text()
+    assert kept(tmp_path, report.RESULTS) == results
+    assert report.table_with_stamp(results) in page.read_text()
+    elsewhere = [{**one, "machine": "another", "threads": 2} for one in results]
+    told = report.table_with_stamp([*results, *elsewhere])
+    assert f"{results[0]['date']}; another, 2 threads, " in told
     report.update(results, tmp_path)
     assert page.read_text().count("Measured by") == 1
     assert (tmp_path / "images" / "fine-tuning.png").exists()
