@@ -46,7 +46,7 @@ class SmolLM2:
             variants=LANGUAGE_MODEL,
             samples=48,
             most_samples=400,
-            distilled=400,
+            distilled=300,
             most_distilled=4000,
             sample=f"pieces of {self.length} tokens",
             head_size=64,
