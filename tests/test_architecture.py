@@ -90,6 +90,7 @@ CPP_FLOORS = [
     "tnm",
     "parallel",
     "simd",
+    "elements",
     "words",
     "words/kernels",
     "tiles",

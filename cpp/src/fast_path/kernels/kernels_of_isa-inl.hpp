@@ -6,7 +6,7 @@
 #include "fast_path/kernels/four_by_four/prices-inl.hpp"
 #include "fast_path/kernels/four_by_four/run-inl.hpp"
 #include "fast_path/kernels/four_by_four/strip-inl.hpp"
-#include "fast_path/kernels/strip/dispatch-inl.hpp"
+#include "fast_path/kernels/strip/by_field_width-inl.hpp"
 #include "fast_path/kernels/strip/load_strip-inl.hpp"
 #include "fast_path/kernels/strip/store_strip-inl.hpp"
 #include "fast_path/strip_kernels.hpp"

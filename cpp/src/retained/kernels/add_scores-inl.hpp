@@ -1,7 +1,7 @@
 // Scores, and those that flags keep, added up in lanes.
 #pragma once
 
-#include "fast_path/kernels/strip/read_elements-inl.hpp"
+#include "elements/read_elements-inl.hpp"
 #include "retained/retained_kernels.hpp"
 #include "simd/vectors-inl.hpp"
 #include "words/kernels/read_positions-inl.hpp"

@@ -2,7 +2,7 @@
 // including file defines.
 #pragma once
 
-#include "fast_path/kernels/strip/dispatch-inl.hpp"
+#include "elements/by_element-inl.hpp"
 #include "retained/kernels/add_scores-inl.hpp"
 
 namespace tnm::TNM_ISA {

@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "fast_path/kernels/strip/dispatch-inl.hpp"
+#include "fast_path/kernels/strip/by_field_width-inl.hpp"
 #include "fast_path/strip.hpp"
 #include "reference/tile.hpp"
 #include "support/check.hpp"

@@ -7,6 +7,7 @@
 // Their flags, 16 bytes per row, wait in `space` until whole lines can be written.
 #pragma once
 
+#include "elements/by_element-inl.hpp"
 #include "fast_path/kernels/four_by_four/run-inl.hpp"
 #include "simd/transpose-inl.hpp"
 

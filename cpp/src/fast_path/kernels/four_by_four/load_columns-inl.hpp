@@ -1,8 +1,8 @@
 // The columns of 4 x 4 tiles as floats, straight from elements of any type.
 #pragma once
 
+#include "elements/elements-inl.hpp"
 #include "fast_path/kernels/four_by_four/columns-inl.hpp"
-#include "fast_path/kernels/strip/elements-inl.hpp"
 
 namespace tnm::TNM_ISA {
 

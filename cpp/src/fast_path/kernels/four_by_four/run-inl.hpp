@@ -4,8 +4,8 @@
 // decide. Where doubles do not help, the run stops, and the road over loaded strips takes over.
 #pragma once
 
+#include "elements/by_element-inl.hpp"
 #include "fast_path/kernels/four_by_four/load_columns-inl.hpp"
-#include "fast_path/kernels/strip/dispatch-inl.hpp"
 #include "fast_path/strip.hpp"
 #include "fast_path/strip_kernels.hpp"
 

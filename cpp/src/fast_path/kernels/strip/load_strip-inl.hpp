@@ -1,8 +1,9 @@
 // Reading rows of 64 neighbouring elements as scores.
 #pragma once
 
-#include "fast_path/kernels/strip/dispatch-inl.hpp"
-#include "fast_path/kernels/strip/read_elements-inl.hpp"
+#include "elements/by_element-inl.hpp"
+#include "elements/read_elements-inl.hpp"
+#include "fast_path/kernels/strip/by_field_width-inl.hpp"
 #include "fast_path/kernels/strip/score_traits-inl.hpp"
 #include "fast_path/strip.hpp"
 #include "fast_path/strip_kernels.hpp"

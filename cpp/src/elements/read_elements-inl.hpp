@@ -1,7 +1,7 @@
 // Neighbouring elements of any type as numbers to compute with.
 #pragma once
 
-#include "fast_path/kernels/strip/elements-inl.hpp"
+#include "elements/elements-inl.hpp"
 #include "simd/vectors-inl.hpp"
 
 namespace tnm::TNM_ISA {

@@ -1,29 +1,11 @@
-// From numbers known at run time to the templates that have them as arguments.
+// From a type of elements and a score known at run time to templates that have them as arguments.
 #pragma once
 
-#include "fast_path/kernels/strip/elements-inl.hpp"
-#include "fast_path/strip.hpp"
+#include "elements/elements-inl.hpp"
 #include "tnm/dtype.hpp"
 #include "tnm/pattern.hpp"
 
 namespace tnm::TNM_ISA {
-
-// select.template operator()<w>(), w being the width of the fields of tiles of m x m.
-template <class Select>
-inline auto by_field_width(int m, const Select& select) {
-    switch (field_width(m)) {
-        case 4:
-            return select.template operator()<4>();
-        case 8:
-            return select.template operator()<8>();
-        case 16:
-            return select.template operator()<16>();
-        case 32:
-            return select.template operator()<32>();
-        default:
-            return select.template operator()<64>();
-    }
-}
 
 // select.template operator()<dtype, score>(); that of abs where identity is the same.
 template <class Function, class Select>
