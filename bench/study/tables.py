@@ -67,12 +67,17 @@ def quality(results: Sequence[Result]) -> str:
             [
                 *_names(variant),
                 *told,
-                f"{np.mean([one['seconds'] for one in found]):.0f}",
+                _seconds(float(np.mean([one["seconds"] for one in found]))),
                 f"{max(memory):.0f}" if memory else "",
                 str(len(found)),
             ]
         )
     return markdown([*_NAMES, *measures, "CPU seconds", "peak MiB", "seeds"], rows)
+
+
+def _seconds(mean: float) -> str:
+    """Whole ones, where there are any; a model that is not pruned takes none."""
+    return f"{mean:.0f}" if mean >= 1 else f"{mean:.1f}" if mean >= 0.05 else ""
 
 
 def seconds_by_layer(results: Sequence[Result], kinds: Mapping[str, str]) -> str:

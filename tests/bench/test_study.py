@@ -248,6 +248,21 @@ def test_tables_and_picture(kept: Results[Variant], tmp_path: Path) -> None:
     ]
 
 
+def test_seconds_are_not_rounded_to_nothing(kept: Results[Variant]) -> None:
+    dense, magnitude, best = (
+        next(
+            one
+            for one in kept.found
+            if one["recipe"] == recipe and not one["pattern"].startswith("row")
+        )
+        for recipe in (NOTHING, "magnitude", "best")
+    )
+    text = quality(
+        [{**dense, "seconds": 6e-6}, {**magnitude, "seconds": 0.41}, {**best, "seconds": 79.8}]
+    )
+    assert [line.split(" | ")[-3] for line in text.splitlines()[2:]] == ["", "0.4", "80"]
+
+
 def test_documentation_is_brought_up_to_date(kept: Results[Variant], tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     pages = [tmp_path / post_training.PAGE, tmp_path / post_training.MEASURED_PAGE]
