@@ -192,20 +192,36 @@ def update(results: list[Result], speeds: list[Result], facts: Facts, docs: Path
 
 
 def how_measured(results: list[Result], facts: Facts) -> str:
-    """Say by which command, on what, and when; rows of another machine are named."""
-    samples = {one["samples"] for one in results}
-    others = samples - {facts.samples}
-    told = f" --samples {min(samples)}" if len(samples) == 1 and others else ""
+    """Say by which command, on what, and when.
+
+    Options that other rows than the default ones took are named, and rows of another machine.
+    """
     by_machine: dict[tuple[str, str], list[Result]] = {}
     for one in results:
         by_machine.setdefault((one["machine"], one["software"]), []).append(one)
     (most, found), *rest = sorted(by_machine.items(), key=lambda item: -len(item[1]))
-    command = f"`python -m bench.post_training --model {facts.name}{told}`"
+    command = f"`python -m bench.post_training --model {facts.name}`"
+    if options := _options(results, facts):
+        command += f", further rows with {options},"
     text = f"{command} on\n{most[0]}, one thread a run, {most[1]}, {_days(found)}"
     for where, rows in rest:
         names = ", ".join(dict.fromkeys(_name(one) for one in rows))
         text += f";\n{names} on {', '.join(where)}, {_days(rows)}"
     return text
+
+
+def _options(results: list[Result], facts: Facts) -> str:
+    """Name what has to be given beside the model, each for some of the rows."""
+    found = []
+    seeds = 1 + max(one["seed"] for one in results)
+    if seeds > facts.seeds:
+        found.append(f"--seeds {seeds}")
+    for name, usual in (("samples", {facts.samples}), ("distilled", {0, facts.distilled})):
+        found += [f"--{name} {one}" for one in sorted({one[name] for one in results} - usual)]
+    default = {(one.pattern, one.recipe, one.method) for one in facts.variants}
+    if any((one["pattern"], one["recipe"], one["method"]) not in default for one in results):
+        found.append("--full")
+    return ", ".join(f"`{one}`" for one in found)
 
 
 def _days(results: list[Result]) -> str:

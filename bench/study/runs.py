@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
 from contextlib import closing
 from dataclasses import astuple, fields
 from pathlib import Path
@@ -90,17 +90,27 @@ def complete(
 def _in_processes(
     missing: Sequence[tuple[Variant, int]], run: Callable[[Variant, int], Result], workers: int
 ) -> Generator[Result]:
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_follow_parent)
+    """Yield results as they come, each from a process of its own, so that its peak is its own."""
+    threads = ThreadPoolExecutor(workers)
+    futures = [threads.submit(_in_own_process, run, *one) for one in missing]
     try:
-        for future in as_completed([pool.submit(run, variant, seed) for variant, seed in missing]):
+        for future in as_completed(futures):
             yield future.result()
     except BaseException:
-        for worker in multiprocessing.active_children():
-            worker.kill()
+        threads.shutdown(wait=False, cancel_futures=True)
+        while not all(future.done() for future in futures):
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            wait(futures, timeout=0.1)
         raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        threads.shutdown()
+
+
+def _in_own_process(run: Callable[[Variant, int], Result], variant: Variant, seed: int) -> Result:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context, initializer=_follow_parent) as pool:
+        return pool.submit(run, variant, seed).result()
 
 
 def _follow_parent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -20,6 +21,7 @@ from bench.study.variants import (
     WIDER,
     Variant,
 )
+from tnm_core.pattern import as_pattern
 
 _NAMES = ("pattern", "recipe", "masks", "samples")
 _ORDER = (NOTHING, *RECIPES, "permuted", "permuted, tuned", "allocated")
@@ -57,8 +59,13 @@ def deviation(found: np.ndarray) -> float:
 
 
 def quality(results: Sequence[Result]) -> str:
-    """Mean and standard deviation over the seeds of every measure."""
+    """Mean and standard deviation over the seeds of every measure.
+
+    What is kept is a share of the weights that any of these runs prunes: a pattern may be too large
+    for some layers, which stay dense.
+    """
     measures = list(results[0]["measures"])
+    sizes = {layer["name"]: math.prod(layer["shape"]) for one in results for layer in one["layers"]}
     rows = []
     for variant, found in by_variant(results).items():
         told = [_cell(values(found, measure)) for measure in measures]
@@ -66,13 +73,21 @@ def quality(results: Sequence[Result]) -> str:
         rows.append(
             [
                 *_names(variant),
+                f"{_kept(found[0], sizes):.2f}",
                 *told,
                 _seconds(float(np.mean([one["seconds"] for one in found]))),
                 f"{max(memory):.0f}" if memory else "",
                 str(len(found)),
             ]
         )
-    return markdown([*_NAMES, *measures, "CPU seconds", "peak MiB", "seeds"], rows)
+    return markdown([*_NAMES, "kept", *measures, "CPU seconds", "peak MiB", "seeds"], rows)
+
+
+def _kept(result: Result, sizes: Mapping[str, int]) -> float:
+    """The share of the weights of layers of these sizes that a run has kept."""
+    densities = {one["name"]: as_pattern(one["pattern"]).density for one in result["layers"]}
+    kept = sum(size * densities.get(name, 1.0) for name, size in sizes.items())
+    return kept / max(1, sum(sizes.values()))
 
 
 def _seconds(mean: float) -> str:

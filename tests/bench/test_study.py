@@ -6,7 +6,7 @@ import itertools
 import re
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -214,12 +214,38 @@ def test_rows_of_another_machine_are_named(kept: Results[Variant]) -> None:
         {**one, "machine": "most", "software": "S", "date": "2026-01-02"} for one in kept.found
     ]
     found[0] |= {"machine": "another", "date": "2026-01-01"}
-    assert post_training.how_measured(found, FACTS) == (
+    assert post_training.how_measured(found, replace(FACTS, seeds=SEEDS)) == (
         "`python -m bench.post_training --model small` on\nmost, one thread a run, S, 2026-01-02;"
         f"\n{found[0]['pattern']} {found[0]['recipe']} on another, S, 2026-01-01"
     )
     found[0] |= {"pattern": "2:4", "recipe": DISTILLED, "distilled": 9}
     assert "\n2:4 distilled with 9 on another" in post_training.how_measured(found, FACTS)
+
+
+def test_options_of_further_rows_are_named(kept: Results[Variant]) -> None:
+    found = [{**one, "machine": "M", "software": "S", "date": "D"} for one in kept.found]
+    command = "`python -m bench.post_training --model small`"
+    assert post_training.how_measured(found, replace(FACTS, seeds=SEEDS)).startswith(
+        f"{command} on\n"
+    )
+    found[0] |= {"recipe": "adaprune", "samples": 3}
+    found[1] |= {"distilled": 5}
+    assert post_training.how_measured(found, FACTS).startswith(
+        f"{command}, further rows with `--seeds {SEEDS}`, `--samples 3`, `--distilled 5`, "
+        "`--full`, on\n"
+    )
+
+
+def test_what_is_kept_counts_layers_that_a_pattern_does_not_fit(kept: Results[Variant]) -> None:
+    all_of_them, some = ({**one} for one in kept.found[:1] * 2)
+    small, large = {"name": "a", "shape": [8, 8]}, {"name": "b", "shape": [8, 24]}
+    all_of_them |= {
+        "pattern": "2:4",
+        "layers": [{**one, "pattern": "2:4"} for one in (small, large)],
+    }
+    some |= {"pattern": "8:16", "layers": [{**large, "pattern": "8:16"}]}
+    lines = quality([all_of_them, some]).splitlines()[2:]
+    assert [line.split(" | ")[4] for line in lines] == ["0.50", "0.62"]
 
 
 def test_tables_and_picture(kept: Results[Variant], tmp_path: Path) -> None:
@@ -232,13 +258,13 @@ def test_tables_and_picture(kept: Results[Variant], tmp_path: Path) -> None:
     assert (tmp_path / "tables.md").read_text() == text
     assert (tmp_path / "post-training.png").read_bytes().startswith(b"\x89PNG")
     assert "| 2:4 | distilled | optimal | 144 + 144 | " in text
-    (row,) = re.findall(r"\| 2:4 \| best \| optimal \| 144 \| (.* ± .*)", text)
+    (row,) = re.findall(r"\| 2:4 \| best \| optimal \| 144 \| 0\.50 \| (.* ± .*)", text)
     best = _values(kept, Variant("2:4", "best"), "cosine")
     assert row.startswith(f"{np.mean(best):.3f} ± {np.std(best, ddof=1):.3f} |")
     assert row.endswith("| 2 |")
     patterns = re.findall(r"^\| ([^|]*) \| best \| optimal \|.*\| 2 \|$", text, re.MULTILINE)
     assert patterns == ["row 2:4", "2:4", "4:8", "8:16", "16:32"]
-    assert len(re.findall(r"\| dense \|  \|  \|  \| 1\.000 ± 0\.000 \|", text)) == 1
+    assert len(re.findall(r"\| dense \|  \|  \|  \| 1\.00 \| 1\.000 ± 0\.000 \|", text)) == 1
     (kinds,) = re.findall(r"\| pattern \| recipe \| masks \| samples \| (query.*) \|", text)
     assert kinds.split(" | ") == [
         "query, key, value, 3 of 32 x 32",

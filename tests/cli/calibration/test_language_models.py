@@ -16,7 +16,8 @@ from tests.cli.language_models import gpt2, llama, save, tokens_of, write_text
 from tnm_core.cli.calibration import KeptRun
 from tnm_core.cli.hugging_face import load, packed_batches, packed_pieces
 from tnm_core.torch import prune_model_, remove_sparsity_
-from tnm_core.torch.calibrate import PruneStep
+from tnm_core.torch.calibrate import PruneStep, collect_statistics
+from tnm_core.torch.calibrate.allocate import allocate, output_change, sensitivity_scan
 
 pytestmark = pytest.mark.usefixtures("offline")
 
@@ -172,6 +173,26 @@ def test_values_of_shared_heads_are_reordered(tnm: Tnm, text: Path, tmp_path: Pa
         for names, block in ((["self_attn.v_proj"], 8), (["mlp.gate_proj", "mlp.up_proj"], None))
     ]
     assert tnm("check", out).status == 0
+
+
+def test_patterns_are_scanned_on_one_piece(tnm: Tnm, text: Path, tmp_path: Path) -> None:
+    """From the middle of the text: the model runs for each layer and pattern."""
+    folder, out = save(llama(), tmp_path / "dense"), tmp_path / "sparse"
+    options = ("--recipe", "wanda", "--length", 16, "--batch-size", 4)
+    budget = ("--budget", 0.5, "--patterns", "1:4,2:4,3:4")
+    report = _calibrate(tnm, folder, text, "-o", out, *options, *budget)
+    pieces = tokens_of(text)[:320].view(20, 16)
+    batches = [{"input_ids": one} for one in pieces.split(4)]
+    dense = transformers.AutoModelForCausalLM.from_pretrained(folder)
+    scan = sensitivity_scan(
+        dense,
+        collect_statistics(dense, batches, exclude="lm_head"),
+        ["1:4", "2:4", "3:4"],
+        evaluate=output_change(dense, [{"input_ids": pieces[8:9]}]),
+    )
+    allocation = report["allocation"]
+    assert allocation["scanned_batches"] == 1
+    assert allocation["predicted_loss"] == pytest.approx(allocate(scan, 0.5).loss, rel=1e-6)
 
 
 def test_an_interrupted_run_goes_on_block_by_block(

@@ -56,6 +56,9 @@ def test_the_rule_knows_tokens() -> None:
     assert why_dense_is_faster(small, 0.75, torch.float32, 32) is None
     assert "one token" in str(why_dense_is_faster(small, 0.5, torch.float32, 1))
     assert why_dense_is_faster(large, 0.5, torch.float32, 1) is None
+    assert why_dense_is_faster(small, 0.5, torch.float32, 1, together=1 << 23) is None
+    told = str(why_dense_is_faster(small, 0.5, torch.float32, 1, together=1 << 22))
+    assert "4194304 entries in all layers, with one token, expected at least 8388608" in told
     assert why_dense_is_faster(small, 0.5, torch.bfloat16, 1) is None
 
 

@@ -132,7 +132,7 @@ def _allocate(
     loaded: LoadedModel, budget: Budget, selection: Selection, progress: LayerProgress
 ) -> Allocation:
     progress.phase("running the model")
-    some = _evenly_spread(loaded.batches, SCANNED_BATCHES)
+    some = loaded.scanned or _evenly_spread(loaded.batches, SCANNED_BATCHES)
     loss = output_change(loaded.model, some)
     progress.phase("statistics")
     statistics = collect_statistics(loaded.model, loaded.batches, include=selection)

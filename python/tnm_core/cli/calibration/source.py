@@ -25,7 +25,8 @@ from tnm_core.cli.targets import check_unused
 # latter also holds for sentences.
 MOST_IMAGES, BATCH_SIZE = 512, 32
 # Tokens of a piece of text for a causal language model, and of what orders of units are tried on:
-# such a model runs hundreds of times for that, and a short text shows as much as a long one.
+# such a model runs hundreds of times for that, and a short text shows as much as a long one. For a
+# scan of patterns it does so, too, on one piece.
 DEFAULT_LENGTH, _TRIED_TOKENS = 512, 32
 
 
@@ -60,6 +61,7 @@ class LoadedModel:
     layers_without_weights: frozenset[str] = frozenset()  # in the checkpoint
     notes: tuple[str, ...] = ()
     trial: Sequence[Any] | None = None  # a batch to try orders of units on, where all are large
+    scanned: Sequence[Any] | None = None  # batches to scan patterns with, likewise
     distill_batches: Iterable[Any] | None = None
 
 
@@ -125,14 +127,15 @@ def _from_folder(
     check_target(folder, arguments.output, {model_directory.WEIGHTS}, arguments.force)
     loaded = hugging_face.load(path)
     batches: Iterable[Any]
-    distilling = trial = None
+    distilling = trial = scanned = None
     notes = loaded.notes
     if kind is _Data.TEXT and loaded.is_causal:
         packed = _packed_batches(loaded, arguments)
         batches, distilling = packed.batches, packed.others
         notes += packed.notes
-        first = packed.batches[0]
+        first, middle = packed.batches[0], packed.batches[len(packed.batches) // 2]
         trial = [{name: value[:1, :_TRIED_TOKENS] for name, value in first.items()}]
+        scanned = [{name: value[:1] for name, value in middle.items()}]
     elif kind is _Data.IMAGES:
         pictures = _images(loaded, arguments)
         batches, notes = pictures.batches, notes + pictures.notes
@@ -146,7 +149,9 @@ def _from_folder(
 
     head_size = arguments.head_size or loaded.head_size
     missing = loaded.layers_without_weights
-    return LoadedModel(loaded.model, batches, write, head_size, missing, notes, trial, distilling)
+    return LoadedModel(
+        loaded.model, batches, write, head_size, missing, notes, trial, scanned, distilling
+    )
 
 
 def _packed_batches(

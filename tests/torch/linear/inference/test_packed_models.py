@@ -160,15 +160,18 @@ def test_models_that_sparsify_masked(bert: BertModel) -> None:
         _assert_alike(model(tokens).last_hidden_state, expected)
 
 
-def test_one_token_at_a_time_pays_for_large_matrices_alone() -> None:
+def test_one_token_at_a_time_pays_where_weights_together_leave_the_caches() -> None:
     def model(side: int) -> nn.Module:
         return nn.Sequential(nn.Linear(side, side), nn.Linear(side, 64)).requires_grad_(False)
 
     with pytest.raises(ValueError, match="with one token, expected at least 8388608 entries"):
         pack_for_inference_(model(64), "2:4", tokens=1)
     assert pack_for_inference_(model(64), "2:4").packed.keys() == {"0", "1"}
-    large = model(4096)
-    assert pack_for_inference_(large, "row 2:4", tokens=1).packed.keys() == {"0"}
+    assert pack_for_inference_(model(4096), "row 2:4", tokens=1).packed.keys() == {"0", "1"}
+    with pytest.raises(ValueError, match="4325376 entries in all layers, with one token"):
+        pack_for_inference_(model(2048), "row 2:4", tokens=1)
+    two = nn.Sequential(model(2048), nn.Linear(64, 2048), model(2048)).requires_grad_(False)
+    assert len(pack_for_inference_(two, "row 2:4", tokens=1).packed) == 5
     for wrong, error in ((0, ValueError), (1.5, TypeError)):
         with pytest.raises(error, match="tokens is"):
             pack_for_inference_(model(64), "2:4", tokens=wrong)

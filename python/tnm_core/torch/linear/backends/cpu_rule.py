@@ -16,14 +16,15 @@ class _Limit(NamedTuple):
     least_entries: int = 0
 
 
-# Larger matrices of float32 come from memory, not from a cache.
+# More entries of float32 come from memory, not from a cache.
 _BEYOND_CACHES = 1 << 23
 
 # The last limit that the number of tokens reaches counts; if that is not known, the one for a few.
 # Measured on AVX2 against torch's own product, which is what would run instead (docs/products.md):
 # at half density a token alone pays beyond the caches, 2 to 15 break even or gain, from 32 on it is
 # 1.5 times and more; dense products catch up at a density of .85. torch's 16-bit products are slow
-# where the CPU has none, and ours are not.
+# where the CPU has none, and ours are not. Beyond the caches are the weights of a whole model, too:
+# each has been evicted by the others when its turn comes again (docs/post-training.md, decode).
 _LIMITS: dict[torch.dtype, tuple[_Limit, ...]] = {
     torch.float32: (
         _Limit(1, 0.5, 64, _BEYOND_CACHES),
@@ -37,7 +38,11 @@ _FEW_TOKENS = 2
 
 
 def why_dense_is_faster(
-    sides: tuple[int, int], density: float, dtype: torch.dtype, tokens: int | None = None
+    sides: tuple[int, int],
+    density: float,
+    dtype: torch.dtype,
+    tokens: int | None = None,
+    together: int | None = None,
 ) -> str | None:
     """Say why a dense product is expected to be faster; None if the packed one is.
 
@@ -51,6 +56,8 @@ def why_dense_is_faster(
         One in which there are packed products.
     tokens : int, optional
         Rows of the input, if they are known.
+    together : int, optional
+        Entries of all weights that a model multiplies by in turn; by default of this one alone.
     """
     reached = [one for one in _LIMITS[dtype] if one.least_tokens <= (tokens or _FEW_TOKENS)]
     limit = reached[-1]
@@ -59,6 +66,8 @@ def why_dense_is_faster(
         return f"density {density:.2f}, expected at most {limit.most_density:.2f}"
     if min(sides) < limit.least_side:
         return f"{shape}, expected sides of at least {limit.least_side}"
-    if sides[0] * sides[1] < limit.least_entries:
-        return f"{shape} with one token, expected at least {limit.least_entries} entries"
+    entries = together or sides[0] * sides[1]
+    if entries < limit.least_entries:
+        whose = shape if together is None else f"{shape}, {entries} entries in all layers,"
+        return f"{whose} with one token, expected at least {limit.least_entries} entries"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, cast, get_args
 
@@ -69,7 +70,9 @@ def pack_for_inference_(
         Pack in this dtype, and cast inputs to it and outputs back. By default that of the weight.
     tokens : int, optional
         How many tokens a product will have (sentences times their length; 1 where text is generated
-        token by token), for ``"auto"``. By default a few.
+        token by token), for ``"auto"``. By default a few. From 32 on, layers that keep up to three
+        quarters are packed, too; with 1, float32 ones are only if the layers together have 8
+        million entries, more than caches hold.
 
     Returns
     -------
@@ -112,14 +115,16 @@ def pack_for_inference_(
         found = dense_weight_of(name, layer, wanted, mask, compute_dtype)
         if isinstance(found, Skip):
             skips[name] = found
-            continue
-        skip = _why_dense(found, backend, compute_dtype, tokens)
+        else:
+            weights[name] = found
+    together = sum(math.prod(found.sides) for found in weights.values())
+    for name, found in list(weights.items()):
+        skip = _why_dense(found, backend, compute_dtype, tokens, together)
         if skip is None and by_default and found.is_to_be_pruned:
             skip = left_by_default(rules, name)
-        if skip is None:
-            weights[name] = found
-        else:
+        if skip is not None:
             skips[name] = skip
+            del weights[name]
     if not weights:
         reasons = "; ".join(f"{name or 'the model'}: {why}" for name, why in skips.items())
         raise ValueError(
@@ -202,11 +207,12 @@ def _why_dense(
     backend: InferenceBackend,
     dtype: torch.dtype | None,
     tokens: int | None,
+    together: int,
 ) -> Skip | None:
     if backend == "cpu":
         return None
     dtype = dtype or found.weight.dtype
-    reason = why_dense_is_faster(found.sides, found.density, dtype, tokens)
+    reason = why_dense_is_faster(found.sides, found.density, dtype, tokens, together)
     return None if reason is None else SkipCode.DENSE_IS_FASTER(reason=reason)
 
 
