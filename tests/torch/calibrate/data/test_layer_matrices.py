@@ -71,6 +71,8 @@ def test_padding_is_dropped_from_tokens_alone() -> None:
     rows = torch.tensor([[True, False], [True, True]])
     tokens = torch.randn(2, 2, 6)
     assert torch.equal(drop_padding(tokens, rows), torch.stack((tokens[0, 0], *tokens[1])))
-    for other in (torch.randn(2, 6), torch.randn(2, 3, 6)):
+    flat = tokens.reshape(4, 6)
+    assert torch.equal(drop_padding(flat, rows), drop_padding(tokens, rows))
+    for other in (torch.randn(2, 6), torch.randn(2, 3, 6), torch.randn(4)):
         assert drop_padding(other, rows) is other
     assert drop_padding(tokens, None) is tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -37,6 +38,14 @@ def test_order_groups_residuals_and_chain_are_found() -> None:
     assert chain.blocks == ("blocks.0", "blocks.1")
     assert chain.block_of("blocks.1.up") == "blocks.1"
     assert chain.block_of("last") is None
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_residuals_are_found_through_the_rounding_of_sums(dtype: torch.dtype) -> None:
+    model, batch = make_network().eval().to(dtype), make_batches()[0].to(dtype)
+    layers = [n for n, m in model.named_modules() if isinstance(m, nn.Linear)]
+    found = find_residuals(model, Calibration([batch]), batch, layers)
+    assert found == {f"blocks.{i}.down": f"blocks.{i}.norm" for i in (0, 1)}
 
 
 def test_what_is_no_chain_is_not_taken_for_one() -> None:

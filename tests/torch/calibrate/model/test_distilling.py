@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.torch.networks import TokenStack, token_stack
 from tests.torch.refusals import assert_refused
 from tnm_core.torch import masks, prune_model_, remove_sparsity_
 from tnm_core.torch.calibrate import Distillation, DistillStep, PruneStep, Recipe
+from tnm_core.torch.calibrate.model import distilling
 
 # Quick, and with masks that leave something to do.
 ROUGH = Recipe(search="one_shot", distill_epochs=1, distill_rate=0.01)
@@ -274,6 +276,44 @@ def test_matrices_that_no_layer_holds() -> None:
     remove_sparsity_(model)
     for matrix in model[0].bank:
         assert tnm.is_transposable((matrix != 0).detach().numpy(), 2, 4)
+
+
+def test_other_samples_in_each_pass_do_not_change_what_measures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A loader that shuffles gives others at the places of those that measure."""
+    samples = torch.cat(_tokens(8))
+    loader = torch.utils.data.DataLoader(samples, batch_size=6, shuffle=True)
+    seen: list[list[Any]] = []
+    measure = distilling._PairedOutputs.measure
+
+    def spied(self: Any, held_out: list[Any]) -> float:
+        seen.append([one.clone() for one in held_out])
+        return measure(self, held_out)
+
+    monkeypatch.setattr(distilling._PairedOutputs, "measure", spied)
+    prune_model_(speaker(), _tokens(), "2:4", ROUGH, distill_batches=loader, **INSIDE)
+    before, after = seen
+    assert len(before) == 1
+    assert all(torch.equal(one, two) for one, two in zip(before, after, strict=True))
+
+
+def test_gradients_are_in_the_layout_of_their_weights() -> None:
+    """Convolutions of images with channels last give them with channels last."""
+    torch.manual_seed(0)
+    dense = nn.Sequential(nn.Conv2d(16, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 3))
+    data = [torch.randn(4, 16, 8, 8) for _ in range(24)]
+    last = [one.contiguous(memory_format=torch.channels_last) for one in data]
+    found = []
+    for given in (data, last):
+        model = copy.deepcopy(dense)
+        report = prune_model_(model, given, "2:4", replace(ROUGH, distill_rate=0.003))
+        assert report.distillation is not None
+        assert report.distillation.kept
+        remove_sparsity_(model)
+        found.append(model.state_dict())
+    for name, value in found[0].items():
+        torch.testing.assert_close(found[1][name], value, rtol=1e-3, atol=1e-4)
 
 
 class Broken(Speaker):

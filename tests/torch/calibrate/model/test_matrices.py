@@ -36,6 +36,8 @@ class FusedExperts(nn.Module):
     def product(self, x: torch.Tensor, weight: torch.Tensor, expert: int) -> torch.Tensor:
         if self.how == "matmul":
             return x @ weight[expert]
+        if self.how == "keywords":
+            return nn.functional.linear(input=x, weight=weight[expert])
         if self.how == "unseen":
             return torch.einsum("ti,oi->to", x, weight[expert])
         return nn.functional.linear(x, weight[expert])
@@ -83,7 +85,7 @@ def pruned_error(model: nn.Module, recipe: Any, data: Any) -> tuple[float, Prune
     return error / sum(float(one.square().sum()) for one in wanted), report
 
 
-@pytest.mark.parametrize("how", ["linear", "matmul", "bmm"])
+@pytest.mark.parametrize("how", ["linear", "keywords", "matmul", "bmm"])
 def test_experts_in_one_tensor_are_pruned_with_data(how: str) -> None:
     data = make_data()
     plain, _ = pruned_error(Model(how), "magnitude", data)
@@ -180,6 +182,39 @@ def test_gpt2_has_the_inputs_of_its_weights_along_rows() -> None:
     prune_model_(row, token_batches(), "row 2:4", "sequential")
     kept = row.h[0].mlp.c_fc.weight != 0
     assert (kept.T.reshape(-1, 4).sum(-1) == 2).all()
+
+
+def test_products_by_keywords_are_those_of_torch() -> None:
+    """Also of tensors that no layer stands for, while layers stand in."""
+
+    class ByKeywords(Model):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            one = torch.eye(WIDTH)
+            x = torch.addmm(input=torch.zeros(WIDTH), mat1=x, mat2=one)
+            x = torch.mm(input=torch.matmul(input=x, other=one), mat2=one)
+            x = torch.bmm(input=x[None], mat2=one[None])[0].mm(mat2=one)
+            return super().forward(x.matmul(one))
+
+    found, expected = (
+        prune_model_(kind("linear"), make_data(), "2:4") for kind in (ByKeywords, Model)
+    )
+    for one, two in zip(found.pruned, expected.pruned, strict=True):
+        assert one.error == pytest.approx(two.error, rel=1e-5)
+
+
+def test_padding_of_flattened_tokens_does_not_count() -> None:
+    """GPT-2 multiplies by (batch * tokens, units)."""
+    padded = []
+    for batch in token_batches():
+        tokens = batch["input_ids"]
+        junk = torch.full((len(tokens), 4), 7)
+        mask = torch.cat((torch.ones_like(tokens), torch.zeros_like(junk)), 1)
+        padded.append({"input_ids": torch.cat((tokens, junk), 1), "attention_mask": mask})
+    found, expected = (
+        prune_model_(gpt2(), data, "2:4", "sequential") for data in (padded, token_batches())
+    )
+    for one, two in zip(found.pruned, expected.pruned, strict=True):
+        assert one.error == pytest.approx(two.error, rel=1e-3)
 
 
 def test_caches_do_not_grow_from_run_to_run() -> None:

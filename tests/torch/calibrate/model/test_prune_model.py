@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import transformers
 from torch import nn
 from torch.nn import functional
 
@@ -18,6 +19,7 @@ from tnm_core.selection import Selection
 from tnm_core.skip import SkipCode
 from tnm_core.torch import masks, prune_model_, remove_sparsity_, sparsify_
 from tnm_core.torch.calibrate import RECIPES, RankDeficientWarning, Recipe
+from tnm_core.torch.calibrate.data import find_chain
 from tnm_core.torch.calibrate.model import prune_layers as pruning
 
 
@@ -154,6 +156,31 @@ def test_blocks_alone_give_what_the_whole_model_gives(monkeypatch: Any, recipe: 
         )
 
 
+def test_blocks_of_a_decoder_get_what_the_pruned_encoder_gives(monkeypatch: Any) -> None:
+    """Their chain is run alone, with the arguments that each model has for it."""
+    sizes = {"encoder_layers": 1, "decoder_layers": 3, "d_model": WIDTH, "vocab_size": 40}
+    wide = {f"{part}_ffn_dim": 32 for part in ("encoder", "decoder")}
+    heads = {f"{part}_attention_heads": 2 for part in ("encoder", "decoder")}
+    config = transformers.BartConfig(**sizes, **wide, **heads, max_position_embeddings=32)
+    torch.manual_seed(0)
+    by_block = transformers.BartModel(config).double().eval()
+    whole = copy.deepcopy(by_block)
+    data = [{"input_ids": torch.randint(3, 40, (4, 12))} for _ in range(3)]
+    found = []
+
+    def spied(*given: Any) -> Any:
+        found.append(find_chain(*given))
+        return found[-1]
+
+    monkeypatch.setattr(pruning, "find_chain", spied)
+    prune_model_(by_block, data, "2:4", "sequential")
+    assert found[0].blocks == tuple(f"decoder.layers.{index}" for index in range(3))
+    monkeypatch.setattr(pruning, "find_chain", lambda *_: None)
+    prune_model_(whole, data, "2:4", "sequential")
+    for (name, one), two in zip(by_block.named_parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-6, atol=1e-9, msg=name)
+
+
 def test_blocks_are_tuned_on_what_the_pruned_model_gives() -> None:
     """Even if the layers were pruned on what the dense model gives."""
     recipe, data = Recipe(sequential=False), make_batches()
@@ -258,6 +285,17 @@ def test_patterns_by_layer_and_row_wise() -> None:
     assert {layer.reason for layer in report.skipped} == {"not named in pattern"}
     with pytest.raises(ValueError, match="pattern names 'nothing'"):
         prune_model_(model, make_batches(), {"nothing": "2:4"})
+
+
+def test_what_halves_retain_is_summed_up_in_wider_numbers() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(1024, 1024, bias=False))
+    nn.init.normal_(model[0].weight, std=1.0)  # magnitudes sum up to more than float16 holds
+    wide = copy.deepcopy(model)
+    data = [torch.randn(8, 1024)]
+    (half,) = prune_model_(model.half(), [data[0].half()], "row 2:4", "magnitude").pruned
+    (full,) = prune_model_(wide, data, "row 2:4", "magnitude").pruned
+    assert half.retained == pytest.approx(full.retained, rel=1e-3)
 
 
 def test_bfloat16_and_a_layer_called_twice() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from tests.torch.calibrate.problems import OUTPUTS, make_data, make_mask, moments_of
@@ -29,6 +30,20 @@ def test_adam_comes_close_to_least_squares() -> None:
     same = [adam_reconstruction(x, y, dense, None, mask, iterations=5) for _ in range(2)]
     assert torch.equal(same[0][0], same[1][0])
     assert same[0][1] is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_halves_come_close_to_floats(dtype: torch.dtype) -> None:
+    """In float16 Adam would divide by a root mean square of 0 where a weight is pruned."""
+    x, y, dense = (one.float() for one in make_data())
+    scale = x.std()
+    x, dense, mask = x / scale, dense * scale, make_mask()
+    wide, _ = adam_reconstruction(x, y, dense, None, mask, iterations=200)
+    half, _ = adam_reconstruction(
+        x.to(dtype), y.to(dtype), dense.to(dtype), None, mask, iterations=200
+    )
+    assert bool(half.isfinite().all())
+    torch.testing.assert_close(half, wide, atol=0.03 * float(wide.abs().max()), rtol=0.0)
 
 
 def test_absorb_mean() -> None:

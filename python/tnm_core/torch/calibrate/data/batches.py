@@ -45,7 +45,14 @@ def _attention_mask(batch: Any) -> torch.Tensor | None:
 
 
 def drop_padding(tensor: torch.Tensor, rows: torch.Tensor | None) -> torch.Tensor:
-    """Leave out the tokens of a tensor (batch, tokens, units) that are padding."""
-    if rows is not None and tensor.ndim == 3 and tensor.shape[:2] == rows.shape:
+    """Leave out the tokens that are padding of a tensor (batch, tokens, units).
+
+    Or of one (batch * tokens, units), as which some code multiplies.
+    """
+    if rows is None:
+        return tensor
+    if tensor.ndim == 3 and tensor.shape[:2] == rows.shape:
         return tensor[rows.to(tensor.device)]
+    if tensor.ndim == 2 and len(tensor) == rows.numel():
+        return tensor[rows.reshape(-1).to(tensor.device)]
     return tensor

@@ -47,7 +47,8 @@ def find_chain(
 class _Trace:
     """Whether calls of blocks make up a chain so far; what lies between two blocks is kept alone.
 
-    Each call gets what the one before returned, and else what the first call got.
+    Each call gets what the one before returned, and else what the first call got. Kept are copies,
+    since the model may write into tensors between two blocks.
     """
 
     def __init__(self) -> None:
@@ -59,17 +60,18 @@ class _Trace:
     def begin(self, name: str, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         others = (args[1:], kwargs)
         if not self.called:
-            self._others = others
+            self._others = _copied(others)
         given = args[0] if args else None
         linked = isinstance(given, torch.Tensor) and (not self.called or self._is_latest(given))
-        self.is_chain = self.is_chain and linked and _same(others, self._others)
+        self.is_chain = self.is_chain and linked and same_arguments(others, self._others)
         self.called.append(name)
 
     def _is_latest(self, given: torch.Tensor) -> bool:
         return self._latest is not None and torch.equal(given, self._latest)
 
     def end(self, _: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        self._latest = first_tensor(output) if self.is_chain else None
+        latest = first_tensor(output) if self.is_chain else None
+        self._latest = None if latest is None else latest.detach().clone()
 
 
 def _most_likely_blocks(model: nn.Module, names: Sequence[str]) -> list[str]:
@@ -90,13 +92,27 @@ def _lies_in(name: str, block: str) -> bool:
     return name == block or name.startswith(f"{block}.")
 
 
-def _same(left: Any, right: Any) -> bool:
+def _copied(given: Any) -> Any:
+    """Copy the tensors of arguments."""
+    if isinstance(given, torch.Tensor):
+        return given.detach().clone()
+    if type(given) in (tuple, list):
+        return type(given)(map(_copied, given))
+    if type(given) is dict:
+        return {key: _copied(one) for key, one in given.items()}
+    return given
+
+
+def same_arguments(left: Any, right: Any) -> bool:
+    """Whether two calls got equal tensors, and else the same."""
     if isinstance(left, torch.Tensor) or isinstance(right, torch.Tensor):
         return isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor) and (
             left is right or (left.shape == right.shape and torch.equal(left, right))
         )  # fmt: skip
     if isinstance(left, (tuple, list)) and type(left) is type(right):
-        return len(left) == len(right) and all(map(_same, left, right))
+        return len(left) == len(right) and all(map(same_arguments, left, right))
     if isinstance(left, Mapping) and isinstance(right, Mapping):
-        return left.keys() == right.keys() and all(_same(left[k], right[k]) for k in left)
+        return left.keys() == right.keys() and all(
+            same_arguments(left[key], right[key]) for key in left
+        )
     return left is right or bool(type(left) is type(right) and left == right)

@@ -15,7 +15,7 @@ from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.calibrate.data.batches import Calibration
 from tnm_core.torch.calibrate.data.layer_matrices import has_own_code
 from tnm_core.torch.calibrate.data.own_products import Product, watching
-from tnm_core.torch.calibrate.data.recording import given_tensor
+from tnm_core.torch.calibrate.data.recording import given_tensor, version_of
 
 _Layers = Mapping[str, nn.Module]
 
@@ -120,13 +120,15 @@ class _Trace:
     own: _Layers  # those with code of their own
     calls: dict[str, _Calls] = field(default_factory=dict)
     latest: torch.Tensor | None = None
+    version: int = 0  # of the latest, which a model may write into
     number: int = 0
 
     def add(self, name: str, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         given = given_tensor(args, kwargs)
         has_rows = given is None or given.numel() > 0
-        if has_rows and given is not self.latest:
-            self.latest, self.number = given, self.number + 1
+        version = 0 if given is None else version_of(given)
+        if has_rows and (given is not self.latest or version != self.version):
+            self.latest, self.version, self.number = given, version, self.number + 1
         number = self.number if has_rows and given is not None else 0
         made = self.calls.setdefault(name, _Calls(number, name not in self.own))
         made.count += 1

@@ -17,7 +17,8 @@ from torch.overrides import TorchFunctionMode
 _SUFFIX = "_matrix"  # what users see in warnings: experts.down_proj_matrix.3
 _IMPLEMENTATION = "_experts_implementation"  # of configurations of transformers
 
-_MATMUL = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__, torch.mm, torch.Tensor.mm)
+_MATMUL = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__)
+_MM = (torch.mm, torch.Tensor.mm)
 _BMM = (torch.bmm, torch.Tensor.bmm)
 
 
@@ -138,33 +139,36 @@ class Products(TorchFunctionMode):
         found = product(self, *args, **kwargs)
         return func(*args, **kwargs) if found is None else found
 
+    # The names of the arguments are those of torch, by which they may be given.
+
     def _linear(
-        self, given: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
+        self, input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
     ) -> torch.Tensor | None:
         layer = self._layer(weight)
-        return None if layer is None else _with_bias(layer, given, bias)
+        return None if layer is None else _with_bias(layer, input, bias)
 
-    def _matmul(self, given: torch.Tensor, other: torch.Tensor) -> torch.Tensor | None:
+    def _matmul(self, input: torch.Tensor, other: torch.Tensor) -> torch.Tensor | None:
         if not isinstance(other, torch.Tensor) or other.ndim == 3:
-            return self._bmm(given, other)
+            return self._bmm(input, other)
         layer = self._layer(other.T) if other.ndim == 2 else None
-        return None if layer is None else _with_bias(layer, given, None)
+        return None if layer is None else _with_bias(layer, input, None)
+
+    def _mm(self, input: torch.Tensor, mat2: torch.Tensor) -> torch.Tensor | None:
+        return self._matmul(input, mat2)
 
     def _addmm(
-        self, bias: torch.Tensor, given: torch.Tensor, other: torch.Tensor, **scales: Any
+        self, input: torch.Tensor, mat1: torch.Tensor, mat2: torch.Tensor, **scales: Any
     ) -> torch.Tensor | None:
-        layer = None if scales or other.ndim != 2 else self._layer(other.T)
-        return None if layer is None else _with_bias(layer, given, bias)
+        layer = None if scales or mat2.ndim != 2 else self._layer(mat2.T)
+        return None if layer is None else _with_bias(layer, mat1, input)
 
-    def _bmm(self, given: torch.Tensor, other: torch.Tensor) -> torch.Tensor | None:
-        if not isinstance(other, torch.Tensor) or other.ndim != 3 or given.ndim != 3:
+    def _bmm(self, input: torch.Tensor, mat2: torch.Tensor) -> torch.Tensor | None:
+        if not isinstance(mat2, torch.Tensor) or mat2.ndim != 3 or input.ndim != 3:
             return None
-        layers = self._stacks.get((0, *place_of(other))) or self._stacks.get(
-            (1, *place_of(other.mT))
-        )
-        if layers is None or len(given) != len(layers):
+        layers = self._stacks.get((0, *place_of(mat2))) or self._stacks.get((1, *place_of(mat2.mT)))
+        if layers is None or len(input) != len(layers):
             return None
-        return torch.stack([layer(rows) for layer, rows in zip(layers, given, strict=True)])
+        return torch.stack([layer(rows) for layer, rows in zip(layers, input, strict=True)])
 
     def _layer(self, weight: torch.Tensor) -> MatrixLayer | None:
         return self._layers.get(place_of(weight)) if weight.ndim == 2 else None
@@ -198,6 +202,7 @@ _PRODUCTS: dict[Any, Callable[..., torch.Tensor | None]] = {
     nn.functional.linear: Products._linear,
     torch.addmm: Products._addmm,
     **dict.fromkeys(_MATMUL, Products._matmul),
+    **dict.fromkeys(_MM, Products._mm),
     **dict.fromkeys(_BMM, Products._bmm),
 }
 # Functions that multiply by matrices.

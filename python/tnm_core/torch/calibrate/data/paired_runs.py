@@ -10,16 +10,18 @@ import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from tnm_core.torch.calibrate.data.batches import Calibration
-from tnm_core.torch.calibrate.data.block_chain import BlockChain
+from tnm_core.torch.calibrate.data.block_chain import BlockChain, same_arguments
 from tnm_core.torch.calibrate.data.decisions import Decisions, Unpaired
 from tnm_core.torch.calibrate.data.randomness import same_randomness
 from tnm_core.torch.calibrate.data.recording import Call, first_tensor, record
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -51,20 +53,29 @@ def _paired(
     return Run(run_dense, run_pruned, rows)
 
 
+_Others = tuple[tuple[Any, ...], dict[str, Any]]
+
+
 @dataclass
 class _Activations:
-    """What the next block of both models gets for one batch."""
+    """What the next block of both models gets for one batch.
+
+    Beside the tensor that goes from block to block that may differ, too: a decoder gets what the
+    encoder of its own model returns.
+    """
 
     dense: torch.Tensor | None
     pruned: torch.Tensor | None
-    others: tuple[Any, ...]
-    named: dict[str, Any]
+    dense_others: _Others
+    pruned_others: _Others
     rows: torch.Tensor | None
 
-    def run(self, block: nn.Module, given: torch.Tensor | None) -> Any:
-        # Copies, for blocks that write into what they get, and for caches that grow by each run.
-        own = None if given is None else given.clone()
-        return block(own, *_fresh(self.others), **_fresh(self.named))
+
+def _run(block: nn.Module, given: torch.Tensor | None, others: _Others) -> Any:
+    # Copies, for blocks that write into what they get, and for caches that grow by each run.
+    own = None if given is None else given.clone()
+    positional, named = _fresh(others)
+    return block(own, *positional, **named)
 
 
 def _fresh(given: Any) -> Any:
@@ -118,9 +129,9 @@ class PairedRuns:
     def _runs_of(self, block: str) -> Iterator[Run]:
         dense, pruned = self.dense.get_submodule(block), self.pruned.get_submodule(block)
         for seed, one in enumerate(self._kept):
-            run = partial(one.run, pruned, one.pruned)
+            run = partial(_run, pruned, one.pruned, one.pruned_others)
             yield _paired(
-                partial(one.run, dense, one.dense),
+                partial(_run, dense, one.dense, one.dense_others),
                 run if self._parted is None else partial(_raise, self._parted),
                 one.rows,
                 seed,
@@ -149,12 +160,16 @@ class PairedRuns:
             rows,
             seed,
         )
-        call = _call(self.dense, block, run.dense)
-        dense, *others = call.positional
-        pruned = dense
-        if not self.one_stream:
-            pruned = self._unless_parted(partial(_given, self.pruned, block, run))
-        return _Activations(dense, pruned, tuple(others), call.named, rows)
+        dense, others = _given(_call(self.dense, block, run.dense))
+        if self.one_stream:
+            return _Activations(dense, dense, others, others, rows)
+        call = self._unless_parted(partial(_call, self.pruned, block, run.pruned))
+        if call is None:
+            return _Activations(dense, None, others, others, rows)
+        pruned, own = _given(call)
+        # One copy of masks and positions, which are the same.
+        own = others if same_arguments(own, others) else own
+        return _Activations(dense, pruned, others, own, rows)
 
     @torch.no_grad()
     def _advance(self, block: str) -> None:
@@ -164,7 +179,7 @@ class PairedRuns:
             one.pruned = dense if self.one_stream else self._unless_parted(partial(_output, run))
             one.dense = dense
 
-    def _unless_parted(self, run: Callable[[], torch.Tensor | None]) -> torch.Tensor | None:
+    def _unless_parted(self, run: Callable[[], _Result]) -> _Result | None:
         """Return what a run gives; None for good once the models take other ways."""
         if self._parted is None:
             try:
@@ -179,9 +194,9 @@ def _call(model: nn.Module, block: str, run: Callable[[], Any]) -> Call:
     return record(run, blocks, stop=block, outputs=False)[block][0]
 
 
-def _given(model: nn.Module, block: str, run: Run) -> torch.Tensor | None:
-    found: torch.Tensor | None = _call(model, block, run.pruned).positional[0]
-    return found
+def _given(call: Call) -> tuple[torch.Tensor, _Others]:
+    first, *others = call.positional
+    return first, (tuple(others), call.named)
 
 
 def _output(run: Run) -> torch.Tensor | None:

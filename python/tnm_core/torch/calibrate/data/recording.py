@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -59,6 +60,46 @@ def given_tensor(positional: tuple[Any, ...], named: dict[str, Any]) -> torch.Te
     return first_tensor(named) if given is None else given
 
 
+class _Copies:
+    """Copies of what modules get, as the model may write into it later.
+
+    Calls that get one tensor, which nothing has written into in between, share one.
+    """
+
+    def __init__(self) -> None:
+        # By identity, which a tensor keeps for as long as its weak reference lives.
+        self._made: dict[int, tuple[weakref.ref[torch.Tensor], int, torch.Tensor]] = {}
+
+    def known(self, tensor: torch.Tensor) -> torch.Tensor | None:
+        """Return the copy of this tensor as it is, if there is one."""
+        made = self._made.get(id(tensor))
+        if made is None:
+            return None
+        reference, version, copy = made
+        return copy if reference() is tensor and version == version_of(tensor) else None
+
+    def of(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return a copy."""
+        copy = self.known(tensor)
+        if copy is None:
+            copy = tensor.detach().clone()
+            self._made[id(tensor)] = weakref.ref(tensor), version_of(tensor), copy
+        return copy
+
+
+def version_of(tensor: torch.Tensor) -> int:
+    """Return a number that grows whenever something is written into a tensor."""
+    return 0 if tensor.is_inference() else tensor._version  # of those torch keeps none
+
+
+def _call_with(
+    args: tuple[Any, ...], kwargs: dict[str, Any], given: torch.Tensor, copy: torch.Tensor
+) -> Call:
+    positional = tuple(copy if one is given else one for one in args)
+    named = {name: copy if one is given else one for name, one in kwargs.items()}
+    return Call(positional, named)
+
+
 @torch.no_grad()
 def record(
     run: Callable[[], Any],
@@ -70,25 +111,35 @@ def record(
     """Run a model, and return the calls of each module, in the order of first calls.
 
     The run ends when the module `stop` has been called, or is about to be if no `outputs` are
-    wanted and it is no convolution with code of its own, which has to multiply first.
+    wanted and it is no convolution with code of its own, which has to multiply first. Tensors are
+    those of the moment: what the model writes into them later does not show.
     """
     calls: dict[str, list[Call]] = {}
     own = {name: one for name, one in modules.items() if is_own_convolution(one)}
+    copies = _Copies()
 
     def before(name: str, _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        calls.setdefault(name, []).append(Call(args, kwargs, own=() if name in own else None))
-        if not outputs and name == stop and name not in own:
+        given = given_tensor(args, kwargs)
+        ends = not outputs and name == stop and name not in own
+        call = Call(args, kwargs)
+        if given is not None:
+            copy = copies.known(given) if ends else copies.of(given)
+            call = call if copy is None else _call_with(args, kwargs, given, copy)
+        calls.setdefault(name, []).append(replace(call, own=() if name in own else None))
+        if ends:
             raise _Enough
 
     def multiplied(name: str, made: Product) -> None:
-        # Copied, since the layer's own code may write into it.
-        output = made.output.clone() if outputs and made.output is not None else None
         call = calls[name][-1]
-        calls[name][-1] = replace(call, own=(*call.products, replace(made, output=output)))
+        given = None if made.given is None else copies.of(made.given)
+        copied = replace(made, given=given, output=_clone(made.output, outputs))
+        calls[name][-1] = replace(call, own=(*call.products, copied))
 
     def after(name: str, _: nn.Module, args: tuple[Any, ...], output: Any) -> None:
         if outputs:
-            calls[name][-1] = replace(calls[name][-1], output=first_tensor(output))
+            returned = first_tensor(output)
+            returned = returned if name == stop else _clone(returned)
+            calls[name][-1] = replace(calls[name][-1], output=returned)
         if name == stop:
             raise _Enough
 
@@ -102,6 +153,10 @@ def record(
                 hooks.enter_context(module.register_forward_hook(partial(after, name)))
         run()
     return calls
+
+
+def _clone(tensor: torch.Tensor | None, wanted: bool = True) -> torch.Tensor | None:
+    return tensor.clone() if wanted and tensor is not None else None
 
 
 def same_inputs(calls: Sequence[Call], others: Sequence[Call]) -> bool:

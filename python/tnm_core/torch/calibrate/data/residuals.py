@@ -46,6 +46,7 @@ class _Fingerprint:
 
     shape: tuple[int, ...]
     values: torch.Tensor
+    rounding: float = 0.0  # of the tensor's dtype, relative
 
     @classmethod
     def of(cls, tensor: torch.Tensor) -> _Fingerprint:
@@ -55,7 +56,8 @@ class _Fingerprint:
         # In integers: float32 rounds positions beyond 2^24, the last one past the end.
         steps = torch.arange(_POSITIONS, device=flat.device)
         picked = steps * (flat.numel() - 1) // (_POSITIONS - 1)
-        return cls(tuple(tensor.shape), flat[picked].double().cpu())
+        rounding = torch.finfo(tensor.dtype).eps if tensor.is_floating_point() else 0.0
+        return cls(tuple(tensor.shape), flat[picked].double().cpu(), rounding)
 
 
 @dataclass
@@ -84,7 +86,8 @@ class _Trace:
             if given.shape != output.shape or not bool(given.values.any()):
                 continue
             total = output.values + given.values
-            near = 1e-5 * float(output.values.abs().max() + given.values.abs().max())
-            if any(float((total - one).abs().max()) <= near for one in sums):
+            sizes = output.values.abs() + given.values.abs()
+            near = 1e-5 * float(sizes.max()) + output.rounding * sizes
+            if any(bool(((total - one).abs() <= near).all()) for one in sums):
                 return source
         return None

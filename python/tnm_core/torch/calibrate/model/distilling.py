@@ -53,7 +53,7 @@ def distill_(
 
     A few batches, spread evenly, are left out and measure. If their error has not fallen, the
     weights stay as they were, as after any exception. Masks are by pruned layer; `tell` is told of
-    each step.
+    each step. Those that measure are read once, as a loader that shuffles gives others each time.
     """
     start = time.perf_counter()
     trained = [
@@ -63,15 +63,16 @@ def distill_(
     before_all = _Copies(pruned, [one.parameter for one in trained])
     count = sum(1 for _ in calibration.batches)
     measured = _spread(count)
+    held_out = [one for index, one in enumerate(calibration.batches) if index in measured]
     run = _PairedOutputs(dense, pruned, calibration, recipe.distill_loss)
-    before = run.measure(measured)
+    before = run.measure(held_out)
     steps = 0
     try:
         with _requiring(pruned, [one.parameter for one in trained]):
             for error, total in _steps(run, trained, measured, count, recipe):
                 steps += 1
                 tell(DistillStep(steps, total, error, time.perf_counter() - start))
-        after = run.measure(measured)
+        after = run.measure(held_out)
     except BaseException:
         before_all.write_back_()
         raise
@@ -99,7 +100,8 @@ class _Trained:
         return cls(parameter, wide, mask, size)
 
     def set_gradient(self, gradient: torch.Tensor) -> None:
-        given = gradient.to(self.wide.dtype)
+        # In the layout of the parameter, which a fused optimizer takes for granted.
+        given = torch.empty_like(self.wide).copy_(gradient)
         if self.mask is not None:
             keep_(given, self.mask)
         self.wide.grad = given
@@ -142,14 +144,9 @@ class _PairedOutputs:
         return _error(found, wanted, self.calibration.rows(batch), self.loss)
 
     @torch.no_grad()
-    def measure(self, measured: set[int]) -> float:
+    def measure(self, held_out: list[Any]) -> float:
         """Return the mean error on the batches that measure."""
-        errors = [
-            float(self.error(batch))
-            for index, batch in enumerate(self.calibration.batches)
-            if index in measured
-        ]
-        return sum(errors) / len(errors)
+        return sum(float(self.error(batch)) for batch in held_out) / len(held_out)
 
 
 def _spread(count: int) -> set[int]:

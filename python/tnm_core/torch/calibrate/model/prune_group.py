@@ -128,7 +128,7 @@ def _write_(layer: CalibratedLayer, name: str, solution: SolvedLayer) -> LayerAn
     """Give a layer what was found; return it with its mask."""
     matrices, pruned = layer_matrices_of(layer), solution.matrices
     dense, _ = parameters_of(layer)
-    magnitude = dense.abs()
+    magnitude = dense.abs().double()
     retained = (magnitude * pruned.mask).sum() / magnitude.sum().clamp_min(1e-300)
     write_parameters_(layer, pruned.weight, pruned.bias)
     told = PrunedLayer(

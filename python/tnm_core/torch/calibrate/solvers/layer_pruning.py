@@ -71,22 +71,24 @@ def adam_reconstruction(
     Hubara et al., "Accelerated Sparse Neural Training" (NeurIPS 2021), with the rates,
     iterations and batch of their code. Rows of inputs x and wanted outputs y have the shapes
     (groups, rows, columns) and (groups, rows, outputs); the new bias is None if the old one was.
+    Weights are in float32 at least: in float16 what Adam divides by would be 0.
     """
     generator = torch.Generator().manual_seed(seed)
-    kept = mask.to(x.dtype)
+    wide = torch.promote_types(x.dtype, torch.float32)
+    kept = mask.to(wide)
     with torch.enable_grad():
-        parameter = (weight.to(x.dtype) * kept).requires_grad_()
+        parameter = (weight.to(wide) * kept).requires_grad_()
         groups = [{"params": [parameter], "lr": rate}]
-        shift = None if bias is None else bias.to(x.dtype).clone().requires_grad_()
+        shift = None if bias is None else bias.to(wide, copy=True).requires_grad_()
         if shift is not None:
             groups.append({"params": [shift], "lr": bias_rate})
         optimizer = torch.optim.Adam(groups)
         for _ in range(iterations):
             rows = torch.randint(0, x.shape[1], (batch,), generator=generator).to(x.device)
-            output = x[:, rows] @ (parameter * kept).transpose(1, 2)
+            output = x[:, rows].to(wide) @ (parameter * kept).transpose(1, 2)
             if shift is not None:
                 output = output + shift[:, None, :]
-            loss = (output - y[:, rows]).square().mean()
+            loss = (output - y[:, rows].to(wide)).square().mean()
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
