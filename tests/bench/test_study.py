@@ -301,9 +301,9 @@ def test_documentation_is_brought_up_to_date(kept: Results[Variant], tmp_path: P
         for page, table in zip(pages, new, strict=True):
             before, found, stamp, after = page.read_text().split("\n\n")
             assert (before, found, after) == ("before", table, "after")
-            assert "`python -m bench.post_training --model small` on" in stamp
+            assert "--model small`, further rows with `--seeds 2`, on\n" in stamp
     few = [{**one, "samples": 7} for one in kept.found]
-    assert "--model small --samples 7`" in post_training.how_measured(few, FACTS)
+    assert "`--samples 7`, on\n" in post_training.how_measured(few, FACTS)
     assert new[0] != first[0]
     assert (tmp_path / "images" / "post-training.png").exists()
     with pytest.raises(ValueError, match="there are 0 tables that begin with"):
