@@ -10,11 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from tnm_core import arguments
 from tnm_core.arguments import Score
-from tnm_core.exact_scores import EmptyPlaces, Tiles, TwoDoubles, scores_of
+from tnm_core.exact_scores import EmptyPlaces, Tiles, TwoDoubles, largest_magnitudes, scores_of
 from tnm_core.short_repr import short_repr
 from tnm_core.tile_parts import Part, parts_of
 
 __all__ = ["Certificate"]
+
+# Squares whose largest is below 2 to this, of which float64 holds too few bits, have an exponent.
+_LEAST_END = -1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,9 +109,10 @@ class Certificate:
         ------
         ValueError
             If the mask breaks the pattern, a price is not allowed (below zero on an edge tile, or
-            not zero beyond its rows or columns), an edge tile has an offset, the score of the mask
-            stays more than `tolerance` below the bound, or `primal`, `dual` or `gap` are off by
-            more than that on some tile; the message names the tile.
+            not zero beyond its rows or columns), an edge tile has an offset, an offset or exponent
+            does not fit the scores of its tile, the score of the mask stays more than `tolerance`
+            below the bound, or `primal`, `dual` or `gap` are off by more than that on some tile;
+            the message names the tile.
 
         Examples
         --------
@@ -171,14 +175,29 @@ class Certificate:
             below = (u.min(axis=-1) < 0) | (v.min(axis=-1) < 0)
             part.check(tiles.full | ~below, "a price of an edge tile is negative")
             part.check(tiles.full | (offset == 0), "an edge tile has an offset")
-        possible = np.isfinite(offset)
-        if values.data.dtype.kind in "iu" and values.dtype != "bfloat16":
-            possible &= np.trunc(offset) == offset
-        part.check(possible, "the offset is no difference of scores")
-
+        self._verify_units(part, tiles, values)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             scores = scores_of(values, self.score, tiles, offset, part.of_tiles(self.exponent))
             self._verify_numbers(part, tiles, scores, kept, places, tolerance)
+
+    def _verify_units(self, part: Part, tiles: Tiles, values: arguments.ScoreArray) -> None:
+        """Check that offsets and exponents are no larger than scores, which they would hide."""
+        offset, exponent = part.of_tiles(self.offset), part.of_tiles(self.exponent)
+        largest = largest_magnitudes(values, tiles)
+        ends = np.frexp(largest)[1].astype(np.int64)
+        if self.score == "square":
+            ends *= 2  # or one less
+            with np.errstate(over="ignore", under="ignore"):
+                largest = largest * largest
+            part.check(
+                (exponent != 0) | (ends >= _LEAST_END), "the exponent leaves squares at zero"
+            )
+        fits = (exponent == 0) | ((offset == 0) & (np.abs(exponent - ends) <= 1))
+        part.check(fits, "the exponent is not that of the largest score")
+        possible = np.abs(offset) <= largest  # neither NaN nor infinity are
+        if values.data.dtype.kind in "iu" and values.dtype != "bfloat16":
+            possible &= np.trunc(offset) == offset
+        part.check(possible, "the offset is no difference of scores")
 
     def _verify_numbers(
         self,
@@ -207,14 +226,17 @@ class Certificate:
         kept_scores = scores.leading * kept
         primal = tiles.sums(kept_scores)
         magnitude = tiles.sums(np.abs(kept_scores, out=kept_scores))
+        offset = part.of_tiles(self.offset)
         accepted = tolerance * magnitude
+        if offset.any():
+            whole = np.abs(scores.leading + tiles.spread(np.ldexp(offset, -exponents))) * kept
+            accepted = np.minimum(accepted, tolerance * tiles.sums(whole))
 
         # Written so that a NaN fails.
         part.check(difference <= accepted, "the mask does not reach the bound")
         gap = part.of_tiles(self.gap)
         close = (gap >= 0) & (np.abs(gap * magnitude - difference) <= accepted)
         part.check(close, "the gap is not what it says")
-        offset = part.of_tiles(self.offset)
         offsets = np.ldexp(offset, -exponents) * (self.n * tiles.height)
         for name, value in (("primal", primal + offsets), ("dual", primal + difference + offsets)):
             stored = part.of_tiles(getattr(self, name))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tnm_core.arguments import Score, ScoreArray
 
-__all__ = ["EmptyPlaces", "Tiles", "TwoDoubles", "scores_of"]
+__all__ = ["EmptyPlaces", "Tiles", "TwoDoubles", "largest_magnitudes", "scores_of"]
 
 # Where the largest score of a tile is less extreme, sums neither over- nor underflow.
 _EXTREME_EXPONENT = 100
@@ -170,9 +170,7 @@ def scores_of(
     exponent: NDArray[np.int32],
 ) -> TwoDoubles:
     """Compute (score - offset) * 2**-exponent, offset and exponent being those of each tile."""
-    data = values.data
-    if values.dtype == "bfloat16":
-        data = (data.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    data = _numbers(values)
     if data.dtype.kind in "iu" and _largest_score(data, score) > _FIRST_GAP:
         return _of_wide_integers(data, score, tiles.spread(offset)).scaled(-exponent, tiles)
     wide = data.astype(np.float64)
@@ -186,6 +184,20 @@ def scores_of(
         return scores
     leading, error = _subtract(scores.leading, tiles.spread(offset))
     return TwoDoubles(leading, error if scores.rest is None else error + scores.rest)
+
+
+def largest_magnitudes(values: ScoreArray, tiles: Tiles) -> NDArray[np.float64]:
+    """Give the largest magnitude of each tile, rounded once."""
+    data = _numbers(values)
+    largest, least = data.max(axis=-2).astype(np.float64), data.min(axis=-2).astype(np.float64)
+    return np.asarray(np.maximum.reduceat(np.maximum(largest, -least), tiles.starts, axis=-1))
+
+
+def _numbers(values: ScoreArray) -> NDArray[Any]:
+    """Give the entries in a dtype of NumPy."""
+    if values.dtype == "bfloat16":
+        return np.asarray((values.data.astype(np.uint32) << np.uint32(16)).view(np.float32))
+    return values.data
 
 
 def _largest_score(data: NDArray[Any], score: Score) -> int:

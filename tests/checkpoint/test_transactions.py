@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.checkpoint.crashes import at_call
-from tnm_core.checkpoint import CheckpointError, FileTransaction, LeftoverWarning
+from tnm_core.checkpoint import CheckpointError, FileTransaction, LeftoverWarning, PlannedFile
 
 LEFT = ".out.0123456789ab.tmp"
 
@@ -115,6 +116,28 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="loop"):
         _write(tmp_path / "loop")
     assert len(_names(tmp_path)) == 4
+
+
+def test_a_target_that_forbids_writing_is_replaced_by_others_that_write(tmp_path: Path) -> None:
+    """By processes that open the file by its name, or take over one of an earlier run."""
+    target, made = tmp_path / "out", tmp_path / "made"
+    target.write_bytes(b"old")
+    target.chmod(0o444)
+    planned = PlannedFile(target, b"he", size=4)
+    with FileTransaction() as transaction:
+        path = transaction.allocate(planned)
+        assert path.stat().st_mode & 0o777 == 0o644
+        with path.open("r+b") as file:
+            file.seek(2)
+            file.write(b"ad")
+    assert target.read_bytes() == b"head"
+    assert target.stat().st_mode & 0o777 == 0o444
+    made.write_bytes(b"new")
+    with FileTransaction() as transaction:
+        transaction.take(made, target)
+        assert made.stat().st_mode & stat.S_IWUSR
+    assert target.read_bytes() == b"new"
+    assert target.stat().st_mode & 0o777 == 0o444
 
 
 def test_nested_folders_go_after_a_failure(tmp_path: Path) -> None:

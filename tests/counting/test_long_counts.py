@@ -214,6 +214,9 @@ def state(tmp_path: Path) -> Path:
         ("slices_done", 7),
         ("passes_done", -1),
         ("passes_done", "1"),
+        ("seconds", "x"),
+        ("seconds", float("nan")),
+        ("seconds", -1),
         ("unknown", 1),
     ],
 )

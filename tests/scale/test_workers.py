@@ -172,6 +172,22 @@ def test_another_version_is_refused() -> None:
         workers._run_checked("0.0.0", double, 1)
 
 
+@pytest.mark.parametrize(
+    ("numbers", "error", "told"),
+    [
+        ({"in_flight": 0}, ValueError, "in_flight is 0, expected at least 1"),
+        ({"in_flight": -1}, ValueError, "in_flight is -1"),
+        ({"in_flight": 1.5}, TypeError, "in_flight"),
+        ({"ahead": -2}, ValueError, "ahead is -2, expected at least 0"),
+    ],
+)
+def test_numbers_with_which_no_task_would_run_are_refused(
+    numbers: dict[str, Any], error: type[Exception], told: str
+) -> None:
+    with pytest.raises(error, match=told):
+        Workers(partial(ThreadPoolExecutor, 2), **numbers)
+
+
 def test_what_is_no_executor_is_refused() -> None:
     with pytest.raises(TypeError, match="executor is a int, expected a concurrent"):
         Workers(4)  # type: ignore[arg-type]

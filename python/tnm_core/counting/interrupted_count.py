@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 from dataclasses import asdict, dataclass
@@ -73,7 +74,10 @@ def load(path: str | os.PathLike[str], fresh: CountState) -> CountState:
 
 
 def _is_whole(state: CountState, fresh: CountState) -> bool:
-    """Tell whether all numbers are integers in their range."""
+    """Tell whether all numbers are in their range, and integers but for the seconds."""
+    seconds = state.seconds
+    if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
+        return False
     numbers = [state.passes_done, state.slices, state.slices_done]
     if not all(type(number) is int and number >= 0 for number in numbers):
         return False

@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from tnm_core.arguments import as_integer
 from tnm_core.build_info import __version__
 from tnm_core.scale.errors import WorkersError, WorkersWarning
 
@@ -59,7 +60,9 @@ class Workers:
     Raises
     ------
     TypeError
-        If `executor` is neither.
+        If `executor` is neither, or a number is no integer.
+    ValueError
+        If `in_flight` is below 1 or `ahead` below 0.
 
     Examples
     --------
@@ -86,7 +89,8 @@ class Workers:
             )
         self._make = executor if not isinstance(executor, Executor) else None
         self._executor = executor if isinstance(executor, Executor) else None
-        self._in_flight, self._ahead = in_flight, ahead
+        self._in_flight = None if in_flight is None else as_integer("in_flight", in_flight, 1)
+        self._ahead = None if ahead is None else as_integer("ahead", ahead, 0)
         self._counted = float("-inf")
         self._count = 1
         self.told = told

@@ -232,7 +232,12 @@ def test_what_is_kept_is_not_lost_or_mixed_up(
     descriptor = os.open(kept, os.O_RDONLY)
     assert try_lock(descriptor)
     tnm(*command).assert_refused("another run is at work in")
+    tnm(*command[:-1], "--force").assert_refused("another run is at work in")
     os.close(descriptor)
+    assert snapshot(tmp_path) == before
+    # What is to replace it proves impossible.
+    tnm("prune", tmp_path / "typo", *command[2:-1], "--force").assert_refused("typo")
+    tnm(*command[:-1], "--force", "--include", "none").assert_refused("none")
     assert snapshot(tmp_path) == before
     # The checkpoint has changed meanwhile.
     os.utime(single, (1, 1))
@@ -243,6 +248,15 @@ def test_what_is_kept_is_not_lost_or_mixed_up(
     assert "is replaced" in result.err
     assert not kept.exists()
     assert out.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full")
+def test_a_full_disk_is_named_also_when_the_last_buffer_is_written() -> None:
+    with (
+        pytest.raises(CheckpointError, match="cannot write /dev/full"),
+        tasks.Place("/dev/full", 0, 0).open() as out,
+    ):
+        out.write(b"some")
 
 
 @pytest.mark.usefixtures("small_bands")

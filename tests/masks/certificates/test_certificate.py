@@ -135,7 +135,7 @@ def _changed(values: np.ndarray, index: tuple[int, ...], change: float) -> np.nd
     return copy
 
 
-FIELDS = ["row_prices", "column_prices", "primal", "dual", "gap"]
+FIELDS = ["row_prices", "column_prices", "primal", "dual", "gap", "offset"]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint64"])
@@ -177,6 +177,59 @@ def test_verify_rejects_negative_prices_of_edge_tiles() -> None:
     honest_numbers = dataclasses.replace(proof, row_prices=prices, dual=np.array([[dual]]))
     with pytest.raises(ValueError, match=r"\w"):
         honest_numbers.verify(array, mask)
+
+
+@pytest.mark.parametrize("score", ["abs", "square"])
+@pytest.mark.parametrize("exponent", [5000, -5000, 600, -40])
+def test_verify_rejects_an_exponent_that_hides_the_scores(score: str, exponent: int) -> None:
+    """With scores of zero, any mask would be as good as another."""
+    array = np.abs(make_array((4, 4), "float64")) + 0.1
+    _, proof = _solve(array, 2, 4, score)
+    zeros = {name: np.zeros_like(getattr(proof, name)) for name in FIELDS}
+    hidden = dataclasses.replace(proof, **zeros, exponent=np.full_like(proof.exponent, exponent))
+    with pytest.raises(ValueError, match="exponent is not that of the largest score"):
+        hidden.verify(array, tnm.unrank_mask(0, 2, 4))
+
+
+def test_verify_rejects_squares_that_vanish() -> None:
+    array = (np.abs(make_array((4, 4), "float64")) + 0.1) * 1e-170
+    mask, proof = _solve(array, 2, 4, "square")
+    proof.verify(array, mask)
+    zeros = {name: np.zeros_like(getattr(proof, name)) for name in FIELDS}
+    hidden = dataclasses.replace(proof, **zeros, exponent=np.zeros_like(proof.exponent))
+    with pytest.raises(ValueError, match="exponent leaves squares at zero"):
+        hidden.verify(array, tnm.unrank_mask(0, 2, 4))
+
+
+@pytest.mark.parametrize("offset", [1e20, -1e20, 3.0, np.inf, np.nan])
+def test_verify_rejects_an_offset_that_outweighs_the_scores(offset: float) -> None:
+    """Relative to it, what a worse mask loses would be nothing."""
+    array = np.abs(make_array((4, 4), "float64")) % 1.0 + 0.1
+    _, proof = _solve(array, 2, 4)
+    zeros = {name: np.zeros_like(getattr(proof, name)) for name in FIELDS}
+    far = zeros | {
+        "offset": np.full_like(proof.offset, offset),
+        "row_prices": zeros["row_prices"] - offset,
+    }
+    with pytest.raises(ValueError, match="offset is no difference of scores"):
+        dataclasses.replace(proof, **far).verify(array, tnm.unrank_mask(0, 2, 4))
+
+
+def test_verify_measures_gaps_by_the_scores_whatever_the_offset() -> None:
+    """Most scores are tiny; an offset of the largest, which is dropped, outweighs them."""
+    array = np.full((4, 4), -1e-6)
+    array[0] = -1.0, -1e-6, -1e-6, -1e-6
+    array[1, 1] = -2e-6  # which the best mask drops, and the worse one keeps
+    best, proof = _solve(array, 1, 4, "identity")
+    worse = np.zeros((4, 4), dtype=bool)
+    worse[[0, 1, 2, 3], [3, 1, 2, 0]] = True
+    assert array[worse].sum() < array[best].sum()
+    prices = {"row_prices": np.full((1, 1, 4), 1.0 - 1e-6), "column_prices": np.zeros((1, 1, 4))}
+    numbers = {name: np.full((1, 1), -4e-6) for name in ("primal", "dual")}
+    off = {"offset": np.full((1, 1), -1.0), "gap": np.full((1, 1), 2.5e-7)}
+    tampered = dataclasses.replace(proof, **prices, **numbers, **off)
+    with pytest.raises(ValueError, match="does not reach the bound"):
+        tampered.verify(array, worse, tolerance=1e-6)
 
 
 def test_verify_rejects_prices_beyond_the_edge() -> None:

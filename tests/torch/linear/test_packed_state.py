@@ -313,6 +313,75 @@ def test_compiled_layers_notice_fused_optimizers() -> None:
     assert_close(compiled(x), reference(layer, x))
 
 
+def _closure(optimizer: torch.optim.Optimizer, model: Any, x: torch.Tensor) -> Any:
+    def evaluate() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = model(x).sum()
+        loss.backward()
+        return loss
+
+    return evaluate
+
+
+@pytest.mark.usefixtures("fresh_compiler")
+@pytest.mark.parametrize("by_name", [False, True])
+def test_closures_run_compiled_layers_as_they_were(by_name: bool) -> None:
+    layer = make_layer(16, 32, backend="emulate")
+    compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    repack_after_step(optimizer, layer)
+    x = torch.randn(4, 32)
+    compiled(x)
+    for _ in range(3):
+        closure = _closure(optimizer, compiled, x)
+        if by_name:
+            optimizer.step(closure=closure)
+        else:
+            optimizer.step(closure)
+    assert_close(compiled(x), reference(layer, x))
+
+
+@pytest.mark.parametrize("backend", ["cpu", "emulate"])
+@pytest.mark.parametrize("kind", ["fused", "lbfgs"])
+@pytest.mark.parametrize("repacks", [False, True])
+def test_what_a_step_changes_behind_its_closure_is_packed(
+    backend: str, kind: str, repacks: bool
+) -> None:
+    layer = make_layer(16, 32, backend=backend)
+    if kind == "fused":
+        optimizer: Any = torch.optim.AdamW(layer.parameters(), lr=0.1, fused=True)
+    else:
+        optimizer = torch.optim.LBFGS(layer.parameters(), lr=0.1, max_iter=3)
+    if repacks:
+        repack_after_step(optimizer, layer)
+    x = torch.randn(4, 32)
+    for _ in range(2):
+        optimizer.step(_closure(optimizer, layer, x))
+        with torch.no_grad():
+            assert_close(layer(x), reference(layer, x))
+
+
+@pytest.mark.parametrize("backend", ["cpu", "emulate"])
+@pytest.mark.parametrize("first", ["bfloat16", "float32"])
+def test_graphs_keep_what_was_packed_for_them_in_another_dtype(backend: str, first: str) -> None:
+    x = torch.randn(4, 64, requires_grad=True)
+
+    def output(layer: Any, dtype: str) -> torch.Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+            return layer(x).float()
+
+    layer, alone = (make_layer(64, 64, backend=backend) for _ in range(2))
+    second = "float32" if first == "bfloat16" else "bfloat16"
+    (output(layer, first).sum() + output(layer, second).sum()).backward()
+    found, x.grad = x.grad, None
+    for dtype in (first, second):
+        output(alone, dtype).sum().backward()
+    assert found is not None
+    assert torch.equal(found, x.grad)
+    for one, two in zip(layer.parameters(), alone.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, two.grad)
+
+
 @pytest.mark.parametrize("backend", ["cpu", "dense", "emulate"])
 @pytest.mark.parametrize("transposed", [False, True])
 def test_the_operator_keeps_the_rules_of_operators(backend: str, transposed: bool) -> None:

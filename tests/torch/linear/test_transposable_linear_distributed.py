@@ -73,6 +73,12 @@ def _work(rank: int, folder: str, backend: str) -> None:
         }
         torch.save(copy.deepcopy(found), f"{folder}/rank{rank}.pt")
         x = torch.randn(4, 32, generator=torch.Generator().manual_seed(9))
+        for model in (alone, sharded):  # several forward passes before one backward pass
+            model.zero_grad()
+            (model(x).sum() + model(2 * x).square().sum()).backward()
+        gradients = _whole({name: one.grad for name, one in sharded.named_parameters()})
+        for name, one in alone.named_parameters():
+            assert torch.allclose(gradients[name], one.grad, atol=1e-3), name
         for _ in range(4):
             assert torch.allclose(sharded(x), alone(x), atol=1e-4), "a change no hook was told of"
             for model in (alone, sharded):

@@ -176,6 +176,17 @@ def test_inference_mode_leaves_tensors_that_can_be_trained() -> None:
     assert x.grad is not None
 
 
+@pytest.mark.parametrize("backend", BACKENDS_HERE)
+def test_layers_are_made_and_copied_under_inference_mode(backend: str) -> None:
+    layer = make_layer(16, 32, backend=backend)
+    x = torch.randn(3, 32)
+    with torch.inference_mode():
+        made = [make_layer(16, 32, backend=backend), copy.deepcopy(layer)]
+        made.append(pickle.loads(pickle.dumps(layer)))
+        for one in made:
+            assert_close(one.double().float()(x), reference(one, x))
+
+
 def test_export() -> None:
     for backend in BACKENDS_HERE:
         model = torch.nn.Sequential(make_layer(16, 32, backend=backend)).eval()

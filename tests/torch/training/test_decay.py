@@ -45,6 +45,30 @@ def test_small_shares_add_up(dtype: torch.dtype, lr: Any) -> None:
     assert shrunk[~kept].mean().item() == pytest.approx(math.exp(-taken), abs=0.008)
 
 
+@pytest.mark.parametrize("form", ["gradient", "decoupled"])
+def test_pruned_weights_shrink_whether_a_loss_is_minimized_or_not(form: Any) -> None:
+    model = nn.Sequential(nn.Linear(8, 8, bias=False))
+    sparsify_(model, "2:4")
+    weight = model[0].parametrizations.weight.original
+    weight.grad = torch.zeros_like(weight)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0, maximize=True)
+    SRSTE(0.1, form=form).attach(model, optimizer)
+    before, kept = weight.detach().clone(), masks(model)["0"]
+    optimizer.step()
+    torch.testing.assert_close(weight.detach(), torch.where(kept, before, 0.9 * before))
+
+
+def test_the_backward_form_refuses_to_maximize() -> None:
+    model = nn.Sequential(nn.Linear(8, 8))
+    sparsify_(model, "2:4")
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0, maximize=True)
+    decay = SRSTE(0.1, form="backward")
+    with pytest.raises(ValueError, match="optimizer maximizes by layer '0', expected form='grad"):
+        decay.attach(model, optimizer)
+    assert not decay.is_attached
+    SRSTE(0.1).attach(model, optimizer)
+
+
 def test_debt_of_a_device() -> None:
     """Where only the device knows what is left out, it decides what is due."""
     host, device = Debt(), Debt()

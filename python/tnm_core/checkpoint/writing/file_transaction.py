@@ -53,6 +53,7 @@ class _Pending:
     last: bool = False
     file: io.BufferedWriter | None = None
     lock: int | None = None
+    mode: int | None = None  # of what is replaced, which may forbid to write
 
     def finish(self) -> None:
         """Put what was written on disk."""
@@ -61,6 +62,8 @@ class _Pending:
                 self.file.flush()
             os.fsync(self.lock)
             self.file.close()
+        if self.mode is not None:
+            self.temporary.chmod(self.mode)
 
     def appear(self) -> None:
         """Give the file its name; a new one takes no name that another run has taken since.
@@ -133,7 +136,8 @@ class FileTransaction:
                 try_lock(pending.lock)
             pending.file = io.BufferedWriter(raw, _BUFFER_BYTES)
             if existed:
-                pending.temporary.chmod(stat.S_IMODE(real.stat().st_mode))
+                pending.mode = stat.S_IMODE(real.stat().st_mode)
+                pending.temporary.chmod(pending.mode | stat.S_IRUSR | stat.S_IWUSR)
         return cast(BinaryIO, pending.file)
 
     def allocate(self, planned: PlannedFile) -> Path:

@@ -134,6 +134,8 @@ def prune(
             source, target, settings, include, exclude, three_d, masks_only, force
         )
         job = request.job(checkpoint)
+        if kept is not None:
+            kept.clear()
         for told in quantization_notes(job.selected.quantized, source):
             note(told)
         reports = ReportFiles(report_paths, force)
@@ -145,7 +147,7 @@ def prune(
             job.look, job.shown = corners, shown
         files_before = _bytes_of(checkpoint.paths)
         job.workers = stack.enter_context(executors.opened_workers(executor, address, workers))
-        if kept is not None:
+        if kept is not None and resume:
             job.kept = stack.enter_context(keeping(kept))
         job.run()
         report = job.as_json(time.perf_counter() - began)
@@ -160,14 +162,14 @@ def prune(
 
 
 def _kept_tasks(target: Path | None, *, resume: bool, force: bool) -> KeptTasks | None:
-    """Look for what an interrupted run has left; None if this one is to leave nothing."""
+    """Look for what an interrupted run has left; None if nothing is written."""
     if target is None:
         if resume:
             raise CommandError("--resume is for runs that write; expected no --dry-run with it")
         return None
     kept = KeptTasks(target)
     kept.check(resume=resume, force=force)
-    return kept if resume else None
+    return kept
 
 
 def _settings(pattern: str, method: str, score: str, threads: int | None, memory: int) -> Settings:

@@ -49,7 +49,12 @@ def check_can_change(name: str, weight: torch.Tensor) -> None:
 
 def has_hooks(layer: nn.Module) -> bool:
     """Tell whether hooks would be lost with a layer."""
-    return bool(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks)
+    return bool(
+        layer._forward_hooks
+        or layer._forward_pre_hooks
+        or layer._backward_hooks
+        or layer._backward_pre_hooks
+    )
 
 
 def replace_layer(model: nn.Module, name: str, layer: nn.Module) -> None:

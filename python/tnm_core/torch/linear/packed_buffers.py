@@ -41,11 +41,12 @@ def multiply(
     """Multiply rows (..., k) by the transpose of a packed matrix (out_features, k)."""
     if not (rows.is_cpu and (bias is None or bias.is_cpu)):
         raise ValueError(f"input or bias is on {rows.device}, expected both on the CPU")
+    rows = rows.resolve_neg()  # a view may only say that its sign is another one
     shape = rows.shape
     result = rows.new_empty((*shape[:-1], out_features))
     tokens = rows.numel() // shape[-1]
     # Held here while its address is in use.
-    offsets = None if bias is None else bias.float().contiguous()
+    offsets = None if bias is None else bias.float().resolve_neg().contiguous()
     products.multiply_memory(
         (packed.data_ptr(), packed.numel()),
         _NAMES[rows.dtype],
@@ -85,7 +86,7 @@ def dtype_of(packed: torch.Tensor) -> torch.dtype:
 def _lent(tensor: torch.Tensor) -> NDArray[Any]:
     # Not tensor.numpy(): what has lent its memory that way cannot be resized, and FSDP resizes
     # weights.
-    return np.from_dlpack(_viewed(tensor.detach()))
+    return np.from_dlpack(_viewed(tensor.detach().resolve_neg()))
 
 
 def _viewed(tensor: torch.Tensor) -> torch.Tensor:

@@ -179,7 +179,9 @@ class PackedLayer(nn.Module):
             or self._is_outdated()
             or (both and self._lacks_transpose)
         ):
-            self._pack(dtype, both or self.training)
+            # A graph may hold what another forward pass since the last step has packed.
+            fresh = self._packs_at_every_forward and torch.is_grad_enabled()
+            self._pack(dtype, both or self.training, fresh=fresh)
         if self._choice.backend is None:
             raise ValueError(
                 f"{self._owner}: {self.backend} cannot multiply: {self._choice.reason}, "
@@ -199,7 +201,8 @@ class PackedLayer(nn.Module):
         return source is None or not source.is_current(self._dense, self.mask)
 
     @torch.no_grad()
-    def _pack(self, dtype: torch.dtype, both: bool) -> None:
+    def _pack(self, dtype: torch.dtype, both: bool, *, fresh: bool = False) -> None:
+        """Pack into the memory of what is outdated, or into fresh one if that is asked for."""
         if is_sharded(self._dense):
             self._packs_at_every_forward = True
             self._unpack("the weight is sharded: packed when it is gathered")
@@ -215,12 +218,15 @@ class PackedLayer(nn.Module):
             return
         both = self.transposable and (both or self._has_transpose)
         is_alike = (self._packed_for, self._has_transpose) == (dtype, both)
+        is_alike = is_alike and before.backend == self._choice.backend
+        # What still is the weight and its mask may be in a graph: it is left as it is.
+        fresh = fresh or (not is_alike and self._packed_for is not None and not self._is_outdated())
         with torch.inference_mode(False):
             weight = as_matrix(self._dense.detach(), self.layout).to(dtype)
-            if not (is_alike and before.backend == self._choice.backend and self._update(weight)):
+            if fresh or not (is_alike and self._update(weight)):
                 mask = as_matrix(self.mask, self.layout)
                 backend = BACKENDS[self._choice.backend]
-                self._store(*backend.pack(weight, mask, spec, both=both))
+                self._store(*backend.pack(weight, mask, spec, both=both), fresh=fresh)
         self._packed_for = dtype
         remember(self.packed_values, self._dense, self.mask, self._owner)
 
@@ -231,7 +237,7 @@ class PackedLayer(nn.Module):
             return False
         return BACKENDS[self._choice.backend or self.backend].update_(self._packed_pair, weight)
 
-    def _store(self, packed: Packed, packed_t: Packed) -> None:
+    def _store(self, packed: Packed, packed_t: Packed, *, fresh: bool) -> None:
         """Write into the memory that earlier packed forms have, where they are alike."""
         for buffer, tensor in zip(PACKED, (*packed, *packed_t), strict=True):
             present = getattr(self, buffer)
@@ -239,6 +245,8 @@ class PackedLayer(nn.Module):
                 present.shape == tensor.shape
                 and present.dtype == tensor.dtype
                 and present.device == tensor.device
+                and not fresh
+                and tensor.numel()
             )
             if alike:
                 present.copy_(tensor)
@@ -247,7 +255,8 @@ class PackedLayer(nn.Module):
 
     def _unpack(self, reason: str) -> None:
         self._choice, self._packed_for = Choice(None, reason), None
-        packed, packed_t = nothing_packed(self.mask, self._dense.dtype)
+        with torch.inference_mode(False):
+            packed, packed_t = nothing_packed(self.mask, self._dense.dtype)
         for buffer, tensor in zip(PACKED, (*packed, *packed_t), strict=True):
             setattr(self, buffer, tensor)
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from tnm_core.torch.tensors.changes import CountedSteps, Snapshot, counted_steps
 from tnm_core.torch.tensors.cuda_graphs import is_capturing
 from tnm_core.torch.tensors.masked_values import drop, fade, keep, keep_
-from tnm_core.torch.tensors.optimizers import check_followable, unwrap_optimizer
+from tnm_core.torch.tensors.optimizers import (
+    check_followable,
+    unwrap_optimizer,
+    when_gradients_are_there,
+)
 from tnm_core.torch.tensors.shards import (
     check_cuts_between_tiles,
     is_sharded,
@@ -45,4 +49,5 @@ __all__ = [
     "sum_over_shards",
     "transposable_mask",
     "unwrap_optimizer",
+    "when_gradients_are_there",
 ]

@@ -17,6 +17,7 @@ from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from tnm_core.torch.tensors.cuda_graphs import is_capturing
+from tnm_core.torch.tensors.optimizers import StepArguments, when_gradients_are_there
 from tnm_core.torch.tensors.shards import is_sharded
 
 # Weights that a step changes in each replay of a CUDA graph, while nothing in it packs them anew.
@@ -56,7 +57,7 @@ class CountedSteps:
         # Each weight, and whether it is packed, so that changes have to be followed by packing.
         self._weights: Any = WeakTensorKeyDictionary()
         behind: list[RemovableHandle] = []
-        before = register_optimizer_step_pre_hook(partial(_count_step, self._weights, behind))
+        before = register_optimizer_step_pre_hook(partial(_before_step, self._weights, behind))
         finalize(self, before.remove).atexit = False
         finalize(self, _remove_all, behind).atexit = False
 
@@ -86,16 +87,28 @@ def counted_steps() -> CountedSteps:
     return steps
 
 
+def _before_step(
+    weights: Any,
+    behind: list[RemovableHandle],
+    optimizer: torch.optim.Optimizer,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> StepArguments | None:
+    """Count a step behind its closure, which still runs the model as it was."""
+    if torch.compiler.is_compiling():
+        return None
+    count = partial(_count_step, weights, behind, optimizer)
+    return when_gradients_are_there(args, kwargs, count)
+
+
 def _count_step(
-    weights: Any, behind: list[RemovableHandle], optimizer: torch.optim.Optimizer, *_: Any
+    weights: Any, behind: list[RemovableHandle], optimizer: torch.optim.Optimizer
 ) -> None:
     """Count what an optimizer is about to change.
 
     A step that a gradient scaler tells a fused optimizer to leave out counts, too: only the device
     knows of it, and packing once too often costs less than waiting in each step.
     """
-    if torch.compiler.is_compiling():
-        return
     parameters = _parameters(optimizer)
     # A step on shards changes weights that are gathered later, into tensors that are not told.
     changed = weights if any(map(is_sharded, parameters)) else parameters

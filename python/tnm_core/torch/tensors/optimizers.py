@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import torch
+
+# What hooks before a step may return: other arguments for it.
+StepArguments: TypeAlias = tuple[tuple[Any, ...], dict[str, Any]]
 
 # Wrappers that do nothing to weights themselves: the steps of what they wrap are all there is.
 _TRANSPARENT = ("accelerate.", "lightning.", "lightning_fabric.", "pytorch_lightning.")
@@ -41,6 +45,29 @@ def check_followable(optimizer: Any) -> None:
             f"optimizer is a {kind} whose step runs no hooks, since it never called "
             f"Optimizer.__init__, expected an optimizer of its own; {_inner(optimizer)}"
         )
+
+
+def when_gradients_are_there(
+    args: tuple[Any, ...], kwargs: dict[str, Any], then: Callable[[], None]
+) -> StepArguments | None:
+    """Call a function before an optimizer changes weights, when their gradients are complete.
+
+    That is at once, or whenever the step, whose arguments these are, has called its closure.
+    Returned is what a hook before the step has to.
+    """
+    closure = kwargs["closure"] if "closure" in kwargs else (*args, None)[1]
+    if closure is None:
+        then()
+        return None
+
+    def evaluate() -> Any:
+        loss = closure()
+        then()
+        return loss
+
+    if "closure" in kwargs:
+        return args, {**kwargs, "closure": evaluate}
+    return (args[0], evaluate, *args[2:]), kwargs
 
 
 def _runs_hooks(kind: type[torch.optim.Optimizer]) -> bool:

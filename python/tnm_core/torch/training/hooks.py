@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, TypeVar
 from warnings import warn
 
@@ -18,7 +19,12 @@ from tnm_core.torch.layers import (
     sparse_layers,
     warn_where_dense,
 )
-from tnm_core.torch.tensors import check_followable, is_capturing, unwrap_optimizer
+from tnm_core.torch.tensors import (
+    check_followable,
+    is_capturing,
+    unwrap_optimizer,
+    when_gradients_are_there,
+)
 from tnm_core.torch.training.step_count import StepCount, is_left_out
 
 Self = TypeVar("Self", bound="OptimizerHook")
@@ -193,20 +199,7 @@ class OptimizerHook:
         self._look_for_changes(optimizer)
         if is_capturing():
             self._on_capture()
-        closure = kwargs["closure"] if "closure" in kwargs else (*args, None)[1]
-        if closure is None:
-            self._with_gradients(optimizer)
-            return None
-
-        # Gradients are complete when the optimizer has called its closure.
-        def evaluate() -> Any:
-            loss = closure()
-            self._with_gradients(optimizer)
-            return loss
-
-        if "closure" in kwargs:
-            return args, {**kwargs, "closure": evaluate}
-        return (args[0], evaluate, *args[2:]), kwargs
+        return when_gradients_are_there(args, kwargs, partial(self._with_gradients, optimizer))
 
     @torch.no_grad()
     def _look_for_changes(self, optimizer: torch.optim.Optimizer) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from tnm_core.torch.layers import MaskedWeight
-from tnm_core.torch.tensors import drop, local_mask, local_values
+from tnm_core.torch.tensors import drop, local_mask, local_values, unwrap_optimizer
 from tnm_core.torch.training.adaptive import is_adaptive
 from tnm_core.torch.training.decay_debt import Debt
 from tnm_core.torch.training.hooks import OptimizerHook
@@ -100,6 +100,11 @@ class SRSTE(OptimizerHook):
         self
         """
         super().attach(model, optimizer)
+        try:
+            self._check_descends(unwrap_optimizer(optimizer))
+        except ValueError:
+            self.detach()
+            raise
         if self.decay and self.form != "decoupled" and is_adaptive(optimizer):
             warn(
                 f"SRSTE with form={self.form!r} does next to nothing under "
@@ -151,12 +156,24 @@ class SRSTE(OptimizerHook):
     def _add_to_gradients(self, optimizer: torch.optim.Optimizer) -> None:
         # Fused optimizers unscale gradients themselves: what is added must be scaled till then.
         scale: Any = getattr(optimizer, "grad_scale", None)
+        climbing = _climbing(optimizer)
         for weight in self._weights:
             gradient = weight.parameter.grad
             if gradient is None or weight.mode == "dense":
                 continue
-            term = self._pruned(weight) * self.decay
+            decay = -self.decay if id(weight.parameter) in climbing else self.decay
+            term = self._pruned(weight) * decay
             local_values(gradient).add_(term if scale is None else term * scale)
+
+    def _check_descends(self, optimizer: torch.optim.Optimizer) -> None:
+        """Refuse what turns the sign of gradients behind a backward pass."""
+        climbing = _climbing(optimizer)
+        for weight in self._weights:
+            if self.form == "backward" and id(weight.parameter) in climbing:
+                raise ValueError(
+                    f"form is 'backward' and the optimizer maximizes by layer {weight.name!r}, "
+                    "expected form='gradient' or form='decoupled', whose decay knows the sign"
+                )
 
     def _shrink(self, optimizer: torch.optim.Optimizer) -> None:
         rates: dict[int, Any] = {
@@ -177,3 +194,9 @@ class SRSTE(OptimizerHook):
         """Return the local part of the dense weight, with zeros where it is kept."""
         mask = local_mask(weight.mask, weight.parameter)
         return drop(local_values(weight.parameter), mask)
+
+
+def _climbing(optimizer: torch.optim.Optimizer) -> set[int]:
+    """Name by identity the parameters that are moved along their gradients, not against them."""
+    groups = [group for group in optimizer.param_groups if group.get("maximize")]
+    return {id(parameter) for group in groups for parameter in group["params"]}

@@ -146,6 +146,25 @@ def test_moving_and_casting() -> None:
         assert packed.bias.dtype == torch.float32
 
 
+def test_views_that_only_say_that_their_sign_is_another_one() -> None:
+    packed, _, _ = _pair("linear")
+    x = torch.randn(3, packed.in_features, dtype=torch.complex64).conj().imag
+    assert x.is_neg()
+    with torch.no_grad():
+        assert torch.equal(packed(x), packed(x.clone()))
+
+
+def test_loaded_layers_cast_as_those_that_were_saved() -> None:
+    first, second = (
+        nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)) for _ in range(2)
+    )
+    pack_for_inference_(first, "2:4", backend="cpu", compute_dtype=torch.bfloat16)
+    load_packed_(second, first.state_dict())
+    x = torch.randn(2, 64)
+    with torch.no_grad():
+        assert torch.equal(first(x), second(x))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_state_dicts(kind: str) -> None:
     packed, _, x = _pair(kind)

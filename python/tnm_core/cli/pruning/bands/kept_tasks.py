@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -53,12 +54,27 @@ class KeptTasks:
         self._run = ""
         self._lock: int | None = None
         self._is_fresh = False  # begun by this run
+        self._replaced: list[str] = []  # what to say when it is
         self._file: BinaryIO | None = None
 
     def check(self, *, resume: bool, force: bool) -> None:
-        """Speak of what an interrupted run has left; refuse to lose it unasked."""
-        if replaces_what_is_left(self.folder, resume=resume, force=force, tell=note):
+        """Speak of what an interrupted run has left; refuse to lose it unasked.
+
+        Nothing is removed yet: what replaces it may prove impossible.
+        """
+        if force and not resume and self.folder.exists():
+            self._lock_folder()
+            self._unlock_folder()
+        tell = self._replaced.append
+        replaces_what_is_left(self.folder, resume=resume, force=force, tell=tell)
+
+    def clear(self) -> None:
+        """Remove what an interrupted run has left and this one replaces."""
+        for told in self._replaced:
+            self._lock_folder()
+            note(told)
             self.remove()
+            self._unlock_folder()
 
     def begin(self, identity: Mapping[str, Any]) -> str:
         """Take over what a run with the same inputs has done; return what names the run."""
@@ -83,6 +99,8 @@ class KeptTasks:
         for number, file in enumerate(planned):
             # In a folder of the run: a worker that was given up cannot write into another one.
             path = self.folder / self._run / f"{number}.part"
+            if path.exists():  # with the mode of what it was to replace, if that came so far
+                path.chmod(path.stat().st_mode | stat.S_IWUSR)
             with disk_errors(path), path.open("r+b" if path.exists() else "xb") as out:
                 out.write(file.head)
                 out.truncate(file.size)
@@ -130,9 +148,7 @@ class KeptTasks:
             self._file = None
         if self._is_fresh and not self.done:
             self.remove()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        self._unlock_folder()
 
     def remove(self) -> None:
         """Remove what this class has written, and nothing else."""
@@ -157,6 +173,11 @@ class KeptTasks:
         else:
             os.close(descriptor)
             raise CheckpointError(f"another run is at work in {self.folder}; wait until it is done")
+
+    def _unlock_folder(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _same_run(self, identity: Mapping[str, Any]) -> str:
         found = read_identity(self.folder)

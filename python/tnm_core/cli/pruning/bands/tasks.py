@@ -71,7 +71,8 @@ class Place:
         label = f"{self.path} on {platform.node()}"
         with disk_errors(label):
             file = os.open(self.path, flags)
-        with os.fdopen(file, "wb", _BUFFER_BYTES) as stream, disk_errors(label):
+        # The disk may refuse when the stream is closed, too, which writes the last buffer.
+        with disk_errors(label), os.fdopen(file, "wb", _BUFFER_BYTES) as stream:
             size = os.fstat(file).st_size
             if size != self.size:
                 raise CheckpointError(

@@ -262,7 +262,9 @@ def _make_room(model: nn.Module, name: str, dtype: torch.dtype) -> None:
     kind = kind_of(layer)
     if not isinstance(kind, Kind):
         raise ValueError(f"layer {name!r} cannot be packed, expected one that can: {kind}")
-    replace_layer(model, name, _packed_form(layer, dtype, name))
+    new = _packed_form(layer, dtype, name)
+    new.casts = dtype != cast(torch.Tensor, layer.weight).dtype  # as by compute_dtype=
+    replace_layer(model, name, new)
 
 
 def _described(dense: DenseWeight, new: PackedLinear) -> PackedWeight:
