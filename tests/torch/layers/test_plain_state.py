@@ -167,11 +167,17 @@ def test_what_cannot_come_back_is_named() -> None:
     sparsify_(model, "2:4")
     with pytest.raises(ValueError, match="to_dense"):
         remove_sparsity_(model[1])
-    handle = model[1].register_forward_hook(lambda *_: None)
-    with pytest.raises(ValueError, match="'1' has hooks"):
-        remove_sparsity_(model)
-    assert list(masks(model)) == ["0", "1"]
-    handle.remove()
+    for register in (
+        model[1].register_forward_hook,
+        model[1].register_forward_pre_hook,
+        model[1].register_full_backward_hook,
+        model[1].register_full_backward_pre_hook,
+    ):
+        handle = register(lambda *_: None)
+        with pytest.raises(ValueError, match="'1' has hooks"):
+            remove_sparsity_(model)
+        assert list(masks(model)) == ["0", "1"]
+        handle.remove()
     nn.utils.parametrize.register_parametrization(model[1], "bias", nn.Identity())
     with pytest.raises(ValueError, match="'1' has parametrisations"):
         remove_sparsity_(model)
