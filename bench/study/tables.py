@@ -73,14 +73,14 @@ def quality(results: Sequence[Result]) -> str:
         rows.append(
             [
                 *_names(variant),
-                f"{_kept(found[0], sizes):.2f}",
                 *told,
+                f"{_kept(found[0], sizes):.2f}",
                 _seconds(float(np.mean([one["seconds"] for one in found]))),
                 f"{max(memory):.0f}" if memory else "",
                 str(len(found)),
             ]
         )
-    return markdown([*_NAMES, "kept", *measures, "CPU seconds", "peak MiB", "seeds"], rows)
+    return markdown([*_NAMES, *measures, "kept", "CPU seconds", "peak MiB", "seeds"], rows)
 
 
 def _kept(result: Result, sizes: Mapping[str, int]) -> float:
