@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 import tnm_core
 from tests.cli.conftest import Tnm, keeps_exactly
 from tests.weights.architectures import ARCHITECTURES, GPTQ, MAMBA, T5
+from tnm_core.checkpoint import open_checkpoint
 
 GPT2 = {
     "h.0.attn.c_attn.weight": (16, 48),
@@ -144,6 +145,43 @@ def test_rows_of_conv1d_of_transformers_are_outputs(
             if len(shape) == 2:
                 expected = tnm_core.nm_mask(before[name], 2, 4, axis=0)
                 np.testing.assert_array_equal(after[name] != 0, expected)
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    with open_checkpoint(path) as checkpoint:
+        return dict(checkpoint.metadata)
+
+
+@pytest.mark.parametrize("pattern", ["2:4", "row 2:4"])
+def test_masks_alone_say_how_weights_lie_of_which_a_bias_told_it(
+    tnm: Tnm, tmp_path: Path, pattern: str
+) -> None:
+    """And what is converted from and to them; inputs come first in both layers."""
+    shapes = {"fc.weight": (64, 128), "fc.bias": (128,)}
+    shapes |= {"up.weight": (64, 32, 2, 2), "up.bias": (32,), "plain.weight": (32, 64)}
+    path = _save(tmp_path / "in.safetensors", shapes)
+    pruned, masks = tmp_path / "pruned.safetensors", tmp_path / "masks.safetensors"
+    for out, options in ((pruned, []), (masks, ["--masks-only"])):
+        result = tnm("prune", path, "-o", out, "-p", pattern, *options)
+        assert result.status == 0, result.err
+        assert tnm("check", out).status == 0
+    told = json.loads(_metadata(masks)["tnm.axes"])
+    assert told == {"fc.weight": "INPUTS_FIRST", "up.weight": "CONV_TRANSPOSE2D"}
+    assert "tnm.axes" not in _metadata(pruned)
+    for source, form in ((pruned, "masks"), (pruned, "mask-bits"), (masks, "mask-bits")):
+        again = tmp_path / f"{source.stem}-{form}.safetensors"
+        result = tnm("convert", source, "--to", form, "-o", again)
+        assert result.status == 0, result.err
+        assert tnm("check", again).status == 0
+        assert json.loads(_metadata(again)["tnm.axes"]) == told
+    # What somebody wrote into the metadata is no name of axes, or not of so many.
+    for wrong in ("NOTHING", "CONV2D"):
+        entry = {**_metadata(masks), "tnm.axes": json.dumps({"fc.weight": wrong})}
+        save_file(load_file(masks), tmp_path / "wrong.safetensors", entry)
+        assert tnm("check", tmp_path / "wrong.safetensors").status == (pattern != "2:4")
+    entry["tnm.axes"] = "[1]"
+    save_file(load_file(masks), tmp_path / "wrong.safetensors", entry)
+    tnm("check", tmp_path / "wrong.safetensors").assert_refused("metadata", "damaged")
 
 
 def test_fused_experts_and_convolutions_are_pruned_by_default(tnm: Tnm, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ from tnm_core.cli.conversion.layers import ChosenLayers, Layer, LayerReader
 from tnm_core.cli.conversion.stored_layers import LayerWriter
 from tnm_core.cli.model_directory import Companions, copy_companions, written_name
 from tnm_core.cli.progress import progress_bar
-from tnm_core.cli.pruning import Contents
+from tnm_core.cli.pruning import Contents, axes_to_tell
 from tnm_core.cli.skips import skip_json
 from tnm_core.pattern import Pattern
 
@@ -120,7 +120,7 @@ class ConvertJob:
             self._add(layer, masks[name].data.size, _why_plain(layer) if plain else None)
             self._advance(name, layer.info.entries)
         metadata = without_format(self.source.metadata)
-        records = self._records_of(masks)
+        records = self._with_axes(self._records_of(masks))
         if records:
             metadata.update(record_metadata(records[0], records[1:]))
         write_encoded_masks(transaction.open(self.output), masks, metadata)
@@ -217,6 +217,16 @@ class ConvertJob:
                 by_pattern.setdefault(pattern, []).append(name)
         records += (_record_of(*item) for item in by_pattern.items())
         return records
+
+    def _with_axes(self, records: Iterable[PruneRecord]) -> list[PruneRecord]:
+        """Let records say how their layers lie, where the masks alone do not."""
+        layers = {name: layer.axes for name, layer in self.chosen.layers.items()}
+        known = {name: axes for name, axes in layers.items() if axes is not None}
+        axes = axes_to_tell(self.contents.tensors, known)
+        return [
+            replace(record, axes=tuple((one, axes[one]) for one in record.layers if one in axes))
+            for record in records
+        ]
 
     def _metadata(self, part: Checkpoint, layers: list[str]) -> dict[str, str]:
         """Give a file the metadata of that which it comes from, and say what is new."""

@@ -14,7 +14,12 @@ from tnm_core.cli.pruning.prune_report import drawable, read_report
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
 from tnm_core.cli.pruning.quantization import quantization_notes
 from tnm_core.cli.pruning.retained_table import print_pruned
-from tnm_core.cli.pruning.selection import SelectedTensors, TensorRules, weight_rules
+from tnm_core.cli.pruning.selection import (
+    SelectedTensors,
+    TensorRules,
+    axes_to_tell,
+    weight_rules,
+)
 
 __all__ = [
     "Contents",
@@ -27,6 +32,7 @@ __all__ = [
     "Settings",
     "TensorRules",
     "ThreeD",
+    "axes_to_tell",
     "check_memory",
     "drawable",
     "is_folder_job",

@@ -92,9 +92,13 @@ class Contents:
     def axes_of(self, name: str, three_d: ThreeD | None = None) -> MatrixAxes | Skip:
         """Tell how a tensor is read as matrices: as given, or as it was pruned, or as it lies."""
         record = self.record_of(name)
-        if three_d is None and record is not None and record.three_d in ("stacked", "conv1d"):
-            three_d = ThreeD(record.three_d)
         rank = len(self.tensors[name].shape)
+        if three_d is None and record is not None:
+            told = MatrixAxes.__members__.get(record.axes_of(name) or "")
+            if told is not None and len(told.value) == rank:
+                return told
+            if record.three_d in ("stacked", "conv1d"):
+                three_d = ThreeD(record.three_d)
         return MatrixAxes.of(rank, self.rules.layout(name), three_d or ThreeD.AUTO)
 
     def record_of(self, name: str) -> PruneRecord | None:

@@ -33,7 +33,7 @@ from tnm_core.cli.pruning.bands import KeptTasks, TaskCutter, TaskRun
 from tnm_core.cli.pruning.layer_mask import Settings, drop_, find_masks, solve_block
 from tnm_core.cli.pruning.matrix_axes import MatrixAxes, ThreeD
 from tnm_core.cli.pruning.pruned_tensor import PrunedTensor
-from tnm_core.cli.pruning.selection import SelectedTensors
+from tnm_core.cli.pruning.selection import SelectedTensors, axes_to_tell
 from tnm_core.cli.skips import skip_json
 from tnm_core.scale import Workers
 
@@ -175,7 +175,10 @@ class PruneJob:
 
     def _record(self) -> PruneRecord:
         settings, layers, three_d = self.settings, self.selected.chosen, self.three_d.value
-        return PruneRecord.of(settings.pattern, settings.method, settings.score, layers, three_d)
+        axes = axes_to_tell(self.source.tensors, layers) if self.masks_only else {}
+        return PruneRecord.of(
+            settings.pattern, settings.method, settings.score, layers, three_d, axes
+        )
 
     @property
     def weight_files(self) -> list[Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tnm_core.checkpoint import TensorInfo, is_prunable
@@ -37,6 +37,18 @@ def weight_rules(tensors: Iterable[TensorInfo]) -> WeightRules:
         )
         for info in tensors
     )
+
+
+def axes_to_tell(
+    tensors: Mapping[str, TensorInfo], layers: Mapping[str, MatrixAxes]
+) -> dict[str, str]:
+    """Name the axes of layers that are read along other ones where there is nothing but layers.
+
+    A bias tells how a weight lies, and a file of masks has none.
+    """
+    rules = weight_rules(tensors[name] for name in layers)
+    alone = {name: MatrixAxes.of(len(tensors[name].shape), rules.layout(name)) for name in layers}
+    return {name: axes.name for name, axes in layers.items() if alone[name] is not axes}
 
 
 @dataclass(frozen=True)
