@@ -98,6 +98,12 @@ class SRSTE(OptimizerHook):
         Returns
         -------
         self
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `DynamicMask.attach`; and if the form is ``"backward"`` and the optimizer maximizes,
+            which turns the sign of what backward passes add.
         """
         super().attach(model, optimizer)
         try:
