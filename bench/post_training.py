@@ -238,8 +238,9 @@ def _name(result: Result) -> str:
 
 def _draw(results: list[Result], path: Path) -> None:
     """Draw what the picture knows: embeddings of pruned models."""
-    if "cosine" in results[0]["measures"]:
-        draw([one for one in results if one["recipe"] != NOTHING], path)
+    pruned = [one for one in results if one["recipe"] != NOTHING]
+    if pruned and "cosine" in pruned[0]["measures"]:
+        draw(pruned, path)
 
 
 if __name__ == "__main__":

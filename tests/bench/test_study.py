@@ -274,6 +274,14 @@ def test_tables_and_picture(kept: Results[Variant], tmp_path: Path) -> None:
     ]
 
 
+def test_a_model_that_is_not_pruned_alone_has_a_table(
+    kept: Results[Variant], tmp_path: Path
+) -> None:
+    dense = [one for one in kept.found if one["recipe"] == NOTHING]
+    assert "| dense |" in post_training.report(dense, [], FACTS, tmp_path)
+    assert not (tmp_path / "post-training.png").exists()
+
+
 def test_seconds_are_not_rounded_to_nothing(kept: Results[Variant]) -> None:
     dense, magnitude, best = (
         next(
