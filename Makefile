@@ -118,7 +118,7 @@ $(PHOTOGRAPHS):
 	gcompris-qt-data and tuxpaint-stamps-default: unpack these into $@, or name a folder by TNM_PHOTOGRAPHS"; exit 1; }
 	@rm -rf $@.part && mkdir -p $@.part
 	cd $@.part && apt-get -q download gcompris-qt-data tuxpaint-stamps-default
-	for one in $@.part/*.deb; do dpkg-deb -x $$one $@.part; done
+	for one in $@.part/*.deb; do dpkg-deb -x $$one $@.part || exit 1; done
 	@rm $@.part/*.deb && mv $@.part $@
 
 # ---- site --------------------------------------------------------------------

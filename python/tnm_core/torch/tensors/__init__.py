@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tnm_core.torch.tensors.changes import CountedSteps, Snapshot, counted_steps
+from tnm_core.torch.tensors.changes import CountedSteps, Snapshot, counted_steps, version_of
 from tnm_core.torch.tensors.cuda_graphs import is_capturing
 from tnm_core.torch.tensors.masked_values import drop, fade, keep, keep_
 from tnm_core.torch.tensors.optimizers import (
@@ -49,5 +49,6 @@ __all__ = [
     "sum_over_shards",
     "transposable_mask",
     "unwrap_optimizer",
+    "version_of",
     "when_gradients_are_there",
 ]

@@ -29,7 +29,7 @@ class Snapshot:
 
     def __init__(self, tensor: torch.Tensor) -> None:
         self._place = tensor.data_ptr()
-        self._version = _version(tensor)
+        self._version = version_of(tensor)
         self._storage = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
 
     def is_of(self, tensor: torch.Tensor) -> bool:
@@ -37,12 +37,12 @@ class Snapshot:
         # Nothing else can be in that place while the memory is in use.
         return (
             tensor.data_ptr() == self._place
-            and _version(tensor) == self._version
+            and version_of(tensor) == self._version
             and not self._storage.expired()  # type: ignore[no-untyped-call]
         )
 
 
-def _version(tensor: torch.Tensor) -> int:
+def version_of(tensor: torch.Tensor) -> int:
     """Tell how often a tensor was changed in place; inference tensors do not count."""
     return -1 if tensor.is_inference() else tensor._version
 

@@ -162,20 +162,20 @@ class SRSTE(OptimizerHook):
     def _add_to_gradients(self, optimizer: torch.optim.Optimizer) -> None:
         # Fused optimizers unscale gradients themselves: what is added must be scaled till then.
         scale: Any = getattr(optimizer, "grad_scale", None)
-        climbing = _climbing(optimizer)
+        maximized = _maximized(optimizer)
         for weight in self._weights:
             gradient = weight.parameter.grad
             if gradient is None or weight.mode == "dense":
                 continue
-            decay = -self.decay if id(weight.parameter) in climbing else self.decay
+            decay = -self.decay if id(weight.parameter) in maximized else self.decay
             term = self._pruned(weight) * decay
             local_values(gradient).add_(term if scale is None else term * scale)
 
     def _check_descends(self, optimizer: torch.optim.Optimizer) -> None:
         """Refuse what turns the sign of gradients behind a backward pass."""
-        climbing = _climbing(optimizer)
+        maximized = _maximized(optimizer)
         for weight in self._weights:
-            if self.form == "backward" and id(weight.parameter) in climbing:
+            if self.form == "backward" and id(weight.parameter) in maximized:
                 raise ValueError(
                     f"form is 'backward' and the optimizer maximizes by layer {weight.name!r}, "
                     "expected form='gradient' or form='decoupled', whose decay knows the sign"
@@ -202,7 +202,7 @@ class SRSTE(OptimizerHook):
         return drop(local_values(weight.parameter), mask)
 
 
-def _climbing(optimizer: torch.optim.Optimizer) -> set[int]:
+def _maximized(optimizer: torch.optim.Optimizer) -> set[int]:
     """Name by identity the parameters that are moved along their gradients, not against them."""
     groups = [group for group in optimizer.param_groups if group.get("maximize")]
     return {id(parameter) for group in groups for parameter in group["params"]}

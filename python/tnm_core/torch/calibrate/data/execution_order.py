@@ -15,7 +15,8 @@ from tnm_core.skip import Skip, SkipCode
 from tnm_core.torch.calibrate.data.batches import Calibration
 from tnm_core.torch.calibrate.data.layer_matrices import has_own_code
 from tnm_core.torch.calibrate.data.own_products import Product, watching
-from tnm_core.torch.calibrate.data.recording import given_tensor, version_of
+from tnm_core.torch.calibrate.data.recording import given_tensor
+from tnm_core.torch.tensors import version_of
 
 _Layers = Mapping[str, nn.Module]
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from tnm_core.torch.calibrate.data.layer_matrices import is_own_convolution
 from tnm_core.torch.calibrate.data.own_products import Product, watching
+from tnm_core.torch.tensors import version_of
 
 
 @dataclass(frozen=True)
@@ -85,11 +86,6 @@ class _Copies:
             copy = tensor.detach().clone()
             self._made[id(tensor)] = weakref.ref(tensor), version_of(tensor), copy
         return copy
-
-
-def version_of(tensor: torch.Tensor) -> int:
-    """Return a number that grows whenever something is written into a tensor."""
-    return 0 if tensor.is_inference() else tensor._version  # of those torch keeps none
 
 
 def _call_with(
