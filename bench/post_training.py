@@ -135,6 +135,7 @@ def main() -> None:
     given, plans = options()
     for plan in plans:
         results, wanted = plan.results, plan.wanted
+        print(ahead(plan, given.workers), flush=True)
         try:
             complete(
                 results,
@@ -151,6 +152,15 @@ def main() -> None:
         print(report(results.found, plan.speeds.found, plan.model.facts, plan.folder))
         if given.docs is not None:
             update(results.found, plan.speeds.found, plan.model.facts, given.docs)
+
+
+def ahead(plan: Plan, workers: int) -> str:
+    """Say what is going to be run, before the first line that a run prints at its end."""
+    missing = sum(one not in plan.results for one in plan.wanted)
+    return (
+        f"{plan.model.facts.name}: {missing} of {len(plan.wanted)} runs to do, {workers} at a time; "
+        f"each says so when it is done, and {plan.results.path} keeps them"
+    )
 
 
 def announce(result: Result, done: int, total: int) -> None:

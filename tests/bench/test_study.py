@@ -274,6 +274,15 @@ def test_tables_and_picture(kept: Results[Variant], tmp_path: Path) -> None:
     ]
 
 
+def test_what_lies_ahead_is_said(kept: Results[Variant], tmp_path: Path) -> None:
+    done = [(Variant("2:4", "best", samples=SAMPLES), 0), (Variant("2:4", "best", samples=7), 0)]
+    timed = Results(tmp_path / "none", Timed)
+    plan = post_training.Plan(SmallEncoder(), done, kept, timed, tmp_path)
+    told = post_training.ahead(plan, 2)
+    assert told.startswith("small: 1 of 2 runs to do, 2 at a time")
+    assert told.endswith(f"{kept.path} keeps them")
+
+
 def test_a_model_that_is_not_pruned_alone_has_a_table(
     kept: Results[Variant], tmp_path: Path
 ) -> None:
