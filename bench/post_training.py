@@ -156,9 +156,9 @@ def main() -> None:
 
 def ahead(plan: Plan, workers: int) -> str:
     """Say what is going to be run, before the first line that a run prints at its end."""
-    missing = sum(one not in plan.results for one in plan.wanted)
+    missing, total = sum(one not in plan.results for one in plan.wanted), len(plan.wanted)
     return (
-        f"{plan.model.facts.name}: {missing} of {len(plan.wanted)} runs to do, {workers} at a time; "
+        f"{plan.model.facts.name}: {missing} of {total} runs to do, {workers} at a time; "
         f"each says so when it is done, and {plan.results.path} keeps them"
     )
 
